@@ -1,0 +1,4 @@
+//! Placeholder.
+
+pub mod inbound;
+pub mod listener;

@@ -1,0 +1,66 @@
+//! The wire between `rackside-agent` and `rackside-hub`.
+//!
+//! Everything that crosses MQTT is defined here and nowhere else; the byte tables are in `WIRE.md`. The crate is
+//! `no_std`, decodes without allocating, and never panics, whatever the bytes.
+//!
+//! A guided tour, in the order in which an appliance uses it:
+//!
+//! 1. [`AgentName`] says who speaks, [`Topic`] where: `rackside/1/arena-north/rack-1/data`.
+//! 2. [`Presence`] comes first on a connection, and is the Last Will.
+//! 3. [`Birth`] says what the appliance is, and carries a copy of its newest [`Catalog`]: the list of its [`Series`].
+//! 4. Everything from here on is in custody: a [`Record`] is numbered by run and `seq`, and the agent keeps it until
+//!    the hub's [`Ack`] covers it. A record is a [`Data`] (a catalog, or [`Readings`] coded against one) or an [`Event`].
+//! 5. [`Verdict`] tells the appliance what the hub thinks of it.
+//!
+//! Every body is one version byte, then postcard. [`Message::decode`] takes any channel's bytes.
+//!
+//! ```
+//! use rackside_proto::{Message, Presence, Reason, Run, Channel, Sink};
+//!
+//! let presence = Presence { run: Run(7), connection: 1, online: true, reason: Reason::Start };
+//! let mut body = heapless::Vec::<u8, 64>::new();
+//! presence.encode(&mut body)?;
+//! assert_eq!(Message::decode(Channel::Presence, &body)?, Message::Presence(presence));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+#![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod ack;
+mod birth;
+mod catalog;
+mod codec;
+mod data;
+mod error;
+mod event;
+mod id;
+pub mod limits;
+mod message;
+pub mod metric;
+mod presence;
+mod record;
+mod time;
+mod topic;
+mod value;
+mod verdict;
+
+pub use ack::{Ack, Safe, Want};
+pub use birth::{Birth, Capabilities, SpoolPlace};
+pub use catalog::{Catalog, CatalogHead, Kind, Label, Labels, Scale, Series, SeriesIter};
+pub use codec::Sink;
+pub use data::{Change, Changes, Data, Reading, ReadingIter, Readings};
+pub use error::{DecodeError, EncodeError};
+pub use event::{Event, What};
+pub use id::{AgentName, Id, IdError};
+pub use message::Message;
+pub use presence::{Presence, Reason};
+pub use record::{Envelope, Record, Run, Sending};
+pub use time::{ClockSource, Time};
+pub use topic::{Channel, Prefix, Topic, TopicError, TOPIC_MAX};
+pub use value::Value;
+pub use verdict::{Severity, Verdict};
+
+/// The wire's major version: the version byte of every body, and the second word of every topic.
+pub const WIRE: u8 = 1;

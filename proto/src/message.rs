@@ -1,0 +1,38 @@
+//! Any body, by its channel.
+
+use crate::{Ack, Birth, Channel, Data, DecodeError, Event, Presence, Record, Verdict};
+
+/// The body of a message on one of the channels that this version speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack of the one who reads it; boxes need an allocator")]
+pub enum Message<'a> {
+    /// On `presence`.
+    Presence(Presence),
+    /// On `birth`.
+    Birth(Birth<'a>),
+    /// On `data`.
+    Data(Record<'a, Data<'a>>),
+    /// On `event`.
+    Event(Record<'a, Event<'a>>),
+    /// On `ack`.
+    Ack(Ack),
+    /// On `verdict`.
+    Verdict(Verdict),
+}
+
+impl<'a> Message<'a> {
+    /// Reads a body that came on `channel`.
+    pub fn decode(channel: Channel, bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        match channel {
+            Channel::Presence => Presence::decode(bytes).map(Self::Presence),
+            Channel::Birth => Birth::decode(bytes).map(Self::Birth),
+            Channel::Data => Record::<Data<'a>>::decode(bytes).map(Self::Data),
+            Channel::Event => Record::<Event<'a>>::decode(bytes).map(Self::Event),
+            Channel::Ack => Ack::decode(bytes).map(Self::Ack),
+            Channel::Verdict => Verdict::decode(bytes).map(Self::Verdict),
+            Channel::Command | Channel::Reply | Channel::Config | Channel::Still => {
+                Err(DecodeError::Malformed("channel: this version does not speak it"))
+            }
+        }
+    }
+}

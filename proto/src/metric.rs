@@ -1,0 +1,83 @@
+//! The vocabulary: every metric that an agent of this version can publish, with its unit, kind and meaning.
+//!
+//! The agent builds its catalog from these constants and the hub takes its help texts from [`ALL`]; `docs/metrics.md`
+//! lists them for people, and a test holds the page to this file. A metric that a hub does not find here came from a newer
+//! agent: it is served all the same, with what its catalog says of it.
+
+use crate::Kind;
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, unit at the end.
+    pub name: &'static str,
+    /// Its base unit as the name has it; nothing for numbers without one.
+    pub unit: &'static str,
+    /// How it moves.
+    pub kind: Kind,
+    /// Its labels beside `site` and `appliance`.
+    pub labels: &'static [&'static str],
+    /// What it means, in one sentence without a full stop.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $name:literal, $unit:literal, $kind:ident, $labels:expr, $help:literal;)*) => {
+        $(#[doc = concat!("`", $name, "`: ", $help, ".")]
+        pub static $id: Metric =
+            Metric { name: $name, unit: $unit, kind: Kind::$kind, labels: &$labels, help: $help };)*
+
+        /// Every metric, in the order of `docs/metrics.md`.
+        pub static ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+metrics! {
+    SOC_TEMPERATURE = "rackside_soc_temperature_celsius", "celsius", Gauge, [],
+        "Temperature of the SoC, from the kernel's thermal zone";
+    CPU_USAGE = "rackside_cpu_usage_ratio", "ratio", Gauge, [],
+        "Share of all processors' time that was busy since the reading before, 0 to 1";
+    LOAD1 = "rackside_load1", "", Gauge, [],
+        "Processes running or waiting, averaged over one minute";
+    LOAD5 = "rackside_load5", "", Gauge, [],
+        "Processes running or waiting, averaged over five minutes";
+    LOAD15 = "rackside_load15", "", Gauge, [],
+        "Processes running or waiting, averaged over fifteen minutes";
+    MEMORY_USED = "rackside_memory_used_bytes", "bytes", Gauge, [],
+        "Memory that is not available to a new process";
+    MEMORY_TOTAL = "rackside_memory_total_bytes", "bytes", Gauge, [],
+        "Memory of the machine";
+    SWAP_USED = "rackside_swap_used_bytes", "bytes", Gauge, [],
+        "Swap space in use";
+    SWAP_TOTAL = "rackside_swap_total_bytes", "bytes", Gauge, [],
+        "Swap space of the machine";
+    DISK_USED = "rackside_disk_used_bytes", "bytes", Gauge, ["mount"],
+        "Space of a file system that an ordinary user cannot fill any more";
+    DISK_TOTAL = "rackside_disk_total_bytes", "bytes", Gauge, ["mount"],
+        "Size of a file system";
+    NETWORK_RECEIVE = "rackside_network_receive_bytes_total", "bytes", Counter, ["interface"],
+        "Bytes received by an interface since it came up";
+    NETWORK_TRANSMIT = "rackside_network_transmit_bytes_total", "bytes", Counter, ["interface"],
+        "Bytes sent by an interface since it came up";
+    NETWORK_DEFAULT_ROUTE = "rackside_network_default_route", "", State, ["interface"],
+        "1 on the interface that carries the default route, else 0";
+    UPTIME = "rackside_uptime_seconds", "seconds", Gauge, [],
+        "Time since the machine started";
+    CLOCK_SYNCHRONIZED = "rackside_clock_synchronized", "", State, [],
+        "1 while the kernel says that its clock is synchronised, else 0";
+    AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
+        "Memory that the agent itself holds";
+    AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],
+        "Records that the agent holds and the hub has not acknowledged";
+    AGENT_DROPPED = "rackside_agent_dropped_total", "", Counter, [],
+        "Records that the agent let go before the hub had them, because its spool was full";
+    AGENT_CONNECTS = "rackside_agent_connects_total", "", Counter, [],
+        "Connections that the agent made to its broker";
+    AGENT_LINK_BYTES = "rackside_agent_link_bytes_total", "bytes", Counter, ["direction"],
+        "Bytes that the agent exchanged with its broker, as TCP carries them, by direction: receive or transmit";
+}
+
+/// The metric of that name, if this version knows it.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    ALL.iter().copied().find(|metric| metric.name == name)
+}
