@@ -1,7 +1,7 @@
 //! The hub's receipt.
 
-use crate::codec::{put, Input};
-use crate::{limits, DecodeError, EncodeError, Run, Sink, WIRE};
+use crate::codec::{Input, put};
+use crate::{DecodeError, EncodeError, Run, Sink, WIRE, limits};
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 

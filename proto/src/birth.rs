@@ -1,7 +1,7 @@
 //! Who an appliance is.
 
-use crate::codec::{checked, put, Input};
-use crate::{limits, Catalog, ClockSource, DecodeError, EncodeError, Run, Sink, Time, WIRE};
+use crate::codec::{Input, checked, put};
+use crate::{Catalog, ClockSource, DecodeError, EncodeError, Run, Sink, Time, WIRE, limits};
 use serde::{Deserialize, Serialize};
 
 /// What an agent says of itself on each connection and whenever its catalog changes. Retained.

@@ -1,7 +1,7 @@
 //! The list of an agent's series. Readings name a series by its position in it.
 
-use crate::codec::{checked, put, Input};
-use crate::{limits, DecodeError, EncodeError, Sink, Time, Value};
+use crate::codec::{Input, checked, put};
+use crate::{DecodeError, EncodeError, Sink, Time, Value, limits};
 use serde::{Deserialize, Serialize};
 
 /// What a catalog says beside its series.
@@ -188,7 +188,9 @@ impl Series<'_> {
             checked(label.value, "label value")?;
             let reserved = matches!(label.name, "site" | "appliance") || label.name.starts_with("__");
             if reserved || !is_name(label.name, false) {
-                return Err(EncodeError::Mismatch("a label name has letters, digits and _ only, and is not reserved"));
+                return Err(EncodeError::Mismatch(
+                    "a label name has letters, digits and _ only, and is not reserved",
+                ));
             }
         }
         if self.scale.times == 0 || self.scale.per == 0 {

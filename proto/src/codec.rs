@@ -1,6 +1,6 @@
 //! Postcard in and out of borrowed bytes: the only file that knows postcard's interface.
 
-use crate::{limits, DecodeError, EncodeError, WIRE};
+use crate::{DecodeError, EncodeError, WIRE, limits};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -82,11 +82,6 @@ impl<'a> Input<'a> {
         let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|_| DecodeError::Malformed(what))?;
         self.rest = rest;
         Ok(value)
-    }
-
-    pub(crate) fn string(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
-        let text: &str = self.take(what)?;
-        if text.len() > limits::STRING { Err(DecodeError::Limit(what)) } else { Ok(text) }
     }
 
     /// A count that precedes its items; bounded before anything is done with it.

@@ -10,8 +10,8 @@
 //! base     = the series' number in the reading before, else the catalog's reference, else 0
 //! ```
 
-use crate::codec::{put, Input};
-use crate::{limits, Catalog, DecodeError, EncodeError, Sink, Time, Value};
+use crate::codec::{Input, put};
+use crate::{Catalog, DecodeError, EncodeError, Sink, Time, Value, limits};
 
 /// The body of a data record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

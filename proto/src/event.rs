@@ -1,6 +1,6 @@
 //! Something that happened at a moment.
 
-use crate::codec::{checked, put, Input};
+use crate::codec::{Input, checked, put};
 use crate::{DecodeError, EncodeError, Sink, Time, Value};
 use serde::{Deserialize, Serialize};
 

@@ -58,7 +58,7 @@ pub use message::Message;
 pub use presence::{Presence, Reason};
 pub use record::{Envelope, Record, Run, Sending};
 pub use time::{ClockSource, Time};
-pub use topic::{Channel, Prefix, Topic, TopicError, TOPIC_MAX};
+pub use topic::{Channel, Prefix, TOPIC_MAX, Topic, TopicError};
 pub use value::Value;
 pub use verdict::{Severity, Verdict};
 

@@ -4,7 +4,6 @@ use crate::{Ack, Birth, Channel, Data, DecodeError, Event, Presence, Record, Ver
 
 /// The body of a message on one of the channels that this version speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "lives on the stack of the one who reads it; boxes need an allocator")]
 pub enum Message<'a> {
     /// On `presence`.
     Presence(Presence),

@@ -1,7 +1,7 @@
 //! Online or offline: the first message of a connection, and its Last Will.
 
-use crate::codec::{put, Input};
-use crate::{limits, DecodeError, EncodeError, Run, Sink, WIRE};
+use crate::codec::{Input, put};
+use crate::{DecodeError, EncodeError, Run, Sink, WIRE, limits};
 use serde::{Deserialize, Serialize};
 
 /// Whether an agent is there. Retained, so a hub that comes later knows at once.

@@ -3,8 +3,8 @@
 //! The agent keeps a record's body as it was first encoded, and writes a new envelope around it each time that it is
 //! sent: `floor` moves, the body never changes.
 
-use crate::codec::{put, Input};
-use crate::{limits, Channel, Data, DecodeError, EncodeError, Event, Sink, WIRE};
+use crate::codec::{Input, put};
+use crate::{Channel, Data, DecodeError, EncodeError, Event, Sink, WIRE, limits};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Topics: `<prefix>/1/<site>/<appliance>/<channel>`.
 
-use crate::{limits, AgentName, Id, WIRE};
+use crate::{AgentName, Id, WIRE, limits};
 use core::fmt;
 use core::str::FromStr;
 

@@ -1,7 +1,7 @@
 //! What the hub thinks of an appliance: shown by its LED, which the verdict can only make worse.
 
-use crate::codec::{put, Input};
-use crate::{limits, DecodeError, EncodeError, Sink, WIRE};
+use crate::codec::{Input, put};
+use crate::{DecodeError, EncodeError, Sink, WIRE, limits};
 use serde::{Deserialize, Serialize};
 
 /// The hub's opinion. It expires, so that a hub that is gone has none.
