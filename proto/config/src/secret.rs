@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_and_not_shown() {
         assert_eq!(refusal(b"\xff\xfe", 0o600), "/secret: is not UTF-8 text");
-        assert_eq!(refusal(&[b'a'; 70_000], 0o600), "/secret: is longer than 64 KiB, which is no secret");
+        assert_eq!(refusal(&vec![b'a'; 70_000], 0o600), "/secret: is longer than 64 KiB, which is no secret");
     }
 
     #[test]
