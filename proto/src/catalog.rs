@@ -183,7 +183,10 @@ impl Series<'_> {
         if !is_name(self.name, true) {
             return Err(EncodeError::Mismatch("a metric name has letters, digits, _ and : only"));
         }
-        for label in &self.labels {
+        for (at, label) in self.labels.iter().enumerate() {
+            if self.labels.iter().take(at).any(|other| other.name == label.name) {
+                return Err(EncodeError::Mismatch("a label stands once on a series"));
+            }
             checked(label.name, "label name")?;
             checked(label.value, "label value")?;
             let reserved = matches!(label.name, "site" | "appliance") || label.name.starts_with("__");

@@ -5,7 +5,7 @@ use core::fmt;
 use core::str::FromStr;
 
 /// The longest topic that [`Topic`] writes, in bytes: prefix, version, two ids, the longest channel, four slashes.
-pub const TOPIC_MAX: usize = limits::STRING + 3 + Id::MAX * 2 + 8 + 4;
+pub const TOPIC_MAX: usize = limits::STRING + 1 + Id::MAX * 2 + 8 + 4;
 
 /// The first word of every topic, `rackside` unless configured: 1 to 64 bytes without `/`, `+`, `#`, `$`, white space
 /// or control characters.
@@ -156,7 +156,7 @@ impl Topic {
             return Err(TopicError::Prefix);
         }
         let version = words.next().ok_or(TopicError::Version)?;
-        if version.parse() != Ok(WIRE) {
+        if version.parse() != Ok(WIRE) || version.starts_with(['0', '+']) {
             return Err(TopicError::Version);
         }
         let site = words.next().and_then(|word| word.parse().ok()).ok_or(TopicError::Site)?;

@@ -1,0 +1,282 @@
+//! Every bound of the wire, from both sides: the largest that passes, and the first that does not.
+
+use rackside_proto::{
+    Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, DecodeError, EncodeError,
+    Envelope, Event, Id, IdError, Kind, Label, Labels, Message, Prefix, Run, Scale, Sending, Series,
+    SpoolPlace, TOPIC_MAX, Time, Topic, TopicError, Value, What, limits,
+};
+
+const TIME: Time = Time::Utc { ms: 0 };
+
+fn head() -> CatalogHead {
+    CatalogHead { number: 1, time: TIME, boot_id: [0; 16], tick_ms: 10_000 }
+}
+
+fn series(name: &str) -> Series<'_> {
+    Series {
+        name,
+        labels: Labels::new(),
+        unit: "",
+        kind: Kind::Gauge,
+        scale: Scale::ONE,
+        reference: Value::Known(0),
+    }
+}
+
+fn encode(series: impl Iterator<Item = Series<'static>> + Clone) -> Result<Vec<u8>, EncodeError> {
+    let mut catalog = Vec::new();
+    Catalog::encode(&head(), series, &mut catalog)?;
+    let mut bytes = enveloped();
+    Data::encode_catalog(&catalog, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn enveloped() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let envelope = Envelope { run: Run(1), seq: 0, floor: 0, sending: Sending::First };
+    envelope.encode(&mut bytes).expect("a Vec has room");
+    bytes
+}
+
+fn leaked(len: usize) -> &'static str {
+    "a".repeat(len).leak()
+}
+
+#[test]
+fn a_catalog_has_4096_series_and_not_one_more() {
+    let bytes = encode(std::iter::repeat_n(series("a"), 4096)).unwrap();
+    assert!(Message::decode(Channel::Data, &bytes).is_ok());
+    let one_more = encode(std::iter::repeat_n(series("a"), 4097));
+    assert_eq!(one_more, Err(EncodeError::Limit("number of series")));
+
+    // The same from a sender that does not keep to it: the count is two bytes of varint behind the head.
+    let mut forged = encode(std::iter::empty()).unwrap();
+    assert_eq!(forged.pop(), Some(0));
+    forged.extend([0x81, 0x20]);
+    assert_eq!(Message::decode(Channel::Data, &forged), Err(DecodeError::Limit("number of series")));
+}
+
+#[test]
+fn a_string_has_64_bytes_and_not_one_more() {
+    let labelled = |name, value| {
+        let labels = Labels::from_slice(&[Label { name, value }]).unwrap();
+        Series { labels, ..series("a") }
+    };
+    assert!(encode(std::iter::once(series(leaked(64)))).is_ok());
+    for (too_long, what) in [
+        (series(leaked(65)), "metric name"),
+        (Series { unit: leaked(65), ..series("a") }, "unit"),
+        (labelled(leaked(65), ""), "label name"),
+        (labelled("a", leaked(65)), "label value"),
+    ] {
+        assert_eq!(encode(std::iter::once(too_long)), Err(EncodeError::Limit(what)));
+    }
+    let text = Event { time: TIME, what: What::Text { subject: "s", text: leaked(65) } };
+    assert_eq!(text.encode(&mut Vec::new()), Err(EncodeError::Limit("text")));
+}
+
+#[test]
+fn a_forged_long_string_is_refused() {
+    let mut bytes = encode(std::iter::once(series("a"))).unwrap();
+    let name = bytes.windows(2).position(|pair| pair == [1, b'a']).unwrap();
+    bytes[name] = 65;
+    bytes.splice(name + 2..name + 2, [b'a'; 64]);
+    assert_eq!(Message::decode(Channel::Data, &bytes), Err(DecodeError::Limit("metric name")));
+}
+
+#[test]
+fn names_are_prometheus_names_and_leave_ours_alone() {
+    for bad in ["", "1a", "a-b", "é"] {
+        assert!(encode(std::iter::once(series(leaked_text(bad)))).is_err(), "{bad:?}");
+    }
+    for bad in ["", "1a", "a:b", "site", "appliance", "__name__"] {
+        let labels = Labels::from_slice(&[Label { name: leaked_text(bad), value: "x" }]).unwrap();
+        assert!(encode(std::iter::once(Series { labels, ..series("a") })).is_err(), "{bad:?}");
+    }
+    let twice =
+        Labels::from_slice(&[Label { name: "a", value: "x" }, Label { name: "a", value: "y" }]).unwrap();
+    assert!(encode(std::iter::once(Series { labels: twice, ..series("a") })).is_err(), "a label twice");
+}
+
+fn leaked_text(text: &str) -> &'static str {
+    text.to_owned().leak()
+}
+
+#[test]
+fn a_scale_of_zero_is_refused() {
+    for scale in [Scale { times: 0, per: 1 }, Scale { times: 1, per: 0 }] {
+        assert!(encode(std::iter::once(Series { scale, ..series("a") })).is_err());
+    }
+}
+
+#[test]
+fn values_end_at_two_to_the_53rd() {
+    let try_value = |value| {
+        let mut bytes = enveloped();
+        Data::encode_readings(1, &[Value::Absent], std::iter::once((TIME, &[value][..])), &mut bytes)
+            .map(|()| bytes)
+    };
+    for value in [limits::MAGNITUDE, -limits::MAGNITUDE] {
+        let bytes = try_value(Value::Known(value)).unwrap();
+        assert!(Message::decode(Channel::Data, &bytes).is_ok());
+    }
+    for value in [limits::MAGNITUDE + 1, i64::MAX, i64::MIN] {
+        assert_eq!(try_value(Value::Known(value)), Err(EncodeError::Limit("value")));
+    }
+    let mut forged = try_value(Value::Known(1)).unwrap();
+    assert_eq!(forged.pop(), Some(4), "the code of a difference of 1");
+    forged.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
+    assert_eq!(Message::decode(Channel::Data, &forged), Err(DecodeError::Limit("value")));
+    let sample = What::Sample { catalog: 1, series: 0, value: Value::Known(i64::MAX) };
+    assert_eq!(Event { time: TIME, what: sample }.encode(&mut Vec::new()), Err(EncodeError::Limit("value")));
+}
+
+#[test]
+fn a_reading_outside_its_catalog_is_refused() {
+    let mut bytes = enveloped();
+    let values = [Value::Known(1); 3];
+    Data::encode_readings(1, &[Value::Known(0); 3], std::iter::once((TIME, &values[..])), &mut bytes)
+        .unwrap();
+    let Ok(Message::Data(record)) = Message::decode(Channel::Data, &bytes) else { panic!("a data record") };
+    let Data::Readings(readings) = record.body else { panic!("readings") };
+    let reading = readings.iter().next().unwrap();
+    let short = [Value::Known(0); 2];
+    assert_eq!(
+        reading.apply(&short, &mut short.clone()),
+        Err(DecodeError::Malformed("series beyond the catalog"))
+    );
+}
+
+#[test]
+fn a_record_has_1024_readings_and_not_one_more() {
+    let many = |count| {
+        let mut bytes = enveloped();
+        let readings = vec![(TIME, &[][..]); count];
+        Data::encode_readings(1, &[], readings.into_iter(), &mut bytes).map(|()| bytes)
+    };
+    assert!(Message::decode(Channel::Data, &many(1024).unwrap()).is_ok());
+    assert_eq!(many(1025), Err(EncodeError::Limit("number of readings")));
+    assert_eq!(many(0), Err(EncodeError::Limit("number of readings")));
+}
+
+#[test]
+fn readings_of_one_record_are_in_order_on_one_clock() {
+    let encode = |second| {
+        let readings = [(Time::Utc { ms: 5 }, &[][..]), (second, &[][..])];
+        Data::encode_readings(1, &[], readings.into_iter(), &mut Vec::new())
+    };
+    assert!(encode(Time::Utc { ms: 5 }).is_ok());
+    assert!(matches!(encode(Time::Utc { ms: 4 }), Err(EncodeError::Mismatch(_))));
+    assert!(matches!(encode(Time::Boot { boot: 1, ms: 9 }), Err(EncodeError::Mismatch(_))));
+}
+
+#[test]
+fn bodies_end_where_their_channel_says() {
+    for channel in Channel::ALL {
+        let body = vec![1; channel.limit() + 1];
+        let result = Message::decode(channel, &body);
+        let spoken = !matches!(channel, Channel::Command | Channel::Reply | Channel::Config | Channel::Still);
+        if spoken {
+            let expected = DecodeError::TooLong { len: channel.limit() + 1, limit: channel.limit() };
+            assert_eq!(result, Err(expected), "{channel}");
+        } else {
+            assert!(result.is_err(), "{channel}");
+        }
+    }
+    // Readings share their channel with catalogs, but not their bound.
+    let mut readings = enveloped();
+    Data::encode_readings(1, &[], std::iter::once((TIME, &[][..])), &mut readings).unwrap();
+    readings.resize(limits::SMALL + 1, 0);
+    let expected = DecodeError::TooLong { len: limits::SMALL + 1, limit: limits::SMALL };
+    assert_eq!(Message::decode(Channel::Data, &readings), Err(expected));
+}
+
+#[test]
+fn newer_malformed_and_empty_are_told_apart() {
+    for channel in
+        [Channel::Presence, Channel::Birth, Channel::Data, Channel::Event, Channel::Ack, Channel::Verdict]
+    {
+        assert_eq!(Message::decode(channel, &[]), Err(DecodeError::Empty));
+        assert_eq!(Message::decode(channel, &[2, 9, 9]), Err(DecodeError::Newer { found: 2 }));
+        assert_eq!(Message::decode(channel, &[0, 9, 9]), Err(DecodeError::Malformed("version byte")));
+        assert!(matches!(Message::decode(channel, &[1, 0xff]), Err(DecodeError::Malformed(_))));
+    }
+}
+
+#[test]
+fn a_full_sink_is_an_error() {
+    let mut sink = heapless::Vec::<u8, 4>::new();
+    let envelope = Envelope { run: Run(1), seq: 0, floor: 0, sending: Sending::First };
+    assert_eq!(envelope.encode(&mut sink), Err(EncodeError::Full));
+}
+
+#[test]
+fn the_strings_of_a_birth_are_checked() {
+    let birth = Birth {
+        run: Run(1),
+        connection: 1,
+        floor: 0,
+        next: 0,
+        time: TIME,
+        clock: ClockSource::Ntp,
+        boot_id: [0; 16],
+        tick_ms: 1000,
+        version: "0.1.0",
+        hostname: leaked(65),
+        model: "",
+        os: "",
+        kernel: "",
+        arch: "",
+        capabilities: Capabilities::default(),
+        config_revision: 0,
+        spool: SpoolPlace::Memory,
+        spool_bytes: 0,
+        catalog: None,
+    };
+    assert_eq!(birth.encode(None, &mut Vec::new()), Err(EncodeError::Limit("host name")));
+    assert!(Birth { hostname: limits::fit(leaked(65)), ..birth }.encode(None, &mut Vec::new()).is_ok());
+}
+
+#[test]
+fn texts_are_cut_at_a_character() {
+    let text = "é".repeat(40);
+    assert_eq!(limits::fit(&text), "é".repeat(32));
+    let shifted = format!("x{text}");
+    assert_eq!(limits::fit(&shifted), format!("x{}", "é".repeat(31)));
+}
+
+#[test]
+fn each_bad_id_says_what_is_wrong() {
+    let parse = |text: &str| text.parse::<Id>().map(|_| ());
+    assert_eq!(parse(&"a".repeat(32)), Ok(()));
+    assert_eq!(parse(""), Err(IdError::Empty));
+    assert_eq!(parse(&"a".repeat(33)), Err(IdError::Length(33)));
+    assert_eq!(parse("-a"), Err(IdError::Start));
+    assert_eq!(parse("Arena"), Err(IdError::Character('A')));
+    assert_eq!(
+        IdError::Character('A').to_string(),
+        "has the character 'A'; allowed are 1 to 32 of a-z, 0-9 and -, the first a letter or a digit"
+    );
+}
+
+#[test]
+fn each_bad_topic_says_which_word() {
+    let parse = |text: &str| Topic::parse(&Prefix::default(), text).map(|_| ());
+    assert_eq!(parse("rackside/1/a/b/data"), Ok(()));
+    assert_eq!(parse("other/1/a/b/data"), Err(TopicError::Prefix));
+    assert_eq!(parse("rackside/2/a/b/data"), Err(TopicError::Version));
+    assert_eq!(parse("rackside/01/a/b/data"), Err(TopicError::Version));
+    assert_eq!(parse("rackside/1/A/b/data"), Err(TopicError::Site));
+    assert_eq!(parse("rackside/1/a//data"), Err(TopicError::Appliance));
+    assert_eq!(parse("rackside/1/a/b/date"), Err(TopicError::Channel));
+    assert_eq!(parse("rackside/1/a/b/data/"), Err(TopicError::Channel));
+}
+
+#[test]
+fn the_longest_topic_has_the_length_that_is_said() {
+    let prefix: Prefix = leaked(64).parse().unwrap();
+    let agent = rackside_proto::AgentName::new(&"a".repeat(32), &"b".repeat(32)).unwrap();
+    let longest =
+        Channel::ALL.map(|channel| Topic { agent: agent.clone(), channel }.under(&prefix).to_string().len());
+    assert_eq!(longest.into_iter().max(), Some(TOPIC_MAX));
+}

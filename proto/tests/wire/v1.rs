@@ -1,0 +1,303 @@
+//! Wire version 1, byte by byte.
+//!
+//! A draft until the first release. From then on: DO NOT CHANGE THIS TEST. A byte that moves here breaks every
+//! appliance in the field; a new version gets a file of its own.
+#![cfg_attr(rustfmt, rustfmt_skip)]
+
+use rackside_proto::{
+    Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Kind,
+    Label, Labels, Message, Prefix, Presence, Reason, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Time,
+    Topic, Value, Verdict, Want, What,
+};
+
+const RUN: Run = Run(0x0bad_cafe);
+const UTC: Time = Time::Utc { ms: 1_795_145_096_123 };
+
+/// Joins annotated pieces.
+fn bytes(pieces: &[&[u8]]) -> Vec<u8> {
+    pieces.concat()
+}
+
+fn catalog_bytes() -> Vec<u8> {
+    bytes(&[
+        &[2],                                        // number
+        &[0, 0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34],    // time: UTC, 1,795,145,096,123 ms
+        &[0xb0; 16],                                 // boot id
+        &[0x90, 0x4e],                               // tick: 10,000 ms
+        &[2],                                        // two series
+        &[32],                                       // name
+        b"rackside_soc_temperature_celsius",
+        &[0],                                        // no labels
+        &[7],                                        // unit
+        b"celsius",
+        &[0],                                        // gauge
+        &[1, 10],                                    // scale 1/10
+        &[2, 0xc6, 0x07],                            // reference: known, 483
+        &[24],                                       // name
+        b"rackside_disk_used_bytes",
+        &[1],                                        // one label
+        &[5],
+        b"mount",
+        &[1],
+        b"/",
+        &[5],                                        // unit
+        b"bytes",
+        &[0],                                        // gauge
+        &[0x80, 0x80, 0x04, 1],                      // scale 65,536/1
+        &[0],                                        // reference: absent
+    ])
+}
+
+fn head() -> CatalogHead {
+    CatalogHead { number: 2, time: UTC, boot_id: [0xb0; 16], tick_ms: 10_000 }
+}
+
+fn series() -> [Series<'static>; 2] {
+    [
+        Series {
+            name: "rackside_soc_temperature_celsius",
+            labels: Labels::new(),
+            unit: "celsius",
+            kind: Kind::Gauge,
+            scale: Scale::per(10),
+            reference: Value::Known(483),
+        },
+        Series {
+            name: "rackside_disk_used_bytes",
+            labels: Labels::from_slice(&[Label { name: "mount", value: "/" }]).expect("one fits"),
+            unit: "bytes",
+            kind: Kind::Gauge,
+            scale: Scale::times(65_536),
+            reference: Value::Absent,
+        },
+    ]
+}
+
+fn envelope() -> Envelope {
+    Envelope { run: RUN, seq: 300, floor: 299, sending: Sending::First }
+}
+
+#[test]
+fn topic() {
+    let topic = Topic { agent: AgentName::new("arena-north", "rack-1").unwrap(), channel: Channel::Data };
+    let text = topic.under(&Prefix::default()).to_string();
+    assert_eq!(text, "rackside/1/arena-north/rack-1/data");
+    assert_eq!(Topic::parse(&Prefix::default(), &text), Ok(topic));
+}
+
+#[test]
+fn presence() {
+    let presence = Presence { run: RUN, connection: 3, online: false, reason: Reason::Will };
+    let expected = bytes(&[
+        &[1],                      // version
+        &[0xfe, 0xca, 0xad, 0x0b], // run, little-endian
+        &[3],                      // connection
+        &[0],                      // offline
+        &[1],                      // will
+    ]);
+    let mut written = Vec::new();
+    presence.encode(&mut written).unwrap();
+    assert_eq!(written, expected);
+    assert_eq!(Message::decode(Channel::Presence, &expected), Ok(Message::Presence(presence)));
+}
+
+#[test]
+fn catalog_record() {
+    let mut catalog = Vec::new();
+    Catalog::encode(&head(), series().into_iter(), &mut catalog).unwrap();
+    assert_eq!(catalog, catalog_bytes());
+
+    let expected = bytes(&[
+        &[1],                      // version
+        &[0xfe, 0xca, 0xad, 0x0b], // run
+        &[0xac, 0x02],             // seq 300
+        &[2],                      // floor: 1 behind, zigzag
+        &[0],                      // sent for the first time
+        &[1],                      // a catalog
+        &catalog_bytes(),
+    ]);
+    let mut written = Vec::new();
+    envelope().encode(&mut written).unwrap();
+    Data::encode_catalog(&catalog, &mut written).unwrap();
+    assert_eq!(written, expected);
+
+    let Ok(Message::Data(record)) = Message::decode(Channel::Data, &expected) else { panic!("a data record") };
+    assert_eq!(record.envelope, envelope());
+    let Data::Catalog(read) = record.body else { panic!("a catalog") };
+    assert_eq!(read.head, head());
+    assert!(read.series().eq(series()));
+}
+
+#[test]
+fn readings_record() {
+    let references = series().map(|one| one.reference);
+    let first = [Value::Known(481), Value::Absent];
+    let second = [Value::Unknown, Value::Known(4)];
+    let third = [Value::Known(483), Value::Known(4)];
+    let readings = [(UTC, &first[..]), (UTC.plus(10_000), &second[..]), (UTC.plus(20_000), &third[..])];
+    let expected = bytes(&[
+        &[1],                                     // version
+        &[0xfe, 0xca, 0xad, 0x0b],                // run
+        &[0xac, 0x02],                            // seq 300
+        &[2],                                     // floor: 1 behind, zigzag
+        &[0],                                     // sent for the first time
+        &[0],                                     // readings
+        &[2],                                     // catalog number
+        &[0, 0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34], // time of the first: UTC
+        &[3],                                     // three readings
+        &[1, 0b01],                               // first: series 0 moved
+        &[5],                                     //   483 - 2: 2 + zigzag(-2)
+        &[0x90, 0x4e],                            // second: 10,000 ms later
+        &[1, 0b11],                               //   both moved
+        &[1],                                     //   unknown
+        &[10],                                    //   no reference: 0 + 4
+        &[0x90, 0x4e],                            // third: 10,000 ms later
+        &[1, 0b01],                               //   series 0 moved
+        &[2],                                     //   back at its reference
+    ]);
+    let mut written = Vec::new();
+    envelope().encode(&mut written).unwrap();
+    Data::encode_readings(2, &references, readings.into_iter(), &mut written).unwrap();
+    assert_eq!(written, expected);
+
+    let Ok(Message::Data(record)) = Message::decode(Channel::Data, &expected) else { panic!("a data record") };
+    let Data::Readings(read) = record.body else { panic!("readings") };
+    assert_eq!((read.catalog, read.len()), (2, 3));
+    let mut values = references;
+    for (reading, (time, expected)) in read.iter().zip(readings) {
+        reading.apply(&references, &mut values).unwrap();
+        assert_eq!((reading.time, &values[..]), (time, expected));
+    }
+}
+
+#[test]
+fn birth() {
+    let birth = Birth {
+        run: RUN,
+        connection: 3,
+        floor: 299,
+        next: 301,
+        time: Time::Boot { boot: 0xb0b0_b0b0, ms: 70_000 },
+        clock: ClockSource::None,
+        boot_id: [0xb0; 16],
+        tick_ms: 10_000,
+        version: "0.1.0",
+        hostname: "rack",
+        model: "",
+        os: "Debian",
+        kernel: "6.1",
+        arch: "aarch64",
+        capabilities: Capabilities::GPIO,
+        config_revision: 0,
+        spool: SpoolPlace::Memory,
+        spool_bytes: 1 << 20,
+        catalog: None,
+    };
+    let expected = bytes(&[
+        &[1],                                  // version
+        &[0xfe, 0xca, 0xad, 0x0b],             // run
+        &[3],                                  // connection
+        &[0xab, 0x02],                         // floor 299
+        &[0xad, 0x02],                         // next 301
+        &[1],                                  // time: since boot
+        &[0xb0, 0xe1, 0xc2, 0x85, 0x0b],       //   of boot b0b0b0b0
+        &[0xf0, 0xa2, 0x04],                   //   70,000 ms
+        &[2],                                  // no clock
+        &[0xb0; 16],                           // boot id
+        &[0x90, 0x4e],                         // tick: 10,000 ms
+        &[5], b"0.1.0", &[4], b"rack", &[0], &[6], b"Debian", &[3], b"6.1", &[7], b"aarch64",
+        &[1],                                  // capabilities: GPIO
+        &[0],                                  // its own configuration
+        &[0],                                  // spool in memory
+        &[0x80, 0x80, 0x40],                   //   of 1 MiB
+        &[1],                                  // a catalog follows
+        &catalog_bytes(),
+    ]);
+    let mut written = Vec::new();
+    birth.encode(Some(&catalog_bytes()), &mut written).unwrap();
+    assert_eq!(written, expected);
+
+    let Ok(Message::Birth(read)) = Message::decode(Channel::Birth, &expected) else { panic!("a birth") };
+    assert!(read.catalog.expect("a catalog").series().eq(series()));
+    assert_eq!(Birth { catalog: None, ..read }, birth);
+}
+
+#[test]
+fn events() {
+    for (what, expected) in [
+        (
+            What::Sample { catalog: 2, series: 1, value: Value::Known(-1) },
+            bytes(&[&[0], &[2], &[1], &[2, 1]]), // sample, catalog, series, known -1
+        ),
+        (
+            What::Text { subject: "default_route", text: "eth0" },
+            bytes(&[&[1], &[13], b"default_route", &[4], b"eth0"]),
+        ),
+        (
+            What::Anchor { boot: 1, boot_ms: 2, utc_ms: 3 },
+            bytes(&[&[2], &[1], &[2], &[3]]),
+        ),
+    ] {
+        let event = Event { time: UTC, what };
+        let expected = bytes(&[
+            &[1],                                     // version
+            &[0xfe, 0xca, 0xad, 0x0b],                // run
+            &[0xac, 0x02],                            // seq 300
+            &[2],                                     // floor: 1 behind, zigzag
+            &[0],                                     // sent for the first time
+            &[0, 0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34], // time: UTC
+            &expected,
+        ]);
+        let mut written = Vec::new();
+        envelope().encode(&mut written).unwrap();
+        event.encode(&mut written).unwrap();
+        assert_eq!(written, expected);
+        let Ok(Message::Event(record)) = Message::decode(Channel::Event, &expected) else { panic!("an event") };
+        assert_eq!((record.envelope, record.body), (envelope(), event));
+    }
+}
+
+#[test]
+fn ack() {
+    let ack = Ack {
+        history: 5,
+        time_ms: 1_795_145_096_123,
+        safe: heapless::Vec::from_slice(&[Safe { run: RUN, below: 301 }]).unwrap(),
+        wants: heapless::Vec::from_slice(&[Want::Birth, Want::Catalog { run: RUN, number: 2 }]).unwrap(),
+    };
+    let expected = bytes(&[
+        &[1],                                  // version
+        &[5],                                  // history
+        &[0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34], // the hub's time
+        &[1],                                  // one run
+        &[0xfe, 0xca, 0xad, 0x0b],             //   its number
+        &[0xad, 0x02],                         //   safe below 301
+        &[2],                                  // two wants
+        &[0],                                  //   the birth
+        &[1],                                  //   a catalog
+        &[0xfe, 0xca, 0xad, 0x0b],             //     of this run
+        &[2],                                  //     with this number
+    ]);
+    let mut written = Vec::new();
+    ack.encode(&mut written).unwrap();
+    assert_eq!(written, expected);
+    assert_eq!(Message::decode(Channel::Ack, &expected), Ok(Message::Ack(ack)));
+}
+
+#[test]
+fn verdict() {
+    let verdict = Verdict { severity: Severity::Critical, firing: 2, valid_s: 90 };
+    let expected = [1, 3, 2, 90]; // version, critical, two alerts, 90 s
+    let mut written = Vec::new();
+    verdict.encode(&mut written).unwrap();
+    assert_eq!(written, expected);
+    assert_eq!(Message::decode(Channel::Verdict, &expected), Ok(Message::Verdict(verdict)));
+}
+
+#[test]
+fn trailing_bytes_of_a_newer_minor_version_are_ignored() {
+    let mut written = vec![1, 3, 2, 90];
+    written.extend_from_slice(b"what a later version added");
+    let verdict = Verdict { severity: Severity::Critical, firing: 2, valid_s: 90 };
+    assert_eq!(Message::decode(Channel::Verdict, &written), Ok(Message::Verdict(verdict)));
+}
