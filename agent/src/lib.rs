@@ -1,1 +1,5 @@
 //! Placeholder.
+pub mod clock;
+pub mod sampler;
+pub mod sensor;
+pub mod ticker;

@@ -1,0 +1,170 @@
+//! From a report to records: the catalog of the series that there are, and readings coded against it.
+//!
+//! Pure: reports and times in, encoded bodies out. Invariants: a reading never goes out before the catalog it is coded
+//! against; a series keeps its position within a catalog; catalogs of a run are numbered from 1.
+//!
+//! A new catalog is made when a series appears that the old one lacks, and when its references have gone stale. Series that
+//! vanish become absent, and leave the list at the next catalog once they have been absent for a while.
+//!
+//! When references are stale is the ski-rental problem. Readings grow as values move away from their references; that excess
+//! over the first reading's size is the rent, and a new catalog is the price of the skis. Whoever buys as soon as the rent
+//! paid reaches the price never pays more than twice what perfect foresight would.
+
+use crate::sensor::{Entry, Report};
+use log::{debug, warn};
+use rackside_proto::{limits, Catalog, CatalogHead, Data, EncodeError, Label, Labels, Series, Time, Value};
+
+/// A series that has been absent for this many readings is dropped from the next catalog: an hour at the usual tick. Not at
+/// once, so that an interface that comes and goes does not make a catalog each time.
+const FORGET: u32 = 360;
+
+/// A catalog crosses the link twice: as a record, and in the birth.
+const COPIES: usize = 2;
+
+/// Room for what stands around a catalog in its record and in a birth.
+const LARGEST: usize = limits::LARGE - 1024;
+
+/// What one reading gave.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sampled {
+    /// The body of a new catalog's record, to be sent ahead of the readings, with its number.
+    pub catalog: Option<(u32, Vec<u8>)>,
+    /// The body of the record of readings.
+    pub readings: Vec<u8>,
+    /// The number of the catalog that the readings are coded against.
+    pub number: u32,
+}
+
+/// One series of the catalog in use.
+#[derive(Debug)]
+struct Listed {
+    /// As it was last reported.
+    entry: Entry,
+    /// For how many readings it has been absent.
+    absent: u32,
+}
+
+/// Makes records of reports.
+#[derive(Debug)]
+pub struct Sampler {
+    boot_id: [u8; 16],
+    tick_ms: u32,
+    number: u32,
+    listed: Vec<Listed>,
+    references: Vec<Value>,
+    /// The encoded catalog in use.
+    catalog: Vec<u8>,
+    /// The length of the first reading after the catalog was made; `None` until there is one.
+    shortest: Option<usize>,
+    /// The excess paid since then.
+    rent: usize,
+    said_full: bool,
+}
+
+impl Sampler {
+    /// A sampler without a catalog yet.
+    pub fn new(boot_id: [u8; 16], tick_ms: u32) -> Self {
+        Self {
+            boot_id,
+            tick_ms,
+            number: 0,
+            listed: Vec::new(),
+            references: Vec::new(),
+            catalog: Vec::new(),
+            shortest: None,
+            rent: 0,
+            said_full: false,
+        }
+    }
+
+    /// The encoded catalog in use, for the birth; `None` before the first.
+    pub fn catalog(&self) -> Option<&[u8]> {
+        (self.number > 0).then_some(self.catalog.as_slice())
+    }
+
+    /// How many series the catalog in use has.
+    pub fn series(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// Codes one report, taken at `time`.
+    pub fn sample(&mut self, report: &Report, time: Time) -> Result<Sampled, EncodeError> {
+        let new = self.update(report);
+        let stale = self.rent > COPIES * self.catalog.len();
+        let catalog = if new || stale || self.number == 0 { Some(self.renew(time)?) } else { None };
+        let values: Vec<Value> = self.listed.iter().map(|listed| listed.entry.value).collect();
+        let mut readings = Vec::new();
+        let reading = std::iter::once((time, values.as_slice()));
+        Data::encode_readings(self.number, &self.references, reading, &mut readings)?;
+        let shortest = *self.shortest.get_or_insert(readings.len());
+        self.rent += readings.len().saturating_sub(shortest);
+        Ok(Sampled { catalog, readings, number: self.number })
+    }
+
+    /// Takes over the report's values. True if it has a series that the catalog lacks.
+    fn update(&mut self, report: &Report) -> bool {
+        for listed in &mut self.listed {
+            if let Some(entry) = report.entries().iter().find(|entry| entry.is_same_series(&listed.entry)) {
+                listed.entry.value = entry.value;
+            } else if report.has_failed(listed.entry.sensor) {
+                listed.entry.value = Value::Unknown;
+            } else {
+                listed.entry.value = Value::Absent;
+            }
+            let absent = listed.entry.value == Value::Absent;
+            listed.absent = if absent { listed.absent.saturating_add(1) } else { 0 };
+        }
+        let before = self.listed.len();
+        for entry in report.entries() {
+            if self.listed.len() == limits::SERIES {
+                break;
+            }
+            if !self.listed.iter().any(|listed| listed.entry.is_same_series(entry)) {
+                self.listed.push(Listed { entry: entry.clone(), absent: 0 });
+            }
+        }
+        self.listed.len() > before
+    }
+
+    /// Makes a catalog of what is listed, with the present values as references.
+    fn renew(&mut self, time: Time) -> Result<(u32, Vec<u8>), EncodeError> {
+        self.listed.retain(|listed| listed.absent < FORGET);
+        // The catalog stands in the sensors' order, whenever a series appeared.
+        self.listed.sort_by_key(|listed| listed.entry.sensor);
+        let number = self.number + 1;
+        let head = CatalogHead { number, time, boot_id: self.boot_id, tick_ms: self.tick_ms };
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            Catalog::encode(&head, self.listed.iter().map(|listed| series(&listed.entry)), &mut bytes)?;
+            if bytes.len() <= LARGEST {
+                break;
+            }
+            self.listed.truncate(self.listed.len() * 7 / 8);
+            if !std::mem::replace(&mut self.said_full, true) {
+                warn!("the catalog would exceed {} KiB; the last series are left out", limits::LARGE / 1024);
+            }
+        }
+        self.number = number;
+        self.references = self.listed.iter().map(|listed| listed.entry.value).collect();
+        self.catalog = bytes;
+        self.shortest = None;
+        self.rent = 0;
+        debug!("catalog {number}: {} series, {} bytes", self.listed.len(), self.catalog.len());
+        let mut record = Vec::with_capacity(self.catalog.len() + 1);
+        Data::encode_catalog(&self.catalog, &mut record)?;
+        Ok((number, record))
+    }
+}
+
+fn series(entry: &Entry) -> Series<'_> {
+    let metric = entry.metric;
+    let mut labels = Labels::new();
+    for (name, value) in metric.labels.iter().zip(&entry.labels) {
+        labels.push(Label { name, value }).expect("the vocabulary has fewer labels than the wire allows");
+    }
+    Series { name: metric.name, labels, unit: metric.unit, kind: metric.kind, scale: entry.scale, reference: entry.value }
+}
+
+#[cfg(test)]
+mod tests;

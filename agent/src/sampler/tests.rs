@@ -1,0 +1,197 @@
+//! The sampler on made-up and on realistic reports.
+
+use super::*;
+use rackside_proto::metric::{self, Metric};
+use rackside_proto::{Readings, Scale};
+
+const TIME: Time = Time::Utc { ms: 1_795_000_000_000 };
+
+fn sampler() -> Sampler {
+    Sampler::new([7; 16], 10_000)
+}
+
+fn report(entries: &[(&'static Metric, &str, Scale, i64)]) -> Report {
+    let entries = entries.iter().map(|(metric, label, scale, number)| {
+        let labels = if label.is_empty() { Vec::new() } else { vec![(*label).to_owned()] };
+        Entry { sensor: 0, metric, labels, scale: *scale, value: Value::Known(*number) }
+    });
+    Report::of(entries.collect(), Vec::new())
+}
+
+fn up(number: i64) -> (&'static Metric, &'static str, Scale, i64) {
+    (&metric::UPTIME, "", Scale::ONE, number)
+}
+
+fn mount(name: &'static str, number: i64) -> (&'static Metric, &'static str, Scale, i64) {
+    (&metric::DISK_USED, name, Scale::ONE, number)
+}
+
+/// What a hub makes of it.
+fn decode(sampled: &Sampled, catalog: &[u8]) -> Vec<Value> {
+    let Ok(Data::Catalog(catalog)) = Data::decode(catalog) else { panic!("a catalog record") };
+    assert_eq!(catalog.head.number, sampled.number);
+    let references: Vec<Value> = catalog.series().map(|series| series.reference).collect();
+    let readings: Readings<'_> = match Data::decode(&sampled.readings) {
+        Ok(Data::Readings(readings)) => readings,
+        other => panic!("not readings: {other:?}"),
+    };
+    let mut values = references.clone();
+    for reading in &readings {
+        reading.apply(&references, &mut values).expect("coded against this catalog");
+    }
+    values
+}
+
+#[test]
+fn the_first_reading_brings_its_catalog() {
+    let mut sampler = sampler();
+    assert_eq!(sampler.catalog(), None);
+    let sampled = sampler.sample(&report(&[up(5), mount("/", 9)]), TIME).expect("fits");
+    let (number, catalog) = sampled.catalog.clone().expect("a catalog");
+    assert_eq!(number, 1);
+    assert_eq!(decode(&sampled, &catalog), [Value::Known(5), Value::Known(9)]);
+    assert_eq!(sampler.catalog(), Some(&catalog[1..]), "the birth's copy is the record without its kind");
+}
+
+#[test]
+fn the_next_reading_needs_no_new_catalog() {
+    let mut sampler = sampler();
+    let (_, catalog) = sampler.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
+    let sampled = sampler.sample(&report(&[up(15)]), TIME.plus(10_000)).expect("fits");
+    assert_eq!(sampled.catalog, None);
+    assert_eq!(decode(&sampled, &catalog), [Value::Known(15)]);
+}
+
+#[test]
+fn a_new_mount_makes_a_new_catalog_and_a_vanished_one_becomes_absent() {
+    let mut sampler = sampler();
+    let (_, first) = sampler.sample(&report(&[mount("/", 1)]), TIME).expect("fits").catalog.expect("a catalog");
+    let with = sampler.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
+    let (number, second) = with.catalog.clone().expect("a catalog for the new mount");
+    assert_eq!(number, 2);
+    assert_ne!(first, second);
+    assert_eq!(decode(&with, &second), [Value::Known(1), Value::Known(2)]);
+    let without = sampler.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
+    assert_eq!(without.catalog, None);
+    assert_eq!(decode(&without, &second), [Value::Known(1), Value::Absent]);
+    let back = sampler.sample(&report(&[mount("/", 1), mount("/srv", 3)]), TIME).expect("fits");
+    assert_eq!(back.catalog, None, "it was still listed");
+    assert_eq!(decode(&back, &second), [Value::Known(1), Value::Known(3)]);
+}
+
+#[test]
+fn what_is_long_gone_leaves_the_next_catalog() {
+    let mut sampler = sampler();
+    sampler.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
+    for _ in 0..FORGET {
+        sampler.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
+    }
+    assert_eq!(sampler.series(), 2);
+    let sampled = sampler.sample(&report(&[mount("/", 1), mount("/media/stick", 7)]), TIME).expect("fits");
+    let (_, catalog) = sampled.catalog.clone().expect("a catalog");
+    assert_eq!(decode(&sampled, &catalog), [Value::Known(1), Value::Known(7)]);
+}
+
+#[test]
+fn a_failed_sensor_makes_its_series_unknown() {
+    let mut sampler = sampler();
+    let (_, catalog) = sampler.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
+    let sampled = sampler.sample(&Report::of(Vec::new(), vec![0]), TIME).expect("fits");
+    assert_eq!(decode(&sampled, &catalog), [Value::Unknown]);
+}
+
+#[test]
+fn stale_references_are_renewed_when_the_rent_reaches_the_price() {
+    let mut sampler = sampler();
+    let shortest = sampler.sample(&report(&[up(0)]), TIME).expect("fits").readings.len();
+    let price = COPIES * sampler.catalog().expect("a catalog").len();
+    let mut rent = 0;
+    for tick in 1.. {
+        let sampled = sampler.sample(&report(&[up(tick * 1_000_000)]), TIME).expect("fits");
+        if sampled.catalog.is_some() {
+            break;
+        }
+        assert!(rent <= price, "{rent} bytes paid for a catalog of {price}");
+        rent += sampled.readings.len() - shortest;
+    }
+    assert!(rent > price, "renewed with {rent} of {price} bytes paid");
+}
+
+#[test]
+fn a_catalog_beyond_the_bound_is_cut_and_still_goes_out() {
+    let mut sampler = sampler();
+    let names: Vec<String> = (0..limits::SERIES + 10).map(|n| format!("/{n:063}")).collect();
+    let entries = names.iter().map(|name| Entry {
+        sensor: 0,
+        metric: &metric::DISK_USED,
+        labels: vec![name.clone()],
+        scale: Scale::ONE,
+        value: Value::Known(1),
+    });
+    let sampled = sampler.sample(&Report::of(entries.collect(), Vec::new()), TIME).expect("fits");
+    let (_, catalog) = sampled.catalog.expect("a catalog");
+    assert!(catalog.len() <= LARGEST + 1);
+    assert!(sampler.series() > 1000);
+}
+
+/// A Pi with two interfaces and three mounts: 30 series that move as a real machine's do.
+fn realistic(tick: i64, noise: &mut fastrand::Rng) -> Report {
+    let mut wobble = |around: i64, by: i64| around + noise.i64(-by..=by);
+    let rows: Vec<(&'static Metric, &str, Scale, i64)> = vec![
+        (&metric::SOC_TEMPERATURE, "", Scale::per(10), wobble(512, 15)),
+        (&metric::CPU_USAGE, "", Scale::per(1000), wobble(180, 120)),
+        (&metric::LOAD1, "", Scale::per(100), wobble(60, 40)),
+        (&metric::LOAD5, "", Scale::per(100), wobble(55, 15)),
+        (&metric::LOAD15, "", Scale::per(100), wobble(50, 5)),
+        (&metric::MEMORY_USED, "", Scale::times(65_536), wobble(7_400, 60)),
+        (&metric::MEMORY_TOTAL, "", Scale::times(65_536), 14_500),
+        (&metric::SWAP_USED, "", Scale::times(65_536), 12),
+        (&metric::SWAP_TOTAL, "", Scale::times(65_536), 1_600),
+        (&metric::DISK_USED, "/", Scale::times(65_536), 80_000 + tick / 5),
+        (&metric::DISK_TOTAL, "/", Scale::times(65_536), 480_000),
+        (&metric::DISK_USED, "/boot/firmware", Scale::times(65_536), 1_100),
+        (&metric::DISK_TOTAL, "/boot/firmware", Scale::times(65_536), 8_100),
+        (&metric::DISK_USED, "/srv", Scale::times(65_536), 900_000 + tick * 30),
+        (&metric::DISK_TOTAL, "/srv", Scale::times(65_536), 3_800_000),
+        (&metric::NETWORK_RECEIVE, "eth0", Scale::ONE, 91_000_000_000 + tick * wobble(60_000, 0)),
+        (&metric::NETWORK_TRANSMIT, "eth0", Scale::ONE, 7_000_000_000 + tick * 7_500_000 + wobble(0, 90_000)),
+        (&metric::NETWORK_RECEIVE, "wlan0", Scale::ONE, 1_000_000 + tick * 900),
+        (&metric::NETWORK_TRANSMIT, "wlan0", Scale::ONE, 400_000 + tick * 130),
+        (&metric::NETWORK_DEFAULT_ROUTE, "eth0", Scale::ONE, 1),
+        (&metric::NETWORK_DEFAULT_ROUTE, "wlan0", Scale::ONE, 0),
+        (&metric::UPTIME, "", Scale::ONE, 700_000 + tick * 10),
+        (&metric::CLOCK_SYNCHRONIZED, "", Scale::ONE, 1),
+        (&metric::AGENT_BACKLOG, "", Scale::ONE, 1),
+        (&metric::AGENT_DROPPED, "", Scale::ONE, 0),
+        (&metric::AGENT_CONNECTS, "", Scale::ONE, 3),
+        (&metric::AGENT_LINK_BYTES, "receive", Scale::ONE, 30_000 + tick * 70),
+        (&metric::AGENT_LINK_BYTES, "transmit", Scale::ONE, 90_000 + tick * 190),
+        (&metric::AGENT_RESIDENT_MEMORY, "", Scale::times(16_384), 150 + tick / 1000),
+        (&metric::DISK_TOTAL, "/media/card", Scale::times(65_536), 240_000),
+    ];
+    report(&rows)
+}
+
+#[test]
+fn thirty_series_take_at_most_100_bytes_and_60_in_the_median() {
+    const ENVELOPE: usize = 1 + 4 + 5 + 1 + 1;
+    let mut sampler = sampler();
+    let mut noise = fastrand::Rng::with_seed(7);
+    let mut sizes = Vec::new();
+    let mut catalogs = 0;
+    let day = 8640;
+    for tick in 0..day {
+        let report = realistic(tick, &mut noise);
+        let sampled = sampler.sample(&report, TIME.plus(tick as u64 * 10_000)).expect("fits");
+        catalogs += sampled.catalog.map_or(0, |(_, bytes)| bytes.len());
+        sizes.push(sampled.readings.len() + ENVELOPE);
+    }
+    assert_eq!(sampler.series(), 30);
+    sizes.sort_unstable();
+    let (median, most) = (sizes[sizes.len() / 2], *sizes.last().expect("a day of readings"));
+    let renewed = COPIES * catalogs / day as usize;
+    println!("reading: median {median}, at most {most} bytes; catalogs add {renewed} bytes a reading");
+    assert!(most <= 100, "{most} bytes");
+    assert!(median <= 60, "{median} bytes");
+    assert!(renewed <= 40, "{renewed} bytes of catalogs a reading");
+}
