@@ -1,1 +1,22 @@
-//! Placeholder.
+//! What the end-to-end tests, the demo, the load generator and the benchmarks stand on.
+//!
+//! Everything here runs the real programs as processes, over real sockets, beside real brokers; nothing is mocked. A tour:
+//!
+//! 1. [`programs`](mod@programs) builds and finds the programs, [`process`] runs one, [`port`] finds it a place.
+//! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub.
+//! 3. [`proxy`] is a link that can be cut or stalled; [`forgetful`] a broker that drops after PUBACK.
+//! 4. [`clock::eventually`] waits for what is promised to happen.
+//! 5. [`simulation`] is a fleet of appliances.
+//!
+//! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
+
+pub mod client;
+pub mod clock;
+pub mod forgetful;
+pub mod http;
+pub mod mosquitto;
+pub mod port;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod simulation;
