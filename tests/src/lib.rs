@@ -3,7 +3,7 @@
 //! Everything here runs the real programs as processes, over real sockets, beside real brokers; nothing is mocked. A tour:
 //!
 //! 1. [`programs`](mod@programs) builds and finds the programs, [`process`] runs one, [`port`] finds it a place.
-//! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub.
+//! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub, [`metrics`] reads its answer.
 //! 3. [`proxy`] is a link that can be cut or stalled; [`forgetful`] a broker that drops after PUBACK.
 //! 4. [`clock::eventually`] waits for what is promised to happen.
 //! 5. [`simulation`] is a fleet of appliances.
@@ -14,6 +14,7 @@ pub mod client;
 pub mod clock;
 pub mod forgetful;
 pub mod http;
+pub mod metrics;
 pub mod mosquitto;
 pub mod port;
 pub mod process;
