@@ -82,6 +82,11 @@ impl Sampler {
         (self.number > 0).then_some(self.catalog.as_slice())
     }
 
+    /// The number of the catalog in use; 0 before the first.
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// How many series the catalog in use has.
     pub fn series(&self) -> usize {
         self.listed.len()

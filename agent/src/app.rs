@@ -1,0 +1,348 @@
+//! `run`: the loop that moves bytes and time between the sockets, the sensors and the parts that do no I/O.
+//!
+//! One task, woken by the tick, the socket, a deadline or a signal. Everything it decides is decided elsewhere:
+//! [`Ticker`] when to read, [`Agent`] what to keep, [`Session`] what to say, [`Backoff`] when to try again.
+
+use crate::agent::Agent;
+use crate::clock::{Clock, Moment};
+use crate::config::Config;
+use crate::host::Host;
+use crate::sensor::Roots;
+use crate::session::Session;
+use crate::ticker::Ticker;
+use crate::transport::{Backoff, ConnectError, Connector, Stream, TlsError};
+use async_io::Timer;
+use async_signal::{Signal, Signals};
+use futures_lite::{future, AsyncRead, AsyncWrite, StreamExt};
+use log::{debug, info, warn};
+use rackside_config::ConfigError;
+use rackside_link::{LinkError, Login};
+use rackside_proto::{Reason, Run};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// A connection that held this long counts as a good one: the next failure starts the backoff anew and is logged again.
+const STABLE: Duration = Duration::from_secs(30);
+/// For the goodbye to leave the socket.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// What one read takes at most.
+const READ: usize = 4096;
+
+/// Why the agent does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A secret is missing.
+    Config(ConfigError),
+    /// TLS cannot be set up.
+    Tls(TlsError),
+    /// The system refuses something that every Linux has.
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        why: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::System { what, why } => write!(f, "the system gives no {what}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum Loss {
+    Connect(ConnectError),
+    Link(LinkError),
+    Io(io::Error),
+    Closed,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::Link(error) => error.fmt(f),
+            Self::Io(error) => write!(f, "the link broke: {error}"),
+            Self::Closed => f.write_str("the broker closed the connection"),
+        }
+    }
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>>>>;
+
+/// How the way to the broker stands.
+enum Line {
+    /// Waiting for the next try.
+    Down { until: Instant },
+    /// Opening a stream.
+    Connecting(Connecting),
+    /// Talking.
+    Up(Box<Talk>),
+}
+
+/// A stream and the conversation on it.
+struct Talk {
+    stream: Box<dyn Stream>,
+    session: Session,
+    flushed: bool,
+    buffer: [u8; READ],
+}
+
+/// What woke the loop.
+enum Wake {
+    Time,
+    Stop,
+    Opened(Box<dyn Stream>),
+    Received(usize),
+    /// Some output was written; there may be room for more.
+    Written,
+    Lost(Loss),
+}
+
+/// Everything that runs.
+struct App {
+    agent: Agent,
+    clock: Clock,
+    ticker: Ticker,
+    connector: Rc<Connector>,
+    login: Option<Login>,
+    backoff: Backoff,
+    line: Line,
+    /// The failure that was logged last, so that it is logged once.
+    said: Option<String>,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(config: &Config) -> Result<(), StartError> {
+    let mut app = App::new(config)?;
+    smol::block_on(async {
+        let mut signals = Signals::new([Signal::Term, Signal::Int])
+            .map_err(|why| StartError::System { what: "signals", why })?;
+        app.serve(&mut signals).await;
+        Ok(())
+    })
+}
+
+impl App {
+    fn new(config: &Config) -> Result<Self, StartError> {
+        let login = login(config).map_err(StartError::Config)?;
+        let connector = Rc::new(Connector::new(&config.mqtt).map_err(StartError::Tls)?);
+        if login.is_some() && config.mqtt.tls.is_none() {
+            warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
+        }
+        let roots = Roots::default();
+        let mut clock = Clock::new(config.clock, &roots.proc);
+        let moment = clock.read();
+        let run = Run(random().map_err(|why| StartError::System { what: "random numbers", why })?);
+        let agent = Agent::new(config, run, &clock, roots, Host::read(Path::new("/")));
+        info!("rackside-agent {} starts as {}, run {run}", crate::agent::VERSION, agent.name);
+        if !moment.known {
+            info!("the clock is not known yet; readings carry the time since boot until it is");
+        }
+        Ok(Self {
+            agent,
+            ticker: Ticker::new(config.tick, moment.now),
+            clock,
+            connector,
+            login,
+            backoff: Backoff::new(u64::from(run.0)),
+            line: Line::Down { until: moment.now },
+            said: None,
+        })
+    }
+
+    async fn serve(&mut self, signals: &mut Signals) {
+        loop {
+            let moment = self.clock.read();
+            let deadline = self.work(&moment);
+            let stop = async {
+                signals.next().await;
+                Wake::Stop
+            };
+            let time = async {
+                Timer::at(deadline).await;
+                Wake::Time
+            };
+            match future::or(future::or(stop, self.line.event()), time).await {
+                Wake::Time | Wake::Written => {}
+                Wake::Stop => break,
+                Wake::Opened(stream) => {
+                    let now = Clock::now();
+                    let session = Session::open(&mut self.agent, self.login.clone(), now);
+                    self.line = Line::Up(Box::new(Talk { stream, session, flushed: true, buffer: [0; READ] }));
+                }
+                Wake::Received(bytes) => self.received(bytes),
+                Wake::Lost(loss) => self.lost(&loss, Clock::now()),
+            }
+        }
+        self.say_goodbye().await;
+    }
+
+    /// Does what is due, and says when there will be more to do.
+    fn work(&mut self, moment: &Moment) -> Instant {
+        let now = moment.now;
+        if let Some(missed) = self.ticker.take(now) {
+            if missed > 0 {
+                warn!("{missed} readings were skipped: this machine stood still or had no time");
+            }
+            self.agent.tick(moment);
+        }
+        let mut deadline = self.ticker.next();
+        match &mut self.line {
+            Line::Down { until } if *until <= now => {
+                let traffic = Rc::clone(&self.agent.traffic);
+                self.line = Line::Connecting(Box::pin(Rc::clone(&self.connector).connect(traffic)));
+            }
+            Line::Down { until } => deadline = deadline.min(*until),
+            Line::Connecting(_) => {}
+            Line::Up(talk) => match talk.session.pump(&mut self.agent, moment) {
+                Ok(()) => deadline = deadline.min(talk.session.deadline(&self.agent, now)),
+                Err(error) => {
+                    self.lost(&Loss::Link(error), now);
+                    deadline = now;
+                }
+            },
+        }
+        if let Line::Up(talk) = &self.line
+            && talk.session.connected().is_some_and(|since| now >= since + STABLE)
+        {
+            self.said = None;
+            self.backoff.reset();
+        }
+        deadline
+    }
+
+    fn received(&mut self, bytes: usize) {
+        let now = Clock::now();
+        if let Line::Up(talk) = &mut self.line {
+            let Talk { session, buffer, .. } = &mut **talk;
+            if let Err(error) = session.receive(&buffer[..bytes], &mut self.agent, now) {
+                self.lost(&Loss::Link(error), now);
+            }
+        }
+    }
+
+    /// The stream is gone, or did not come to be.
+    fn lost(&mut self, loss: &Loss, now: Instant) {
+        self.agent.custody.disconnected();
+        let wait = self.backoff.next_wait();
+        self.line = Line::Down { until: now + wait };
+        let text = loss.to_string();
+        if self.said.as_ref() == Some(&text) {
+            debug!("{text}; trying again in {wait:.1?}");
+        } else {
+            warn!("{text}; trying again until it works");
+            self.said = Some(text);
+        }
+    }
+
+    async fn say_goodbye(&mut self) {
+        info!("stopping");
+        let now = Clock::now();
+        if let Line::Up(talk) = &mut self.line
+            && talk.session.close(&self.agent, Reason::Stop, now).is_ok()
+        {
+            let late = async {
+                Timer::at(now + GOODBYE).await;
+                debug!("the goodbye did not leave in time");
+            };
+            future::or(talk.drain(), late).await;
+        }
+        let held = self.agent.custody.backlog();
+        if held > 0 {
+            warn!("{held} records were not acknowledged by the hub and are lost with this run");
+        }
+    }
+}
+
+impl Line {
+    /// What happens on the line next. Giving up waiting loses nothing.
+    async fn event(&mut self) -> Wake {
+        match self {
+            Self::Down { .. } => future::pending().await,
+            Self::Connecting(opening) => match opening.await {
+                Ok(stream) => Wake::Opened(stream),
+                Err(error) => Wake::Lost(Loss::Connect(error)),
+            },
+            Self::Up(talk) => future::poll_fn(|cx| talk.poll(cx)).await,
+        }
+    }
+}
+
+impl Talk {
+    /// Writes what waits, reads what came.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        match self.poll_write(cx) {
+            Poll::Ready(Ok(true)) => return Poll::Ready(Wake::Written),
+            Poll::Ready(Ok(false)) | Poll::Pending => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Wake::Lost(Loss::Io(error))),
+        }
+        Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer).map(|result| match result {
+            Ok(0) => Wake::Lost(Loss::Closed),
+            Ok(bytes) => Wake::Received(bytes),
+            Err(error) => Wake::Lost(Loss::Io(error)),
+        })
+    }
+
+    /// Writes until nothing waits; ready with true if something was written, with false if nothing waited.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut wrote = false;
+        while !self.session.output().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, self.session.output()) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(bytes)) => {
+                    self.session.written(bytes);
+                    self.flushed = false;
+                    wrote = true;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if wrote => return Poll::Ready(Ok(true)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if !self.flushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return if wrote { Poll::Ready(Ok(true)) } else { Poll::Pending },
+            }
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(wrote))
+    }
+
+    /// Writes what waits and closes the stream; errors matter to nobody any more.
+    async fn drain(&mut self) {
+        while !self.session.output().is_empty() || !self.flushed {
+            if future::poll_fn(|cx| self.poll_write(cx)).await.is_err() {
+                return;
+            }
+        }
+        let _ = future::poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await;
+    }
+}
+
+fn login(config: &Config) -> Result<Option<Login>, ConfigError> {
+    let Some(user) = config.mqtt.user.clone() else { return Ok(None) };
+    let password = config.mqtt.password.as_ref().map(rackside_config::Secret::read).transpose()?;
+    Ok(Some(Login { user, password: password.map_or_else(String::new, |text| text.expose().to_owned()) }))
+}
+
+/// From the kernel; waits for its pool to be filled, early after boot.
+fn random() -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    if filled == bytes.len() { Ok(u32::from_le_bytes(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}

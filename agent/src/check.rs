@@ -1,0 +1,63 @@
+//! `check`: would it run, and what is missing? Reads the configuration, the secrets, the certificates and each sensor once;
+//! connects to nobody.
+
+use crate::clock::{Clock, Moment};
+use crate::config::Config;
+use crate::host::Host;
+use crate::sensor::{Roots, Sensors, SENSORS};
+use crate::transport::Connector;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Prints what would run. True if something is missing without which it would not start.
+pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<bool> {
+    let mqtt = &config.mqtt;
+    let host = Host::read(Path::new("/"));
+    let mut missing = false;
+    writeln!(out, "{}: the configuration is good", file.display())?;
+    writeln!(out, "agent    {}, a reading every {:?}", config.name, config.tick)?;
+    let board = if host.model.is_empty() { "no known board" } else { &host.model };
+    writeln!(out, "machine  {} ({}, {} {})", host.hostname, board, host.arch, host.kernel)?;
+    let tls = if mqtt.tls.is_some() { "TLS" } else { "no TLS" };
+    writeln!(out, "broker   {}:{} with {tls}, topics {}/1/{}/...", mqtt.host, mqtt.port, mqtt.prefix, config.name)?;
+    match (&mqtt.user, mqtt.password.as_ref().map(rackside_config::Secret::read)) {
+        (Some(user), Some(Err(error))) => {
+            missing = true;
+            writeln!(out, "missing  the password of user {user}: {error}")?;
+        }
+        (Some(user), Some(Ok(_))) => writeln!(out, "login    user {user}, with a password")?,
+        (Some(user), None) => writeln!(out, "login    user {user}, without a password")?,
+        (None, _) => writeln!(out, "login    none")?,
+    }
+    if let Err(error) = Connector::new(mqtt) {
+        missing = true;
+        writeln!(out, "missing  {error}")?;
+    }
+    let (bytes, rate) = (config.spool.bytes / 1024, config.spool.resend_rate);
+    writeln!(out, "spool    {bytes} KiB in memory, a backlog goes at {rate} records a second")?;
+    let roots = Roots::default();
+    let moment = Clock::new(config.clock, &roots.proc).read();
+    writeln!(out, "clock    {}", clock(&moment))?;
+    let mut sensors = Sensors::new(roots);
+    let report = sensors.read(&moment);
+    for (at, (sensor, error)) in SENSORS.iter().zip(sensors.errors()).enumerate() {
+        let series = report.entries().iter().filter(|entry| entry.sensor == at).count();
+        match error {
+            Some(error) => writeln!(out, "sensor   {}: {error}", sensor.name)?,
+            None if series == 0 => writeln!(out, "sensor   {}: nothing to read here ({})", sensor.name, sensor.source)?,
+            None => writeln!(out, "sensor   {}: {series} series", sensor.name)?,
+        }
+    }
+    Ok(missing)
+}
+
+fn clock(moment: &Moment) -> &'static str {
+    match (moment.known, moment.synchronised) {
+        (true, Some(true)) => "synchronised",
+        (true, _) => "trusted, as configured",
+        (false, _) => {
+            "not known: readings carry the time since boot until NTP has set the clock (or set clock = \"trust\" where \
+             the system's clock is right all the same)"
+        }
+    }
+}

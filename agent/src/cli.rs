@@ -1,0 +1,162 @@
+//! The command line, and what each command's outcome is to the shell.
+//!
+//! Exit codes: 0 all well; 1 it was tried and failed; 2 the command line or the configuration is wrong.
+
+use crate::agent::VERSION;
+use crate::config::{Config, DEFAULT_FILE};
+use crate::{app, check, logger, once};
+use lexopt::{Arg, Parser, ValueExt};
+use rackside_config::ConfigError;
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+rackside-agent watches the box in the rack: it reads this machine and publishes what it read over MQTT.
+
+Usage:
+  rackside-agent run   [--config FILE]           read and publish until SIGTERM or Ctrl-C
+  rackside-agent check [--config FILE]           check the configuration and say what would run and what is missing
+  rackside-agent once  [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
+  rackside-agent --version
+  rackside-agent --help
+
+The configuration is /etc/rackside/agent.toml unless --config names another file.
+";
+
+/// Exit code for a wrong command line or configuration.
+const MISUSE: u8 = 2;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Run { config: PathBuf },
+    Check { config: PathBuf },
+    Once { config: Option<PathBuf>, json: bool },
+    Version,
+    Help,
+}
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+enum Failure {
+    Usage(lexopt::Error),
+    Config(ConfigError),
+    Start(app::StartError),
+    Output(std::io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => write!(f, "{error}; see rackside-agent --help"),
+            Self::Config(error) => error.fmt(f),
+            Self::Start(error) => error.fmt(f),
+            Self::Output(error) => write!(f, "cannot write the result: {error}"),
+        }
+    }
+}
+
+impl Failure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Config(_) | Self::Start(app::StartError::Config(_)) => MISUSE,
+            Self::Start(_) | Self::Output(_) => 1,
+        }
+    }
+}
+
+/// Does what the arguments say.
+pub fn main(arguments: Parser, out: &mut impl Write) -> ExitCode {
+    match parse(arguments).map_err(Failure::Usage).and_then(|command| execute(command, out)) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Nowhere to complain if standard error is gone.
+            let _ = writeln!(std::io::stderr(), "rackside-agent: {failure}");
+            failure.code().into()
+        }
+    }
+}
+
+fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Version => writeln!(out, "rackside-agent {VERSION}").map_err(Failure::Output)?,
+        Command::Help => write!(out, "{HELP}").map_err(Failure::Output)?,
+        Command::Run { config } => {
+            let config = Config::read(&config).map_err(Failure::Config)?;
+            logger::start(config.level);
+            app::run(&config).map_err(Failure::Start)?;
+        }
+        Command::Check { config } => {
+            logger::start(log::LevelFilter::Off);
+            let checked = Config::read(&config).map_err(Failure::Config)?;
+            let missing = check::check(&checked, &config, out).map_err(Failure::Output)?;
+            return Ok(if missing { ExitCode::from(1) } else { ExitCode::SUCCESS });
+        }
+        Command::Once { config, json } => {
+            logger::start(log::LevelFilter::Warn);
+            let config = config.map(|file| Config::read(&file)).transpose().map_err(Failure::Config)?;
+            once::once(config.as_ref(), json, out).map_err(Failure::Output)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
+    let mut verb: Option<String> = None;
+    let mut config: Option<PathBuf> = None;
+    let mut json = false;
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Short('c') | Arg::Long("config") => config = Some(arguments.value()?.parse()?),
+            Arg::Long("json") => json = true,
+            Arg::Value(word) if verb.is_none() => verb = Some(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let file = || config.clone().unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
+    match verb.as_deref() {
+        Some("once") => Ok(Command::Once { config, json }),
+        Some("run" | "check") if json => Err("--json belongs to once".into()),
+        Some("run") => Ok(Command::Run { config: file() }),
+        Some("check") => Ok(Command::Check { config: file() }),
+        Some(other) => Err(format!("there is no command {other:?}; there are run, check and once").into()),
+        None => Err("a command is missing; there are run, check and once".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Command, String> {
+        parse(Parser::from_args(words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_take_their_options_in_any_order() {
+        let config = PathBuf::from("a.toml");
+        assert_eq!(parsed(&["run", "--config", "a.toml"]), Ok(Command::Run { config: config.clone() }));
+        assert_eq!(parsed(&["--config=a.toml", "check"]), Ok(Command::Check { config: config.clone() }));
+        assert_eq!(parsed(&["once", "--json"]), Ok(Command::Once { config: None, json: true }));
+        assert_eq!(parsed(&["run"]), Ok(Command::Run { config: DEFAULT_FILE.into() }));
+        assert_eq!(parsed(&["--version"]), Ok(Command::Version));
+        assert_eq!(parsed(&["run", "-h"]), Ok(Command::Help));
+    }
+
+    #[test]
+    fn a_wrong_line_says_what_there_is() {
+        for (words, message) in [
+            (&["fly"][..], "there is no command \"fly\"; there are run, check and once"),
+            (&[], "a command is missing; there are run, check and once"),
+            (&["run", "--json"], "--json belongs to once"),
+            (&["run", "--conf", "x"], "invalid option '--conf'"),
+            (&["run", "fast"], "unexpected argument \"fast\""),
+            (&["run", "--config"], "missing argument for option '--config'"),
+        ] {
+            assert_eq!(parsed(words), Err(message.to_owned()));
+        }
+    }
+}

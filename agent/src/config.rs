@@ -1,0 +1,272 @@
+//! The agent's configuration: one TOML file, checked as a whole before anything starts.
+//!
+//! [`Config::parse`] is pure: text in, a checked [`Config`] or one line that names file, line and key out. Secrets are
+//! named in the file and read later, so that `check` can say which is missing. `etc/agent.example.toml` is the complete
+//! example, and a test reads it.
+//!
+//! ```toml
+//! site = "arena-north"
+//! appliance = "rack-1"
+//!
+//! [mqtt]
+//! address = "hub.example.org:8883"
+//! tls = { ca = "/etc/rackside/ca.pem" }
+//! ```
+
+use crate::clock::Trust;
+use crate::custody;
+use rackside_config::{ConfigError, Secret, Size, Span};
+use rackside_proto::{AgentName, Prefix};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the file is unless said otherwise.
+pub const DEFAULT_FILE: &str = "/etc/rackside/agent.toml";
+
+/// A plain MQTT broker's port, and one's with TLS (IANA).
+const PORT: u16 = 1883;
+const PORT_TLS: u16 = 8883;
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Who this is.
+    pub name: AgentName,
+    /// From one reading to the next.
+    pub tick: Duration,
+    /// Whom to believe about the clock.
+    pub clock: Trust,
+    /// What to log.
+    pub level: log::LevelFilter,
+    /// Where to publish.
+    pub mqtt: Mqtt,
+    /// How much to keep.
+    pub spool: custody::Limits,
+}
+
+/// The way to the hub.
+#[derive(Debug, Clone)]
+pub struct Mqtt {
+    /// Name or address of the broker's machine.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The first word of every topic.
+    pub prefix: Prefix,
+    /// The user's name.
+    pub user: Option<String>,
+    /// The password; only with a user.
+    pub password: Option<Secret>,
+    /// Whether and how to encrypt.
+    pub tls: Option<Tls>,
+}
+
+/// How to encrypt, and whom to believe.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The certificates of the authorities that may vouch for the broker; the system's when not set.
+    pub ca: Option<PathBuf>,
+    /// The name in the broker's certificate; the one in `address` when not set.
+    pub server_name: Option<String>,
+}
+
+/// The file as it stands.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    site: String,
+    appliance: String,
+    #[serde(default = "default_tick")]
+    tick: Span,
+    #[serde(default)]
+    clock: Trust,
+    #[serde(default)]
+    log: Level,
+    mqtt: FileMqtt,
+    #[serde(default)]
+    spool: FileSpool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileMqtt {
+    address: String,
+    #[serde(default)]
+    prefix: Option<String>,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    password: Option<Secret>,
+    #[serde(default)]
+    tls: Option<Tls>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileSpool {
+    memory: Size,
+    resend_rate: u32,
+}
+
+impl Default for FileSpool {
+    /// 1 MiB is about a day of readings at the usual tick; 200 records a second bring a day back within a minute.
+    fn default() -> Self {
+        Self { memory: Size::mebibytes(1), resend_rate: 200 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+const fn default_tick() -> Span {
+    Span::seconds(10)
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::parse(&rackside_config::read(path)?, &path.display().to_string())
+    }
+
+    /// Checks a text; `file` is what it is called in errors.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let raw: File = rackside_config::parse(text, file)?;
+        let wrong = |key: &str, message: &dyn std::fmt::Display| ConfigError::at(text, file, key, message);
+        let name = AgentName {
+            site: raw.site.parse().map_err(|error| wrong("site", &error))?,
+            appliance: raw.appliance.parse().map_err(|error| wrong("appliance", &error))?,
+        };
+        let tick = raw.tick.get();
+        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&tick) {
+            return Err(wrong("tick", &format_args!("\"{}\" is out of range; from \"1s\" to \"1h\" is possible", raw.tick)));
+        }
+        let memory = raw.spool.memory;
+        if !(64 << 10..=1 << 30).contains(&memory.bytes()) {
+            let message = format_args!("\"{memory}\" is out of range; from \"64 KiB\" to \"1 GiB\" is possible");
+            return Err(wrong("spool.memory", &message));
+        }
+        if !(1..=10_000).contains(&raw.spool.resend_rate) {
+            return Err(wrong("spool.resend_rate", &"is out of range; from 1 to 10000 records a second is possible"));
+        }
+        Ok(Self {
+            name,
+            tick,
+            clock: raw.clock,
+            level: raw.log.into(),
+            spool: custody::Limits { bytes: memory.bytes() as usize, resend_rate: raw.spool.resend_rate },
+            mqtt: raw.mqtt.check(&wrong)?,
+        })
+    }
+}
+
+impl FileMqtt {
+    fn check(self, wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError) -> Result<Mqtt, ConfigError> {
+        let port = if self.tls.is_some() { PORT_TLS } else { PORT };
+        let (host, port) = address(&self.address, port).ok_or_else(|| {
+            let written = &self.address;
+            let message = format!("\"{written}\" is no address; write for example \"hub.example.org:{port}\"");
+            wrong("mqtt.address", &message)
+        })?;
+        let prefix = match self.prefix {
+            None => Prefix::default(),
+            Some(word) => word.parse().map_err(|_| {
+                let message = format!("\"{word}\" cannot be a topic's first word; 1 to 64 bytes without / + # $ or spaces");
+                wrong("mqtt.prefix", &message)
+            })?,
+        };
+        if self.user.as_deref() == Some("") {
+            return Err(wrong("mqtt.user", &"is empty; leave it out for a broker without users"));
+        }
+        if self.password.is_some() && self.user.is_none() {
+            return Err(wrong("mqtt.password", &"needs a user; MQTT 3.1.1 knows no password without one"));
+        }
+        if let Some(name) = self.tls.as_ref().and_then(|tls| tls.server_name.as_deref())
+            && rustls::pki_types::ServerName::try_from(name).is_err()
+        {
+            let message = format!("\"{name}\" is neither a host's name nor an address");
+            return Err(wrong("mqtt.tls.server_name", &message));
+        }
+        Ok(Mqtt { host, port, prefix, user: self.user, password: self.password, tls: self.tls })
+    }
+}
+
+impl From<Level> for log::LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
+        }
+    }
+}
+
+/// `host`, `host:port`, `192.0.2.1:port`, `[2001:db8::1]:port` or `2001:db8::1`.
+fn address(text: &str, default_port: u16) -> Option<(String, u16)> {
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        host.parse::<std::net::Ipv6Addr>().ok()?;
+        (host, rest.strip_prefix(':').or(if rest.is_empty() { None } else { Some("") }))
+    } else if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        (text, None)
+    } else {
+        match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        }
+    };
+    let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port != 0))?;
+    rustls::pki_types::ServerName::try_from(host).ok()?;
+    Some((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n";
+
+    #[test]
+    fn the_smallest_file_has_sound_defaults() {
+        let config = Config::parse(SMALLEST, "agent.toml").expect("a good file");
+        assert_eq!(config.name.to_string(), "arena-north/rack-1");
+        assert_eq!((config.tick, config.level), (Duration::from_secs(10), log::LevelFilter::Info));
+        assert_eq!((config.mqtt.host.as_str(), config.mqtt.port), ("hub", 1883));
+        assert_eq!((config.spool.bytes, config.spool.resend_rate), (1 << 20, 200));
+        assert!(config.mqtt.tls.is_none());
+    }
+
+    #[test]
+    fn tls_has_a_port_of_its_own() {
+        let config = Config::parse(&format!("{SMALLEST}tls = {{}}\n"), "agent.toml").expect("a good file");
+        assert_eq!(config.mqtt.port, 8883);
+    }
+
+    #[test]
+    fn addresses_come_in_every_form() {
+        for (text, host, port) in [
+            ("hub.example.org", "hub.example.org", 1883),
+            ("hub.example.org:18830", "hub.example.org", 18830),
+            ("192.0.2.1:1884", "192.0.2.1", 1884),
+            ("[2001:db8::1]:1884", "2001:db8::1", 1884),
+            ("[2001:db8::1]", "2001:db8::1", 1883),
+            ("2001:db8::1", "2001:db8::1", 1883),
+        ] {
+            assert_eq!(address(text, PORT), Some((host.to_owned(), port)), "{text}");
+        }
+        for text in ["", ":1883", "hub:", "hub:0", "hub:70000", "mqtt://hub", "[::1]x", "[hub]:1", "a b", "hub:1:2"] {
+            assert_eq!(address(text, PORT), None, "{text}");
+        }
+    }
+}

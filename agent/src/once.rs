@@ -1,0 +1,178 @@
+//! `once`: one reading of everything, for a technician's eyes or, as JSON, for a script. Publishes nothing and touches no
+//! output pin.
+//!
+//! ```text
+//! temperature  rackside_soc_temperature_celsius                  48.3 °C
+//! cpu          rackside_cpu_usage_ratio                          12.3 %
+//! disk         rackside_disk_used_bytes{mount="/"}               11.9 GiB
+//! ```
+
+use crate::clock::{Clock, Moment, Trust};
+use crate::config::Config;
+use crate::sensor::{Entry, Report, Roots, Sensors, SENSORS};
+use async_io::Timer;
+use rackside_proto::Value;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Processor usage is a share of the time between two readings, so two are taken.
+const APART: Duration = Duration::from_millis(500);
+
+/// Reads and prints. `config` is looked at for the clock only.
+pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Result<()> {
+    let roots = Roots::default();
+    let mut clock = Clock::new(config.map_or(Trust::Auto, |config| config.clock), &roots.proc);
+    let mut sensors = Sensors::new(roots);
+    sensors.read(&clock.read());
+    smol::block_on(Timer::after(APART));
+    let moment = clock.read();
+    let report = sensors.read(&moment);
+    let text = if json { as_json(&report, &moment) } else { as_table(&report, &sensors) };
+    out.write_all(text.as_bytes())
+}
+
+fn as_table(report: &Report, sensors: &Sensors) -> String {
+    let rows: Vec<(&str, String, String)> = report
+        .entries()
+        .iter()
+        .map(|entry| (SENSORS[entry.sensor].name, series(entry), human(entry)))
+        .collect();
+    let width = |column: fn(&(&str, String, String)) -> usize| rows.iter().map(column).max().unwrap_or_default();
+    let (first, second) = (width(|row| row.0.len()), width(|row| row.1.len()));
+    let mut text = String::new();
+    for (sensor, series, value) in &rows {
+        writeln!(text, "{sensor:first$}  {series:second$}  {value}").expect("a String has room");
+    }
+    for (sensor, error) in SENSORS.iter().zip(sensors.errors()) {
+        if let Some(error) = error {
+            writeln!(text, "{:first$}  {error}", sensor.name).expect("a String has room");
+        } else if !rows.iter().any(|row| row.0 == sensor.name) {
+            writeln!(text, "{:first$}  nothing to read here ({})", sensor.name, sensor.source).expect("a String has room");
+        }
+    }
+    text
+}
+
+fn series(entry: &Entry) -> String {
+    let labels: Vec<String> =
+        entry.metric.labels.iter().zip(&entry.labels).map(|(name, value)| format!("{name}={value:?}")).collect();
+    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    format!("{}{labels}", entry.metric.name)
+}
+
+/// The value in the unit that a person would use.
+fn human(entry: &Entry) -> String {
+    let Some(number) = entry.value.known() else {
+        return if entry.value == Value::Absent { "absent" } else { "unknown" }.to_owned();
+    };
+    let value = entry.scale.value(number);
+    match entry.metric.unit {
+        "celsius" => format!("{value:.1} °C"),
+        "ratio" => format!("{:.1} %", value * 100.0),
+        "bytes" => {
+            let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+            let steps = (0..units.len() - 1).take_while(|step| value >= 1024_f64.powi(*step as i32 + 1)).count();
+            let decimals = usize::from(steps > 0);
+            format!("{:.decimals$} {}", value / 1024_f64.powi(steps as i32), units[steps])
+        }
+        "seconds" => {
+            let whole = value as u64;
+            let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
+            if days > 0 { format!("{days} d {hours} h") } else { format!("{hours} h {minutes} min") }
+        }
+        _ if entry.scale.per > 1 => format!("{value:.2}"),
+        _ => format!("{value}"),
+    }
+}
+
+/// One object: the time, and a list of series as they would be published.
+fn as_json(report: &Report, moment: &Moment) -> String {
+    let mut text = format!(
+        "{{\"time_ms\":{},\"clock_known\":{},\"series\":[",
+        if moment.known { moment.utc_ms.to_string() } else { "null".to_owned() },
+        moment.known
+    );
+    for (at, entry) in report.entries().iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        let labels: Vec<String> = entry
+            .metric
+            .labels
+            .iter()
+            .zip(&entry.labels)
+            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
+            .collect();
+        let value = entry.value.known().map(|number| entry.scale.value(number).to_string());
+        write!(
+            text,
+            "{comma}\n{{\"sensor\":{},\"name\":{},\"labels\":{{{}}},\"unit\":{},\"value\":{}}}",
+            quoted(SENSORS[entry.sensor].name),
+            quoted(entry.metric.name),
+            labels.join(","),
+            quoted(entry.metric.unit),
+            value.as_deref().unwrap_or("null")
+        )
+        .expect("a String has room");
+    }
+    text.push_str("\n]}\n");
+    text
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => write!(quoted, "\\u{:04x}", u32::from(c)).expect("a String has room"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rackside_proto::metric::{self, Metric};
+    use rackside_proto::Scale;
+
+    fn entry(metric: &'static Metric, scale: Scale, number: i64) -> Entry {
+        let labels = metric.labels.iter().map(|_| "/srv \"x\"".to_owned()).collect();
+        Entry { sensor: 0, metric, labels, scale, value: Value::Known(number) }
+    }
+
+    #[test]
+    fn values_are_in_the_units_of_people() {
+        for (entry, shown) in [
+            (entry(&metric::SOC_TEMPERATURE, Scale::per(10), 483), "48.3 °C"),
+            (entry(&metric::CPU_USAGE, Scale::per(1000), 123), "12.3 %"),
+            (entry(&metric::LOAD1, Scale::per(100), 50), "0.50"),
+            (entry(&metric::NETWORK_RECEIVE, Scale::ONE, 999), "999 B"),
+            (entry(&metric::MEMORY_USED, Scale::times(65_536), 24_576), "1.5 GiB"),
+            (entry(&metric::UPTIME, Scale::ONE, 93_784), "1 d 2 h"),
+            (entry(&metric::UPTIME, Scale::ONE, 3_720), "1 h 2 min"),
+            (entry(&metric::CLOCK_SYNCHRONIZED, Scale::ONE, 1), "1"),
+        ] {
+            assert_eq!(human(&entry), shown);
+        }
+        let silent = Entry { value: Value::Unknown, ..entry(&metric::LOAD1, Scale::ONE, 0) };
+        assert_eq!(human(&silent), "unknown");
+    }
+
+    #[test]
+    fn json_escapes_what_a_mount_may_be_called() {
+        assert_eq!(quoted("/srv \"x\"\\\n"), "\"/srv \\\"x\\\"\\\\\\u000a\"");
+    }
+
+    #[test]
+    fn the_table_lists_every_sensor() {
+        let mut out = Vec::new();
+        once(None, false, &mut out).expect("a Vec has room");
+        let text = String::from_utf8(out).expect("text");
+        for sensor in SENSORS {
+            assert!(text.lines().any(|line| line.starts_with(sensor.name)), "{} in\n{text}", sensor.name);
+        }
+    }
+}

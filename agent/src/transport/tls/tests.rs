@@ -1,0 +1,86 @@
+//! The allowance for a Pi without a clock, against certificates made here.
+
+use super::*;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+/// 2026-01-01 and 2027-01-01.
+const BEGIN: u64 = 1_767_225_600;
+const END: u64 = 1_798_761_600;
+
+struct Pki {
+    leaf: CertificateDer<'static>,
+    inner: Arc<WebPkiServerVerifier>,
+}
+
+/// An authority and a certificate for `hub.example`, the latter a day younger.
+fn pki() -> Pki {
+    let date = |year| rcgen::date_time_ymd(year, 1, 1);
+    let mut ca = CertificateParams::new(Vec::new()).expect("no names");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (ca.not_before, ca.not_after) = (date(2026), date(2030));
+    let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().expect("a key")).expect("an authority");
+    let mut leaf = CertificateParams::new(vec!["hub.example".to_owned()]).expect("a name");
+    (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2026, 1, 2), date(2027));
+    let leaf = leaf.signed_by(&KeyPair::generate().expect("a key"), &ca).expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("a verifier");
+    Pki { leaf: leaf.der().clone(), inner }
+}
+
+fn verify(synchronised: fn() -> bool, name: &'static str, at: u64) -> Result<(), Error> {
+    let pki = pki();
+    let verifier = ClocklessVerifier { inner: pki.inner, synchronised };
+    let name = ServerName::try_from(name).expect("a name");
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
+    verifier.verify_server_cert(&pki.leaf, &[], &name, &[], at).map(|_| ())
+}
+
+fn objection(result: Result<(), Error>) -> CertificateError {
+    match result {
+        Err(Error::InvalidCertificate(error)) => error,
+        other => panic!("no objection to a certificate: {other:?}"),
+    }
+}
+
+#[test]
+fn a_clock_in_1970_is_forgiven_while_unsynchronised() {
+    assert_eq!(verify(|| false, "hub.example", 42), Ok(()));
+    assert_eq!(verify(|| false, "hub.example", BEGIN + 10), Ok(()), "the authority is valid, the leaf not yet");
+}
+
+#[test]
+fn a_synchronised_clock_is_believed() {
+    assert_eq!(verify(|| true, "hub.example", END - 10), Ok(()));
+    let error = objection(verify(|| true, "hub.example", 42));
+    assert!(matches!(error, CertificateError::NotValidYetContext { .. }), "{error:?}");
+}
+
+#[test]
+fn nothing_else_is_forgiven() {
+    let wrong_name = objection(verify(|| false, "other.example", 42));
+    assert!(matches!(wrong_name, CertificateError::NotValidForNameContext { .. }), "{wrong_name:?}");
+    let expired = objection(verify(|| false, "hub.example", END + 10));
+    assert!(matches!(expired, CertificateError::ExpiredContext { .. }), "{expired:?}");
+    let (one, other) = (pki(), pki());
+    let verifier = ClocklessVerifier { inner: one.inner, synchronised: || false };
+    let name = ServerName::try_from("hub.example").expect("a name");
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(42));
+    let stranger = objection(verifier.verify_server_cert(&other.leaf, &[], &name, &[], at).map(|_| ()));
+    assert!(
+        matches!(stranger, CertificateError::UnknownIssuer | CertificateError::BadSignature),
+        "{stranger:?}"
+    );
+}
+
+#[test]
+fn files_without_certificates_are_named() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("ca.pem");
+    let tls = Tls { ca: Some(file.clone()), server_name: None };
+    let error = || TlsClient::new(&tls, "hub.example").expect_err("no certificates").to_string();
+    assert!(error().starts_with(&format!("cannot read certificates from {}: ", file.display())), "{}", error());
+    std::fs::write(&file, "nothing of the kind\n").expect("a file");
+    assert_eq!(error(), format!("{} has no certificate in PEM form", file.display()));
+}
