@@ -5,15 +5,20 @@
 //! 1. [`programs`](mod@programs) builds and finds the programs, [`process`] runs one, [`port`] finds it a place.
 //! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub, [`metrics`] reads its answer.
 //! 3. [`proxy`] is a link that can be cut or stalled; [`forgetful`] a broker that drops after PUBACK.
-//! 4. [`clock::eventually`] waits for what is promised to happen.
-//! 5. [`simulation`] is a fleet of appliances.
+//! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own.
+//! 5. [`clock::eventually`] waits for what is promised to happen.
+//! 6. [`simulation`] is a fleet of appliances; [`measure`] says what a process costs.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
+pub mod agent;
+pub mod authority;
 pub mod client;
 pub mod clock;
 pub mod forgetful;
 pub mod http;
+pub mod hub;
+pub mod measure;
 pub mod metrics;
 pub mod mosquitto;
 pub mod port;

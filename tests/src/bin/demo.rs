@@ -14,6 +14,7 @@ use rackside_tests::process::Process;
 use rackside_tests::programs::Programs;
 use rackside_tests::{clock, http, port};
 use rustix::process::Signal;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -92,7 +93,7 @@ struct Demo {
     web: SocketAddr,
     started: Instant,
     screen: Screen,
-    network: Option<(Instant, f64, f64)>,
+    traffic: Traffic,
     // Last, so that it goes after the processes that live in it.
     _directory: TempDir,
 }
@@ -131,7 +132,7 @@ impl Demo {
             return Err(format!("the hub does not start\n{}", hub.last_words()));
         }
         let text = format!(
-            "site = \"{SITE}\"\nappliance = \"{}\"\ntick = \"2s\"\n\n[mqtt]\nurl = \"mqtt://{mqtt}\"\n",
+            "site = \"{SITE}\"\nappliance = \"{}\"\ntick = \"2s\"\n\n[mqtt]\naddress = \"{mqtt}\"\n",
             appliance()
         );
         let mut agent = Command::new(&programs.agent);
@@ -145,7 +146,7 @@ impl Demo {
             web,
             started: clock::now(),
             screen,
-            network: None,
+            traffic: Traffic::default(),
             _directory: directory,
         })
     }
@@ -192,20 +193,8 @@ impl Demo {
         {
             rows.push(("memory", format!("{} of {}", size(used), size(total))));
         }
-        let now = clock::now();
-        let received = metrics.sum("rackside_network_receive_bytes_total", &of_site);
-        let sent = metrics.sum("rackside_network_transmit_bytes_total", &of_site);
-        if let Some((before, had_received, had_sent)) = self.network {
-            // Two ticks, so that a reading came in between.
-            let seconds = now.duration_since(before).as_secs_f64();
-            let rate = |now: f64, before: f64| size((now - before).max(0.0) / seconds);
-            rows.push((
-                "network",
-                format!("{}/s in, {}/s out", rate(received, had_received), rate(sent, had_sent)),
-            ));
-        }
-        if self.network.is_none_or(|(before, ..)| now > before + Duration::from_secs(4)) {
-            self.network = Some((now, received, sent));
+        if let Some((received, sent)) = self.traffic.rates(metrics, clock::now()) {
+            rows.push(("network", format!("{}/s in, {}/s out", size(received), size(sent))));
         }
         if let Some(backlog) = value("rackside_agent_backlog_records") {
             rows.push(("backlog", format!("{backlog:.0} records")));
@@ -228,6 +217,29 @@ impl Demo {
             }
         }
         println!("\nStopped.");
+    }
+}
+
+/// What went over all interfaces, lately.
+#[derive(Default)]
+struct Traffic {
+    seen: VecDeque<(Instant, f64, f64)>,
+}
+
+impl Traffic {
+    /// Bytes per second received and sent, over the last ten seconds.
+    fn rates(&mut self, metrics: &Metrics, now: Instant) -> Option<(f64, f64)> {
+        let sum = |name| metrics.sum(name, &[("site", SITE)]);
+        let received = sum("rackside_network_receive_bytes_total");
+        let sent = sum("rackside_network_transmit_bytes_total");
+        self.seen.push_back((now, received, sent));
+        while self.seen.len() > 11 {
+            self.seen.pop_front();
+        }
+        let (then, had_received, had_sent) = *self.seen.front()?;
+        let seconds = now.duration_since(then).as_secs_f64();
+        // Less than two ticks say nothing yet.
+        (seconds > 4.0).then(|| ((received - had_received) / seconds, (sent - had_sent) / seconds))
     }
 }
 

@@ -1,0 +1,88 @@
+//! The benchmarks: every figure that this project reports, with the command that gives it.
+//!
+//! ```text
+//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 12 minutes after the builds
+//! $ cargo run --release -p rackside-tests --bin bench -- hub rate  # some of it
+//! ```
+//!
+//! The hub is the release build, the agent the appliance build. Rates are told beside what a subscriber that throws
+//! everything away gets from Mosquitto in the same run: on shared cores only the ratio is steady. Not a test: nothing
+//! fails here for being slow.
+
+mod agent;
+mod build;
+mod hub;
+mod rate;
+
+use rackside_config::Span;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const HELP: &str = "\
+bench [--seconds SPAN] [--rounds N] [SECTION...]
+
+Sections: sizes wire agent hub connections rate. All of them when none is named.
+  --seconds SPAN   how long each measurement lasts (60s)
+  --rounds N       how often rates are measured, one way after the other (2)
+";
+
+/// How thoroughly.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) lasts: Duration,
+    pub(crate) rounds: usize,
+}
+
+type Section = (&'static str, fn(Effort) -> Result<(), String>);
+const SECTIONS: [Section; 6] = [
+    ("sizes", build::sizes),
+    ("wire", agent::wire),
+    ("agent", agent::cost),
+    ("hub", hub::fleet),
+    ("connections", hub::connections),
+    ("rate", rate::rates),
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let mut effort = Effort { lasts: Duration::from_mins(1), rounds: 2 };
+    let mut wanted = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return Ok(());
+            }
+            "--seconds" => effort.lasts = value()?.parse::<Span>()?.get(),
+            "--rounds" => {
+                effort.rounds = value()?.parse().map_err(|_| "--rounds needs a number".to_owned())?;
+            }
+            name => {
+                let section = SECTIONS.iter().find(|(section, _)| *section == name);
+                wanted.push(*section.ok_or(format!("{name:?} is unknown; see bench --help"))?);
+            }
+        }
+    }
+    // Five thousand sockets here, and as many in each program that is started from here.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .map_err(|error| format!("cannot raise the number of open files: {error}"))?;
+    let sections = if wanted.is_empty() { SECTIONS.to_vec() } else { wanted };
+    for (name, section) in sections {
+        println!("\n## {name}\n");
+        section(effort)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! A hub of this test's own: the real program, on ports and in a directory of its own.
+
+use crate::metrics::Metrics;
+use crate::process::Process;
+use crate::{clock, http, port, programs};
+use rustix::process::Signal;
+use serde_json::Value as Json;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What a hub promises for SIGTERM.
+pub const STOP: Duration = Duration::from_secs(5);
+
+/// A running hub.
+#[derive(Debug)]
+pub struct Hub {
+    process: Option<Process>,
+    mqtt: SocketAddr,
+    web: SocketAddr,
+    // Last, so that it goes after the process that lives in it.
+    directory: TempDir,
+}
+
+/// How telemetry reaches a hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Its own listener.
+    Listener,
+    /// An outside broker.
+    Broker(SocketAddr),
+}
+
+impl Hub {
+    /// A hub with its own listener on 127.0.0.1, everything else as by default.
+    pub fn start() -> Self {
+        Self::by(Way::Listener)
+    }
+
+    /// A hub that is reached in this way.
+    pub fn by(way: Way) -> Self {
+        Self::with(way, &programs::programs().hub, "")
+    }
+
+    /// A hub from a program of one's own choice (benchmarks measure the release build); `more` is added to the
+    /// listener's table.
+    pub fn with(way: Way, program: &Path, more: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (mqtt, web) = (port::local(port::free()), port::local(port::free()));
+        let mut text = format!("[web]\naddress = \"{web}\"\n\n");
+        let mqtt = match way {
+            Way::Listener => {
+                let _ = writeln!(text, "[listener]\naddress = \"{mqtt}\"\n{more}");
+                mqtt
+            }
+            Way::Broker(broker) => {
+                let _ = writeln!(text, "[mqtt]\naddress = \"{broker}\"\n{more}");
+                broker
+            }
+        };
+        std::fs::write(directory.path().join("hub.toml"), text).expect("the directory can be written");
+        let mut hub = Self { process: None, mqtt, web, directory };
+        hub.come_up(program);
+        hub
+    }
+
+    fn come_up(&mut self, program: &Path) {
+        let mut command = Command::new(program);
+        command.current_dir(self.directory.path()).args(["run", "--config", "hub.toml"]);
+        let process = Process::start(&mut command, &self.directory.path().join("log"));
+        let process = self.process.insert(process.unwrap_or_else(|error| panic!("{error}")));
+        let up = clock::eventually(Duration::from_secs(10), || {
+            let ended = process.ended().is_some();
+            let answers =
+                http::get(self.web, "/health/liveness", "*/*").is_ok_and(|answer| answer.status == 200);
+            (ended || answers).then_some(!ended)
+        });
+        assert_eq!(up, Some(true), "the hub does not start\n{}", process.last_words());
+    }
+
+    /// Ends it by SIGKILL, as a power cut would, and starts it again on the same ports.
+    pub fn restart(&mut self) {
+        self.process = None;
+        self.come_up(&programs::programs().hub);
+    }
+
+    /// Ends it by SIGTERM; its exit status, if it kept its promise.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
+        let mut process = self.process.take()?;
+        process.signal(Signal::TERM);
+        process.wait(STOP)
+    }
+
+    /// Its process id. Panics when it was stopped.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Where agents connect: its listener, or the broker.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.mqtt
+    }
+
+    /// Where its pages are.
+    pub fn web(&self) -> SocketAddr {
+        self.web
+    }
+
+    /// What it said so far.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// The end of what it said, for a failure's message.
+    pub fn last_words(&self) -> String {
+        self.process.as_ref().map_or_else(|| "the hub was stopped".to_owned(), Process::last_words)
+    }
+
+    /// The body of a page or of an endpoint. Panics when the hub does not answer.
+    pub fn body(&self, path: &str) -> String {
+        let answer = http::get(self.web, path, "*/*");
+        answer.unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.last_words())).body
+    }
+
+    /// What it serves to Prometheus.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::parse(&self.body("/metrics"))
+    }
+
+    /// One of its own numbers, summed over all labels.
+    pub fn count(&self, name: &str) -> u64 {
+        self.metrics().sum(name, &[]) as u64
+    }
+
+    /// What `/api/sites` says of an appliance, if it knows it.
+    pub fn appliance(&self, site: &str, appliance: &str) -> Option<Json> {
+        let body = self.body("/api/sites");
+        let all: Json =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("/api/sites: {error}\n{body}"));
+        let site = all["sites"].as_array()?.iter().find(|one| one["site"] == site)?;
+        site["appliances"].as_array()?.iter().find(|one| one["appliance"] == appliance).cloned()
+    }
+
+    /// Waits until `/api/sites` says something of an appliance that `wanted` makes something of. Panics when it does not
+    /// within `within`.
+    pub fn expect<T>(
+        &self,
+        what: &str,
+        within: Duration,
+        (site, appliance): (&str, &str),
+        mut wanted: impl FnMut(&Json) -> Option<T>,
+    ) -> T {
+        let found =
+            clock::eventually(within, || self.appliance(site, appliance).as_ref().and_then(&mut wanted));
+        found.unwrap_or_else(|| {
+            let said = self.appliance(site, appliance);
+            panic!("not within {within:?}: {what}; the hub says {said:?}\n{}", self.last_words())
+        })
+    }
+}
