@@ -1,1 +1,271 @@
-//! Placeholder.
+//! The hub's own MQTT 3.1.1 listener: a door for agents and for subscribers, not a broker cluster.
+//!
+//! A guided tour, in the order in which a byte takes it:
+//!
+//! 1. `accept` lets a socket in, shakes hands over TLS if asked (`tls`), and spawns one task per connection.
+//! 2. `connection` is that task, thin: it moves bytes between the socket and what follows.
+//! 3. `packets` makes packets of the bytes (rumqttc's codec, and the checks it leaves out); `conversation` is the
+//!    protocol: bytes and time in, steps and replies out, no I/O.
+//! 4. A CONNECT is checked against `users`; each publish against `permission`, which also says whether it is for ingest.
+//! 5. `router` knows who is there (`session`), who wants what (`index`, `topic`) and what is kept (`retained`). Each
+//!    message is laid out once (`message`).
+//!
+//! What it is for: custody is end to end, so nothing here is durable and a PUBACK promises only that ingest has the
+//! message. What it grants: QoS 0 and 1; a QoS 2 publish goes through the whole handshake and is routed once with QoS 1;
+//! a QoS 2 subscription is granted 1. Sessions (clean session off) live in memory, bounded in number, queue and age.
+//!
+//! Everything that a client could drive up has a limit (`config`), everything refused or lost is counted (`stats`).
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), rackside_hub::listener::ListenError> {
+//! use rackside_hub::listener::{Listener, ListenerConfig};
+//! let (inbound, mut ingest) = tokio::sync::mpsc::channel(64);
+//! let (stop, stopping) = tokio::sync::watch::channel(false);
+//! let listener = Listener::start(ListenerConfig::default(), inbound, stopping)?;
+//! println!("listening on {}", listener.address());
+//! while let Some(messages) = ingest.recv().await {
+//!     println!("{} messages", messages.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod accept;
+mod config;
+mod connection;
+mod conversation;
+mod index;
+mod log_limit;
+mod message;
+mod packets;
+mod permission;
+mod retained;
+mod router;
+mod session;
+mod shared;
+mod stats;
+mod tls;
+mod topic;
+mod users;
+
+pub use config::{Limits, ListenerConfig, TlsConfig};
+pub use stats::{ListenerStats, Reason};
+pub use tls::TlsError;
+pub use users::{UsersError, hash_password, is_user_name};
+
+use crate::inbound::{InboundSender, Outbound, Outlet};
+use accept::Doors;
+use log_limit::LogLimit;
+use permission::Permissions;
+use router::Router;
+use shared::Shared;
+use stats::Counters;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use users::Logins;
+
+/// How long connections get to end when the hub stops. Systemd is told 5 s for all of it.
+const STOP: Duration = Duration::from_secs(3);
+
+/// Why the listener cannot start.
+#[derive(Debug)]
+pub enum ListenError {
+    /// Others could reach it, and nobody would be asked for a password.
+    Exposed(SocketAddr),
+    /// The address cannot be listened on.
+    Address {
+        /// Which address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The users file cannot be used.
+    Users(UsersError),
+    /// The certificate or its key cannot be used.
+    Tls(TlsError),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exposed(address) => write!(
+                f,
+                "listener: {address} can be reached from other machines and nobody would be asked for a password; \
+                 set `users` to a users file, or listen on 127.0.0.1, or say `allow_anonymous = true` in [listener]"
+            ),
+            Self::Address { address, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "listener: {address} is in use by another program (an MQTT broker? a second hub?); stop that one, or \
+                 set `address` in [listener] to another port"
+            ),
+            Self::Address { address, source } => {
+                write!(f, "listener: cannot listen on {address}: {source}; set `address` in [listener]")
+            }
+            Self::Users(error) => write!(f, "listener: {error}"),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+/// The listener; [`Listener::start`] is all there is to it.
+#[derive(Debug)]
+pub struct Listener;
+
+impl Listener {
+    /// Starts to listen, within the tokio runtime that it is called in. What clients publish under the prefix goes to
+    /// `inbound`, one `Vec` for each read of a socket; `shutdown` (true, or its sender gone) ends everything.
+    pub fn start(
+        config: ListenerConfig,
+        inbound: InboundSender,
+        shutdown: watch::Receiver<bool>,
+    ) -> Result<ListenerHandle, ListenError> {
+        let logins = config.users.as_deref().map(Logins::open).transpose().map_err(ListenError::Users)?;
+        let sockets = Sockets::open(&config, logins.is_some())?;
+        let counters = Arc::new(Counters::default());
+        let limits = Arc::new(config.limits);
+        let permissions = Permissions::new(config.prefix);
+        let router = Router::new(Arc::clone(&limits), Arc::clone(&counters), permissions.mirror_stem());
+        let shared = Arc::new(Shared {
+            limits,
+            counters,
+            router: RwLock::new(router),
+            logins,
+            allow_anonymous: config.allow_anonymous,
+            permissions,
+            inbound,
+            mirror: watch::Sender::new(false),
+            doors: Doors::default(),
+            log: LogLimit::default(),
+        });
+        let (ended, end) = watch::channel(false);
+        let handle = ListenerHandle {
+            shared: Arc::clone(&shared),
+            address: sockets.address,
+            tls_address: sockets.tls_address,
+            end,
+        };
+        tokio::spawn(run(sockets.listeners, shared, shutdown, ended));
+        Ok(handle)
+    }
+}
+
+/// The bound sockets.
+struct Sockets {
+    address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+    listeners: Vec<(TcpListener, Option<tokio_rustls::TlsAcceptor>)>,
+}
+
+impl Sockets {
+    fn open(config: &ListenerConfig, asks_for_login: bool) -> Result<Self, ListenError> {
+        let bind = |wanted: SocketAddr| {
+            let local = wanted.ip().to_canonical().is_loopback();
+            if !local && !asks_for_login && !config.allow_anonymous {
+                return Err(ListenError::Exposed(wanted));
+            }
+            let failed = |source| ListenError::Address { address: wanted, source };
+            let socket = accept::bind(wanted).map_err(failed)?;
+            let address = socket.local_addr().map_err(failed)?;
+            Ok((socket, address))
+        };
+        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose().map_err(ListenError::Tls)?;
+        let beside = config.tls.as_ref().and_then(|tls| tls.address);
+        let (first, address) = bind(config.address)?;
+        let Some(beside) = beside else {
+            let tls_address = acceptor.is_some().then_some(address);
+            return Ok(Self { address, tls_address, listeners: vec![(first, acceptor)] });
+        };
+        let (second, tls_address) = bind(beside)?;
+        Ok(Self {
+            address,
+            tls_address: Some(tls_address),
+            listeners: vec![(first, None), (second, acceptor)],
+        })
+    }
+}
+
+async fn run(
+    listeners: Vec<(TcpListener, Option<tokio_rustls::TlsAcceptor>)>,
+    shared: Arc<Shared>,
+    mut shutdown: watch::Receiver<bool>,
+    ended: watch::Sender<bool>,
+) {
+    let (alive, mut all_gone) = mpsc::channel(1);
+    for (listener, tls) in listeners {
+        let task = accept::accept(listener, tls, Arc::clone(&shared), shutdown.clone(), alive.clone());
+        tokio::spawn(task);
+    }
+    drop(alive);
+    let age = shared.limits.session_age.get();
+    let mut sweep =
+        tokio::time::interval((age / 4).clamp(Duration::from_millis(100), Duration::from_mins(1)));
+    loop {
+        tokio::select! {
+            () = accept::stopped(&mut shutdown) => break,
+            _ = sweep.tick() => shared.change(|router| router.expire(Instant::now())),
+        }
+    }
+    shared.doors.shut();
+    let _ = tokio::time::timeout(STOP, all_gone.recv()).await;
+    ended.send_replace(true);
+}
+
+/// A running listener. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct ListenerHandle {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+    end: watch::Receiver<bool>,
+}
+
+impl ListenerHandle {
+    /// Where it listens; the port is the one that was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens with TLS, if it does; the same as [`address`](Self::address) if that one is TLS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// Its numbers now.
+    pub fn stats(&self) -> ListenerStats {
+        self.shared.stats()
+    }
+
+    /// True while somebody is subscribed to anything of the JSON mirror.
+    pub fn mirror_changes(&self) -> watch::Receiver<bool> {
+        self.shared.mirror.subscribe()
+    }
+
+    /// Reads the users file again; who is connected stays. Returns how many users there are, None without a file. On an
+    /// error the old users stay.
+    pub fn reload_users(&self) -> Result<Option<usize>, UsersError> {
+        self.shared.logins.as_ref().map(Logins::reload).transpose()
+    }
+
+    /// Waits until it has stopped: no socket is open any more, or they took too long to close.
+    pub async fn stopped(&self) {
+        let _ = self.end.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+impl Outlet for ListenerHandle {
+    fn publish(&self, message: Outbound) {
+        self.shared.say(&message);
+    }
+
+    fn mirror_wanted(&self) -> bool {
+        *self.shared.mirror.borrow()
+    }
+}

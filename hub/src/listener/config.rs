@@ -1,0 +1,131 @@
+//! `[listener]` of `hub.toml`: where the listener listens, who may come in, and how much of everything there may be.
+//!
+//! ```toml
+//! [listener]
+//! address = "127.0.0.1:1883"
+//! users = "/etc/rackside/users"
+//! tls = { address = "0.0.0.0:8883", certificate = "/etc/rackside/tls.crt", key = "/etc/rackside/tls.key" }
+//! limits = { clients = 2000, packet = "64 KiB" }
+//! ```
+//!
+//! Invariant: every number that a client could drive up has a limit here, with a default that suits a hub of some
+//! thousand appliances.
+
+use rackside_config::{Size, Span};
+use rackside_proto::Prefix;
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// `[listener]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// Where to listen. With `tls` that has no address of its own, this one speaks TLS; else it is plain TCP.
+    pub address: SocketAddr,
+    /// The users file; without one, everybody on this machine may come in.
+    pub users: Option<PathBuf>,
+    /// Whether clients without user name and password are let in, also from other machines.
+    pub allow_anonymous: bool,
+    /// Certificate and key.
+    pub tls: Option<TlsConfig>,
+    /// How much of everything.
+    pub limits: Limits,
+    /// The first word of Rackside's topics; not in `[listener]`, the program sets it from its own configuration.
+    #[serde(skip)]
+    pub prefix: Prefix,
+}
+
+impl Default for ListenerConfig {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            users: None,
+            allow_anonymous: false,
+            tls: None,
+            limits: Limits::default(),
+            prefix: Prefix::default(),
+        }
+    }
+}
+
+/// `[listener.tls]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Where to listen with TLS, beside the plain address; without it, the plain address becomes TLS.
+    #[serde(default)]
+    pub address: Option<SocketAddr>,
+    /// The certificate chain, PEM, own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[listener.limits]`. What is refused or lost for a limit is counted by its reason.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Clients at once.
+    pub clients: usize,
+    /// Clients at once from one IPv4 address or IPv6 /64; 0 means no such limit.
+    pub clients_per_address: usize,
+    /// The largest packet. A birth is up to 256 KiB, with its topic and header a little more.
+    pub packet: Size,
+    /// Bytes of a topic or filter.
+    pub topic_length: usize,
+    /// Levels of a topic or filter.
+    pub topic_levels: usize,
+    /// Bytes of a client id.
+    pub client_id_length: usize,
+    /// Filters of one client.
+    pub subscriptions: usize,
+    /// Messages that wait for one subscriber.
+    pub queue_messages: usize,
+    /// Bytes that wait for one subscriber.
+    pub queue_bytes: Size,
+    /// QoS 1 messages sent to one subscriber and not acknowledged yet.
+    pub inflight: usize,
+    /// Retained messages.
+    pub retained_messages: usize,
+    /// Bytes of retained messages.
+    pub retained_bytes: Size,
+    /// Sessions kept for clients that are away.
+    pub sessions: usize,
+    /// How long they are kept.
+    pub session_age: Span,
+    /// Time from the connection to a whole CONNECT and its answer.
+    pub connect_time: Span,
+    /// Time for a TLS handshake.
+    pub handshake_time: Span,
+    /// Time from a packet's first byte to its last.
+    pub packet_time: Span,
+    /// How long a client may take nothing of what waits for it.
+    pub write_stall: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients: 12_000,
+            clients_per_address: 0,
+            // 256 KiB of payload, 64 KiB of topic at the very most: 1 KiB is plenty for ours.
+            packet: Size::kibibytes(257),
+            topic_length: 1024,
+            topic_levels: 32,
+            client_id_length: 256,
+            subscriptions: 200,
+            queue_messages: 10_000,
+            queue_bytes: Size::mebibytes(4),
+            inflight: 100,
+            retained_messages: 50_000,
+            retained_bytes: Size::mebibytes(128),
+            sessions: 1000,
+            session_age: Span::seconds(24 * 3600),
+            connect_time: Span::seconds(10),
+            handshake_time: Span::seconds(10),
+            packet_time: Span::seconds(30),
+            write_stall: Span::seconds(20),
+        }
+    }
+}
