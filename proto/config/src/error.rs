@@ -38,7 +38,9 @@ impl ConfigError {
     }
 
     pub(crate) fn from_toml(text: &str, file: &str, error: &toml::de::Error) -> Self {
-        let span = error.span();
+        // A key that is missing at the top level has an empty span, which the first key of the file would cover.
+        let missing = error.message().starts_with("missing field");
+        let span = error.span().filter(|span| !(missing && span.is_empty()));
         let place = span.clone().and_then(|span| Map::of(text)?.place(&span)).unwrap_or_default();
         let mut message = reworded(error.message(), &place.keys, place.in_list);
         if message == "duplicate key"
@@ -47,7 +49,7 @@ impl ConfigError {
             message = format!("duplicate key `{key}`");
         }
         // An error of the file as a whole (a key missing at the top level) has no line worth naming.
-        let whole = place.keys.is_empty() && error.message().starts_with("missing field");
+        let whole = place.keys.is_empty() && missing;
         let line = span.filter(|_| !whole).map(|span| line(text, span.start));
         Self { file: file.to_owned(), line, message }
     }

@@ -155,10 +155,10 @@ mod tests {
     fn a_missing_key_names_its_table() {
         assert_eq!(error("[[probe]]\nname = 'a'\n"), "agent.toml:1: `every` is missing in [[probe]]");
         assert_eq!(error("probe = [{ name = 'a' }]\n"), "agent.toml:1: `every` is missing in [[probe]]");
-        assert_eq!(
-            parse::<Probe>("\nname = 'a'\n", "p.toml").unwrap_err().to_string(),
-            "p.toml: `every` is missing"
-        );
+        for text in ["\nname = 'a'\n", "name = 'a'\n"] {
+            let error = parse::<Probe>(text, "p.toml").unwrap_err().to_string();
+            assert_eq!(error, "p.toml: `every` is missing", "{text:?}");
+        }
     }
 
     #[test]
