@@ -1,4 +1,34 @@
-//! Placeholder.
+//! `rackside-hub`: takes in the telemetry of many sites, keeps the fleet, serves its metrics and its page.
+//!
+//! A guided tour, in the order in which a message takes it:
+//!
+//! 1. It comes in over the hub's own [`listener`] or through an outside [`broker`]; both make it an
+//!    [`Inbound`](inbound::Inbound), and nothing further down knows which it was.
+//! 2. [`ingest`] decodes it, accounts for it, acks it; what it cannot take it counts.
+//! 3. [`fleet`] holds the latest value of every series of every appliance, and whether it is up.
+//! 4. [`web`] shows the fleet: `/metrics`, `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
+//!
+//! [`app`] starts and stops all of it by what [`config`] says; [`cli`] reads the command line, [`run`] does what it says, and
+//! [`decode`] is its one command that needs no hub. Only [`clock`] reads a clock.
 
+pub mod app;
+pub mod broker;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod decode;
+pub mod fleet;
 pub mod inbound;
+pub mod ingest;
+pub mod json;
 pub mod listener;
+pub mod logging;
+pub mod mirror;
+pub mod moment;
+pub mod run;
+pub mod shutdown;
+pub mod web;
+
+#[cfg(test)]
+#[path = "../tests/rack/mod.rs"]
+mod rack;

@@ -1,0 +1,141 @@
+//! The command line, as words to a [`Command`]. Does nothing itself.
+
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+rackside-hub takes in the telemetry of many sites, keeps the fleet, serves its metrics and its page.
+
+Usage:
+  rackside-hub run [--config FILE]    run; without a file: MQTT on 127.0.0.1:1883, web on 127.0.0.1:8080
+  rackside-hub check --config FILE    say what would run, and what is wrong
+  rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
+                                      word (presence, birth, data, event, ack, verdict), data unless given
+  rackside-hub --version
+  rackside-hub --help
+
+SIGTERM and Ctrl-C stop it, SIGHUP reads the configuration again (the log level takes effect at once).
+";
+
+/// What is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Run the hub.
+    Run {
+        /// The configuration; defaults without one.
+        config: Option<PathBuf>,
+    },
+    /// Look at a configuration.
+    Check {
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// Decode one message.
+    Decode {
+        /// Its topic, or the last word of it.
+        topic: String,
+    },
+    /// Print the version.
+    Version,
+    /// Print the help.
+    Help,
+}
+
+/// Words that are no command.
+#[derive(Debug)]
+pub enum CliError {
+    /// An option that makes no sense there.
+    Option(lexopt::Error),
+    /// No such command.
+    Command(String),
+    /// A command without the option it needs.
+    Needs(&'static str, &'static str),
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option(error) => write!(f, "{error}")?,
+            Self::Command(word) => write!(f, "no command {word:?}; there are run, check and decode")?,
+            Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
+        }
+        f.write_str(" (rackside-hub --help tells more)")
+    }
+}
+
+impl std::error::Error for CliError {}
+
+impl From<lexopt::Error> for CliError {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Option(error)
+    }
+}
+
+/// Reads the words after the program's name.
+pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, CliError> {
+    let mut words = lexopt::Parser::from_args(words.into_iter().map(Into::into));
+    let command = match words.next()? {
+        None | Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(Short('V') | Long("version")) => return Ok(Command::Version),
+        Some(Value(word)) => word.to_string_lossy().into_owned(),
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    if !matches!(command.as_str(), "run" | "check" | "decode") {
+        return Err(CliError::Command(command));
+    }
+    let (mut config, mut topic) = (None, None);
+    while let Some(word) = words.next()? {
+        match word {
+            Short('c') | Long("config") if command != "decode" => {
+                config = Some(PathBuf::from(words.value()?));
+            }
+            Long("topic") if command == "decode" => topic = Some(words.value()?.string()?),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match command.as_str() {
+        "run" => Ok(Command::Run { config }),
+        "check" => {
+            config.map(|config| Command::Check { config }).ok_or(CliError::Needs("check", "--config FILE"))
+        }
+        _ => Ok(Command::Decode { topic: topic.unwrap_or_else(|| "data".to_owned()) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(words: &[&str]) -> Result<Command, String> {
+        parse(words).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_are_read() {
+        assert_eq!(said(&[]), Ok(Command::Help));
+        assert_eq!(said(&["--version"]), Ok(Command::Version));
+        assert_eq!(said(&["run"]), Ok(Command::Run { config: None }));
+        assert_eq!(said(&["run", "--config=a"]), Ok(Command::Run { config: Some("a".into()) }));
+        assert_eq!(said(&["check", "-c", "a"]), Ok(Command::Check { config: "a".into() }));
+        assert_eq!(said(&["decode"]), Ok(Command::Decode { topic: "data".to_owned() }));
+        assert_eq!(said(&["decode", "--topic", "ack"]), Ok(Command::Decode { topic: "ack".to_owned() }));
+    }
+
+    #[test]
+    fn mistakes_are_told_in_one_line() {
+        let line = |words: &[&str]| said(words).expect_err("a mistake");
+        assert_eq!(
+            line(&["rum"]),
+            "no command \"rum\"; there are run, check and decode (rackside-hub --help tells more)"
+        );
+        assert_eq!(line(&["check"]), "check needs --config FILE (rackside-hub --help tells more)");
+        assert_eq!(
+            line(&["run", "--topic", "x"]),
+            "invalid option '--topic' (rackside-hub --help tells more)"
+        );
+    }
+}

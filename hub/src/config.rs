@@ -1,0 +1,199 @@
+//! `hub.toml`. Every key has a default, so that the hub runs without a file; `etc/hub.example.toml` explains each.
+//!
+//! ```toml
+//! prefix = "rackside"
+//! [listener]
+//! address = "127.0.0.1:1883"
+//! [web]
+//! address = "127.0.0.1:8080"
+//! [log]
+//! level = "info"
+//! ```
+//!
+//! Invariant: a [`Config`] that exists is one that the hub can try to run with.
+
+use crate::broker::MqttConfig;
+use crate::listener::ListenerConfig;
+use log::LevelFilter;
+use rackside_config::ConfigError;
+use rackside_proto::Prefix;
+use serde::Deserialize;
+use serde::de::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The first word of all topics.
+    #[serde(deserialize_with = "prefix")]
+    pub prefix: Prefix,
+    /// Where the hub will keep what must last; nothing is written there yet.
+    pub data: PathBuf,
+    /// The hub's own MQTT listener; defaults, unless `mqtt` names an outside broker.
+    pub listener: Option<ListenerConfig>,
+    /// An outside broker, instead of the listener.
+    pub mqtt: Option<MqttConfig>,
+    /// Pages, metrics, API.
+    pub web: WebConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// `[web]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebConfig {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Whether everybody who reaches the address may read everything, from other machines too.
+    pub allow_anonymous: bool,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `off`, `error`, `warn`, `info`, `debug`, `trace`.
+    pub level: Level,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// And what is strange.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Off => Self::Off,
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            prefix: Prefix::default(),
+            data: PathBuf::from("./rackside-data"),
+            listener: None,
+            mqtt: None,
+            web: WebConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), allow_anonymous: false }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: Level::Info }
+    }
+}
+
+fn prefix<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is not a topic's word: 1 to 64 bytes without / + # $ or white space"
+        ))
+    })
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let name =
+            path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+        Self::parse(&rackside_config::read(path)?, &name)
+    }
+
+    /// Reads a text; `file` is what it is called in errors.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let config: Self = rackside_config::parse(text, file)?;
+        let objection = |key: &str, message: &str| Err(ConfigError::at(text, file, key, message));
+        if config.listener.is_some() && config.mqtt.is_some() {
+            return objection("mqtt", "agents come in one way; leave out [listener], or this");
+        }
+        if !config.web.address.ip().is_loopback() && !config.web.allow_anonymous {
+            let message = "other machines could read everything without a password; put a proxy that asks for one in \
+                           front of a loopback address, or say `allow_anonymous = true` in [web]";
+            return objection("web.address", message);
+        }
+        if let Some(mqtt) = &config.mqtt
+            && let Err((key, message)) = mqtt.check()
+        {
+            return objection(key, message);
+        }
+        Ok(config)
+    }
+
+    /// The listener's part, with what it needs of the rest.
+    pub fn listener(&self) -> ListenerConfig {
+        let listener = self.listener.clone().unwrap_or_default();
+        ListenerConfig { prefix: self.prefix.clone(), ..listener }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let text = include_str!("../etc/hub.example.toml");
+        let example = Config::parse(text, "hub.example.toml").expect("the example is right");
+        let defaults = Config { listener: Some(ListenerConfig::default()), ..Config::default() };
+        assert_eq!(format!("{example:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn every_line_of_the_example_that_is_commented_out_is_right_too() {
+        let text = include_str!("../etc/hub.example.toml");
+        let uncommented = |from: &str| {
+            let part = text.split(from).nth(1).expect("the example has it");
+            let part = part.split("\n\n").next().expect("split gives one at least");
+            let keys =
+                part.lines().filter_map(|line| line.strip_prefix("#")).filter(|line| !line.starts_with('#'));
+            keys.collect::<Vec<_>>().join("\n")
+        };
+        let mqtt = format!("[mqtt]\n{}", uncommented("\n#[mqtt]"));
+        let config = Config::parse(&mqtt, "hub.toml").expect("right");
+        assert!(
+            config
+                .mqtt
+                .is_some_and(|mqtt| mqtt.password.is_some() && mqtt.tls.is_some_and(|tls| tls.ca.is_some()))
+        );
+    }
+
+    #[test]
+    fn nothing_beyond_this_machine_is_open_by_default() {
+        let config = Config::default();
+        assert!(config.web.address.ip().is_loopback());
+        assert!(config.listener().address.ip().is_loopback());
+    }
+}

@@ -1,0 +1,229 @@
+//! `rackside-hub decode`: one message's bytes as JSON, for whoever looks over the wire's shoulder.
+//!
+//! Readings are shown as they are coded, as what moved: their catalog is another message. Times stay as the agent wrote
+//! them: `{"utc_ms": 1795145119250}` or `{"boot": "0badcafe", "boot_ms": 60000}`.
+
+use rackside_proto::{
+    Ack, Birth, Catalog, Change, Channel, Data, DecodeError, Envelope, Event, Message, Presence, Time, Value,
+    Verdict, Want, What,
+};
+use serde_json::{Value as Json, json};
+use std::fmt::{self, Write};
+
+/// Why bytes are not shown.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ShowError {
+    /// The topic does not end in a channel's name.
+    Topic(String),
+    /// They are no message of that channel.
+    Body(Channel, DecodeError),
+}
+
+impl fmt::Display for ShowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(topic) => write!(
+                f,
+                "{topic:?} does not end in a channel's name: presence, birth, data, event, ack, verdict"
+            ),
+            Self::Body(channel, error) => write!(f, "these bytes are no {channel} message: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ShowError {}
+
+/// The JSON of a body that came on `topic`.
+pub fn show(topic: &str, body: &[u8]) -> Result<Json, ShowError> {
+    let word = topic.rsplit('/').next().unwrap_or(topic);
+    let channel: Channel = word.parse().map_err(|_| ShowError::Topic(topic.to_owned()))?;
+    let message = Message::decode(channel, body).map_err(|error| ShowError::Body(channel, error))?;
+    Ok(match message {
+        Message::Presence(presence) => self::presence(&presence),
+        Message::Birth(birth) => self::birth(&birth),
+        Message::Data(record) => with(&record.envelope, data(&record.body)),
+        Message::Event(record) => with(&record.envelope, event(&record.body)),
+        Message::Ack(ack) => self::ack(&ack),
+        Message::Verdict(verdict) => self::verdict(verdict),
+    })
+}
+
+fn with(envelope: &Envelope, mut body: Json) -> Json {
+    body["run"] = json!(envelope.run.to_string());
+    body["seq"] = json!(envelope.seq);
+    body["floor"] = json!(envelope.floor);
+    body["sending"] = json!(format!("{:?}", envelope.sending).to_lowercase());
+    body
+}
+
+fn time(time: Time) -> Json {
+    match time {
+        Time::Utc { ms } => json!({ "utc_ms": ms }),
+        Time::Boot { boot, ms } => json!({ "boot": format!("{boot:08x}"), "boot_ms": ms }),
+    }
+}
+
+fn value(value: Value) -> Json {
+    match value {
+        Value::Known(number) => json!(number),
+        Value::Absent => json!("absent"),
+        Value::Unknown => json!("unknown"),
+    }
+}
+
+fn presence(presence: &Presence) -> Json {
+    json!({
+        "run": presence.run.to_string(),
+        "connection": presence.connection,
+        "online": presence.online,
+        "reason": presence.reason.as_str(),
+    })
+}
+
+fn birth(birth: &Birth<'_>) -> Json {
+    json!({
+        "run": birth.run.to_string(),
+        "connection": birth.connection,
+        "floor": birth.floor,
+        "next": birth.next,
+        "time": time(birth.time),
+        "clock": birth.clock.as_str(),
+        "boot_id": hex(&birth.boot_id),
+        "tick_ms": birth.tick_ms,
+        "version": birth.version,
+        "hostname": birth.hostname,
+        "model": birth.model,
+        "os": birth.os,
+        "kernel": birth.kernel,
+        "arch": birth.arch,
+        "capabilities": birth.capabilities.0,
+        "config_revision": birth.config_revision,
+        "spool": format!("{:?}", birth.spool).to_lowercase(),
+        "spool_bytes": birth.spool_bytes,
+        "catalog": birth.catalog.as_ref().map(catalog),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
+}
+
+fn catalog(catalog: &Catalog<'_>) -> Json {
+    let series: Vec<Json> = catalog
+        .series()
+        .map(|one| {
+            let labels: serde_json::Map<String, Json> =
+                one.labels.iter().map(|label| (label.name.to_owned(), json!(label.value))).collect();
+            json!({
+                "name": one.name,
+                "labels": labels,
+                "unit": one.unit,
+                "kind": format!("{:?}", one.kind).to_lowercase(),
+                "scale": format!("{}/{}", one.scale.times, one.scale.per),
+                "reference": value(one.reference),
+            })
+        })
+        .collect();
+    json!({
+        "number": catalog.head.number,
+        "time": time(catalog.head.time),
+        "boot_id": hex(&catalog.head.boot_id),
+        "tick_ms": catalog.head.tick_ms,
+        "series": series,
+    })
+}
+
+fn data(data: &Data<'_>) -> Json {
+    match data {
+        Data::Catalog(one) => json!({ "catalog": catalog(one) }),
+        Data::Readings(readings) => {
+            let list: Vec<Json> = readings
+                .iter()
+                .map(|reading| {
+                    let moved: Vec<Json> = reading
+                        .changes()
+                        .map(|(series, change)| match change {
+                            Change::Absent => json!({ "series": series, "value": "absent" }),
+                            Change::Unknown => json!({ "series": series, "value": "unknown" }),
+                            Change::Moved(by) => json!({ "series": series, "moved": by }),
+                        })
+                        .collect();
+                    json!({ "time": time(reading.time), "moved": moved })
+                })
+                .collect();
+            json!({ "of_catalog": readings.catalog, "readings": list })
+        }
+    }
+}
+
+fn event(event: &Event<'_>) -> Json {
+    let what = match event.what {
+        What::Sample { catalog, series, value: of } => {
+            json!({ "sample": { "of_catalog": catalog, "series": series, "value": value(of) } })
+        }
+        What::Text { subject, text } => json!({ "text": { "subject": subject, "text": text } }),
+        What::Anchor { boot, boot_ms, utc_ms } => {
+            json!({ "anchor": { "boot": format!("{boot:08x}"), "boot_ms": boot_ms, "utc_ms": utc_ms } })
+        }
+    };
+    json!({ "time": time(event.time), "event": what })
+}
+
+fn ack(ack: &Ack) -> Json {
+    let safe: Vec<Json> =
+        ack.safe.iter().map(|safe| json!({ "run": safe.run.to_string(), "below": safe.below })).collect();
+    let wants: Vec<Json> = ack
+        .wants
+        .iter()
+        .map(|want| match want {
+            Want::Birth => json!("birth"),
+            Want::Catalog { run, number } => json!({ "catalog": number, "run": run.to_string() }),
+        })
+        .collect();
+    json!({ "history": format!("{:016x}", ack.history), "time_ms": ack.time_ms, "safe": safe, "wants": wants })
+}
+
+fn verdict(verdict: Verdict) -> Json {
+    json!({ "severity": verdict.severity.as_str(), "firing": verdict.firing, "valid_s": verdict.valid_s })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rack::{Rack, vitals};
+
+    #[test]
+    fn each_channel_is_shown() {
+        let mut rack = Rack::new("arena-north", "rack-1");
+        let (topic, body) = rack.presence(true);
+        let shown = show(&topic, &body).expect("a presence");
+        assert_eq!(shown.to_string(), r#"{"connection":1,"online":true,"reason":"start","run":"7261636b"}"#);
+        let (_, body) = rack.catalog(&vitals());
+        assert_eq!(show("data", &body).expect("a catalog")["catalog"]["series"][0]["scale"], "1/10");
+        let (_, body) = rack.numbers(&[483, 0, 0, 0, 0]);
+        let shown = show("data", &body).expect("readings");
+        assert_eq!(shown["readings"][0]["moved"][0], json!({ "series": 0, "moved": 483 }));
+        assert_eq!(shown["seq"], 1);
+        let (_, body) = rack.birth();
+        assert_eq!(show("birth", &body).expect("a birth")["catalog"]["number"], 1);
+        let (_, body) = rack.event(What::Text { subject: "default_route", text: "eth0" });
+        assert_eq!(show("event", &body).expect("an event")["event"]["text"]["text"], "eth0");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_says_why() {
+        let line = |topic: &str, body: &[u8]| show(topic, body).expect_err("wrong").to_string();
+        assert_eq!(
+            line("rackside/1/a/b/noise", &[]),
+            "\"rackside/1/a/b/noise\" does not end in a channel's name: presence, birth, data, event, ack, verdict"
+        );
+        assert_eq!(line("ack", &[]), "these bytes are no ack message: the body is empty");
+        assert_eq!(
+            line("ack", &[9]),
+            "these bytes are no ack message: wire version 9 is newer than 1: upgrade this reader"
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! The fleet: the latest value of every series of every appliance, and whether it is up.
+//!
+//! Not history, and not accounting: what is counted, lost or acked is `ingest`'s. No I/O and no clock. Appliances are
+//! named by their slot, which never changes; slots are handed out in the order in which appliances were first heard of.
+//!
+//! Everything here is bounded: [`APPLIANCES`], runs per appliance, catalogs per run, [`SERIES`] over all.
+
+mod appliance;
+mod listing;
+mod run;
+
+pub use appliance::{Appliance, Heard, State};
+pub use listing::{Entry, Listing, escape};
+pub use run::{About, Latest, Reading, ReadingError, RunState, dated};
+
+use crate::clock::Now;
+use rackside_proto::{AgentName, Birth, Catalog, Envelope, Presence, Readings, Run, Sending, Value};
+use std::collections::HashMap;
+
+/// Most appliances.
+pub const APPLIANCES: usize = 20_000;
+/// Most series over all catalogs that are kept; about 250 bytes each.
+pub const SERIES: usize = 2_000_000;
+/// Most series over all catalogs of one appliance: four of the largest catalogs.
+pub const SERIES_EACH: usize = 4 * rackside_proto::limits::SERIES;
+
+/// There is no room for one more appliance or catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FleetFull;
+
+/// All appliances.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    appliances: Vec<Appliance>,
+    slots: HashMap<AgentName, usize>,
+    series: usize,
+    layout: u64,
+    changed: Vec<usize>,
+}
+
+impl Fleet {
+    /// The appliances, in the order of their slots.
+    pub fn appliances(&self) -> &[Appliance] {
+        &self.appliances
+    }
+
+    /// The appliance of that name.
+    pub fn find(&self, name: &AgentName) -> Option<&Appliance> {
+        self.slots.get(name).map(|&slot| &self.appliances[slot])
+    }
+
+    /// The appliances, in the order of their names.
+    pub fn by_name(&self) -> Vec<&Appliance> {
+        let mut all: Vec<_> = self.appliances.iter().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Changes whenever an appliance comes or a catalog that is shown changes: what has been laid out along the
+    /// catalogs is laid out anew then.
+    pub fn layout(&self) -> u64 {
+        self.layout
+    }
+
+    /// The slots whose view changed since this was last asked, each once.
+    pub fn take_changed(&mut self) -> Vec<usize> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// The slot of `name`, made if it is not known.
+    pub fn open(&mut self, name: &AgentName, now: Now) -> Result<usize, FleetFull> {
+        if let Some(&slot) = self.slots.get(name) {
+            return Ok(slot);
+        }
+        let slot = self.appliances.len();
+        if slot >= APPLIANCES {
+            return Err(FleetFull);
+        }
+        self.appliances.push(Appliance::new(name.clone(), now));
+        self.slots.insert(name.clone(), slot);
+        self.layout += 1;
+        self.changed.push(slot);
+        Ok(slot)
+    }
+
+    /// Does something to an appliance, and minds what follows from it for the layout and for those who watch.
+    fn change<T>(&mut self, slot: usize, what: impl FnOnce(&mut Appliance) -> T) -> T {
+        let appliance = &mut self.appliances[slot];
+        let shape = |appliance: &Appliance| {
+            appliance.shown().map(|run| (run.run, run.latest.as_ref().map(|latest| latest.listing.number)))
+        };
+        let before = shape(appliance);
+        let result = what(appliance);
+        if shape(appliance) != before {
+            self.layout += 1;
+        }
+        if self.changed.last() != Some(&slot) {
+            self.changed.push(slot);
+        }
+        result
+    }
+
+    /// Takes a presence. `retained` says that a broker had kept it.
+    pub fn presence(&mut self, slot: usize, presence: &Presence, retained: bool, now: Now) -> Heard {
+        self.change(slot, |appliance| appliance.presence(presence, retained, now))
+    }
+
+    /// Takes what an agent says of itself; the catalog in it is taken by [`catalog`](Self::catalog).
+    pub fn birth(&mut self, slot: usize, birth: &Birth<'_>, retained: bool, now: Now) {
+        self.change(slot, |appliance| {
+            appliance.run_mut(birth.run).about = Some(About::of(birth));
+            if !retained {
+                appliance.lives(birth.run, now);
+            }
+        });
+    }
+
+    /// Keeps a catalog, and says how many of its series are not served.
+    pub fn catalog(&mut self, slot: usize, run: Run, catalog: &Catalog<'_>) -> Result<usize, FleetFull> {
+        let appliance = &mut self.appliances[slot];
+        if appliance.run(run).is_some_and(|state| state.has_listing(catalog.head.number)) {
+            return Ok(0);
+        }
+        appliance.make_room(catalog.len(), SERIES_EACH);
+        if self.series + catalog.len() > SERIES {
+            // The sum so far does not know of catalogs that were let go.
+            self.series = self.appliances.iter().map(Appliance::series_kept).sum();
+            if self.series + catalog.len() > SERIES {
+                return Err(FleetFull);
+            }
+        }
+        self.series += catalog.len();
+        let listing = Listing::of(&self.appliances[slot].name, catalog);
+        let ignored = listing.ignored;
+        self.appliances[slot].run_mut(run).keep(listing);
+        Ok(ignored)
+    }
+
+    /// Takes the readings of a record.
+    pub fn readings(
+        &mut self,
+        slot: usize,
+        envelope: &Envelope,
+        readings: &Readings<'_>,
+        now: Now,
+    ) -> Result<Reading, ReadingError> {
+        self.change(slot, |appliance| {
+            let taken = appliance.run_mut(envelope.run).readings(envelope, readings, now);
+            appliance.heard_unless_garbage(envelope, taken, now)
+        })
+    }
+
+    /// Takes a sample that an event carries: catalog, position, value.
+    pub fn sample(
+        &mut self,
+        slot: usize,
+        envelope: &Envelope,
+        sample: (u32, u32, Value),
+        now: Now,
+    ) -> Result<Reading, ReadingError> {
+        self.change(slot, |appliance| {
+            let taken = appliance.run_mut(envelope.run).sample(envelope, sample);
+            appliance.heard_unless_garbage(envelope, taken, now)
+        })
+    }
+
+    /// A record came that changes no value.
+    pub fn heard(&mut self, slot: usize, envelope: &Envelope, now: Now) {
+        self.change(slot, |appliance| appliance.heard(envelope, now));
+    }
+
+    /// Notices silence; called once a second or so.
+    pub fn sweep(&mut self, now: Now) {
+        for (slot, appliance) in self.appliances.iter_mut().enumerate() {
+            if appliance.sweep(now) {
+                self.changed.push(slot);
+            }
+        }
+    }
+
+    /// How many appliances are up.
+    pub fn up(&self) -> usize {
+        self.appliances.iter().filter(|appliance| appliance.state.is_up()).count()
+    }
+}
+
+impl Appliance {
+    /// A record came. From the backlog it is no sign of life.
+    fn heard(&mut self, envelope: &Envelope, now: Now) {
+        if envelope.sending == Sending::First {
+            self.lives(envelope.run, now);
+        } else {
+            self.seen = now;
+        }
+    }
+
+    fn heard_unless_garbage(
+        &mut self,
+        envelope: &Envelope,
+        taken: Result<Reading, ReadingError>,
+        now: Now,
+    ) -> Result<Reading, ReadingError> {
+        if !matches!(taken, Err(ReadingError::Decode(_))) {
+            self.heard(envelope, now);
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! What is known of one run of an agent: its birth, its catalogs, its latest values. Runs are never mixed: two machines
+//! with one name are two runs.
+
+use super::Listing;
+use crate::clock::Now;
+use rackside_proto::{Birth, DecodeError, Envelope, Readings, Run, Sending, SpoolPlace, Time, Value};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Most catalogs that are kept of a run; the one that was used least lately goes first.
+const LISTINGS: usize = 8;
+
+/// Before 2020-01-01 no clock of ours was right: a moment earlier than that is a clock that nobody has set.
+const EARLIEST_MS: u64 = 1_577_836_800_000;
+/// So far ahead of the hub's clock an agent's may be. More is a wrong clock.
+const AHEAD_MS: u64 = 600_000;
+
+/// One run of an agent.
+#[derive(Debug)]
+pub struct RunState {
+    /// Which.
+    pub run: Run,
+    /// What it said of itself, once it has.
+    pub about: Option<About>,
+    /// Its latest values, once there are any.
+    pub latest: Option<Latest>,
+    /// The connection that was heard of last; 0 before the first presence.
+    pub(super) connection: u32,
+    /// When that connection's offline was heard.
+    pub(super) offline: Option<Instant>,
+    /// When it was last heard to live.
+    pub(super) heard: Option<Instant>,
+    /// When a newer run took its place.
+    pub(super) superseded: Option<Instant>,
+    /// When it was last heard to live although a newer run had taken its place.
+    pub(super) rival: Option<Instant>,
+    /// The most lately used last.
+    listings: Vec<Arc<Listing>>,
+}
+
+/// What an agent says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The agent's version.
+    pub version: Box<str>,
+    /// The machine's name.
+    pub hostname: Box<str>,
+    /// What the board calls itself, or nothing.
+    pub model: Box<str>,
+    /// The system.
+    pub os: Box<str>,
+    /// The kernel's release.
+    pub kernel: Box<str>,
+    /// The processor's architecture.
+    pub arch: Box<str>,
+    /// Milliseconds from one reading to the next.
+    pub tick_ms: u32,
+    /// `ntp`, `hub` or `none`.
+    pub clock: &'static str,
+    /// `memory` or `disk`.
+    pub spool: &'static str,
+}
+
+/// The latest values of a run.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    /// The catalog that they are of.
+    pub listing: Arc<Listing>,
+    /// One for each of its series.
+    pub values: Vec<Value>,
+    /// When they were read, in milliseconds since 1970-01-01 UTC; `None` when nobody knows.
+    pub time_ms: Option<u64>,
+    /// Whether they came right after they were read, and not from the backlog.
+    pub live: bool,
+    seq: u64,
+    /// Series that an event has set since, by the event's number.
+    events: Vec<(usize, u64)>,
+}
+
+/// What became of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// It is the latest.
+    Latest,
+    /// A newer one is known.
+    Older,
+}
+
+/// Why readings cannot be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadingError {
+    /// Their catalog is not known.
+    NoCatalog(u32),
+    /// They do not fit their catalog.
+    Decode(DecodeError),
+}
+
+impl RunState {
+    pub(super) fn new(run: Run) -> Self {
+        Self {
+            run,
+            about: None,
+            latest: None,
+            connection: 0,
+            offline: None,
+            heard: None,
+            superseded: None,
+            rival: None,
+            listings: Vec::new(),
+        }
+    }
+
+    /// How many series its catalogs list together.
+    pub(super) fn series_kept(&self) -> usize {
+        self.listings.iter().map(|listing| listing.len()).sum()
+    }
+
+    /// Whether the catalog of that number is known.
+    pub fn has_listing(&self, number: u32) -> bool {
+        self.listings.iter().any(|listing| listing.number == number)
+    }
+
+    /// Lets go of all catalogs, and of the values with them.
+    pub(super) fn forget_listings(&mut self) {
+        self.listings.clear();
+        self.latest = None;
+    }
+
+    /// Lets go of the catalog that was used least lately. Says whether there was one.
+    pub(super) fn forget_oldest_listing(&mut self) -> bool {
+        let any = !self.listings.is_empty();
+        if any {
+            self.listings.remove(0);
+        }
+        any
+    }
+
+    /// Keeps a catalog. A number that is known already stays as it is: catalogs do not change under their number.
+    pub(super) fn keep(&mut self, listing: Listing) {
+        if self.has_listing(listing.number) {
+            return;
+        }
+        if self.listings.len() >= LISTINGS {
+            self.listings.remove(0);
+        }
+        self.listings.push(Arc::new(listing));
+    }
+
+    fn listing(&mut self, number: u32) -> Option<Arc<Listing>> {
+        let at = self.listings.iter().position(|listing| listing.number == number)?;
+        let listing = self.listings.remove(at);
+        self.listings.push(Arc::clone(&listing));
+        Some(listing)
+    }
+
+    /// Takes readings; fails without a trace when they cannot be understood.
+    pub(super) fn readings(
+        &mut self,
+        envelope: &Envelope,
+        readings: &Readings<'_>,
+        now: Now,
+    ) -> Result<Reading, ReadingError> {
+        let listing = self.listing(readings.catalog).ok_or(ReadingError::NoCatalog(readings.catalog))?;
+        let mut values = listing.references.to_vec();
+        let mut time = readings.time;
+        for reading in readings {
+            reading.apply(&listing.references, &mut values).map_err(ReadingError::Decode)?;
+            time = reading.time;
+        }
+        let live = envelope.sending == Sending::First;
+        let mut events = Vec::new();
+        if let Some(before) = &mut self.latest {
+            if before.seq > envelope.seq {
+                return Ok(Reading::Older);
+            }
+            if before.listing.number == listing.number {
+                events = std::mem::take(&mut before.events);
+                events.retain(|&(_, seq)| seq > envelope.seq);
+                for &(at, _) in &events {
+                    values[at] = before.values[at];
+                }
+            }
+        }
+        let time_ms = dated(time, live, now);
+        self.latest = Some(Latest { listing, values, time_ms, live, seq: envelope.seq, events });
+        Ok(Reading::Latest)
+    }
+
+    /// Takes a sample that an event carries.
+    pub(super) fn sample(
+        &mut self,
+        envelope: &Envelope,
+        (catalog, series, value): (u32, u32, Value),
+    ) -> Result<Reading, ReadingError> {
+        let listing = self.listing(catalog).ok_or(ReadingError::NoCatalog(catalog))?;
+        let at = series as usize;
+        if at >= listing.len() {
+            return Err(ReadingError::Decode(DecodeError::Malformed("series beyond the catalog")));
+        }
+        let Some(latest) = self.latest.as_mut().filter(|latest| latest.listing.number == catalog) else {
+            // Readings of this catalog are on their way and bring the value with them.
+            return Ok(Reading::Older);
+        };
+        let newest = latest.events.iter().find(|event| event.0 == at).map_or(latest.seq, |event| event.1);
+        if newest > envelope.seq {
+            return Ok(Reading::Older);
+        }
+        latest.events.retain(|event| event.0 != at);
+        latest.events.push((at, envelope.seq));
+        latest.values[at] = value;
+        Ok(Reading::Latest)
+    }
+}
+
+impl About {
+    pub(super) fn of(birth: &Birth<'_>) -> Self {
+        Self {
+            version: birth.version.into(),
+            hostname: birth.hostname.into(),
+            model: birth.model.into(),
+            os: birth.os.into(),
+            kernel: birth.kernel.into(),
+            arch: birth.arch.into(),
+            tick_ms: birth.tick_ms,
+            clock: birth.clock.as_str(),
+            spool: match birth.spool {
+                SpoolPlace::Memory => "memory",
+                SpoolPlace::Disk => "disk",
+            },
+        }
+    }
+}
+
+impl Latest {
+    /// The number of the record that changed them last.
+    pub fn seq(&self) -> u64 {
+        self.events.iter().map(|event| event.1).fold(self.seq, u64::max)
+    }
+
+    /// The quantity of the series at this position, if it is known.
+    pub fn quantity(&self, at: usize) -> Option<f64> {
+        let entry = self.listing.series().get(at)?;
+        self.values.get(at)?.known().map(|number| entry.scale.value(number))
+    }
+
+    /// The quantity of the one series of that name.
+    pub fn quantity_of(&self, name: &str) -> Option<f64> {
+        self.quantity(self.listing.position(name)?)
+    }
+}
+
+/// The calendar's moment of a reading. What came live without a clock, or with one that cannot be right, happened just
+/// now; what came from the backlog without a clock happened nobody knows when.
+pub fn dated(time: Time, live: bool, now: Now) -> Option<u64> {
+    match time {
+        Time::Utc { ms } if (EARLIEST_MS..=now.utc_ms.saturating_add(AHEAD_MS)).contains(&ms) => Some(ms),
+        _ => live.then_some(now.utc_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_clock_in_1970_is_no_clock() {
+        let now = clock::now();
+        let wrong = Time::Utc { ms: 5_000 };
+        assert_eq!(dated(wrong, true, now), Some(now.utc_ms));
+        assert_eq!(dated(wrong, false, now), None);
+        assert_eq!(dated(Time::Boot { boot: 1, ms: 5 }, true, now), Some(now.utc_ms));
+        assert_eq!(dated(Time::Boot { boot: 1, ms: 5 }, false, now), None);
+    }
+
+    #[test]
+    fn a_clock_a_day_ahead_is_no_clock() {
+        let now = clock::now();
+        assert_eq!(dated(Time::Utc { ms: now.utc_ms + 86_400_000 }, true, now), Some(now.utc_ms));
+        assert_eq!(dated(Time::Utc { ms: now.utc_ms + 3_000 }, true, now), Some(now.utc_ms + 3_000));
+        assert_eq!(dated(Time::Utc { ms: u64::MAX }, false, now), None);
+    }
+}

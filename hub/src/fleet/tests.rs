@@ -1,0 +1,286 @@
+//! What the fleet promises, appliance by appliance.
+
+use super::*;
+use crate::clock;
+use crate::rack::{Rack, vitals};
+use rackside_proto::{Channel, Data, Event, Message, Reason, What};
+use std::time::Duration;
+
+/// Hands messages to the fleet without accounting for them.
+struct Desk {
+    fleet: Fleet,
+    now: Now,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { fleet: Fleet::default(), now: clock::now() }
+    }
+
+    fn after(&mut self, seconds: f64) {
+        self.now = self.now.plus(Duration::from_secs_f64(seconds));
+        self.fleet.sweep(self.now);
+    }
+
+    fn take(&mut self, sent: (String, Vec<u8>)) {
+        self.take_as(sent, false);
+    }
+
+    fn take_as(&mut self, (topic, body): (String, Vec<u8>), retained: bool) {
+        let mut words = topic.split('/').skip(2);
+        let mut word = || words.next().expect("a topic has five words");
+        let name = AgentName::new(word(), word()).expect("ids");
+        let channel: Channel = word().parse().expect("a channel");
+        let slot = self.fleet.open(&name, self.now).expect("room");
+        match Message::decode(channel, &body).expect("a Rack encodes what the wire allows") {
+            Message::Presence(presence) => {
+                self.fleet.presence(slot, &presence, retained, self.now);
+            }
+            Message::Birth(birth) => self.fleet.birth(slot, &birth, retained, self.now),
+            Message::Data(record) => match record.body {
+                Data::Catalog(catalog) => {
+                    self.fleet.catalog(slot, record.envelope.run, &catalog).expect("room");
+                }
+                Data::Readings(readings) => {
+                    self.fleet.readings(slot, &record.envelope, &readings, self.now).expect("understood");
+                }
+            },
+            Message::Event(record) => {
+                let Event { what: What::Sample { catalog, series, value }, .. } = record.body else { return };
+                self.fleet
+                    .sample(slot, &record.envelope, (catalog, series, value), self.now)
+                    .expect("understood");
+            }
+            other => panic!("not for the hub: {other:?}"),
+        }
+    }
+
+    fn rack(&self) -> &Appliance {
+        &self.fleet.appliances()[0]
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        let latest = self.rack().shown()?.latest.as_ref()?;
+        latest.quantity_of("rackside_soc_temperature_celsius")
+    }
+}
+
+/// A rack that is up and has shown 40.0 degrees.
+fn running() -> (Desk, Rack) {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    desk.take(rack.presence(true));
+    desk.take(rack.birth());
+    desk.take(rack.catalog(&vitals()));
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    (desk, rack)
+}
+
+#[test]
+fn a_reading_becomes_quantities() {
+    let (desk, _) = running();
+    assert_eq!(desk.temperature(), Some(40.0));
+    assert!(desk.rack().state.is_up());
+}
+
+#[test]
+fn an_older_reading_never_replaces_a_newer_one() {
+    let (mut desk, mut rack) = running();
+    let late = rack.numbers(&[411, 0, 0, 0, 0]);
+    desk.take(rack.numbers(&[422, 0, 0, 0, 0]));
+    desk.take(late);
+    assert_eq!(desk.temperature(), Some(42.2));
+}
+
+#[test]
+fn an_event_is_newer_than_the_reading_before_it_only() {
+    let (mut desk, mut rack) = running();
+    let (catalog, sample) = (rack.number, |value| What::Sample { catalog: 1, series: 0, value });
+    assert_eq!(catalog, 1);
+    let overtaken = rack.numbers(&[410, 0, 0, 0, 0]);
+    desk.take(rack.event(sample(Value::Known(500))));
+    assert_eq!(desk.temperature(), Some(50.0));
+    desk.take(overtaken);
+    assert_eq!(desk.temperature(), Some(50.0), "the event was later");
+    desk.take(rack.numbers(&[420, 0, 0, 0, 0]));
+    assert_eq!(desk.temperature(), Some(42.0));
+}
+
+#[test]
+fn a_will_takes_it_down_and_a_late_one_does_not() {
+    let (mut desk, mut rack) = running();
+    let late = rack.presence(false);
+    desk.after(1.0);
+    rack.connection = 2;
+    desk.take(rack.presence(true));
+    desk.take(late);
+    assert!(desk.rack().state.is_up(), "an older connection's will");
+    desk.take(rack.presence(false));
+    assert_eq!(desk.rack().state, State::Gone(Reason::Will));
+}
+
+#[test]
+fn the_will_of_a_run_before_is_ignored_even_if_that_run_was_never_seen() {
+    let (mut desk, rack) = running();
+    desk.take(rack.started_again(1).presence(false));
+    assert!(desk.rack().state.is_up());
+    assert_eq!(desk.rack().shown().map(|run| run.run), Some(rack.run));
+}
+
+#[test]
+fn a_record_that_was_on_its_way_does_not_undo_the_end() {
+    let (mut desk, mut rack) = running();
+    let on_its_way = rack.numbers(&[401, 0, 0, 0, 0]);
+    desk.take(rack.presence(false));
+    desk.take(on_its_way);
+    assert!(!desk.rack().state.is_up());
+    desk.after(5.0);
+    desk.take(rack.numbers(&[402, 0, 0, 0, 0]));
+    assert!(desk.rack().state.is_up(), "but one that comes later is life");
+}
+
+#[test]
+fn silence_is_noticed_after_three_ticks() {
+    let (mut desk, _) = running();
+    desk.after(30.0);
+    assert!(desk.rack().state.is_up());
+    desk.after(1.0);
+    assert_eq!(desk.rack().state, State::Silent);
+}
+
+#[test]
+fn silence_is_never_noticed_before_fifteen_seconds() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    rack.tick_ms = 500;
+    desk.take(rack.presence(true));
+    desk.take(rack.birth());
+    desk.after(15.0);
+    assert!(desk.rack().state.is_up());
+    desk.after(0.5);
+    assert_eq!(desk.rack().state, State::Silent);
+}
+
+#[test]
+fn a_tick_that_nobody_can_mean_does_not_keep_it_up_for_ever() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    rack.tick_ms = u32::MAX;
+    desk.take(rack.birth());
+    desk.after(1801.0);
+    assert_eq!(desk.rack().state, State::Silent);
+}
+
+#[test]
+fn the_backlog_is_no_sign_of_life() {
+    let (mut desk, mut rack) = running();
+    desk.take(rack.presence(false));
+    desk.after(10.0);
+    rack.sending = Sending::Again;
+    desk.take(rack.numbers(&[430, 0, 0, 0, 0]));
+    assert!(!desk.rack().state.is_up());
+}
+
+#[test]
+fn a_new_run_takes_over_at_once() {
+    let (mut desk, rack) = running();
+    let mut second = rack.started_again(2);
+    desk.take(second.presence(true));
+    desk.take(second.catalog(&vitals()));
+    desk.take(second.numbers(&[600, 0, 0, 0, 0]));
+    assert_eq!(desk.temperature(), Some(60.0));
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn the_backlog_of_a_run_before_does_not_show() {
+    let (mut desk, mut rack) = running();
+    let mut second = rack.started_again(2);
+    desk.take(second.presence(true));
+    desk.take(second.catalog(&vitals()));
+    desk.take(second.numbers(&[600, 0, 0, 0, 0]));
+    rack.sending = Sending::Again;
+    for n in 0..10 {
+        desk.after(1.0);
+        desk.take(rack.numbers(&[n, 0, 0, 0, 0]));
+    }
+    assert_eq!(desk.temperature(), Some(60.0));
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn two_machines_with_one_name_are_seen_and_never_mixed() {
+    let (mut desk, mut rack) = running();
+    let mut second = rack.started_again(2);
+    desk.take(second.presence(true));
+    desk.take(second.catalog(&vitals()));
+    for n in 0..5 {
+        desk.after(5.0);
+        desk.take(rack.numbers(&[400 + n, 0, 0, 0, 0]));
+        desk.take(second.numbers(&[600 + n, 0, 0, 0, 0]));
+        assert_eq!(desk.temperature(), Some((600 + n) as f64 / 10.0), "the newest run is shown");
+        assert_eq!(desk.rack().live_runs(desk.now), 2);
+    }
+    // The older machine is switched off; a minute later the warning is gone.
+    for _ in 0..6 {
+        desk.after(10.0);
+        desk.take(second.numbers(&[600, 0, 0, 0, 0]));
+    }
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn when_the_newer_of_two_machines_goes_the_older_is_shown() {
+    let (mut desk, mut rack) = running();
+    let second = rack.started_again(2);
+    desk.take(second.presence(true));
+    desk.after(5.0);
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    desk.take(second.presence(false));
+    desk.after(5.0);
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    assert!(desk.rack().state.is_up());
+    assert_eq!(desk.temperature(), Some(40.1));
+}
+
+#[test]
+fn a_last_record_right_after_a_restart_is_no_second_machine() {
+    let (mut desk, mut rack) = running();
+    desk.take(rack.started_again(2).presence(true));
+    desk.after(2.5);
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn what_a_broker_kept_says_up_once_and_never_again() {
+    let (mut desk, rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    desk.take_as(rack.presence(true), true);
+    desk.take_as(rack.birth(), true);
+    assert!(desk.rack().state.is_up());
+    desk.after(40.0);
+    assert_eq!(desk.rack().state, State::Silent);
+    desk.take_as(rack.presence(true), true);
+    assert_eq!(desk.rack().state, State::Silent, "the link to the broker came back, the agent did not");
+}
+
+#[test]
+fn a_large_catalog_makes_room_for_itself() {
+    let names: Vec<String> = (0..rackside_proto::limits::SERIES).map(|n| format!("m{n}")).collect();
+    let list: Vec<_> = names.iter().map(|name| crate::rack::series(name, &[])).collect();
+    let (mut desk, mut rack) = running();
+    for _ in 0..6 {
+        desk.take(rack.catalog(&list));
+    }
+    assert!(desk.rack().series_kept() <= SERIES_EACH);
+    assert!(desk.rack().shown().is_some_and(|run| run.has_listing(rack.number)));
+}
+
+#[test]
+fn the_layout_changes_with_the_catalog_and_not_with_values() {
+    let (mut desk, mut rack) = running();
+    let before = desk.fleet.layout();
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    desk.take(rack.presence(false));
+    assert_eq!(desk.fleet.layout(), before);
+    desk.take(rack.catalog(&vitals()));
+    desk.take(rack.numbers(&[402, 0, 0, 0, 0]));
+    assert!(desk.fleet.layout() > before);
+}

@@ -1,0 +1,139 @@
+//! Which records of one run are accounted for: a set of numbers, kept as intervals.
+//!
+//! Never a high-water mark, since fresh records overtake old ones. Invariant: intervals are in order, not empty, and do
+//! not touch. `[0..5, 9..12]` is: 0 to 4 and 9 to 11 are here, 5 is the first that is not.
+
+use std::ops::Range;
+
+/// Most intervals that are kept. Gaps close as the backlog comes in, oldest first; a run with more gaps than this is not
+/// an agent's, or its backlog has to come first.
+pub(super) const INTERVALS: usize = 1024;
+
+/// What became of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// It is new, and is in now.
+    New,
+    /// It was in already.
+    Duplicate,
+    /// It would be one interval too many, and is not in.
+    Full,
+}
+
+/// A set of record numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seqs {
+    ranges: Vec<Range<u64>>,
+}
+
+impl Seqs {
+    /// Whether `seq` is in.
+    pub fn contains(&self, seq: u64) -> bool {
+        self.ranges.get(self.at(seq)).is_some_and(|range| range.contains(&seq))
+    }
+
+    /// Puts `seq` in. `seq` is below `u64::MAX`.
+    pub fn insert(&mut self, seq: u64) -> Entry {
+        let at = self.at(seq);
+        if self.ranges.get(at).is_some_and(|range| range.contains(&seq)) {
+            return Entry::Duplicate;
+        }
+        let joins_before = at > 0 && self.ranges[at - 1].end == seq;
+        let joins_after = self.ranges.get(at).is_some_and(|range| range.start == seq + 1);
+        match (joins_before, joins_after) {
+            (true, true) => {
+                self.ranges[at - 1].end = self.ranges[at].end;
+                self.ranges.remove(at);
+            }
+            (true, false) => self.ranges[at - 1].end = seq + 1,
+            (false, true) => self.ranges[at].start = seq,
+            (false, false) if self.ranges.len() >= INTERVALS => return Entry::Full,
+            (false, false) => self.ranges.insert(at, seq..seq + 1),
+        }
+        Entry::New
+    }
+
+    /// Puts everything below `floor` in, and says how many of these were not.
+    pub fn fill_below(&mut self, floor: u64) -> u64 {
+        if floor == 0 {
+            return 0;
+        }
+        let covered = self.ranges.partition_point(|range| range.start <= floor);
+        let (mut had, mut end) = (0, floor);
+        for range in self.ranges.drain(..covered) {
+            had += range.end.min(floor) - range.start;
+            end = end.max(range.end);
+        }
+        self.ranges.insert(0, 0..end);
+        floor - had
+    }
+
+    /// The first number that is not in.
+    pub fn first_missing(&self) -> u64 {
+        self.ranges.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
+    }
+
+    /// Where the interval that contains `seq` is, or would be.
+    fn at(&self, seq: u64) -> usize {
+        self.ranges.partition_point(|range| range.end <= seq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Op {
+        Insert(u64),
+        Fill(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![8 => (0..300_u64).prop_map(Op::Insert), 1 => (0..300_u64).prop_map(Op::Fill)]
+    }
+
+    proptest! {
+        #[test]
+        fn intervals_and_a_plain_set_agree(ops in prop::collection::vec(op(), 0..200)) {
+            let mut seqs = Seqs::default();
+            let mut model = BTreeSet::new();
+            for op in ops {
+                match op {
+                    Op::Insert(seq) => {
+                        let expected = if model.insert(seq) { Entry::New } else { Entry::Duplicate };
+                        prop_assert_eq!(seqs.insert(seq), expected);
+                    }
+                    Op::Fill(floor) => {
+                        let before = model.len();
+                        model.extend(0..floor);
+                        prop_assert_eq!(seqs.fill_below(floor), (model.len() - before) as u64);
+                    }
+                }
+                let missing = (0..=310).find(|seq| !model.contains(seq)).expect("the model ends below 300");
+                prop_assert_eq!(seqs.first_missing(), missing);
+                for seq in 0..310 {
+                    prop_assert_eq!(seqs.contains(seq), model.contains(&seq));
+                }
+                for pair in seqs.ranges.windows(2) {
+                    prop_assert!(pair[0].end < pair[1].start);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_of_gaps_only_is_bounded_and_loses_nothing() {
+        let mut seqs = Seqs::default();
+        for n in 0..INTERVALS as u64 {
+            assert_eq!(seqs.insert(2 * n), Entry::New);
+        }
+        let beyond = 2 * INTERVALS as u64;
+        assert_eq!(seqs.insert(beyond), Entry::Full);
+        assert!(!seqs.contains(beyond));
+        assert_eq!(seqs.insert(1), Entry::New, "a gap that closes always fits");
+        assert_eq!(seqs.insert(beyond), Entry::New);
+    }
+}

@@ -1,0 +1,264 @@
+//! What ingest promises: each record once, nothing acked that is not held, garbage counted and nothing else.
+
+use super::*;
+use crate::clock;
+use crate::inbound::Via;
+use crate::rack::{Rack, Sent, series, vitals};
+use rackside_proto::{Ack, Safe, Value, Want};
+
+struct Desk {
+    ingest: Ingest,
+    now: Now,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let now = clock::now();
+        Self { ingest: Ingest::new(Prefix::default(), 77, now), now }
+    }
+
+    fn take(&mut self, sent: Sent) {
+        self.take_as(sent, false);
+    }
+
+    fn take_as(&mut self, (topic, body): Sent, retained: bool) {
+        let via = Via::Listener { connection: 1 };
+        self.ingest.take(&Inbound { topic, payload: body.into(), retained, via }, self.now);
+        self.ingest.tick(self.now);
+    }
+
+    fn after(&mut self, ms: u64) {
+        self.now = self.now.plus(Duration::from_millis(ms));
+        self.ingest.tick(self.now);
+    }
+
+    fn acks(&mut self) -> Vec<Ack> {
+        let out = self.ingest.take_out();
+        let acks = out.iter().filter(|message| message.topic.ends_with("/ack"));
+        acks.map(|message| Ack::decode(&message.payload).expect("our own ack")).collect()
+    }
+
+    /// Everything that is due, then the one ack.
+    fn ack(&mut self) -> Ack {
+        self.after(250);
+        self.acks().pop().expect("an ack was due")
+    }
+
+    fn rejected(&self, reason: Reason) -> u64 {
+        self.ingest.counts().rejected_for(reason)
+    }
+}
+
+fn running() -> (Desk, Rack) {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    desk.take(rack.presence(true));
+    desk.take(rack.birth());
+    desk.take(rack.catalog(&vitals()));
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    (desk, rack)
+}
+
+#[test]
+fn an_ack_covers_a_batch_within_250_ms() {
+    let (mut desk, rack) = running();
+    desk.after(249);
+    assert!(desk.acks().is_empty());
+    desk.after(1);
+    let acks = desk.acks();
+    assert_eq!(acks.len(), 1);
+    assert_eq!(acks[0].history, 77);
+    assert_eq!(acks[0].time_ms, desk.now.utc_ms);
+    assert_eq!(acks[0].safe.as_slice(), [Safe { run: rack.run, below: 2 }]);
+    assert!(acks[0].wants.is_empty());
+}
+
+#[test]
+fn an_event_forces_an_ack_at_once() {
+    let (mut desk, mut rack) = running();
+    desk.take(rack.event(What::Text { subject: "default_route", text: "eth0" }));
+    assert_eq!(desk.acks().pop().map(|ack| ack.safe[0].below), Some(3));
+    desk.after(250);
+    assert!(desk.acks().is_empty(), "one ack for all of it");
+}
+
+#[test]
+fn a_record_that_comes_twice_counts_once() {
+    let (mut desk, mut rack) = running();
+    let sent = rack.numbers(&[410, 0, 0, 0, 0]);
+    desk.take(sent.clone());
+    desk.take(sent);
+    let counts = desk.ingest.counts();
+    assert_eq!((counts.records, counts.duplicates, counts.lost), (3, 1, 0));
+    assert_eq!(desk.ack().safe[0].below, 3);
+}
+
+#[test]
+fn a_gap_holds_the_ack_back_until_it_closes() {
+    let (mut desk, mut rack) = running();
+    let overtaken = rack.numbers(&[410, 0, 0, 0, 0]);
+    desk.take(rack.numbers(&[411, 0, 0, 0, 0]));
+    assert_eq!(desk.ack().safe[0].below, 2);
+    desk.take(overtaken);
+    assert_eq!(desk.ack().safe[0].below, 4);
+}
+
+#[test]
+fn data_without_their_catalog_stay_with_the_agent_which_is_asked_for_it() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    let catalog = rack.catalog(&vitals());
+    let reading = rack.numbers(&[400, 0, 0, 0, 0]);
+    desk.take(reading.clone());
+    let ack = desk.ack();
+    assert_eq!(ack.safe[0].below, 0);
+    assert_eq!(ack.wants.as_slice(), [Want::Birth, Want::Catalog { run: rack.run, number: 1 }]);
+    assert_eq!(desk.ingest.counts().deferred, 1);
+    desk.take(catalog);
+    desk.take(reading);
+    desk.take(rack.birth());
+    let ack = desk.ack();
+    assert_eq!((ack.safe[0].below, ack.wants.len()), (2, 0));
+    assert_eq!((desk.ingest.counts().records, desk.ingest.counts().duplicates), (2, 0));
+}
+
+#[test]
+fn a_catalog_that_was_let_go_comes_once_more_and_is_no_duplicate() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    let mut catalog = rack.clone();
+    rack.catalog(&vitals());
+    // The hub before this one acked the catalog; the agent holds records from 5 on.
+    (rack.seq, rack.floor) = (5, 5);
+    let reading = rack.numbers(&[400, 0, 0, 0, 0]);
+    desk.take(reading.clone());
+    catalog.floor = 5;
+    desk.take(catalog.catalog(&vitals()));
+    desk.take(reading);
+    assert_eq!(desk.ack().safe[0].below, 6);
+    let counts = desk.ingest.counts();
+    assert_eq!((counts.records, counts.duplicates, counts.lost), (1, 0, 0));
+}
+
+#[test]
+fn a_floor_that_moves_over_what_the_hub_lacks_is_loss() {
+    let (mut desk, mut rack) = running();
+    rack.seq = 10;
+    rack.floor = 8;
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    assert_eq!(desk.ingest.counts().lost, 6);
+    assert_eq!(desk.ack().safe[0].below, 8);
+}
+
+#[test]
+fn a_birth_that_a_broker_kept_opens_no_account() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    rack.catalog(&vitals());
+    desk.take_as(rack.birth(), true);
+    (rack.seq, rack.floor) = (5000, 5000);
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    assert_eq!(desk.ingest.counts().lost, 0);
+    assert_eq!(desk.ack().safe[0].below, 5001);
+}
+
+#[test]
+fn a_birth_is_answered_with_a_verdict_that_is_repeated_every_third_of_its_validity() {
+    let (mut desk, _) = running();
+    let verdicts = |desk: &mut Desk| {
+        desk.ingest.take_out().iter().filter(|message| message.topic.ends_with("/verdict")).count()
+    };
+    assert_eq!(verdicts(&mut desk), 1);
+    desk.after(29_999);
+    assert_eq!(verdicts(&mut desk), 0);
+    desk.after(1);
+    assert_eq!(verdicts(&mut desk), 1);
+    desk.after(10_000);
+    desk.after(50_000);
+    assert_eq!(verdicts(&mut desk), 0, "it has been silent: it gets one with its next birth");
+}
+
+#[test]
+fn every_kind_of_garbage_is_counted_and_changes_nothing() {
+    let (mut desk, mut rack) = running();
+    let before = format!("{:?}", desk.ingest.fleet().appliances()[0].shown());
+    let records = desk.ingest.counts().records;
+    let good = rack.clone().numbers(&[999, 0, 0, 0, 0]).1;
+    let with = |topic: &str, body: &[u8]| (topic.to_owned(), body.to_vec());
+    let topic = |channel: &str| format!("rackside/1/arena-north/rack-1/{channel}");
+    desk.take(with("other/1/a/b/data", &good));
+    desk.take(with("rackside/2/a/b/data", &good));
+    desk.take(with("rackside/1/Arena/b/data", &good));
+    desk.take(with("rackside/1/a/-b/data", &good));
+    desk.take(with("rackside/1/a/b/nonsense", &good));
+    desk.take(with("rackside/1/a/b/data/more", &good));
+    desk.take(with(&topic("ack"), &good));
+    desk.take(with(&topic("reply"), &good));
+    for channel in ["presence", "birth", "data", "event"] {
+        desk.take(with(&topic(channel), &[]));
+        desk.take(with(&topic(channel), &[2, 0, 0, 0]));
+        desk.take(with(&topic(channel), &[1, 255, 255, 255, 255, 255]));
+        desk.take(with(&topic(channel), &vec![1; 300 * 1024]));
+    }
+    for cut in 1..good.len() {
+        desk.take(with(&topic("data"), &good[..cut]));
+    }
+    let mut beyond = rack.clone();
+    beyond.references.resize(60, Value::Known(0));
+    desk.take(beyond.numbers(&[1; 60]));
+    (rack.seq, rack.floor) = (3, u64::MAX);
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    let counts = [
+        (Reason::Prefix, 1),
+        (Reason::TopicVersion, 1),
+        (Reason::Site, 1),
+        (Reason::Appliance, 1),
+        (Reason::Channel, 2),
+        (Reason::NotFromAgents, 1),
+        (Reason::NotSpoken, 1),
+        (Reason::Empty, 4),
+        (Reason::Newer, 4),
+        (Reason::TooLong, 4),
+        (Reason::Malformed, 4 + good.len() as u64 - 1 + 1),
+        (Reason::Limit, 1),
+        (Reason::FleetFull, 0),
+    ];
+    for (reason, count) in counts {
+        assert_eq!(desk.rejected(reason), count, "{reason:?}");
+    }
+    assert_eq!(format!("{:?}", desk.ingest.fleet().appliances()[0].shown()), before);
+    assert_eq!(desk.ingest.fleet().appliances().len(), 1);
+    assert_eq!(desk.ingest.counts().records, records);
+}
+
+#[test]
+fn the_hubs_own_names_are_not_for_agents() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    desk.take(rack.catalog(&[series("rackside_hub_lost_total", &[]), series("a", &[]), series("a", &[])]));
+    assert_eq!(desk.ingest.counts().series_ignored, 2);
+}
+
+#[test]
+fn the_mirror_says_what_the_hub_understood_and_clears_up_behind_itself() {
+    let (mut desk, mut rack) = running();
+    desk.ingest.take_changed();
+    desk.ingest.take_out();
+    desk.ingest.mirror(true);
+    let said = desk.ingest.take_out();
+    let find = |channel: &str| {
+        let topic = format!("rackside/json/arena-north/rack-1/{channel}");
+        let message = said.iter().find(|message| message.topic == topic).expect("mirrored");
+        assert!(message.retain);
+        serde_json::from_slice::<serde_json::Value>(&message.payload).expect("JSON")
+    };
+    assert_eq!(find("presence")["online"], true);
+    assert_eq!(find("birth")["agent"]["arch"], "aarch64");
+    let data = find("data");
+    assert_eq!(data["series"][0]["name"], "rackside_soc_temperature_celsius");
+    assert_eq!(data["series"][0]["value"].to_string(), "40");
+    desk.take(rack.numbers(&[411, 0, 0, 0, 0]));
+    desk.ingest.take_changed();
+    let out = desk.ingest.take_out();
+    let fresh: Vec<_> = out.iter().filter(|message| message.topic.contains("/json/")).collect();
+    assert_eq!(fresh.len(), 1, "only what is new");
+    desk.ingest.mirror(false);
+    let cleared = desk.ingest.take_out();
+    assert_eq!(cleared.len(), 3);
+    assert!(cleared.iter().all(|message| message.retain && message.payload.is_empty()));
+}

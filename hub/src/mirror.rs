@@ -1,0 +1,111 @@
+//! The JSON mirror: the fleet for subscribers that do not speak postcard.
+//!
+//! `rackside/json/arena-north/rack-1/presence` and `.../data` and `.../birth` are retained, `.../event` is not. Nothing is
+//! encoded while nobody listens. When the first one comes, a snapshot of the fleet is published; when the last one has
+//! gone, what was retained is cleared, so that nobody ever finds an old value there.
+
+use crate::clock::Now;
+use crate::fleet::{Appliance, Fleet, State};
+use crate::inbound::Outbound;
+use crate::json;
+use bytes::Bytes;
+use rackside_proto::{AgentName, Envelope, Event, Prefix, Run};
+use serde_json::Value as Json;
+
+/// What was last said of each appliance.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    on: bool,
+    said: Vec<Said>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Said {
+    presence: Option<(State, Option<Run>)>,
+    data: Option<(Run, u64)>,
+    birth: Option<Run>,
+}
+
+impl Mirror {
+    /// Whether anybody listens.
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Somebody listens: publishes everything. Called again, it publishes everything again: a broker may have forgotten.
+    pub fn start(&mut self, fleet: &Fleet, prefix: &Prefix, out: &mut Vec<Outbound>) {
+        self.on = true;
+        self.said.clear();
+        for slot in 0..fleet.appliances().len() {
+            self.update(fleet, slot, prefix, out);
+        }
+    }
+
+    /// Nobody listens any more: clears what is retained.
+    pub fn stop(&mut self, fleet: &Fleet, prefix: &Prefix, out: &mut Vec<Outbound>) {
+        self.on = false;
+        for (said, appliance) in self.said.drain(..).zip(fleet.appliances()) {
+            let topics = [
+                ("presence", said.presence.is_some()),
+                ("data", said.data.is_some()),
+                ("birth", said.birth.is_some()),
+            ];
+            for (channel, _) in topics.into_iter().filter(|(_, said)| *said) {
+                let topic = topic(prefix, &appliance.name, channel);
+                out.push(Outbound { topic, payload: Bytes::new(), retain: true });
+            }
+        }
+    }
+
+    /// Publishes what is new of an appliance.
+    pub fn update(&mut self, fleet: &Fleet, slot: usize, prefix: &Prefix, out: &mut Vec<Outbound>) {
+        let Some(appliance) = fleet.appliances().get(slot).filter(|_| self.on) else { return };
+        if self.said.len() <= slot {
+            self.said.resize(slot + 1, Said::default());
+        }
+        let said = &mut self.said[slot];
+        let run = appliance.shown();
+        let presence = Some((appliance.state, run.map(|run| run.run)));
+        if said.presence != presence {
+            said.presence = presence;
+            out.push(retained(prefix, appliance, "presence", &json::presence(appliance)));
+        }
+        let Some(run) = run else { return };
+        if let Some(about) = &run.about
+            && said.birth != Some(run.run)
+        {
+            said.birth = Some(run.run);
+            out.push(retained(prefix, appliance, "birth", &json::birth(appliance, run, about)));
+        }
+        if let Some(latest) = &run.latest
+            && said.data != Some((run.run, latest.seq()))
+        {
+            said.data = Some((run.run, latest.seq()));
+            out.push(retained(prefix, appliance, "data", &json::data(appliance, run, latest)));
+        }
+    }
+
+    /// Publishes an event.
+    pub fn event(
+        &self,
+        appliance: &Appliance,
+        (envelope, event): (&Envelope, &Event<'_>),
+        prefix: &Prefix,
+        now: Now,
+        out: &mut Vec<Outbound>,
+    ) {
+        if self.on {
+            let said = json::event(appliance, envelope, event, now);
+            out.push(Outbound { retain: false, ..retained(prefix, appliance, "event", &said) });
+        }
+    }
+}
+
+fn topic(prefix: &Prefix, agent: &AgentName, channel: &str) -> String {
+    format!("{prefix}/json/{agent}/{channel}")
+}
+
+fn retained(prefix: &Prefix, appliance: &Appliance, channel: &str, said: &Json) -> Outbound {
+    let topic = topic(prefix, &appliance.name, channel);
+    Outbound { topic, payload: Bytes::from(said.to_string()), retain: true }
+}

@@ -1,0 +1,52 @@
+//! `/health/liveness`, `/health/readiness`, `/health/detailed`: `{status, message, timestamp, details}`, 200 or 503.
+//!
+//! Alive is who answers. Ready is who can take telemetry: the listener listens, or the outside broker is connected.
+
+use super::{Web, own};
+use crate::clock;
+use crate::moment::rfc3339;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+
+fn health(ok: bool, message: &str, details: &Json) -> Response {
+    let code = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if ok { "ok" } else { "unavailable" },
+        "message": message,
+        "timestamp": rfc3339(clock::now().utc_ms),
+        "details": details,
+    });
+    (code, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+pub(super) async fn liveness() -> Response {
+    health(true, "the hub is running", &json!({}))
+}
+
+pub(super) async fn readiness(State(web): State<Arc<Web>>) -> Response {
+    let (ready, message) = web.way.ready();
+    health(ready, &message, &json!({}))
+}
+
+pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
+    let (ready, message) = web.way.ready();
+    let now = clock::now();
+    let details = {
+        let ingest = web.shared.read();
+        let (fleet, counts) = (ingest.fleet(), ingest.counts());
+        let rejected: u64 = counts.rejected().map(|(_, count)| count).sum();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": now.since(web.started.instant).as_secs(),
+            "resident_memory_bytes": own::resident_bytes(),
+            "appliances": { "up": fleet.up(), "down": fleet.appliances().len() - fleet.up() },
+            "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost },
+            "messages_rejected": rejected,
+            "live_watchers": web.live.watchers(),
+        })
+    };
+    health(ready, &message, &details)
+}

@@ -1,0 +1,93 @@
+//! What the hub shows over HTTP: one file per endpoint.
+//!
+//! Everything that an agent can choose is escaped where it is written: in pages by the template engine, in JSON by
+//! `serde_json`, in `/metrics` by [`Listing`](crate::fleet::Listing). Every answer carries the headers of [`guard`]: nothing is loaded from
+//! elsewhere, no script or style stands in a page.
+//!
+//! ```text
+//! /  /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /static/<file>
+//! ```
+
+mod accept;
+mod assets;
+mod exposition;
+mod guard;
+mod health;
+mod listener;
+mod live;
+mod metrics;
+mod missing;
+mod own;
+mod page;
+mod row;
+pub mod server;
+mod sites;
+
+pub use live::{Live, Updates};
+pub use own::{Format, Kind, Text};
+
+use crate::clock::Now;
+use crate::ingest::task::Shared;
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::get;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// The way in, as the pages see it: the hub's own listener or the link to an outside broker.
+pub trait WayIn: Send + Sync {
+    /// Whether messages can come in, and in one sentence how or why not.
+    fn ready(&self) -> (bool, String);
+
+    /// Its own numbers for `/metrics`.
+    fn write(&self, text: &mut Text);
+
+    /// What to write into an agent's configuration to come in this way: `127.0.0.1:1883`.
+    fn address(&self) -> String;
+}
+
+/// What the endpoints share.
+pub struct Web {
+    /// The core.
+    pub shared: Shared,
+    /// The way in.
+    pub way: Arc<dyn WayIn>,
+    /// Who watches live.
+    pub live: Live,
+    /// When the hub started.
+    pub started: Now,
+    /// True once the hub stops: streams end.
+    pub shutdown: watch::Receiver<bool>,
+    exposition: Mutex<exposition::Exposition>,
+}
+
+impl Web {
+    /// Everything that the endpoints need.
+    pub fn new(
+        shared: Shared,
+        way: Arc<dyn WayIn>,
+        live: Live,
+        started: Now,
+        shutdown: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let exposition = Mutex::new(exposition::Exposition::default());
+        Arc::new(Self { shared, way, live, started, shutdown, exposition })
+    }
+}
+
+/// All endpoints.
+pub fn router(web: Arc<Web>) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/metrics", get(metrics::metrics))
+        .route("/health/liveness", get(health::liveness))
+        .route("/health/readiness", get(health::readiness))
+        .route("/health/detailed", get(health::detailed))
+        .route("/api/sites", get(sites::sites))
+        .route("/api/live", get(live::live))
+        .route("/static/{file}", get(assets::asset))
+        .fallback(missing::not_found)
+        .method_not_allowed_fallback(missing::not_allowed)
+        .layer(from_fn(guard::guard))
+        .with_state(web)
+}

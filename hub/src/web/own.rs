@@ -1,0 +1,205 @@
+//! Writing metrics as text, and the hub's own metrics: everything that begins with `rackside_hub_`, and
+//! `rackside_appliance_up`. What agents measure is laid out by `exposition`.
+
+use super::Web;
+use crate::clock::Now;
+use crate::fleet::escape;
+use crate::ingest::Ingest;
+use std::fmt::Write;
+
+/// Which of the two text formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+/// How a metric moves, as the formats know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Up and down.
+    Gauge,
+    /// Up only; its name ends in `_total`.
+    Counter,
+    /// Agents disagree about it.
+    Unknown,
+}
+
+/// Metrics being written.
+#[derive(Debug)]
+pub struct Text {
+    /// What is written so far.
+    pub out: String,
+    format: Format,
+}
+
+impl Text {
+    /// Nothing yet.
+    pub fn new(format: Format, capacity: usize) -> Self {
+        Self { out: String::with_capacity(capacity), format }
+    }
+
+    /// Which format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The head of a family: `name` as its samples have it.
+    pub fn family(&mut self, name: &str, kind: Kind, unit: &str, help: &str) {
+        let (name, word) = match (self.format, kind) {
+            (Format::OpenMetrics, Kind::Counter) => (name.strip_suffix("_total").unwrap_or(name), "counter"),
+            (_, Kind::Counter) => (name, "counter"),
+            (_, Kind::Gauge) => (name, "gauge"),
+            (Format::OpenMetrics, Kind::Unknown) => (name, "unknown"),
+            (Format::Text, Kind::Unknown) => (name, "untyped"),
+        };
+        let out = &mut self.out;
+        writeln!(out, "# TYPE {name} {word}").expect("a String takes everything");
+        let has_unit = !unit.is_empty() && name.strip_suffix(unit).is_some_and(|stem| stem.ends_with('_'));
+        if self.format == Format::OpenMetrics && has_unit {
+            writeln!(out, "# UNIT {name} {unit}").expect("a String takes everything");
+        }
+        writeln!(out, "# HELP {name} {help}").expect("a String takes everything");
+    }
+
+    /// One sample; label values are escaped here.
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.out.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            self.out.push(if at == 0 { '{' } else { ',' });
+            self.out.push_str(label);
+            self.out.push_str("=\"");
+            escape(&mut self.out, text);
+            self.out.push('"');
+        }
+        self.out.push_str(if labels.is_empty() { " " } else { "} " });
+        self.value(value);
+    }
+
+    /// A value and the end of the line. The shortest decimal that reads back as `value`: `48.3`.
+    pub fn value(&mut self, value: f64) {
+        writeln!(self.out, "{value}").expect("a String takes everything");
+    }
+
+    /// A family of one counter without labels.
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, Kind::Counter, "", help);
+        self.sample(name, &[], value as f64);
+    }
+
+    /// A family of one gauge without labels.
+    pub fn gauge(&mut self, name: &str, unit: &str, help: &str, value: f64) {
+        self.family(name, Kind::Gauge, unit, help);
+        self.sample(name, &[], value);
+    }
+
+    /// A family of one counter by one label.
+    pub fn counters<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (&'a str, u64)>,
+    ) {
+        self.family(name, Kind::Counter, "", help);
+        for (text, value) in values {
+            self.sample(name, &[(label, text)], value as f64);
+        }
+    }
+}
+
+/// The hub's own metrics.
+pub(super) fn write(text: &mut Text, web: &Web, ingest: &Ingest, now: Now) {
+    text.family("rackside_hub_build_info", Kind::Gauge, "", "Version of this hub; always 1");
+    text.sample("rackside_hub_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let started = web.started.utc_ms as f64 / 1000.0;
+    text.gauge("rackside_hub_start_time_seconds", "seconds", "When the hub started, since 1970", started);
+    if let Some(bytes) = resident_bytes() {
+        let help = "Memory that the hub itself holds";
+        text.gauge("rackside_hub_resident_memory_bytes", "bytes", help, bytes as f64);
+    }
+    counts(text, ingest);
+    web.way.write(text);
+    let help = "Pages and programs that watch /api/live";
+    text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
+    appliances(text, ingest, now);
+}
+
+fn counts(text: &mut Text, ingest: &Ingest) {
+    let counts = ingest.counts();
+    let by_channel = counts.messages().map(|(channel, count)| (channel.as_str(), count));
+    let help = "Messages under the hub's topics, by channel, whatever became of them";
+    text.counters("rackside_hub_messages_total", help, "channel", by_channel);
+    let by_reason = counts.rejected().map(|(reason, count)| (reason.as_str(), count));
+    let help = "Messages that were not taken, by reason";
+    text.counters("rackside_hub_rejected_total", help, "reason", by_reason);
+    text.counter("rackside_hub_records_total", "Records taken, each once", counts.records);
+    let help = "Records that had been taken before, and were not taken again";
+    text.counter("rackside_hub_duplicates_total", help, counts.duplicates);
+    let help = "Records that their agent let go before the hub had them";
+    text.counter("rackside_hub_lost_total", help, counts.lost);
+    let help = "Records left with their agent because their catalog was not known yet";
+    text.counter("rackside_hub_deferred_total", help, counts.deferred);
+    let help = "Presences of an older run or connection than the one known";
+    text.counter("rackside_hub_presences_ignored_total", help, counts.presences_ignored);
+    let help = "Series left out of a catalog: listed twice, or under the hub's own names";
+    text.counter("rackside_hub_series_ignored_total", help, counts.series_ignored);
+    text.counter("rackside_hub_acks_total", "Acks sent", counts.acks);
+    text.counter("rackside_hub_verdicts_total", "Verdicts sent", counts.verdicts);
+}
+
+fn appliances(text: &mut Text, ingest: &Ingest, now: Now) {
+    let fleet = ingest.fleet();
+    let (all, up) = (fleet.appliances().len(), fleet.up());
+    text.family("rackside_hub_appliances", Kind::Gauge, "", "Appliances, by whether they are up");
+    text.sample("rackside_hub_appliances", &[("state", "up")], up as f64);
+    text.sample("rackside_hub_appliances", &[("state", "down")], (all - up) as f64);
+    let by_name = fleet.by_name();
+    let mut of_each = |name, help, value: &dyn Fn(&crate::fleet::Appliance) -> f64| {
+        text.family(name, Kind::Gauge, "", help);
+        for appliance in &by_name {
+            let site = appliance.name.site.as_str();
+            let labels = [("site", site), ("appliance", appliance.name.appliance.as_str())];
+            text.sample(name, &labels, value(appliance));
+        }
+    };
+    let help = "1 while the appliance is heard to live, else 0";
+    of_each("rackside_appliance_up", help, &|appliance| f64::from(u8::from(appliance.state.is_up())));
+    let help = "Runs that are alive under this name; more than 1 is a second machine with the same name";
+    of_each("rackside_hub_appliance_live_runs", help, &|appliance| appliance.live_runs(now) as f64);
+}
+
+/// What the kernel says that this process holds, where there is such a kernel.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_the_shortest_that_read_back() {
+        let mut text = Text::new(Format::Text, 64);
+        for value in [48.3, 4096.0, 0.125, -1.0, 1e15] {
+            text.value(value);
+        }
+        assert_eq!(text.out, "48.3\n4096\n0.125\n-1\n1000000000000000\n");
+    }
+
+    #[test]
+    fn a_counter_is_named_without_its_ending_in_openmetrics_only() {
+        let mut text = Text::new(Format::OpenMetrics, 64);
+        text.family("x_bytes_total", Kind::Counter, "bytes", "Bytes");
+        text.sample("x_bytes_total", &[("a", "\"")], 1.0);
+        let expected = "# TYPE x_bytes counter\n# UNIT x_bytes bytes\n# HELP x_bytes Bytes\nx_bytes_total{a=\"\\\"\"} 1\n";
+        assert_eq!(text.out, expected);
+        let mut text = Text::new(Format::Text, 64);
+        text.family("x_bytes_total", Kind::Counter, "bytes", "Bytes");
+        assert_eq!(text.out, "# TYPE x_bytes_total counter\n# HELP x_bytes_total Bytes\n");
+    }
+}

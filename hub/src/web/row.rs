@@ -1,0 +1,178 @@
+//! One appliance as the page shows it: words and numbers ready to be read. The page's first rendering and every live
+//! update are made of the same rows, so they cannot differ.
+//!
+//! `{"site":"arena-north","appliance":"rack-1","up":true,"word":"up","temperature":"48.3 °C",...}`
+
+use crate::clock::Now;
+use crate::fleet::{Appliance, Latest, State};
+use crate::moment::{rfc3339, span};
+use rackside_proto::{Reason, metric};
+use serde::Serialize;
+
+/// An SoC throttles at 85 degrees; a bar that is full there tells how much is left.
+const HOT_CELSIUS: f64 = 85.0;
+/// From here on the page points at it: 80 degrees is where the firmware of a Pi begins to slow it down.
+const WARM_CELSIUS: f64 = 80.0;
+/// A share from which CPU or memory is worth a look.
+const FULL: f64 = 0.9;
+
+/// One appliance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Row {
+    site: String,
+    appliance: String,
+    pub(super) up: bool,
+    /// `up` or `down`.
+    word: &'static str,
+    /// Why it is down; nothing while it is up.
+    why: &'static str,
+    since_ms: u64,
+    since: String,
+    since_at: String,
+    seen_ms: u64,
+    seen: String,
+    seen_at: String,
+    temperature: Measure,
+    cpu: Measure,
+    memory: Measure,
+    /// Records that wait at the appliance, if it is worth saying.
+    backlog: String,
+    has_backlog: bool,
+    /// Whether a second machine has the same name.
+    pub(super) twice: bool,
+    twice_text: String,
+    machine: String,
+}
+
+/// One value with its bar.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Measure {
+    /// `48.3 °C`, or a dash.
+    text: String,
+    /// Length of the bar, 0 to 100.
+    bar: u8,
+    /// Whether it is worth a look.
+    high: bool,
+}
+
+impl Measure {
+    fn new(text: Option<String>, share: f64, high: bool) -> Self {
+        let bar = (share.clamp(0.0, 1.0) * 100.0).round() as u8;
+        Self {
+            bar: if text.is_some() { bar } else { 0 }, text: text.unwrap_or_else(|| "–".to_owned()), high
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn of(appliance: &Appliance, now: Now) -> Self {
+        let run = appliance.shown();
+        let latest = run.and_then(|run| run.latest.as_ref());
+        let up = appliance.state.is_up();
+        let live_runs = appliance.live_runs(now);
+        let backlog = latest.and_then(|latest| latest.quantity_of(metric::AGENT_BACKLOG.name)).unwrap_or(0.0);
+        // A record or two are always on their way.
+        let has_backlog = up && backlog > 10.0;
+        Self {
+            site: appliance.name.site.to_string(),
+            appliance: appliance.name.appliance.to_string(),
+            up,
+            word: if up { "up" } else { "down" },
+            why: why(appliance.state),
+            since_ms: appliance.since_ms,
+            since: span(now.utc_ms.saturating_sub(appliance.since_ms)),
+            since_at: rfc3339(appliance.since_ms),
+            seen_ms: appliance.seen.utc_ms,
+            seen: span(now.utc_ms.saturating_sub(appliance.seen.utc_ms)),
+            seen_at: rfc3339(appliance.seen.utc_ms),
+            temperature: temperature(latest),
+            cpu: cpu(latest),
+            memory: memory(latest),
+            backlog: if has_backlog { format!("backlog {backlog}") } else { String::new() },
+            has_backlog,
+            twice: live_runs > 1,
+            twice_text: if live_runs > 1 {
+                format!("{live_runs} machines use this name")
+            } else {
+                String::new()
+            },
+            machine: run
+                .and_then(|run| run.about.as_ref())
+                .map_or_else(String::new, |about| about.model.to_string()),
+        }
+    }
+}
+
+/// Why an appliance is down, in an operator's words.
+fn why(state: State) -> &'static str {
+    match state {
+        State::Up => "",
+        State::Gone(Reason::Stop) => "stopped",
+        State::Gone(Reason::Update) => "updating",
+        State::Gone(Reason::Shutdown) => "shut down",
+        State::Gone(Reason::Will | Reason::Start) => "link lost",
+        State::Silent => "silent",
+        State::Unknown => "not heard yet",
+    }
+}
+
+fn of(latest: Option<&Latest>, metric: &metric::Metric) -> Option<f64> {
+    latest.and_then(|latest| latest.quantity_of(metric.name))
+}
+
+fn temperature(latest: Option<&Latest>) -> Measure {
+    let celsius = of(latest, &metric::SOC_TEMPERATURE);
+    let value = celsius.unwrap_or(0.0);
+    Measure::new(celsius.map(|value| format!("{value:.1} °C")), value / HOT_CELSIUS, value >= WARM_CELSIUS)
+}
+
+fn cpu(latest: Option<&Latest>) -> Measure {
+    let share = of(latest, &metric::CPU_USAGE);
+    let value = share.unwrap_or(0.0);
+    Measure::new(share.map(|value| format!("{:.0} %", value * 100.0)), value, value >= FULL)
+}
+
+fn memory(latest: Option<&Latest>) -> Measure {
+    let (used, total) = (of(latest, &metric::MEMORY_USED), of(latest, &metric::MEMORY_TOTAL));
+    let share = match (used, total) {
+        (Some(used), Some(total)) if total > 0.0 => used / total,
+        _ => 0.0,
+    };
+    let text = match (used, total) {
+        (Some(used), Some(total)) => Some(format!("{} of {}", bytes(used, total), unit(total, total))),
+        (Some(used), None) => Some(unit(used, used)),
+        _ => None,
+    };
+    Measure::new(text, share, share >= FULL)
+}
+
+const GIB: f64 = 1_073_741_824.0;
+const MIB: f64 = 1_048_576.0;
+
+fn bytes(value: f64, of: f64) -> String {
+    if of >= GIB { format!("{:.1}", value / GIB) } else { format!("{:.0}", value / MIB) }
+}
+
+fn unit(value: f64, of: f64) -> String {
+    format!("{} {}", bytes(value, of), if of >= GIB { "GiB" } else { "MiB" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_told_in_one_unit() {
+        assert_eq!(bytes(1.25 * GIB, 4.0 * GIB), "1.2");
+        assert_eq!(unit(4.0 * GIB, 4.0 * GIB), "4.0 GiB");
+        assert_eq!(unit(512.0 * MIB, 512.0 * MIB), "512 MiB");
+    }
+
+    #[test]
+    fn a_bar_never_leaves_its_box() {
+        assert_eq!(Measure::new(Some(String::new()), 7.0, false).bar, 100);
+        assert_eq!(Measure::new(Some(String::new()), -1.0, false).bar, 0);
+        assert_eq!(Measure::new(Some(String::new()), f64::NAN, false).bar, 0);
+        assert_eq!(Measure::new(None, 0.5, false).bar, 0);
+    }
+}
