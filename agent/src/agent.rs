@@ -12,7 +12,8 @@ use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::transport::Traffic;
 use log::{error, info};
 use rackside_proto::{
-    limits, AgentName, Birth, Capabilities, EncodeError, Event, Prefix, Presence, Reason, Run, SpoolPlace, Verdict, What,
+    AgentName, Birth, Capabilities, EncodeError, Event, Prefix, Presence, Reason, Run, SpoolPlace, Verdict,
+    What, limits,
 };
 use std::rc::Rc;
 use std::time::Instant;
@@ -104,7 +105,8 @@ impl Agent {
         let now = moment.now;
         match self.sampler.sample(report, moment.time()) {
             Ok(sampled) => {
-                let catalog = sampled.catalog.map(|(number, body)| self.custody.put_catalog(number, body, now));
+                let catalog =
+                    sampled.catalog.map(|(number, body)| self.custody.put_catalog(number, body, now));
                 let put = catalog.transpose().and_then(|_| self.custody.put_data(sampled.readings, now));
                 if let Err(error) = put {
                     error!("this reading is lost: {error}");

@@ -13,7 +13,7 @@ use crate::ticker::Ticker;
 use crate::transport::{Backoff, ConnectError, Connector, Stream, TlsError};
 use async_io::Timer;
 use async_signal::{Signal, Signals};
-use futures_lite::{future, AsyncRead, AsyncWrite, StreamExt};
+use futures_lite::{AsyncRead, AsyncWrite, StreamExt, future};
 use log::{debug, info, warn};
 use rackside_config::ConfigError;
 use rackside_link::{LinkError, Login};
@@ -182,7 +182,8 @@ impl App {
                 Wake::Opened(stream) => {
                     let now = Clock::now();
                     let session = Session::open(&mut self.agent, self.login.clone(), now);
-                    self.line = Line::Up(Box::new(Talk { stream, session, flushed: true, buffer: [0; READ] }));
+                    self.line =
+                        Line::Up(Box::new(Talk { stream, session, flushed: true, buffer: [0; READ] }));
                 }
                 Wake::Received(bytes) => self.received(bytes),
                 Wake::Lost(loss) => self.lost(&loss, Clock::now()),
@@ -344,5 +345,9 @@ fn login(config: &Config) -> Result<Option<Login>, ConfigError> {
 fn random() -> io::Result<u32> {
     let mut bytes = [0; 4];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    if filled == bytes.len() { Ok(u32::from_le_bytes(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if filled == bytes.len() {
+        Ok(u32::from_le_bytes(bytes))
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }

@@ -4,7 +4,7 @@
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
-use crate::sensor::{Roots, Sensors, SENSORS};
+use crate::sensor::{Roots, SENSORS, Sensors};
 use crate::transport::Connector;
 use std::io::{self, Write};
 use std::path::Path;
@@ -19,7 +19,11 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
     let board = if host.model.is_empty() { "no known board" } else { &host.model };
     writeln!(out, "machine  {} ({}, {} {})", host.hostname, board, host.arch, host.kernel)?;
     let tls = if mqtt.tls.is_some() { "TLS" } else { "no TLS" };
-    writeln!(out, "broker   {}:{} with {tls}, topics {}/1/{}/...", mqtt.host, mqtt.port, mqtt.prefix, config.name)?;
+    writeln!(
+        out,
+        "broker   {}:{} with {tls}, topics {}/1/{}/...",
+        mqtt.host, mqtt.port, mqtt.prefix, config.name
+    )?;
     match (&mqtt.user, mqtt.password.as_ref().map(rackside_config::Secret::read)) {
         (Some(user), Some(Err(error))) => {
             missing = true;
@@ -44,7 +48,9 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
         let series = report.entries().iter().filter(|entry| entry.sensor == at).count();
         match error {
             Some(error) => writeln!(out, "sensor   {}: {error}", sensor.name)?,
-            None if series == 0 => writeln!(out, "sensor   {}: nothing to read here ({})", sensor.name, sensor.source)?,
+            None if series == 0 => {
+                writeln!(out, "sensor   {}: nothing to read here ({})", sensor.name, sensor.source)?;
+            }
             None => writeln!(out, "sensor   {}: {series} series", sensor.name)?,
         }
     }

@@ -8,7 +8,7 @@
 //! run: a venue that loses NTP for a night still has a good clock.
 
 use rackside_proto::{ClockSource, Time};
-use rackside_sys::kernel_clock;
+use rackside_sys::{KernelClock, kernel_clock};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -99,7 +99,13 @@ impl Clock {
         self.judge(Self::now(), boottime, utc, synchronised().ok())
     }
 
-    fn judge(&mut self, now: Instant, boottime: Duration, utc: Duration, synchronised: Option<bool>) -> Moment {
+    fn judge(
+        &mut self,
+        now: Instant,
+        boottime: Duration,
+        utc: Duration,
+        synchronised: Option<bool>,
+    ) -> Moment {
         let utc_ms = utc.as_millis() as u64;
         let vouched = self.known || self.trust == Trust::Trust || synchronised == Some(true);
         self.known = vouched && utc_ms >= PLAUSIBLE_MS;
@@ -117,7 +123,7 @@ impl Clock {
 
 /// Whether the kernel says that its clock is synchronised.
 pub fn synchronised() -> io::Result<bool> {
-    kernel_clock().map(|clock| clock.is_synchronised())
+    kernel_clock().map(KernelClock::is_synchronised)
 }
 
 /// `9f2c1c1e-8a0e-4b4f-9d3c-0d6f2a6f7e11` as 16 bytes.
@@ -168,7 +174,10 @@ mod tests {
         let mut clock = clock(Trust::Auto);
         judge(&mut clock, RIGHT, Some(true));
         assert!(matches!(judge(&mut clock, RIGHT, Some(false)), Time::Utc { .. }));
-        assert!(matches!(judge(&mut clock, IN_1970, Some(false)), Time::Boot { .. }), "unless it jumps to 1970");
+        assert!(
+            matches!(judge(&mut clock, IN_1970, Some(false)), Time::Boot { .. }),
+            "unless it jumps to 1970"
+        );
     }
 
     #[test]

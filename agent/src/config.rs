@@ -147,16 +147,23 @@ impl Config {
             appliance: raw.appliance.parse().map_err(|error| wrong("appliance", &error))?,
         };
         let tick = raw.tick.get();
-        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&tick) {
-            return Err(wrong("tick", &format_args!("\"{}\" is out of range; from \"1s\" to \"1h\" is possible", raw.tick)));
+        if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&tick) {
+            return Err(wrong(
+                "tick",
+                &format_args!("\"{}\" is out of range; from \"1s\" to \"1h\" is possible", raw.tick),
+            ));
         }
         let memory = raw.spool.memory;
         if !(64 << 10..=1 << 30).contains(&memory.bytes()) {
-            let message = format_args!("\"{memory}\" is out of range; from \"64 KiB\" to \"1 GiB\" is possible");
+            let message =
+                format_args!("\"{memory}\" is out of range; from \"64 KiB\" to \"1 GiB\" is possible");
             return Err(wrong("spool.memory", &message));
         }
         if !(1..=10_000).contains(&raw.spool.resend_rate) {
-            return Err(wrong("spool.resend_rate", &"is out of range; from 1 to 10000 records a second is possible"));
+            return Err(wrong(
+                "spool.resend_rate",
+                &"is out of range; from 1 to 10000 records a second is possible",
+            ));
         }
         Ok(Self {
             name,
@@ -174,13 +181,16 @@ impl FileMqtt {
         let port = if self.tls.is_some() { PORT_TLS } else { PORT };
         let (host, port) = address(&self.address, port).ok_or_else(|| {
             let written = &self.address;
-            let message = format!("\"{written}\" is no address; write for example \"hub.example.org:{port}\"");
+            let message =
+                format!("\"{written}\" is no address; write for example \"hub.example.org:{port}\"");
             wrong("mqtt.address", &message)
         })?;
         let prefix = match self.prefix {
             None => Prefix::default(),
             Some(word) => word.parse().map_err(|_| {
-                let message = format!("\"{word}\" cannot be a topic's first word; 1 to 64 bytes without / + # $ or spaces");
+                let message = format!(
+                    "\"{word}\" cannot be a topic's first word; 1 to 64 bytes without / + # $ or spaces"
+                );
                 wrong("mqtt.prefix", &message)
             })?,
         };
@@ -265,7 +275,9 @@ mod tests {
         ] {
             assert_eq!(address(text, PORT), Some((host.to_owned(), port)), "{text}");
         }
-        for text in ["", ":1883", "hub:", "hub:0", "hub:70000", "mqtt://hub", "[::1]x", "[hub]:1", "a b", "hub:1:2"] {
+        for text in
+            ["", ":1883", "hub:", "hub:0", "hub:70000", "mqtt://hub", "[::1]x", "[hub]:1", "a b", "hub:1:2"]
+        {
             assert_eq!(address(text, PORT), None, "{text}");
         }
     }

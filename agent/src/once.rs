@@ -9,7 +9,7 @@
 
 use crate::clock::{Clock, Moment, Trust};
 use crate::config::Config;
-use crate::sensor::{Entry, Report, Roots, Sensors, SENSORS};
+use crate::sensor::{Entry, Report, Roots, SENSORS, Sensors};
 use async_io::Timer;
 use rackside_proto::Value;
 use std::fmt::Write as _;
@@ -38,8 +38,8 @@ fn as_table(report: &Report, sensors: &Sensors) -> String {
         .iter()
         .map(|entry| (SENSORS[entry.sensor].name, series(entry), human(entry)))
         .collect();
-    let width = |column: fn(&(&str, String, String)) -> usize| rows.iter().map(column).max().unwrap_or_default();
-    let (first, second) = (width(|row| row.0.len()), width(|row| row.1.len()));
+    let first = SENSORS.iter().map(|sensor| sensor.name.len()).max().unwrap_or_default();
+    let second = rows.iter().map(|row| row.1.len()).max().unwrap_or_default();
     let mut text = String::new();
     for (sensor, series, value) in &rows {
         writeln!(text, "{sensor:first$}  {series:second$}  {value}").expect("a String has room");
@@ -48,15 +48,21 @@ fn as_table(report: &Report, sensors: &Sensors) -> String {
         if let Some(error) = error {
             writeln!(text, "{:first$}  {error}", sensor.name).expect("a String has room");
         } else if !rows.iter().any(|row| row.0 == sensor.name) {
-            writeln!(text, "{:first$}  nothing to read here ({})", sensor.name, sensor.source).expect("a String has room");
+            writeln!(text, "{:first$}  nothing to read here ({})", sensor.name, sensor.source)
+                .expect("a String has room");
         }
     }
     text
 }
 
 fn series(entry: &Entry) -> String {
-    let labels: Vec<String> =
-        entry.metric.labels.iter().zip(&entry.labels).map(|(name, value)| format!("{name}={value:?}")).collect();
+    let labels: Vec<String> = entry
+        .metric
+        .labels
+        .iter()
+        .zip(&entry.labels)
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
     let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
     format!("{}{labels}", entry.metric.name)
 }
@@ -72,7 +78,8 @@ fn human(entry: &Entry) -> String {
         "ratio" => format!("{:.1} %", value * 100.0),
         "bytes" => {
             let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-            let steps = (0..units.len() - 1).take_while(|step| value >= 1024_f64.powi(*step as i32 + 1)).count();
+            let steps =
+                (0..units.len() - 1).take_while(|step| value >= 1024_f64.powi(*step as i32 + 1)).count();
             let decimals = usize::from(steps > 0);
             format!("{:.decimals$} {}", value / 1024_f64.powi(steps as i32), units[steps])
         }
@@ -135,8 +142,8 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rackside_proto::metric::{self, Metric};
     use rackside_proto::Scale;
+    use rackside_proto::metric::{self, Metric};
 
     fn entry(metric: &'static Metric, scale: Scale, number: i64) -> Entry {
         let labels = metric.labels.iter().map(|_| "/srv \"x\"".to_owned()).collect();

@@ -12,7 +12,7 @@
 
 use crate::sensor::{Entry, Report};
 use log::{debug, warn};
-use rackside_proto::{limits, Catalog, CatalogHead, Data, EncodeError, Label, Labels, Series, Time, Value};
+use rackside_proto::{Catalog, CatalogHead, Data, EncodeError, Label, Labels, Series, Time, Value, limits};
 
 /// A series that has been absent for this many readings is dropped from the next catalog: an hour at the usual tick. Not at
 /// once, so that an interface that comes and goes does not make a catalog each time.
@@ -168,7 +168,14 @@ fn series(entry: &Entry) -> Series<'_> {
     for (name, value) in metric.labels.iter().zip(&entry.labels) {
         labels.push(Label { name, value }).expect("the vocabulary has fewer labels than the wire allows");
     }
-    Series { name: metric.name, labels, unit: metric.unit, kind: metric.kind, scale: entry.scale, reference: entry.value }
+    Series {
+        name: metric.name,
+        labels,
+        unit: metric.unit,
+        kind: metric.kind,
+        scale: entry.scale,
+        reference: entry.value,
+    }
 }
 
 #[cfg(test)]

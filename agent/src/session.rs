@@ -2,20 +2,20 @@
 //!
 //! On connecting: subscribe the hub's channels, say that we are here (presence), who we are (birth), then what is in custody.
 //! The birth goes again whenever the catalog changes or the hub asks. Invariant: presence and birth go before the first
-//! record of a connection, and a catalog's record before the birth that copies it can be missed by nobody: both carry it.
+//! record of a connection, so whoever hears a record can know whose it is and against which catalog it is coded.
 
 use crate::agent::Agent;
 use crate::clock::Moment;
 use bytes::Bytes;
 use log::{debug, info, warn};
 use rackside_link::{Link, LinkError, LinkEvent, Login, Options, Qos, Will};
-use rackside_proto::{limits, Ack, Channel, Reason, Topic, Verdict, Want};
+use rackside_proto::{Ack, Channel, Reason, Topic, Verdict, Want, limits};
 use std::time::{Duration, Instant};
 
 /// No more than this waits for the socket before the next message is made: what waits there is no longer ours to order.
 const OUTPUT_MOST: usize = 64 * 1024;
 
-/// The hub's request for a birth and our birth cross; it is not sent twice for one request.
+/// The hub may ask for the birth in each of its acks until it has it; it is sent this often at most.
 const BIRTH_PAUSE: Duration = Duration::from_secs(2);
 
 /// The topics of one agent, written once.
@@ -52,6 +52,8 @@ pub struct Session {
     connected: Option<Instant>,
     presence_due: bool,
     birth_due: bool,
+    /// When the hub gets the birth that it asked for.
+    birth_wanted: Option<Instant>,
     /// The catalog in the newest birth.
     born: u32,
     born_at: Option<Instant>,
@@ -68,8 +70,17 @@ impl Session {
         let payload = Bytes::from(agent.presence(false, Reason::Will));
         options.will = Some(Will { topic: topics.presence.clone(), payload, retain: true });
         let link = Link::new(&options, now);
-        let (connected, born_at) = (None, None);
-        Self { link, topics, client_id, connected, presence_due: false, birth_due: false, born: 0, born_at }
+        Self {
+            link,
+            topics,
+            client_id,
+            connected: None,
+            presence_due: false,
+            birth_due: false,
+            birth_wanted: None,
+            born: 0,
+            born_at: None,
+        }
     }
 
     /// Since when the broker has taken the connection; `None` before.
@@ -108,7 +119,8 @@ impl Session {
         self.connected = Some(now);
         self.presence_due = true;
         self.birth_due = true;
-        let filters = [(self.topics.ack.as_str(), Qos::AtLeastOnce), (self.topics.verdict.as_str(), Qos::AtLeastOnce)];
+        let filters =
+            [(self.topics.ack.as_str(), Qos::AtLeastOnce), (self.topics.verdict.as_str(), Qos::AtLeastOnce)];
         self.link.subscribe(&filters, now)?;
         agent.connected(now);
         Ok(())
@@ -133,8 +145,9 @@ impl Session {
         } else if topic == self.topics.ack {
             match Ack::decode(payload) {
                 Ok(ack) => {
-                    if ack.wants.contains(&Want::Birth) && self.born_at.is_none_or(|at| now >= at + BIRTH_PAUSE) {
-                        self.birth_due = true;
+                    if ack.wants.contains(&Want::Birth) {
+                        let at = self.born_at.map_or(now, |at| now.max(at + BIRTH_PAUSE));
+                        self.birth_wanted.get_or_insert(at);
                     }
                     agent.custody.acked(&ack, now);
                 }
@@ -156,8 +169,9 @@ impl Session {
         if now >= self.link.deadline() {
             self.link.handle_timeout(now)?;
         }
-        if agent.catalog_number() != self.born {
-            self.birth_due = true;
+        if self.connected.is_some() {
+            let wanted = self.birth_wanted.take_if(|at| *at <= now).is_some();
+            self.birth_due |= wanted || agent.catalog_number() != self.born;
         }
         while self.may_publish() {
             if std::mem::take(&mut self.presence_due) {
@@ -203,7 +217,7 @@ impl Session {
         let link = self.link.deadline();
         // While the link takes nothing, the broker's PUBACK is what comes next.
         let custody = if self.may_publish() { agent.custody.deadline(now) } else { None };
-        custody.map_or(link, |custody| custody.min(link))
+        [Some(link), custody, self.birth_wanted].into_iter().flatten().min().unwrap_or(link)
     }
 
     /// Says goodbye: nothing more is taken or sent but what is in the output.

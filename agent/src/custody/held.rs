@@ -13,7 +13,7 @@
 //! earlier runs; the rest of custody asks a `Held` by run and does not care where it lives.
 
 use super::TooLarge;
-use rackside_proto::{limits, Channel, Run};
+use rackside_proto::{Channel, Run, limits};
 use std::collections::VecDeque;
 use std::mem::size_of;
 use std::time::Instant;
@@ -219,7 +219,11 @@ mod tests {
         held.let_go(2);
         assert_eq!(held.catalog(1), None);
         held.let_go(4);
-        assert_eq!((held.catalog(2), held.catalog_body(2)), (Some(2), Some([22].as_slice())), "the newest stays");
+        assert_eq!(
+            (held.catalog(2), held.catalog_body(2)),
+            (Some(2), Some([22].as_slice())),
+            "the newest stays"
+        );
     }
 
     #[test]

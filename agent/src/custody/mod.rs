@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 /// How long no ack may move before the oldest unacked record goes again.
 const QUIET: Duration = Duration::from_secs(10);
 /// Where the doubling of that ends.
-const QUIET_MOST: Duration = Duration::from_secs(300);
+const QUIET_MOST: Duration = Duration::from_mins(5);
 /// A record that was made at most this long ago and never sent is fresh, even if the link came up in between.
 const FRESH_FOR: Duration = Duration::from_secs(5);
 /// The same catalog is not sent again within this time, however often the hub asks: its request and our answer cross.
@@ -200,7 +200,10 @@ impl Custody {
         for safe in ack.safe.iter().filter(|safe| safe.run == run) {
             if safe.below > self.held.next() {
                 let next = self.held.next();
-                warn!("the hub acked records below {} of this run, which has {next} so far; ignored", safe.below);
+                warn!(
+                    "the hub acked records below {} of this run, which has {next} so far; ignored",
+                    safe.below
+                );
             } else {
                 self.held.let_go(safe.below);
             }

@@ -55,7 +55,7 @@ mod tests {
         let start = Clock::now();
         let mut pace = Pace::new(200);
         assert!(pace.take(start));
-        let later = start + Duration::from_secs(3600);
+        let later = start + Duration::from_hours(1);
         let burst = (0..1000).filter(|_| pace.take(later)).count();
         assert_eq!(burst, 10);
         assert!(pace.next(later) > later);

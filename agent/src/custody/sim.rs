@@ -194,7 +194,7 @@ impl World {
         for op in [Op::Lose(0), Op::Mangle(0), Op::HubUp, Op::Connect] {
             self.apply(&op);
         }
-        self.run_until(self.now + Duration::from_secs(15 * 60));
+        self.run_until(self.now + Duration::from_mins(15));
         assert_eq!(self.custody.backlog(), 0, "{:?}", self.custody);
         assert_eq!(self.custody.deadline(self.now), None, "and nothing more to do");
     }
@@ -238,9 +238,8 @@ proptest! {
 
 #[test]
 fn a_lossless_link_carries_each_record_exactly_once() {
-    let ops: Vec<Op> = std::iter::once(Op::Connect)
-        .chain((0..100).flat_map(|_| [Op::Make(50), Op::Wait(10_000)]))
-        .collect();
+    let ops: Vec<Op> =
+        std::iter::once(Op::Connect).chain((0..100).flat_map(|_| [Op::Make(50), Op::Wait(10_000)])).collect();
     let world = play(1, &ops);
     assert_eq!(world.sent, 100);
 }

@@ -17,7 +17,8 @@ pub struct Board {
 impl Board {
     /// Asks the device tree and rppal.
     pub fn recognise(root: &Path) -> Self {
-        let tree = std::fs::read(root.join("proc/device-tree/model")).ok().and_then(|text| parse_model(&text));
+        let tree =
+            std::fs::read(root.join("proc/device-tree/model")).ok().and_then(|text| parse_model(&text));
         let pi = DeviceInfo::new().ok().map(|info| info.model().to_string());
         let gpio = pi.is_some() && root.join("dev/gpiochip0").exists();
         Self { model: tree.or(pi).unwrap_or_default(), gpio }

@@ -44,70 +44,70 @@ fn decode(sampled: &Sampled, catalog: &[u8]) -> Vec<Value> {
 
 #[test]
 fn the_first_reading_brings_its_catalog() {
-    let mut sampler = sampler();
-    assert_eq!(sampler.catalog(), None);
-    let sampled = sampler.sample(&report(&[up(5), mount("/", 9)]), TIME).expect("fits");
+    let mut maker = sampler();
+    assert_eq!(maker.catalog(), None);
+    let sampled = maker.sample(&report(&[up(5), mount("/", 9)]), TIME).expect("fits");
     let (number, catalog) = sampled.catalog.clone().expect("a catalog");
     assert_eq!(number, 1);
     assert_eq!(decode(&sampled, &catalog), [Value::Known(5), Value::Known(9)]);
-    assert_eq!(sampler.catalog(), Some(&catalog[1..]), "the birth's copy is the record without its kind");
+    assert_eq!(maker.catalog(), Some(&catalog[1..]), "the birth's copy is the record without its kind");
 }
 
 #[test]
 fn the_next_reading_needs_no_new_catalog() {
-    let mut sampler = sampler();
-    let (_, catalog) = sampler.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
-    let sampled = sampler.sample(&report(&[up(15)]), TIME.plus(10_000)).expect("fits");
+    let mut maker = sampler();
+    let (_, catalog) = maker.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
+    let sampled = maker.sample(&report(&[up(15)]), TIME.plus(10_000)).expect("fits");
     assert_eq!(sampled.catalog, None);
     assert_eq!(decode(&sampled, &catalog), [Value::Known(15)]);
 }
 
 #[test]
 fn a_new_mount_makes_a_new_catalog_and_a_vanished_one_becomes_absent() {
-    let mut sampler = sampler();
-    let (_, first) = sampler.sample(&report(&[mount("/", 1)]), TIME).expect("fits").catalog.expect("a catalog");
-    let with = sampler.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
+    let mut maker = sampler();
+    let (_, first) = maker.sample(&report(&[mount("/", 1)]), TIME).expect("fits").catalog.expect("a catalog");
+    let with = maker.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
     let (number, second) = with.catalog.clone().expect("a catalog for the new mount");
     assert_eq!(number, 2);
     assert_ne!(first, second);
     assert_eq!(decode(&with, &second), [Value::Known(1), Value::Known(2)]);
-    let without = sampler.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
+    let without = maker.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
     assert_eq!(without.catalog, None);
     assert_eq!(decode(&without, &second), [Value::Known(1), Value::Absent]);
-    let back = sampler.sample(&report(&[mount("/", 1), mount("/srv", 3)]), TIME).expect("fits");
+    let back = maker.sample(&report(&[mount("/", 1), mount("/srv", 3)]), TIME).expect("fits");
     assert_eq!(back.catalog, None, "it was still listed");
     assert_eq!(decode(&back, &second), [Value::Known(1), Value::Known(3)]);
 }
 
 #[test]
 fn what_is_long_gone_leaves_the_next_catalog() {
-    let mut sampler = sampler();
-    sampler.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
+    let mut maker = sampler();
+    maker.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
     for _ in 0..FORGET {
-        sampler.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
+        maker.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
     }
-    assert_eq!(sampler.series(), 2);
-    let sampled = sampler.sample(&report(&[mount("/", 1), mount("/media/stick", 7)]), TIME).expect("fits");
+    assert_eq!(maker.series(), 2);
+    let sampled = maker.sample(&report(&[mount("/", 1), mount("/media/stick", 7)]), TIME).expect("fits");
     let (_, catalog) = sampled.catalog.clone().expect("a catalog");
     assert_eq!(decode(&sampled, &catalog), [Value::Known(1), Value::Known(7)]);
 }
 
 #[test]
 fn a_failed_sensor_makes_its_series_unknown() {
-    let mut sampler = sampler();
-    let (_, catalog) = sampler.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
-    let sampled = sampler.sample(&Report::of(Vec::new(), vec![0]), TIME).expect("fits");
+    let mut maker = sampler();
+    let (_, catalog) = maker.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
+    let sampled = maker.sample(&Report::of(Vec::new(), vec![0]), TIME).expect("fits");
     assert_eq!(decode(&sampled, &catalog), [Value::Unknown]);
 }
 
 #[test]
 fn stale_references_are_renewed_when_the_rent_reaches_the_price() {
-    let mut sampler = sampler();
-    let shortest = sampler.sample(&report(&[up(0)]), TIME).expect("fits").readings.len();
-    let price = COPIES * sampler.catalog().expect("a catalog").len();
+    let mut maker = sampler();
+    let shortest = maker.sample(&report(&[up(0)]), TIME).expect("fits").readings.len();
+    let price = COPIES * maker.catalog().expect("a catalog").len();
     let mut rent = 0;
     for tick in 1.. {
-        let sampled = sampler.sample(&report(&[up(tick * 1_000_000)]), TIME).expect("fits");
+        let sampled = maker.sample(&report(&[up(tick * 1_000_000)]), TIME).expect("fits");
         if sampled.catalog.is_some() {
             break;
         }
@@ -119,7 +119,7 @@ fn stale_references_are_renewed_when_the_rent_reaches_the_price() {
 
 #[test]
 fn a_catalog_beyond_the_bound_is_cut_and_still_goes_out() {
-    let mut sampler = sampler();
+    let mut maker = sampler();
     let names: Vec<String> = (0..limits::SERIES + 10).map(|n| format!("/{n:063}")).collect();
     let entries = names.iter().map(|name| Entry {
         sensor: 0,
@@ -128,10 +128,10 @@ fn a_catalog_beyond_the_bound_is_cut_and_still_goes_out() {
         scale: Scale::ONE,
         value: Value::Known(1),
     });
-    let sampled = sampler.sample(&Report::of(entries.collect(), Vec::new()), TIME).expect("fits");
+    let sampled = maker.sample(&Report::of(entries.collect(), Vec::new()), TIME).expect("fits");
     let (_, catalog) = sampled.catalog.expect("a catalog");
     assert!(catalog.len() <= LARGEST + 1);
-    assert!(sampler.series() > 1000);
+    assert!(maker.series() > 1000);
 }
 
 /// A Pi with two interfaces and three mounts: 30 series that move as a real machine's do.
@@ -175,18 +175,18 @@ fn realistic(tick: i64, noise: &mut fastrand::Rng) -> Report {
 #[test]
 fn thirty_series_take_at_most_100_bytes_and_60_in_the_median() {
     const ENVELOPE: usize = 1 + 4 + 5 + 1 + 1;
-    let mut sampler = sampler();
+    let mut maker = sampler();
     let mut noise = fastrand::Rng::with_seed(7);
     let mut sizes = Vec::new();
     let mut catalogs = 0;
     let day = 8640;
     for tick in 0..day {
         let report = realistic(tick, &mut noise);
-        let sampled = sampler.sample(&report, TIME.plus(tick as u64 * 10_000)).expect("fits");
+        let sampled = maker.sample(&report, TIME.plus(tick as u64 * 10_000)).expect("fits");
         catalogs += sampled.catalog.map_or(0, |(_, bytes)| bytes.len());
         sizes.push(sampled.readings.len() + ENVELOPE);
     }
-    assert_eq!(sampler.series(), 30);
+    assert_eq!(maker.series(), 30);
     sizes.sort_unstable();
     let (median, most) = (sizes[sizes.len() / 2], *sizes.last().expect("a day of readings"));
     let renewed = COPIES * catalogs / day as usize;

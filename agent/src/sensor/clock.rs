@@ -2,10 +2,11 @@
 
 use super::{Machine, Report, SensorError};
 use crate::clock::Moment;
-use rackside_proto::{metric, Scale, Value};
+use rackside_proto::{Scale, Value, metric};
 
 pub(super) fn read(_: &mut Machine, moment: &Moment, report: &mut Report) -> Result<(), SensorError> {
-    let synchronised = moment.synchronised.ok_or_else(|| SensorError::new("the clock's state", "adjtimex failed"))?;
+    let synchronised =
+        moment.synchronised.ok_or_else(|| SensorError::new("the clock's state", "adjtimex failed"))?;
     let value = Value::Known(i64::from(synchronised));
     report.put_value(&metric::CLOCK_SYNCHRONIZED, &[], Scale::ONE, value);
     Ok(())

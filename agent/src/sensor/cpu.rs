@@ -4,10 +4,10 @@
 
 use super::{Machine, Report, SensorError};
 use crate::clock::Moment;
-use rackside_proto::{metric, Scale, Value};
+use rackside_proto::{Scale, Value, metric};
 use std::fmt;
 use std::time::Instant;
-use sysinfo::{System, MINIMUM_CPU_UPDATE_INTERVAL};
+use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
 /// Thousandths.
 const SCALE: Scale = Scale::per(1000);

@@ -3,7 +3,7 @@
 //! Shown are file systems on block devices, ZFS pools, and whatever `/` is. Not shown: loop devices (images, snaps), file
 //! systems without a device, network ones (asking them may hang), and further mounts of a device that is shown already.
 
-use super::{Machine, Report, SensorError, SPACE};
+use super::{Machine, Report, SPACE, SensorError};
 use crate::clock::Moment;
 use rackside_proto::metric;
 use std::fmt;
@@ -23,7 +23,7 @@ impl fmt::Debug for State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mount {
     device: String,
-    mount: String,
+    path: String,
     system: String,
     /// In bytes.
     total: u64,
@@ -45,13 +45,13 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     };
     let mounts = disks.iter().map(|disk| Mount {
         device: disk.name().to_string_lossy().into_owned(),
-        mount: disk.mount_point().to_string_lossy().into_owned(),
+        path: disk.mount_point().to_string_lossy().into_owned(),
         system: disk.file_system().to_string_lossy().into_owned(),
         total: disk.total_space(),
         available: disk.available_space(),
     });
     for disk in choose(mounts.collect()) {
-        let labels = [disk.mount.as_str()];
+        let labels = [disk.path.as_str()];
         report.put(&metric::DISK_USED, &labels, SPACE, disk.total.saturating_sub(disk.available) as f64);
         report.put(&metric::DISK_TOTAL, &labels, SPACE, disk.total as f64);
     }
@@ -60,16 +60,16 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
 
 /// The mounts worth showing, by their paths.
 fn choose(mut mounts: Vec<Mount>) -> Vec<Mount> {
-    mounts.retain(|mount| mount.total > 0 && (mount.mount == "/" || is_disk(mount)));
+    mounts.retain(|mount| mount.total > 0 && (mount.path == "/" || is_disk(mount)));
     // Of several mounts of one device, the one with the shortest path is the file system and the others are views of it.
-    mounts.sort_by(|a, b| (a.mount.len(), &a.mount).cmp(&(b.mount.len(), &b.mount)));
+    mounts.sort_by(|a, b| (a.path.len(), &a.path).cmp(&(b.path.len(), &b.path)));
     let mut chosen: Vec<Mount> = Vec::new();
     for mount in mounts {
-        if !chosen.iter().any(|other| other.mount == mount.mount || other.device == mount.device) {
+        if !chosen.iter().any(|other| other.path == mount.path || other.device == mount.device) {
             chosen.push(mount);
         }
     }
-    chosen.sort_by(|a, b| a.mount.cmp(&b.mount));
+    chosen.sort_by(|a, b| a.path.cmp(&b.path));
     chosen
 }
 
@@ -84,12 +84,12 @@ fn is_disk(mount: &Mount) -> bool {
 mod tests {
     use super::*;
 
-    fn mount(device: &str, mount: &str, system: &str) -> Mount {
-        Mount { device: device.into(), mount: mount.into(), system: system.into(), total: 1, available: 0 }
+    fn mount(device: &str, path: &str, system: &str) -> Mount {
+        Mount { device: device.into(), path: path.into(), system: system.into(), total: 1, available: 0 }
     }
 
     fn shown(mounts: &[Mount]) -> Vec<String> {
-        choose(mounts.to_vec()).into_iter().map(|mount| mount.mount).collect()
+        choose(mounts.to_vec()).into_iter().map(|mount| mount.path).collect()
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Load averages, from `/proc/loadavg`: `0.52 0.58 0.59 1/467 12345`.
 
-use super::{text, Machine, Report, SensorError};
+use super::{Machine, Report, SensorError, text};
 use crate::clock::Moment;
-use rackside_proto::{metric, Scale};
+use rackside_proto::{Scale, metric};
 
 /// Hundredths, as the kernel writes them.
 const SCALE: Scale = Scale::per(100);
 
 pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
     let path = machine.roots.proc.join("loadavg");
-    let averages = parse(&text(&path)?).ok_or_else(|| SensorError::new(path.display(), "not three load averages"))?;
+    let averages =
+        parse(&text(&path)?).ok_or_else(|| SensorError::new(path.display(), "not three load averages"))?;
     for (metric, load) in [&metric::LOAD1, &metric::LOAD5, &metric::LOAD15].into_iter().zip(averages) {
         report.put(metric, &[], SCALE, load);
     }

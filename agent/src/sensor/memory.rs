@@ -2,7 +2,7 @@
 //!
 //! Used is what a new process could not have: `MemTotal - MemAvailable`. Swap is reported where there is any.
 
-use super::{Machine, Report, SensorError, SPACE};
+use super::{Machine, Report, SPACE, SensorError};
 use crate::clock::Moment;
 use rackside_proto::metric;
 use std::fmt;

@@ -19,7 +19,7 @@ mod uptime;
 use crate::clock::Moment;
 use log::{info, warn};
 use rackside_proto::metric::Metric;
-use rackside_proto::{limits, Scale, Value};
+use rackside_proto::{Scale, Value, limits};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -218,7 +218,9 @@ impl Sensors {
             }
             if error != *last {
                 match &error {
-                    Some(error) => warn!("sensor {}: {error}; its series are unknown until it works", sensor.name),
+                    Some(error) => {
+                        warn!("sensor {}: {error}; its series are unknown until it works", sensor.name);
+                    }
                     None => info!("sensor {}: works again", sensor.name),
                 }
                 *last = error;
@@ -259,7 +261,8 @@ mod tests {
         let mut sensors = Sensors::new(Roots::default());
         sensors.read(&moment());
         let report = sensors.read(&moment());
-        for metric in [&metric::LOAD1, &metric::MEMORY_TOTAL, &metric::UPTIME, &metric::AGENT_RESIDENT_MEMORY] {
+        for metric in [&metric::LOAD1, &metric::MEMORY_TOTAL, &metric::UPTIME, &metric::AGENT_RESIDENT_MEMORY]
+        {
             let entry = report.entries().iter().find(|entry| entry.metric.name == metric.name);
             let value = entry.and_then(|entry| entry.value.known());
             assert!(value.is_some_and(|number| number >= 0), "{}: {value:?}", metric.name);

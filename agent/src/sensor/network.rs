@@ -5,7 +5,7 @@
 
 use super::{Machine, Report, SensorError};
 use crate::clock::Moment;
-use rackside_proto::{limits, metric, Scale, Value};
+use rackside_proto::{Scale, Value, limits, metric};
 use std::fmt;
 use sysinfo::Networks;
 
@@ -14,7 +14,8 @@ const SCALE: Scale = Scale::ONE;
 
 /// What begins with one of these leads nowhere, or belongs to somebody's containers.
 const NOISE: [&str; 13] = [
-    "veth", "docker", "br-", "virbr", "vnet", "cni", "flannel", "cali", "dummy", "ifb", "lxc", "lxdbr", "nerdctl",
+    "veth", "docker", "br-", "virbr", "vnet", "cni", "flannel", "cali", "dummy", "ifb", "lxc", "lxdbr",
+    "nerdctl",
 ];
 
 /// Fallback devices that the kernel makes when a tunnel's module is loaded.
@@ -44,7 +45,9 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     };
     let mut interfaces: Vec<(String, u64, u64)> = networks
         .iter()
-        .map(|(name, data)| (name.to_string_lossy().into_owned(), data.total_received(), data.total_transmitted()))
+        .map(|(name, data)| {
+            (name.to_string_lossy().into_owned(), data.total_received(), data.total_transmitted())
+        })
         .filter(|(name, ..)| is_shown(name))
         .collect();
     interfaces.sort();
@@ -71,7 +74,9 @@ mod tests {
 
     #[test]
     fn what_leads_somewhere_is_shown() {
-        for name in ["eth0", "end0", "enp3s0", "wlan0", "usb0", "wwan0", "eth0.10", "bond0", "wg0", "ppp0", "br0"] {
+        for name in
+            ["eth0", "end0", "enp3s0", "wlan0", "usb0", "wwan0", "eth0.10", "bond0", "wg0", "ppp0", "br0"]
+        {
             assert!(is_shown(name), "{name}");
         }
         for name in ["lo", "veth12ab", "docker0", "br-0a1b2c3d", "virbr0", "tunl0", "dummy0"] {

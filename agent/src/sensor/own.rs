@@ -1,9 +1,9 @@
 //! The agent's own series: what it costs, what it holds. Memory from `/proc/self/statm` (pages: `1234 560 420 ...`, the
 //! second is what is resident), the rest from the agent itself.
 
-use super::{text, Machine, Report, SensorError};
+use super::{Machine, Report, SensorError, text};
 use crate::clock::Moment;
-use rackside_proto::{limits, metric, Scale, Value};
+use rackside_proto::{Scale, Value, limits, metric};
 
 /// In steps of 16 KiB: single pages come and go.
 const MEMORY: Scale = Scale::times(16 * 1024);

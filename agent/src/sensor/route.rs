@@ -10,9 +10,9 @@
 //! 00000000000000000000000000000000 00 0000.. 00 fe80.. 00000400 00000001 00000000 00000003 eth0
 //! ```
 
-use super::{text, Machine, Report, SensorError};
+use super::{Machine, Report, SensorError, text};
 use crate::clock::Moment;
-use rackside_proto::{metric, Scale, Value};
+use rackside_proto::{Scale, Value, metric};
 
 /// `RTF_UP` of `<linux/route.h>`.
 const UP: u32 = 0x1;
@@ -25,9 +25,9 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     // A kernel without IPv6 has no such file.
     let v6 = std::fs::read_to_string(net.join("ipv6_route")).unwrap_or_default();
     let carrier = parse_v4(&v4).or_else(|| parse_v6(&v6));
-    let carries = |name: &str| Value::Known(i64::from(carrier == Some(name)));
+    let is_on = |name: &str| Value::Known(i64::from(carrier == Some(name)));
     for name in &machine.interfaces {
-        report.put_value(&metric::NETWORK_DEFAULT_ROUTE, &[name], Scale::ONE, carries(name));
+        report.put_value(&metric::NETWORK_DEFAULT_ROUTE, &[name], Scale::ONE, is_on(name));
     }
     if let Some(name) = carrier {
         // An interface that carries the route is worth a series even when its counters are not.
@@ -51,7 +51,9 @@ fn parse_v4(table: &str) -> Option<&str> {
 fn parse_v6(table: &str) -> Option<&str> {
     let routes = table.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [destination, length, _, _, _, metric, _, _, flags, name] = fields.as_slice() else { return None };
+        let [destination, length, _, _, _, metric, _, _, flags, name] = fields.as_slice() else {
+            return None;
+        };
         let flags = u32::from_str_radix(flags, 16).ok()?;
         let default = *length == "00" && destination.bytes().all(|digit| digit == b'0');
         let usable = flags & UP != 0 && flags & REJECT == 0 && *name != "lo";
@@ -84,8 +86,8 @@ fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000
 
     #[test]
     fn a_table_without_a_default_route_has_no_carrier() {
-        let without: String = V4.lines().filter(|line| !line.contains("0003")).map(|line| format!("{line}\n")).collect();
-        assert_eq!(parse_v4(&without), None);
+        let without: Vec<&str> = V4.lines().filter(|line| !line.contains("0003")).collect();
+        assert_eq!(parse_v4(&without.join("\n")), None);
         assert_eq!(parse_v4(""), None);
         assert_eq!(parse_v4("Iface\nnonsense\n"), None);
     }

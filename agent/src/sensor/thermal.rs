@@ -8,7 +8,8 @@
 
 use super::{Machine, Report, SensorError};
 use crate::clock::Moment;
-use rackside_proto::{metric, Scale, Value};
+use rackside_proto::{Scale, Value, metric};
+use std::io;
 use std::path::Path;
 
 /// Tenths: the sensor's own step is about half a degree.
@@ -18,7 +19,9 @@ const SCALE: Scale = Scale::per(10);
 const PLAUSIBLE: std::ops::RangeInclusive<i64> = -40_000..=150_000;
 
 pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
-    if let Some(value) = choose(&zones(&machine.roots.sys.join("class/thermal"))) {
+    let class = machine.roots.sys.join("class/thermal");
+    let zones = zones(&class).map_err(|error| SensorError::new(class.display(), error))?;
+    if let Some(value) = choose(&zones) {
         report.put_value(&metric::SOC_TEMPERATURE, &[], SCALE, value);
     }
     Ok(())
@@ -34,8 +37,12 @@ struct Zone {
     temp: Option<i64>,
 }
 
-fn zones(class: &Path) -> Vec<Zone> {
-    let Ok(entries) = std::fs::read_dir(class) else { return Vec::new() };
+fn zones(class: &Path) -> io::Result<Vec<Zone>> {
+    let entries = match std::fs::read_dir(class) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let mut zones: Vec<Zone> = entries
         .flatten()
         .filter_map(|entry| {
@@ -46,7 +53,7 @@ fn zones(class: &Path) -> Vec<Zone> {
         })
         .collect();
     zones.sort_by_key(|zone| zone.number);
-    zones
+    Ok(zones)
 }
 
 /// `48312\n` as thousandths of a degree.
@@ -79,7 +86,8 @@ mod tests {
 
     #[test]
     fn other_machines_show_their_first_plausible_zone() {
-        let zones = [zone(0, "acpitz", Some(0)), zone(1, "acpitz", None), zone(2, "x86_pkg_temp", Some(52_000))];
+        let zones =
+            [zone(0, "acpitz", Some(0)), zone(1, "acpitz", None), zone(2, "x86_pkg_temp", Some(52_000))];
         assert_eq!(choose(&zones), Some(Value::Known(520)));
     }
 
@@ -87,7 +95,10 @@ mod tests {
     fn no_zone_is_nothing_and_a_silent_soc_is_unknown() {
         assert_eq!(choose(&[]), None);
         assert_eq!(choose(&[zone(0, "acpitz", None)]), None);
-        assert_eq!(choose(&[zone(0, "cpu-thermal", None), zone(1, "nvme", Some(40_000))]), Some(Value::Unknown));
+        assert_eq!(
+            choose(&[zone(0, "cpu-thermal", None), zone(1, "nvme", Some(40_000))]),
+            Some(Value::Unknown)
+        );
     }
 
     #[test]
@@ -102,14 +113,16 @@ mod tests {
     #[test]
     fn zones_are_read_from_the_tree() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        for (name, kind, temp) in [("thermal_zone10", "gpu", "1"), ("thermal_zone2", "cpu-thermal", "47774\n")] {
+        for (name, kind, temp) in
+            [("thermal_zone10", "gpu", "1"), ("thermal_zone2", "cpu-thermal", "47774\n")]
+        {
             let zone = dir.path().join(name);
             fs::create_dir(&zone).expect("a zone");
             fs::write(zone.join("type"), format!("{kind}\n")).expect("its type");
             fs::write(zone.join("temp"), temp).expect("its value");
         }
         fs::create_dir(dir.path().join("cooling_device0")).expect("something else");
-        let zones = zones(dir.path());
+        let zones = zones(dir.path()).expect("a directory");
         assert_eq!(zones.iter().map(|zone| zone.number).collect::<Vec<_>>(), [2, 10]);
         assert_eq!(choose(&zones), Some(Value::Known(478)));
     }

@@ -1,12 +1,13 @@
 //! Time since the machine started, from `/proc/uptime`: `350735.47 234388.90` (seconds up, seconds idle).
 
-use super::{text, Machine, Report, SensorError};
+use super::{Machine, Report, SensorError, text};
 use crate::clock::Moment;
-use rackside_proto::{metric, Scale};
+use rackside_proto::{Scale, metric};
 
 pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
     let path = machine.roots.proc.join("uptime");
-    let seconds = parse(&text(&path)?).ok_or_else(|| SensorError::new(path.display(), "no number of seconds"))?;
+    let seconds =
+        parse(&text(&path)?).ok_or_else(|| SensorError::new(path.display(), "no number of seconds"))?;
     report.put(&metric::UPTIME, &[], Scale::ONE, seconds);
     Ok(())
 }

@@ -67,7 +67,8 @@ impl Connector {
 
     /// Opens a stream. Dropping the future gives up.
     pub async fn connect(self: Rc<Self>, traffic: Rc<Traffic>) -> Result<Box<dyn Stream>, ConnectError> {
-        let addresses = self.resolve().await.map_err(|why| ConnectError::Name { host: self.host.clone(), why })?;
+        let addresses =
+            self.resolve().await.map_err(|why| ConnectError::Name { host: self.host.clone(), why })?;
         let stream = Counted::new(open(&addresses, &self.host).await?, traffic);
         match &self.tls {
             None => Ok(Box::new(stream)),

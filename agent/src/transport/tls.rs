@@ -8,8 +8,8 @@
 use super::Stream;
 use crate::clock;
 use crate::config::Tls;
-use futures_rustls::client::TlsStream;
 use futures_rustls::TlsConnector;
+use futures_rustls::client::TlsStream;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -60,14 +60,17 @@ impl TlsClient {
     pub(super) fn new(tls: &Tls, host: &str) -> Result<Self, TlsError> {
         let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
         let server = ServerName::try_from(name.clone());
-        let server = server.map_err(|_| TlsError(format!("{name:?} is neither a host's name nor an address")))?;
+        let server =
+            server.map_err(|_| TlsError(format!("{name:?} is neither a host's name nor an address")))?;
         let (roots, authority) = match &tls.ca {
             Some(file) => (roots_from(file)?, format!("an authority in {}", file.display())),
             None => (system_roots()?, "an authority that this system knows".to_owned()),
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-        let inner = verifier.map_err(|error| TlsError(format!("the authorities' certificates are unusable: {error}")))?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+        let inner = verifier
+            .map_err(|error| TlsError(format!("the authorities' certificates are unusable: {error}")))?;
         let verifier = ClocklessVerifier { inner, synchronised: || clock::synchronised().unwrap_or(false) };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -87,7 +90,10 @@ impl TlsClient {
     pub(super) async fn handshake<S: Stream>(&self, stream: S) -> Result<TlsStream<S>, TlsError> {
         self.connector.connect(self.server.clone(), stream).await.map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-            TlsError(inner.map_or_else(|| format!("TLS with {} failed: {error}", self.name), |inner| self.explain(inner)))
+            TlsError(inner.map_or_else(
+                || format!("TLS with {} failed: {error}", self.name),
+                |inner| self.explain(inner),
+            ))
         })
     }
 
@@ -101,7 +107,9 @@ impl TlsClient {
             Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             ) => format!("the certificate is not for {name}; check mqtt.tls.server_name"),
-            Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => {
                 format!("the certificate of {name} has expired; renew it on the broker")
             }
             Error::InvalidCertificate(
@@ -115,7 +123,8 @@ impl TlsClient {
 
 fn roots_from(file: &Path) -> Result<RootCertStore, TlsError> {
     let shown = file.display();
-    let unreadable = |error: &dyn fmt::Display| TlsError(format!("cannot read certificates from {shown}: {error}"));
+    let unreadable =
+        |error: &dyn fmt::Display| TlsError(format!("cannot read certificates from {shown}: {error}"));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))? {
         let certificate = certificate.map_err(|error| unreadable(&error))?;
@@ -157,14 +166,15 @@ impl ServerCertVerifier for ClocklessVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verify = |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
+        let verify =
+            |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
         let mut result = verify(now);
         let mut at = now;
         for _ in 0..CHAIN {
             match result {
-                Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }))
-                    if not_before > at && !(self.synchronised)() =>
-                {
+                Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                    not_before, ..
+                })) if not_before > at && !(self.synchronised)() => {
                     at = not_before;
                     result = verify(at);
                 }

@@ -19,12 +19,17 @@ impl KernelClock {
     ///
     /// The kernel sets `STA_UNSYNC` at boot, and again when its error bound has grown beyond 16 s because nobody has
     /// adjusted the clock for hours (Linux, `kernel/time/ntp.c`).
+    #[must_use]
     pub const fn is_synchronised(self) -> bool {
         self.state != libc::TIME_ERROR && self.status & libc::STA_UNSYNC == 0
     }
 }
 
 /// Asks the kernel for the state of its clock. Changes nothing, needs no privilege.
+///
+/// # Errors
+///
+/// Where a sandbox forbids the call.
 pub fn kernel_clock() -> io::Result<KernelClock> {
     // SAFETY: `timex` is a plain C structure of integers; all zeroes is a valid value, and `modes == 0` asks only.
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };

@@ -25,7 +25,8 @@ fn pki() -> Pki {
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("a verifier");
+    let inner =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("a verifier");
     Pki { leaf: leaf.der().clone(), inner }
 }
 
@@ -47,7 +48,11 @@ fn objection(result: Result<(), Error>) -> CertificateError {
 #[test]
 fn a_clock_in_1970_is_forgiven_while_unsynchronised() {
     assert_eq!(verify(|| false, "hub.example", 42), Ok(()));
-    assert_eq!(verify(|| false, "hub.example", BEGIN + 10), Ok(()), "the authority is valid, the leaf not yet");
+    assert_eq!(
+        verify(|| false, "hub.example", BEGIN + 10),
+        Ok(()),
+        "the authority is valid, the leaf not yet"
+    );
 }
 
 #[test]
@@ -80,7 +85,11 @@ fn files_without_certificates_are_named() {
     let file = dir.path().join("ca.pem");
     let tls = Tls { ca: Some(file.clone()), server_name: None };
     let error = || TlsClient::new(&tls, "hub.example").expect_err("no certificates").to_string();
-    assert!(error().starts_with(&format!("cannot read certificates from {}: ", file.display())), "{}", error());
+    assert!(
+        error().starts_with(&format!("cannot read certificates from {}: ", file.display())),
+        "{}",
+        error()
+    );
     std::fs::write(&file, "nothing of the kind\n").expect("a file");
     assert_eq!(error(), format!("{} has no certificate in PEM form", file.display()));
 }
