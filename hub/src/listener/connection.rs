@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let Some(client) = &self.client else { return };
         if self.out.len() < CHUNK {
             let shared = self.pass.shared();
-            let count = client.session.take(&mut self.out, CHUNK, &shared.limits);
+            let count = client.session.take(&self.pass.bell, &mut self.out, CHUNK, &shared.limits);
             shared.counters.messages_out.fetch_add(count, Relaxed);
         }
     }
@@ -172,6 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Poll::Ready(Ok(true)) => return Poll::Ready(Woken::Write),
                 Poll::Ready(Err(_)) => return Poll::Ready(Woken::End(End::Broken)),
                 Poll::Ready(Ok(false)) | Poll::Pending => {}
+            }
+            // Also of a client that always has something more to say, for which the timer would not be looked at.
+            if self.stalled.is_some() && self.deadline().0 <= Instant::now() {
+                return Poll::Ready(Woken::End(End::Cut(self.deadline().1, "it kept us waiting".into())));
             }
             if self.out.len() - self.written < PAUSE_READING {
                 match self.poll_read(context) {

@@ -14,6 +14,9 @@
 //! message. What it grants: QoS 0 and 1; a QoS 2 publish goes through the whole handshake and is routed once with QoS 1;
 //! a QoS 2 subscription is granted 1. Sessions (clean session off) live in memory, bounded in number, queue and age.
 //!
+//! A payload that ingest gets is a slice of its read's buffer (at most 64 KiB, or the one large packet): whoever keeps a
+//! small one for long copies it.
+//!
 //! Everything that a client could drive up has a limit (`config`), everything refused or lost is counted (`stats`).
 //!
 //! ```no_run

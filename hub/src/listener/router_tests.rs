@@ -64,7 +64,7 @@ impl Stage {
 
     fn taken(&self, guest: &Guest) -> Vec<Publish> {
         let mut out = Vec::new();
-        guest.session.take(&mut out, usize::MAX, &self.limits);
+        guest.session.take(&guest.bell, &mut out, usize::MAX, &self.limits);
         let mut stream = BytesMut::from(&out[..]);
         let mut publishes = Vec::new();
         while let Ok(Packet::Publish(publish)) = Packet::read(&mut stream, 1 << 20) {

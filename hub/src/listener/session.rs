@@ -112,6 +112,8 @@ pub(super) enum Pushed {
     Waiting,
     /// There was no room for it.
     Dropped,
+    /// The client is away, and the message's QoS is 0: such are not kept for later.
+    Away,
 }
 
 impl Session {
@@ -157,7 +159,7 @@ impl Session {
     pub(super) fn push(&self, delivery: Delivery, limits: &Limits) -> Pushed {
         let mut outbox = self.outbox();
         if outbox.bell.is_none() && delivery.qos == Qos::AtMostOnce {
-            return Pushed::Dropped;
+            return Pushed::Away;
         }
         let size = delivery.message.size();
         let full = outbox.waiting.len() >= limits.queue_messages
@@ -190,10 +192,15 @@ impl Session {
         true
     }
 
-    /// Writes what may go out now to `out`, until it holds `enough` bytes. Returns how many messages that were.
-    pub(super) fn take(&self, out: &mut Vec<u8>, enough: usize, limits: &Limits) -> u64 {
+    /// Writes what may go out now to `out`, until it holds `enough` bytes. Returns how many messages that were. Only the
+    /// connection whose bell was attached last gets anything: one that was taken over and does not know it yet would
+    /// take what the new one waits for.
+    pub(super) fn take(&self, bell: &Arc<Bell>, out: &mut Vec<u8>, enough: usize, limits: &Limits) -> u64 {
         let mut outbox = self.outbox();
         let outbox = &mut *outbox;
+        if !outbox.bell.as_ref().is_some_and(|current| Arc::ptr_eq(current, bell)) {
+            return 0;
+        }
         outbox.rung = false;
         let mut count = 0;
         while out.len() < enough {
@@ -300,9 +307,9 @@ mod tests {
         Delivery { message: Message::new("t", payload.as_bytes(), qos), qos, retained: false }
     }
 
-    fn taken(session: &Session, limits: &Limits) -> Vec<Publish> {
+    fn taken(session: &Session, bell: &Arc<Bell>, limits: &Limits) -> Vec<Publish> {
         let mut out = Vec::new();
-        session.take(&mut out, usize::MAX, limits);
+        session.take(bell, &mut out, usize::MAX, limits);
         let mut stream = BytesMut::from(&out[..]);
         let mut publishes = Vec::new();
         while let Ok(Packet::Publish(publish)) = Packet::read(&mut stream, 1 << 20) {
@@ -315,18 +322,18 @@ mod tests {
         let session = Session::new(1);
         let bell = Arc::new(Bell::default());
         session.attach(Arc::clone(&bell));
-        assert!(taken(&session, limits).is_empty());
+        assert!(taken(&session, &bell, limits).is_empty());
         (session, bell)
     }
 
     #[test]
     fn unacknowledged_messages_go_out_again_with_dup_and_the_same_id() {
         let limits = Limits::default();
-        let (session, _) = attached(&limits);
+        let (session, bell) = attached(&limits);
         for payload in ["a", "b", "c"] {
             session.push(delivery(payload, Qos::AtLeastOnce), &limits);
         }
-        let first = taken(&session, &limits);
+        let first = taken(&session, &bell, &limits);
         assert_eq!(
             first.iter().map(|p| (p.pkid, p.dup)).collect::<Vec<_>>(),
             [(1, false), (2, false), (3, false)]
@@ -335,25 +342,37 @@ mod tests {
         session.detach();
         session.push(delivery("d", Qos::AtLeastOnce), &limits);
         session.push(delivery("lost", Qos::AtMostOnce), &limits);
-        session.attach(Arc::new(Bell::default()));
+        let bell = Arc::new(Bell::default());
+        session.attach(Arc::clone(&bell));
         let again: Vec<_> =
-            taken(&session, &limits).into_iter().map(|p| (p.pkid, p.dup, p.payload)).collect();
+            taken(&session, &bell, &limits).into_iter().map(|p| (p.pkid, p.dup, p.payload)).collect();
         let expected = [(1, true, "a"), (3, true, "c"), (4, false, "d")];
         assert_eq!(again, expected.map(|(id, dup, text)| (id, dup, text.into())));
     }
 
     #[test]
+    fn a_connection_that_was_taken_over_takes_nothing_any_more() {
+        let limits = Limits::default();
+        let (session, old) = attached(&limits);
+        let new = Arc::new(Bell::default());
+        session.attach(Arc::clone(&new));
+        session.push(delivery("a", Qos::AtLeastOnce), &limits);
+        assert_eq!(taken(&session, &old, &limits), []);
+        assert_eq!(taken(&session, &new, &limits).len(), 1);
+    }
+
+    #[test]
     fn the_window_holds_back_and_an_ack_lets_go() {
         let limits = Limits { inflight: 2, ..Limits::default() };
-        let (session, _) = attached(&limits);
+        let (session, bell) = attached(&limits);
         for payload in ["a", "b", "c"] {
             session.push(delivery(payload, Qos::AtLeastOnce), &limits);
         }
         session.push(delivery("d", Qos::AtMostOnce), &limits);
-        assert_eq!(taken(&session, &limits).len(), 2);
-        assert_eq!(taken(&session, &limits).len(), 0);
+        assert_eq!(taken(&session, &bell, &limits).len(), 2);
+        assert_eq!(taken(&session, &bell, &limits).len(), 0);
         session.acknowledged(&[1]);
-        assert_eq!(taken(&session, &limits).len(), 2, "c, and d behind it");
+        assert_eq!(taken(&session, &bell, &limits).len(), 2, "c, and d behind it");
     }
 
     #[test]
@@ -371,10 +390,10 @@ mod tests {
     #[test]
     fn bytes_in_flight_count_against_the_queue() {
         let limits = Limits { queue_bytes: Size::from_bytes(300), ..Limits::default() };
-        let (session, _) = attached(&limits);
+        let (session, bell) = attached(&limits);
         let large = "x".repeat(200);
         assert_eq!(session.push(delivery(&large, Qos::AtLeastOnce), &limits), Pushed::Waiting);
-        assert_eq!(taken(&session, &limits).len(), 1);
+        assert_eq!(taken(&session, &bell, &limits).len(), 1);
         assert_eq!(session.push(delivery(&large, Qos::AtMostOnce), &limits), Pushed::Dropped);
         session.acknowledged(&[1]);
         assert_eq!(session.push(delivery(&large, Qos::AtMostOnce), &limits), Pushed::Waiting);
@@ -383,12 +402,12 @@ mod tests {
     #[test]
     fn packet_ids_wrap_and_skip_what_is_in_flight() {
         let limits = Limits::default();
-        let (session, _) = attached(&limits);
+        let (session, bell) = attached(&limits);
         session.push(delivery("stuck", Qos::AtLeastOnce), &limits);
-        assert_eq!(taken(&session, &limits)[0].pkid, 1);
+        assert_eq!(taken(&session, &bell, &limits)[0].pkid, 1);
         session.outbox().last_packet = u16::MAX;
         session.push(delivery("next", Qos::AtLeastOnce), &limits);
-        assert_eq!(taken(&session, &limits)[0].pkid, 2);
+        assert_eq!(taken(&session, &bell, &limits)[0].pkid, 2);
     }
 
     #[test]

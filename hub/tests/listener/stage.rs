@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A running listener.
 pub(crate) struct Stage {
     pub(crate) handle: ListenerHandle,
-    inbound: mpsc::Receiver<Vec<Inbound>>,
+    pub(crate) inbound: mpsc::Receiver<Vec<Inbound>>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) runtime: Runtime,
 }
