@@ -231,3 +231,160 @@ impl Session {
         self.link.disconnect(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Trust};
+    use crate::config::Config;
+    use crate::host::Host;
+    use crate::sensor::Roots;
+    use rackside_proto::{Run, Safe};
+    use std::path::Path;
+
+    /// CONNACK: accepted.
+    const WELCOME: [u8; 4] = [0x20, 2, 0, 0];
+
+    struct Bench {
+        agent: Agent,
+        session: Session,
+        moment: Moment,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let text = "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n";
+            let config = Config::parse(text, "agent.toml").expect("a good file");
+            let mut clock = Clock::new(Trust::Auto, Path::new("/proc"));
+            let moment = clock.read();
+            let mut agent = Agent::new(&config, Run(9), &clock, Roots::default(), Host::default());
+            agent.tick(&moment);
+            let session = Session::open(&mut agent, None, moment.now);
+            Self { agent, session, moment }
+        }
+
+        fn hear(&mut self, bytes: &[u8]) {
+            self.session.receive(bytes, &mut self.agent, self.moment.now).expect("well formed");
+        }
+
+        fn hear_on(&mut self, topic: &str, retained: bool, body: &[u8]) {
+            let mut packet =
+                vec![0x30 | u8::from(retained), (2 + topic.len() + body.len()) as u8, 0, topic.len() as u8];
+            packet.extend_from_slice(topic.as_bytes());
+            packet.extend_from_slice(body);
+            self.hear(&packet);
+        }
+
+        fn ack(&mut self, retained: bool, wants: &[Want]) {
+            let safe = [Safe { run: Run(9), below: 1 }].into_iter().collect();
+            let mut body = Vec::new();
+            let ack = Ack { history: 1, time_ms: 0, safe, wants: wants.iter().copied().collect() };
+            ack.encode(&mut body).expect("room");
+            self.hear_on("rackside/1/arena-north/rack-1/ack", retained, &body);
+        }
+
+        /// What is written to the socket: the kinds of packets, for publishes their channel; each is answered.
+        fn said(&mut self) -> Vec<String> {
+            self.session.pump(&mut self.agent, &self.moment).expect("the link is well");
+            let bytes = self.session.output().to_vec();
+            self.session.written(bytes.len());
+            let mut said = Vec::new();
+            let mut rest = bytes.as_slice();
+            while let [head, ..] = *rest {
+                let (mut len, mut used) = (0, 1);
+                loop {
+                    let byte = rest[used];
+                    len |= usize::from(byte & 0x7f) << (7 * (used - 1));
+                    used += 1;
+                    if byte & 0x80 == 0 {
+                        break;
+                    }
+                }
+                let body = &rest[used..used + len];
+                rest = &rest[used + len..];
+                said.push(match head >> 4 {
+                    1 => "connect".to_owned(),
+                    3 => {
+                        let topic = &body[2..2 + usize::from(body[1])];
+                        let retain = if head & 1 == 1 { " retained" } else { "" };
+                        if head & 6 == 2 {
+                            let id = &body[2 + topic.len()..][..2];
+                            let answer = [0x40, 2, id[0], id[1]];
+                            self.session
+                                .receive(&answer, &mut self.agent, self.moment.now)
+                                .expect("in flight");
+                        }
+                        let channel = topic.rsplit(|byte| *byte == b'/').next().expect("a last word");
+                        format!("{}{retain}", String::from_utf8_lossy(channel))
+                    }
+                    8 => "subscribe".to_owned(),
+                    12 => "ping".to_owned(),
+                    14 => "disconnect".to_owned(),
+                    other => format!("packet {other}"),
+                });
+            }
+            said
+        }
+    }
+
+    #[test]
+    fn presence_and_birth_go_before_the_first_record() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.said(), ["connect"]);
+        bench.hear(&WELCOME);
+        let said = bench.said();
+        assert_eq!(said[..4], ["subscribe", "presence retained", "birth retained", "data"]);
+        assert!(said[4..].iter().all(|said| said == "data" || said == "event"), "{said:?}");
+        assert_eq!(bench.said(), [""; 0]);
+    }
+
+    #[test]
+    fn a_birth_that_is_asked_for_again_and_again_is_paced() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        bench.said();
+        for _ in 0..3 {
+            bench.ack(false, &[Want::Birth]);
+            assert_eq!(bench.said(), [""; 0], "one has just gone");
+        }
+        let due = bench.session.deadline(&bench.agent, bench.moment.now);
+        assert!(due <= bench.moment.now + BIRTH_PAUSE);
+        bench.moment.now += BIRTH_PAUSE;
+        assert_eq!(bench.said(), ["birth retained"]);
+        bench.moment.now += BIRTH_PAUSE / 2;
+        assert_eq!(bench.said(), [""; 0], "once");
+    }
+
+    #[test]
+    fn an_ack_counts_and_a_retained_one_does_not() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        bench.said();
+        bench.ack(true, &[]);
+        assert_eq!(bench.agent.custody.floor(), 0);
+        bench.ack(false, &[]);
+        assert_eq!(bench.agent.custody.floor(), 1);
+    }
+
+    #[test]
+    fn a_verdict_is_remembered_until_it_expires() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        let verdict = Verdict { severity: rackside_proto::Severity::Critical, firing: 2, valid_s: 60 };
+        let mut body = Vec::new();
+        verdict.encode(&mut body).expect("room");
+        bench.hear_on("rackside/1/arena-north/rack-1/verdict", false, &body);
+        bench.hear_on("rackside/1/arena-north/rack-1/verdict", false, b"\xff");
+        assert_eq!(bench.agent.verdict, Some((verdict, bench.moment.now + Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn the_goodbye_is_the_last_word() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        bench.said();
+        bench.session.close(&bench.agent, Reason::Stop, bench.moment.now).expect("the link is well");
+        bench.agent.tick(&bench.moment);
+        assert_eq!(bench.said(), ["presence retained", "disconnect"]);
+    }
+}

@@ -1,8 +1,8 @@
 //! Custody: the agent answers for each record until the hub's ack covers it.
 //!
 //! Pure: records, acks and moments in, records to send out. It knows nothing of MQTT but that a connection is there or not;
-//! what it hands out it expects to be published. What is held is [`held`]'s business, how fast a backlog goes is
-//! [`pace`]'s; this file decides what is sent when:
+//! what it hands out it expects to be published. What is held is `held`'s business, how fast a backlog goes is
+//! `pace`'s; this file decides what is sent when:
 //!
 //! - fresh records go at once while connected, before anything else;
 //! - after a (re)connect, and whenever no ack has moved for 10 s while something is unacked (backing off to 5 minutes), the
@@ -107,6 +107,8 @@ pub struct Custody {
     /// How long after that the next time would come.
     quiet: Duration,
     wanted: Vec<Wanted>,
+    /// Whether an ack that makes no sense was complained of: a hub that sends one sends many.
+    complained: bool,
 }
 
 impl Custody {
@@ -122,6 +124,7 @@ impl Custody {
             probe_at: None,
             quiet: QUIET,
             wanted: Vec::new(),
+            complained: false,
         }
     }
 
@@ -199,11 +202,13 @@ impl Custody {
         let run = self.run();
         for safe in ack.safe.iter().filter(|safe| safe.run == run) {
             if safe.below > self.held.next() {
-                let next = self.held.next();
-                warn!(
-                    "the hub acked records below {} of this run, which has {next} so far; ignored",
-                    safe.below
-                );
+                if !std::mem::replace(&mut self.complained, true) {
+                    let next = self.held.next();
+                    warn!(
+                        "the hub acked records below {} of this run, which has {next} so far; ignored",
+                        safe.below
+                    );
+                }
             } else {
                 self.held.let_go(safe.below);
             }
