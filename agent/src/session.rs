@@ -375,7 +375,7 @@ mod tests {
         verdict.encode(&mut body).expect("room");
         bench.hear_on("rackside/1/arena-north/rack-1/verdict", false, &body);
         bench.hear_on("rackside/1/arena-north/rack-1/verdict", false, b"\xff");
-        assert_eq!(bench.agent.verdict, Some((verdict, bench.moment.now + Duration::from_secs(60))));
+        assert_eq!(bench.agent.verdict, Some((verdict, bench.moment.now + Duration::from_mins(1))));
     }
 
     #[test]
