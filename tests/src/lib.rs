@@ -3,9 +3,10 @@
 //! Everything here runs the real programs as processes, over real sockets, beside real brokers; nothing is mocked. A tour:
 //!
 //! 1. [`programs`](mod@programs) builds and finds the programs, [`process`] runs one, [`port`] finds it a place.
-//! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub, [`metrics`] reads its answer.
+//! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub, [`browser`] looks at its page, [`metrics`] reads its answer.
 //! 3. [`proxy`] is a link that can be cut or stalled; [`forgetful`] a broker that drops after PUBACK.
-//! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own.
+//! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own;
+//!    [`ledger`] notes which records and acks passed between them.
 //! 5. [`clock::eventually`] waits for what is promised to happen.
 //! 6. [`simulation`] is a fleet of appliances; [`measure`] says what a process costs.
 //!
@@ -13,11 +14,13 @@
 
 pub mod agent;
 pub mod authority;
+pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod forgetful;
 pub mod http;
 pub mod hub;
+pub mod ledger;
 pub mod measure;
 pub mod metrics;
 pub mod mosquitto;

@@ -117,7 +117,9 @@ pub struct Seen {
 impl MosquittoSub {
     /// Subscribes with QoS 1 and returns once the broker has said yes.
     pub fn start(broker: SocketAddr, filters: &[&str]) -> Self {
-        let mut command = Command::new(programs::installed("mosquitto_sub"));
+        // Line by line: into a pipe it would keep what it says until it has said 4 KiB.
+        let mut command = Command::new(programs::installed("stdbuf"));
+        command.arg("-oL").arg(programs::installed("mosquitto_sub"));
         command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-q", "1", "-d"]);
         command.args(["-F", "message %r %t %x"]);
         for filter in filters {

@@ -36,6 +36,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long the last bytes may take when the hub stops.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// The largest packet that the link takes: far more than any message of ours, so that an oversized one is rejected and
+/// counted by ingest. Ending the link instead would begin anew with each connection, if the broker retained it.
+const LARGEST_PACKET: usize = 16 << 20;
 /// One read of the socket: large enough that a busy broker needs few.
 const READ: usize = 64 * 1024;
 
@@ -165,6 +168,7 @@ impl Broker {
     ) -> Result<Self, BrokerError> {
         let dialer = Dialer::new(config).map_err(BrokerError::Tls)?;
         let mut options = Options::new(format!("rackside-hub-{:08x}", clock::random() as u32));
+        options.max_packet = LARGEST_PACKET;
         if let Some(user) = &config.user {
             let password =
                 config.password.as_ref().map(Secret::read).transpose().map_err(BrokerError::Password)?;

@@ -1,0 +1,97 @@
+//! An appliance that is gone is down within 15 seconds, and back when it is back.
+
+use crate::complete::{RACK, RECOVERY, expect_complete, has_reading};
+use rackside_tests::agent::{Agent, AgentOptions};
+use rackside_tests::hub::{Hub, Way};
+use rackside_tests::ledger::Ledger;
+use rackside_tests::mosquitto::Mosquitto;
+use rackside_tests::proxy::Proxy;
+use std::time::Duration;
+
+/// The promise.
+const NOTICED: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(20);
+
+fn expect_up(hub: &Hub) {
+    hub.expect("up, with a reading", RECOVERY, RACK, |said| {
+        (said["up"] == true).then(|| has_reading(said)).flatten()
+    });
+}
+
+fn expect_down(hub: &Hub, reason: &str) {
+    hub.expect("down", NOTICED, RACK, |said| (said["up"] == false).then_some(()));
+    let said = hub.appliance(RACK.0, RACK.1).expect("it stays listed");
+    assert_eq!(said["reason"], reason, "{said}");
+    let labels = [("site", RACK.0), ("appliance", RACK.1)];
+    let metrics = hub.metrics();
+    assert_eq!(metrics.value("rackside_appliance_up", &labels), Some(0.0));
+    assert_eq!(
+        metrics.value("rackside_load1", &labels),
+        None,
+        "no stale value is served as if it were fresh"
+    );
+    let row = format!("data-rack=\"{}/{}\" data-up=\"false\"", RACK.0, RACK.1);
+    assert!(hub.body("/").contains(&row), "the page says so");
+}
+
+fn killed(way: Way) {
+    let hub = Hub::by(way);
+    let mut agent = Agent::start(&AgentOptions::new(RACK.0, RACK.1, hub.mqtt()));
+    expect_up(&hub);
+    agent.kill();
+    expect_down(&hub, "will");
+}
+
+/// A cable pulled: no FIN, no RST, no packet, either way. Then put back.
+fn cable_pulled(way: Way) {
+    let hub = Hub::by(way);
+    let cable = Proxy::to(hub.mqtt());
+    let ledger = Ledger::start(hub.mqtt(), RACK.0, RACK.1);
+    let _agent = Agent::start(&AgentOptions::new(RACK.0, RACK.1, cable.address()));
+    expect_up(&hub);
+    cable.stall();
+    expect_down(&hub, "will");
+    let before = ledger.only_run().below;
+    cable.heal();
+    expect_up(&hub);
+    // A reading each second went on all the while.
+    expect_complete(&hub, &ledger, before + 8);
+}
+
+#[test]
+fn an_agent_killed_is_down_within_15_s_at_the_listener() {
+    killed(Way::Listener);
+}
+
+#[test]
+fn an_agent_killed_is_down_within_15_s_behind_mosquitto() {
+    let broker = Mosquitto::start();
+    killed(Way::Broker(broker.address()));
+}
+
+#[test]
+fn a_pulled_cable_is_noticed_within_15_s_at_the_listener_and_nothing_is_lost() {
+    cable_pulled(Way::Listener);
+}
+
+#[test]
+fn a_pulled_cable_is_noticed_within_15_s_behind_mosquitto_and_nothing_is_lost() {
+    let broker = Mosquitto::start();
+    cable_pulled(Way::Broker(broker.address()));
+}
+
+#[test]
+fn an_agent_notices_a_half_open_link_within_its_keep_alive() {
+    let hub = Hub::start();
+    let cable = Proxy::to(hub.mqtt());
+    let agent = Agent::start(&AgentOptions::new(RACK.0, RACK.1, cable.address()));
+    expect_up(&hub);
+    assert_eq!(cable.connections(), 1);
+    cable.stall();
+    // 7 s of silence, then the first attempt after at most a second or two.
+    let again = rackside_tests::clock::eventually(NOTICED, || (cable.connections() > 1).then_some(()));
+    // A stalled cable takes the connection as a kernel would, so the attempt is counted before it can succeed.
+    assert!(again.is_some(), "it waits still\n{}", agent.last_words());
+    cable.heal();
+    hub.expect("up again", SOON, RACK, |said| (said["up"] == true).then_some(()));
+}

@@ -1,0 +1,13 @@
+//! The promises to the user, end to end: real programs, real brokers, real time where the promise is in seconds.
+//!
+//! Each test has its own hub, agent, broker, ports and directories. What a single part can be held to without the others
+//! stands in that part's own tests.
+
+mod complete;
+mod custody;
+mod down;
+mod names;
+mod page;
+mod rubbish;
+mod seen;
+mod stop;

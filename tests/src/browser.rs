@@ -1,0 +1,124 @@
+//! Debian's Chromium without a screen, driven over its debugging pipe, in real time.
+//!
+//! The pipe is the `DevTools` protocol: JSON messages that end in a zero byte, commands on file descriptor 3, answers on 4.
+
+use crate::{clock, programs};
+use serde_json::{Value as Json, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A cold Chromium on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A browser with one page.
+#[derive(Debug)]
+pub struct Browser {
+    child: Child,
+    commands: ChildStdin,
+    answers: Receiver<Json>,
+    session: String,
+    next: u64,
+    // Last, so that it goes after the browser that lives in it.
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens `url` in a window of that many CSS pixels. Panics when Chromium does not start.
+    pub fn open(url: &str, width: u32, height: u32) -> Self {
+        let profile = tempfile::tempdir().expect("a temporary directory");
+        // The shell puts the pipes where Chromium wants them, and becomes Chromium.
+        let script = "exec 3<&0 4>&1 </dev/null >/dev/null 2>&1; exec \"$@\"";
+        let mut child = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(programs::installed("chromium"))
+            .args([
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ])
+            .args(["--remote-debugging-pipe", "--hide-scrollbars"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("about:blank")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh starts");
+        let commands = child.stdin.take().expect("it was piped");
+        let output = BufReader::new(child.stdout.take().expect("it was piped"));
+        let (sender, answers) = channel();
+        thread::spawn(move || {
+            for message in output.split(0).map_while(Result::ok) {
+                if let Ok(message) = serde_json::from_slice(&message)
+                    && sender.send(message).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let mut browser =
+            Self { child, commands, answers, session: String::new(), next: 0, _profile: profile };
+        let target = browser.command("Target.createTarget", &json!({ "url": "about:blank" }));
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        let session = browser.command("Target.attachToTarget", &attach);
+        session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        browser.command("Emulation.setDeviceMetricsOverride", &size);
+        browser.command("Page.navigate", &json!({ "url": url }));
+        let complete =
+            || (browser.evaluate("document.readyState + location.protocol") == "completehttp:").then_some(());
+        assert!(clock::eventually(PATIENCE, complete).is_some(), "{url} does not load");
+        browser
+    }
+
+    /// The value of a JavaScript expression on the page.
+    pub fn evaluate(&mut self, expression: &str) -> Json {
+        let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        self.command("Runtime.evaluate", &parameters)["result"]["value"].take()
+    }
+
+    /// A picture of the whole page, as PNG in base64.
+    pub fn screenshot(&mut self) -> String {
+        let answer = self.command("Page.captureScreenshot", &json!({ "captureBeyondViewport": true }));
+        answer["data"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn command(&mut self, method: &str, parameters: &Json) -> Json {
+        self.next += 1;
+        let mut command = json!({ "id": self.next, "method": method, "params": parameters });
+        if !self.session.is_empty() {
+            command["sessionId"] = Json::from(self.session.as_str());
+        }
+        let sent =
+            self.commands.write_all(format!("{command}\0").as_bytes()).and_then(|()| self.commands.flush());
+        sent.unwrap_or_else(|error| panic!("chromium does not take {method}: {error}"));
+        loop {
+            match self.answers.recv_timeout(PATIENCE) {
+                Ok(mut answer) if answer["id"] == self.next => {
+                    assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+                    return answer["result"].take();
+                }
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("chromium does not answer {method}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("chromium ended before it answered {method}"),
+            }
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It takes its own children with it; SIGKILL would leave them.
+        let _ = self.commands.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
+        if clock::eventually(Duration::from_secs(5), || self.child.try_wait().ok().flatten()).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
