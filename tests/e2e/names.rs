@@ -63,10 +63,16 @@ fn a_clock_in_1970_is_never_shown() {
     let hub = Hub::start();
     let ledger = Ledger::start(hub.mqtt(), RACK.0, RACK.1);
     let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
+    // Even an agent that is told to believe its clock does not believe 1970.
+    options.top = "clock = \"trust\"\n".to_owned();
     // The date alone: the monotonic clock stays as it is.
-    options.under = ["env", "DONT_FAKE_MONOTONIC=1", "faketime", "-f", "@1970-01-02 03:04:05"]
-        .map(str::to_owned)
-        .to_vec();
+    options.environment = [
+        ("LD_PRELOAD", rackside_tests::programs::faketime().display().to_string()),
+        ("FAKETIME", "@1970-01-02 03:04:05".to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec();
     let agent = Agent::start(&options);
     hub.expect("a reading", RECOVERY, RACK, has_reading);
     crate::complete::expect_complete(&hub, &ledger, 3);

@@ -37,8 +37,8 @@ pub struct AgentOptions {
     pub mqtt: String,
     /// A program other than the one that tests build.
     pub program: Option<PathBuf>,
-    /// A command to run it under: `faketime 1970-01-01`.
-    pub under: Vec<String>,
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
 }
 
 impl AgentOptions {
@@ -52,7 +52,7 @@ impl AgentOptions {
             top: String::new(),
             mqtt: String::new(),
             program: None,
-            under: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -71,14 +71,8 @@ impl Agent {
         let config = directory.path().join("agent.toml");
         std::fs::write(&config, options.toml()).expect("the directory can be written");
         let program: &Path = options.program.as_deref().unwrap_or_else(|| &programs::programs().agent);
-        let mut command = match options.under.split_first() {
-            None => Command::new(program),
-            Some((first, rest)) => {
-                let mut command = Command::new(programs::installed(first));
-                command.args(rest).arg(program);
-                command
-            }
-        };
+        let mut command = Command::new(program);
+        command.envs(options.environment.iter().cloned());
         command.current_dir(directory.path()).arg("run").arg("--config").arg(&config);
         let process = Process::start(&mut command, &directory.path().join("log"));
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), _directory: directory }

@@ -78,3 +78,11 @@ pub fn installed(name: &str) -> PathBuf {
     let found = directories.map(|directory| directory.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{name} is not installed; ./tests/run installs what the tests need"))
 }
+
+/// The library that shows a program another time, preloaded; Debian puts it into the directory of its architecture.
+pub fn faketime() -> PathBuf {
+    let directories = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut libraries = directories.map(|directory| directory.path().join("faketime/libfaketime.so.1"));
+    let found = libraries.find(|library| library.is_file());
+    found.expect("libfaketime is not installed; ./tests/run installs what the tests need")
+}
