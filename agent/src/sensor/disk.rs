@@ -1,71 +1,76 @@
-//! Space on the file systems that an operator means by "the disk", by sysinfo from `/proc/mounts` and `statvfs`.
+//! Space on the file systems that an operator means by "the disk", from `/proc/mounts` and `statvfs`.
+//!
+//! ```text
+//! /dev/mmcblk0p2 / ext4 rw,noatime 0 0
+//! /dev/sda1 /media/USB\040stick vfat rw,relatime 0 0
+//! ```
 //!
 //! Shown are file systems on block devices, ZFS pools, and whatever `/` is. Not shown: loop devices (images, snaps), file
-//! systems without a device, network ones (asking them may hang), and further mounts of a device that is shown already.
+//! systems without a device, and further mounts of a device that is shown already. What is not shown is not touched either:
+//! a network or FUSE file system whose server is gone would hang whoever asks it for its size, and with it the agent. That
+//! is why this sensor does not use sysinfo, which asks every mount, and keeps the old figures where a disk has failed.
 
-use super::{Machine, Report, SPACE, SensorError};
+use super::{Machine, Report, SPACE, SensorError, text};
 use crate::clock::Moment;
-use rackside_proto::metric;
-use std::fmt;
-use sysinfo::{DiskRefreshKind, Disks};
-
-/// sysinfo's list, kept so that it asks again only for what it knows.
-#[derive(Default)]
-pub(super) struct State(Option<Disks>);
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("State")
-    }
-}
+use rackside_proto::{Value, metric};
+use std::path::Path;
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mount {
     device: String,
     path: String,
-    system: String,
-    /// In bytes.
-    total: u64,
-    /// What an ordinary user can still fill, in bytes.
-    available: u64,
 }
 
 pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
-    let kind = DiskRefreshKind::nothing().with_storage();
-    let disks = match &mut machine.disk.0 {
-        Some(disks) => {
-            disks.refresh_specifics(true, kind);
-            disks
+    let mut mounts = candidates(&text(&machine.roots.proc.join("mounts"))?);
+    // Containers have single files mounted from the host's disk: /etc/hosts is no disk.
+    mounts.retain(|mount| Path::new(&mount.path).is_dir());
+    for Mount { path, .. } in unique(mounts) {
+        let labels = [path.as_str()];
+        if let Ok(space) = rustix::fs::statvfs(path.as_str()) {
+            let block = space.f_frsize as f64;
+            let (total, available) = (space.f_blocks as f64 * block, space.f_bavail as f64 * block);
+            if total > 0.0 {
+                report.put(&metric::DISK_USED, &labels, SPACE, total - available);
+                report.put(&metric::DISK_TOTAL, &labels, SPACE, total);
+            }
+        } else {
+            // It is mounted and does not answer: a card that was pulled out, or died.
+            report.put_value(&metric::DISK_USED, &labels, SPACE, Value::Unknown);
+            report.put_value(&metric::DISK_TOTAL, &labels, SPACE, Value::Unknown);
         }
-        none => {
-            let disks = Disks::new_with_refreshed_list_specifics(kind);
-            none.insert(disks.map_err(|error| SensorError::new("the mounted file systems", error))?)
-        }
-    };
-    let mounts = disks.iter().map(|disk| Mount {
-        device: disk.name().to_string_lossy().into_owned(),
-        path: disk.mount_point().to_string_lossy().into_owned(),
-        system: disk.file_system().to_string_lossy().into_owned(),
-        total: disk.total_space(),
-        available: disk.available_space(),
-    });
-    for disk in choose(mounts.collect()) {
-        let labels = [disk.path.as_str()];
-        report.put(&metric::DISK_USED, &labels, SPACE, disk.total.saturating_sub(disk.available) as f64);
-        report.put(&metric::DISK_TOTAL, &labels, SPACE, disk.total as f64);
     }
     Ok(())
 }
 
-/// The mounts worth showing, by their paths.
-fn choose(mut mounts: Vec<Mount>) -> Vec<Mount> {
-    mounts.retain(|mount| mount.total > 0 && (mount.path == "/" || is_disk(mount)));
-    // Of several mounts of one device, the one with the shortest path is the file system and the others are views of it.
+/// The mounts that may be worth showing. Of several on one path the last one hides the others.
+fn candidates(mounts: &str) -> Vec<Mount> {
+    let mut found: Vec<Mount> = Vec::new();
+    for line in mounts.lines() {
+        let mut words = line.split(' ');
+        let (Some(device), Some(path), Some(system)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        let path = unescaped(path);
+        found.retain(|other| other.path != path);
+        let root = path == "/" && system != "rootfs";
+        let block = device.starts_with("/dev/") && !device.starts_with("/dev/loop");
+        let image = matches!(system, "squashfs" | "iso9660" | "erofs") || system.starts_with("fuse");
+        // ntfs-3g and exfat-fuse are "fuseblk": FUSE, but on a disk of this machine.
+        if root || (block && (!image || system == "fuseblk")) || system == "zfs" {
+            found.push(Mount { device: unescaped(device), path });
+        }
+    }
+    found
+}
+
+/// Of several mounts of one device, the one with the shortest path is the file system and the others are views of it.
+fn unique(mut mounts: Vec<Mount>) -> Vec<Mount> {
     mounts.sort_by(|a, b| (a.path.len(), &a.path).cmp(&(b.path.len(), &b.path)));
     let mut chosen: Vec<Mount> = Vec::new();
     for mount in mounts {
-        if !chosen.iter().any(|other| other.path == mount.path || other.device == mount.device) {
+        if !chosen.iter().any(|other| other.device == mount.device) {
             chosen.push(mount);
         }
     }
@@ -73,55 +78,91 @@ fn choose(mut mounts: Vec<Mount>) -> Vec<Mount> {
     chosen
 }
 
-fn is_disk(mount: &Mount) -> bool {
-    let block = mount.device.starts_with("/dev/") && !mount.device.starts_with("/dev/loop");
-    // A bind mount of a single file, as containers have for /etc/hosts, is seen by its device being shown elsewhere.
-    let real = !matches!(mount.system.as_str(), "squashfs" | "iso9660" | "erofs" | "overlay");
-    (block && real) || mount.system == "zfs"
+/// The kernel writes space, tab, line end and backslash as three octal digits.
+fn unescaped(word: &str) -> String {
+    let mut parts = word.split('\\');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        if let Some(byte) = digits.filter(u8::is_ascii) {
+            text.push(char::from(byte));
+            text.push_str(&part[3..]);
+        } else {
+            text.push('\\');
+            text.push_str(part);
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mount(device: &str, path: &str, system: &str) -> Mount {
-        Mount { device: device.into(), path: path.into(), system: system.into(), total: 1, available: 0 }
-    }
-
-    fn shown(mounts: &[Mount]) -> Vec<String> {
-        choose(mounts.to_vec()).into_iter().map(|mount| mount.path).collect()
+    fn shown(mounts: &str) -> Vec<String> {
+        unique(candidates(mounts)).into_iter().map(|mount| mount.path).collect()
     }
 
     #[test]
     fn a_pi_shows_its_root_and_its_boot_partition() {
-        let mounts = [
-            mount("/dev/mmcblk0p1", "/boot/firmware", "vfat"),
-            mount("/dev/mmcblk0p2", "/", "ext4"),
-            mount("tmpfs", "/tmp", "tmpfs"),
-            mount("/dev/loop3", "/snap/core/1", "squashfs"),
-        ];
-        assert_eq!(shown(&mounts), ["/", "/boot/firmware"]);
+        let mounts = "\
+sysfs /sys sysfs rw,nosuid 0 0
+/dev/mmcblk0p2 / ext4 rw,noatime 0 0
+tmpfs /run tmpfs rw,nosuid 0 0
+/dev/mmcblk0p1 /boot/firmware vfat rw,relatime 0 0
+/dev/loop3 /snap/core/1 squashfs ro 0 0
+hub:/srv /mnt/share nfs4 rw,hard 0 0
+me@hub:/ /mnt/ssh fuse.sshfs rw 0 0
+";
+        assert_eq!(shown(mounts), ["/", "/boot/firmware"]);
     }
 
     #[test]
     fn a_device_is_shown_once_at_its_shortest_path() {
-        let mounts = [
-            mount("/dev/sda1", "/srv/recordings", "ext4"),
-            mount("/dev/sda1", "/srv", "ext4"),
-            mount("/dev/sda1", "/etc/hosts", "ext4"),
-        ];
-        assert_eq!(shown(&mounts), ["/srv"]);
+        let mounts = "/dev/sda1 /srv/recordings ext4 rw 0 0\n/dev/sda1 /srv ext4 rw 0 0\n/dev/sda1 /var/lib/x ext4 rw 0 0\n";
+        assert_eq!(shown(mounts), ["/srv"]);
     }
 
     #[test]
     fn a_container_shows_its_root_whatever_it_is() {
-        let mounts = [mount("overlay", "/", "overlay"), mount("overlay", "/var/lib/x", "overlay")];
-        assert_eq!(shown(&mounts), ["/"]);
+        assert_eq!(shown("overlay / overlay rw 0 0\noverlay /var/lib/x overlay rw 0 0\n"), ["/"]);
+        assert_eq!(shown("rootfs / rootfs rw 0 0\n/dev/root / ext4 ro 0 0\n"), ["/"]);
     }
 
     #[test]
-    fn a_file_system_without_size_is_not_a_disk() {
-        let empty = Mount { total: 0, ..mount("/dev/sda1", "/media/card", "vfat") };
-        assert!(shown(&[empty]).is_empty());
+    fn what_is_mounted_over_is_hidden() {
+        assert_eq!(shown("/dev/sda1 /srv ext4 rw 0 0\ntmpfs /srv tmpfs rw 0 0\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_stick_has_any_name_and_may_be_ntfs() {
+        assert_eq!(shown("/dev/sdb1 /media/USB\\040stick\\134x fuseblk rw 0 0\n"), ["/media/USB stick\\x"]);
+        assert_eq!(unescaped("a\\9b"), "a\\9b");
+        assert_eq!(unescaped("end\\04"), "end\\04");
+    }
+
+    #[test]
+    fn nonsense_is_no_mount() {
+        assert_eq!(shown("\n/dev/sda1\n/dev/sda1 /srv\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_single_file_of_the_hosts_disk_is_no_disk() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (file, disk) = (dir.path().join("hosts"), dir.path().join("disk"));
+        std::fs::write(&file, "").expect("a file");
+        std::fs::create_dir(&disk).expect("a directory");
+        let mounts =
+            format!("/dev/sda1 {} ext4 rw 0 0\n/dev/sda1 {} ext4 rw 0 0\n", file.display(), disk.display());
+        std::fs::write(dir.path().join("mounts"), mounts).expect("written");
+        let mut machine =
+            Machine::new(super::super::Roots { proc: dir.path().into(), sys: dir.path().into() });
+        let moment = crate::clock::Clock::new(crate::clock::Trust::Auto, dir.path()).read();
+        let mut report = Report::default();
+        read(&mut machine, &moment, &mut report).expect("a table");
+        let names: Vec<_> = report.entries().iter().map(|e| (e.metric.name, e.labels[0].clone())).collect();
+        let path = disk.display().to_string();
+        assert_eq!(names, [(metric::DISK_USED.name, path.clone()), (metric::DISK_TOTAL.name, path)]);
+        assert!(report.entries()[1].value.known().is_some_and(|total| total > 0));
     }
 }

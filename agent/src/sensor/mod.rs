@@ -95,7 +95,6 @@ pub struct Machine {
     roots: Roots,
     cpu: cpu::State,
     memory: memory::State,
-    disk: disk::State,
     network: network::State,
     /// The interfaces of the newest reading, for the route's sensor.
     interfaces: Vec<String>,

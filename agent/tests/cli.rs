@@ -1,0 +1,108 @@
+//! The command line from the outside: what is printed where, and the exit codes. 0 is well, 1 failed, 2 misuse.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn agent(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rackside-agent")).args(arguments).output().expect("the agent starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+/// Fails with this code, one line on standard error and nothing on standard output.
+fn fails(arguments: &[&str], code: i32) -> String {
+    let output = agent(arguments);
+    let error = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(code), ""), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
+fn write(dir: &Path, more: &str) -> String {
+    let file = dir.join("agent.toml");
+    let text = format!("site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n{more}");
+    std::fs::write(&file, text).expect("written");
+    file.display().to_string()
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let output = agent(&["--version"]);
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), format!("rackside-agent {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn misuse_is_one_line_and_code_2() {
+    let error = fails(&["fly"], 2);
+    assert_eq!(
+        error,
+        "rackside-agent: there is no command \"fly\"; there are run, check and once; see rackside-agent --help\n"
+    );
+    for command in ["run", "check"] {
+        let error = fails(&[command, "--config", "/nowhere/agent.toml"], 2);
+        let why = "cannot be read: No such file or directory (os error 2)";
+        assert_eq!(error, format!("rackside-agent: /nowhere/agent.toml: {why}\n"));
+    }
+}
+
+#[test]
+fn a_bad_file_is_one_line_and_code_2() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = write(dir.path(), "adress = \"x\"\n");
+    for command in ["run", "check", "once"] {
+        let error = fails(&[command, "--config", &file], 2);
+        assert!(
+            error.starts_with(&format!("rackside-agent: {file}:5: unknown key `adress` in [mqtt]")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn run_does_not_start_without_its_secret_or_its_authority() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = write(dir.path(), "user = \"me\"\npassword = { file = \"/nowhere/secret\" }\n");
+    let error = fails(&["run", "--config", &file], 2);
+    assert!(error.contains("/nowhere/secret: cannot be read"), "{error}");
+    let file = write(dir.path(), "tls = { ca = \"/nowhere/ca.pem\" }\n");
+    let error = fails(&["run", "--config", &file], 1);
+    assert!(error.contains("cannot read certificates from /nowhere/ca.pem"), "{error}");
+}
+
+#[test]
+fn check_says_what_would_run_and_what_is_missing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let good = agent(&["check", "--config", &write(dir.path(), "")]);
+    let said = text(&good.stdout);
+    assert!(good.status.success(), "{said}");
+    for line in [
+        "agent    arena-north/rack-1, a reading every 10s",
+        "broker   hub:1883 with no TLS",
+        "sensor   load: 3",
+    ] {
+        assert!(said.contains(line), "{line} in\n{said}");
+    }
+    let secret = "user = \"me\"\npassword = { env = \"RACKSIDE_NO_SUCH_SECRET\" }\n";
+    let missing = agent(&["check", "--config", &write(dir.path(), secret)]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        text(&missing.stdout).contains("missing  the password of user me: "),
+        "{}",
+        text(&missing.stdout)
+    );
+}
+
+#[test]
+fn once_needs_no_configuration_and_speaks_json() {
+    let table = agent(&["once"]);
+    assert!(table.status.success());
+    assert!(text(&table.stdout).contains("rackside_load1"), "{}", text(&table.stdout));
+    let json = agent(&["once", "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let series = value["series"].as_array().expect("a list");
+    let load = series.iter().find(|one| one["name"] == "rackside_load1").expect("every Linux has it");
+    assert!(load["value"].as_f64().is_some_and(|load| load >= 0.0), "{load}");
+}
