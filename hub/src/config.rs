@@ -46,6 +46,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct WebConfig {
     /// Where to listen.
+    #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
     /// Whether everybody who reaches the address may read everything, from other machines too.
     pub allow_anonymous: bool,
@@ -124,6 +125,15 @@ fn prefix<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Prefix, D
     })
 }
 
+fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is not an IP address with a port; write for example \"127.0.0.1:8080\""
+        ))
+    })
+}
+
 impl Config {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
@@ -137,7 +147,10 @@ impl Config {
         let config: Self = rackside_config::parse(text, file)?;
         let objection = |key: &str, message: &str| Err(ConfigError::at(text, file, key, message));
         if config.listener.is_some() && config.mqtt.is_some() {
-            return objection("mqtt", "agents come in one way; leave out [listener], or this");
+            return objection(
+                "mqtt",
+                "agents come in through [listener] or through a broker, not both; leave out one of the two tables",
+            );
         }
         if !config.web.address.ip().is_loopback() && !config.web.allow_anonymous {
             let message = "other machines could read everything without a password; put a proxy that asks for one in \

@@ -36,6 +36,8 @@ pub struct Rack {
     pub tick_ms: u32,
     /// What the clock says.
     pub time: Time,
+    /// What the board calls itself.
+    pub model: &'static str,
     /// Sent for the first time or again.
     pub sending: Sending,
     catalog: Vec<u8>,
@@ -88,6 +90,7 @@ impl Rack {
             references: Vec::new(),
             tick_ms: 10_000,
             time: Time::Boot { boot: 7, ms: 60_000 },
+            model: "Raspberry Pi 4 Model B Rev 1.4",
             sending: Sending::First,
             catalog: Vec::new(),
         }
@@ -130,7 +133,7 @@ impl Rack {
             tick_ms: self.tick_ms,
             version: "0.1.0",
             hostname: "rack-pi",
-            model: "Raspberry Pi 4 Model B Rev 1.4",
+            model: self.model,
             os: "Debian GNU/Linux 12 (bookworm)",
             kernel: "6.1.0-50-arm64",
             arch: "aarch64",
