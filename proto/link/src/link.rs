@@ -370,7 +370,7 @@ mod tests {
         let Some(Packet::Connect(connect)) = sent(&mut link).pop() else { panic!("a CONNECT") };
         assert_eq!(
             (connect.client_id.as_str(), connect.keep_alive, connect.clean_session),
-            ("a/b/1", 7, true)
+            ("a/b/1", 5, true)
         );
         let login = connect.login.unwrap();
         assert_eq!((login.username.as_str(), login.password.as_str()), ("u", "p"));
