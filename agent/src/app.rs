@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// A connection that held this long counts as a good one: the next failure starts the backoff anew and is logged again.
 const STABLE: Duration = Duration::from_secs(30);
+/// For the hub's acks of what was sent just before a stop: it commits within 250 ms.
+const LINGER: Duration = Duration::from_secs(1);
 /// For the goodbye to leave the socket.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// What one read takes at most.
@@ -165,9 +167,18 @@ impl App {
     }
 
     async fn serve(&mut self, signals: &mut Signals) {
+        // Once it is to stop, until when it waits for acks.
+        let mut leaving: Option<Instant> = None;
         loop {
             let moment = self.clock.read();
-            let deadline = self.work(&moment);
+            let mut deadline = self.work(&moment, leaving.is_some());
+            if let Some(end) = leaving {
+                if moment.now >= end || self.agent.custody.backlog() == 0 || !matches!(self.line, Line::Up(_))
+                {
+                    break;
+                }
+                deadline = deadline.min(end);
+            }
             let stop = async {
                 signals.next().await;
                 Wake::Stop
@@ -178,7 +189,8 @@ impl App {
             };
             match future::or(future::or(stop, self.line.event()), time).await {
                 Wake::Time | Wake::Written => {}
-                Wake::Stop => break,
+                Wake::Stop if leaving.is_some() => break,
+                Wake::Stop => leaving = Some(Clock::now() + LINGER),
                 Wake::Opened(stream) => {
                     let now = Clock::now();
                     let session = Session::open(&mut self.agent, self.login.clone(), now);
@@ -192,10 +204,12 @@ impl App {
         self.say_goodbye().await;
     }
 
-    /// Does what is due, and says when there will be more to do.
-    fn work(&mut self, moment: &Moment) -> Instant {
+    /// Does what is due, and says when there will be more to do. Reads nothing more once it is `leaving`.
+    fn work(&mut self, moment: &Moment, leaving: bool) -> Instant {
         let now = moment.now;
-        if let Some(missed) = self.ticker.take(now) {
+        if let Some(missed) = self.ticker.take(now)
+            && !leaving
+        {
             if missed > 0 {
                 warn!("{missed} readings were skipped: this machine stood still or had no time");
             }
@@ -264,7 +278,7 @@ impl App {
         }
         let held = self.agent.custody.backlog();
         if held > 0 {
-            warn!("{held} records were not acknowledged by the hub and are lost with this run");
+            warn!("lost with this run, for want of the hub's acknowledgement: {held} of its records");
         }
     }
 }

@@ -18,6 +18,9 @@ const OUTPUT_MOST: usize = 64 * 1024;
 /// The hub may ask for the birth in each of its acks until it has it; it is sent this often at most.
 const BIRTH_PAUSE: Duration = Duration::from_secs(2);
 
+/// A broker that answers pings and takes no message for this long is stuck; another connection may not be.
+const STUCK: Duration = Duration::from_mins(1);
+
 /// The topics of one agent, written once.
 #[derive(Debug)]
 struct Topics {
@@ -57,6 +60,8 @@ pub struct Session {
     /// The catalog in the newest birth.
     born: u32,
     born_at: Option<Instant>,
+    /// When the broker last took a message, or was given one with none before it in flight.
+    progress: Instant,
 }
 
 impl Session {
@@ -80,6 +85,7 @@ impl Session {
             birth_wanted: None,
             born: 0,
             born_at: None,
+            progress: now,
         }
     }
 
@@ -108,7 +114,7 @@ impl Session {
                 LinkEvent::Message { topic, payload, retained } => {
                     self.hear(&topic, &payload, retained, agent, now);
                 }
-                LinkEvent::Acked => {}
+                LinkEvent::Acked => self.progress = now,
             }
         }
         Ok(())
@@ -169,6 +175,11 @@ impl Session {
         if now >= self.link.deadline() {
             self.link.handle_timeout(now)?;
         }
+        if self.link.inflight() == 0 {
+            self.progress = now;
+        } else if now >= self.progress + STUCK {
+            return Err(LinkError::Protocol(format!("no message was taken for {STUCK:?}")));
+        }
         if self.connected.is_some() {
             let wanted = self.birth_wanted.take_if(|at| *at <= now).is_some();
             self.birth_due |= wanted || agent.catalog_number() != self.born;
@@ -217,7 +228,8 @@ impl Session {
         let link = self.link.deadline();
         // While the link takes nothing, the broker's PUBACK is what comes next.
         let custody = if self.may_publish() { agent.custody.deadline(now) } else { None };
-        [Some(link), custody, self.birth_wanted].into_iter().flatten().min().unwrap_or(link)
+        let stuck = (self.link.inflight() > 0).then(|| self.progress + STUCK);
+        [Some(link), custody, self.birth_wanted, stuck].into_iter().flatten().min().unwrap_or(link)
     }
 
     /// Says goodbye: nothing more is taken or sent but what is in the output.
@@ -376,6 +388,25 @@ mod tests {
         bench.hear_on("rackside/1/arena-north/rack-1/verdict", false, &body);
         bench.hear_on("rackside/1/arena-north/rack-1/verdict", false, b"\xff");
         assert_eq!(bench.agent.verdict, Some((verdict, bench.moment.now + Duration::from_mins(1))));
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_is_left() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        bench.session.pump(&mut bench.agent, &bench.moment).expect("the link is well");
+        let pong = [0xd0, 0];
+        for _ in 0..20 {
+            bench.moment.now += Duration::from_secs(3);
+            bench.hear(&pong);
+            if let Err(error) = bench.session.pump(&mut bench.agent, &bench.moment) {
+                let said = "the broker broke the MQTT protocol: no message was taken for 60s";
+                assert_eq!(error.to_string(), said);
+                return;
+            }
+            assert!(bench.session.deadline(&bench.agent, bench.moment.now) <= bench.moment.now + STUCK);
+        }
+        panic!("it waits for ever");
     }
 
     #[test]

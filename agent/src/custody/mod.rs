@@ -216,7 +216,7 @@ impl Custody {
         self.pulled_up();
         let known = self.history.replace(ack.history);
         if known.is_some_and(|known| known != ack.history) {
-            info!("the hub has a new history; sending again the {} records that are held", self.backlog());
+            info!("the hub has a new history; what is held goes again: {} records", self.backlog());
             self.backlog = Backlog::Streaming { next: self.held.floor(), end: self.fresh };
             self.moved(now);
         } else if self.held.floor() > before {
