@@ -127,15 +127,22 @@ struct App {
     said: Option<String>,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks.
 pub fn run(config: &Config) -> Result<(), StartError> {
-    let mut app = App::new(config)?;
     smol::block_on(async {
-        let mut signals = Signals::new([Signal::Term, Signal::Int])
+        let signals = Signals::new([Signal::Term, Signal::Int])
             .map_err(|why| StartError::System { what: "signals", why })?;
-        app.serve(&mut signals).await;
-        Ok(())
+        serve(config, signals.map(|_| ())).await
     })
+}
+
+/// Runs until `stop` gives something, for whoever has an executor of their own. One agent a thread.
+pub async fn serve(
+    config: &Config,
+    mut stop: impl futures_lite::Stream<Item = ()> + Unpin,
+) -> Result<(), StartError> {
+    App::new(config)?.serve(&mut stop).await;
+    Ok(())
 }
 
 impl App {
@@ -166,7 +173,7 @@ impl App {
         })
     }
 
-    async fn serve(&mut self, signals: &mut Signals) {
+    async fn serve(&mut self, stop: &mut (impl futures_lite::Stream<Item = ()> + Unpin)) {
         // Once it is to stop, until when it waits for acks.
         let mut leaving: Option<Instant> = None;
         loop {
@@ -180,7 +187,10 @@ impl App {
                 deadline = deadline.min(end);
             }
             let stop = async {
-                signals.next().await;
+                // Whoever let the stream end has nothing more to say: no reason to hurry.
+                if stop.next().await.is_none() && leaving.is_some() {
+                    future::pending::<()>().await;
+                }
                 Wake::Stop
             };
             let time = async {

@@ -5,6 +5,7 @@
 
 mod support;
 
+use rackside_agent::config::Config;
 use rackside_proto::{
     Ack, Channel, Data, Message, Presence, Reason, Run, Safe, Sending, Value, Want, metric,
 };
@@ -264,6 +265,27 @@ fn a_wrong_password_is_said_once_and_tried_for_ever() {
     std::fs::write(&secret, "right\n").expect("written");
     let agent = Agent::start(dir.path(), broker.port, "", &login);
     agent.logs("connected to the broker");
+}
+
+#[test]
+fn an_agent_within_another_program_stops_when_it_is_told() {
+    let dir = dir();
+    let broker = Broker::open(dir.path());
+    let subscriber = Subscriber::start(&broker).ready(&broker);
+    let text = format!(
+        "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"127.0.0.1:{}\"\n",
+        broker.port
+    );
+    let config = Config::parse(&text, "agent.toml").expect("a good file");
+    let (stop, told) = smol::channel::bounded(1);
+    let agent = std::thread::spawn(move || {
+        smol::block_on(rackside_agent::app::serve(&config, Box::pin(told))).map_err(|error| error.to_string())
+    });
+    let online = subscriber.wait("presence", presence);
+    stop.send_blocking(()).expect("it listens");
+    let offline = subscriber.wait("the goodbye", |seen| presence(seen).filter(|presence| !presence.online));
+    assert_eq!(offline, Presence { online: false, reason: Reason::Stop, ..online });
+    assert_eq!(agent.join().expect("no panic"), Ok(()));
 }
 
 mod tls {
