@@ -50,7 +50,10 @@ impl fmt::Display for LinkError {
                 "the broker refused the user name or the password; check both in the configuration",
             ),
             Self::Refused(Refusal::NotAuthorized) => {
-                f.write_str("the broker says that this user may not connect; check its permissions there")
+                // Mosquitto says so of a wrong password, too.
+                f.write_str(
+                    "the broker says that this user may not connect; check user name and password here, and its permissions there",
+                )
             }
             Self::NoAnswer(time) => write!(
                 f,
