@@ -12,6 +12,8 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish};
 use stage::{Raw, Stage, now};
 use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use tokio::sync::mpsc;
 
@@ -76,21 +78,17 @@ fn into_ingest() {
     ] {
         let mut stage = Stage::new();
         let mut inbound = std::mem::replace(&mut stage.inbound, mpsc::channel(1).1);
-        let drain = stage.runtime.spawn(async move {
-            let mut count = 0;
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        stage.runtime.spawn(async move {
             while let Some(batch) = inbound.recv().await {
-                count += batch.len();
+                counted.fetch_add(batch.len(), Relaxed);
             }
-            count
         });
         measure(&format!("into ingest, {what}"), || {
             load(&stage, |n| format!("rackside/1/site-{n}/rack-1/data"), qos, at_once);
         });
-        stage.stop.send(true).expect("it listens");
-        stage.runtime.block_on(stage.handle.stopped());
-        let Stage { runtime, handle, .. } = stage;
-        drop(handle);
-        assert_eq!(runtime.block_on(drain).expect("it ends"), PUBLISHERS * MESSAGES);
+        stage.until("ingest has them all", |_| count.load(Relaxed) == PUBLISHERS * MESSAGES);
     }
 }
 

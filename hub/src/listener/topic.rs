@@ -1,7 +1,7 @@
 //! Topic names and topic filters as MQTT 3.1.1 section 4.7 has them: what is valid, and what matches.
 //!
 //! rumqttc's own `matches` is not used: it panics on some UTF-8 and never matches `$SYS/#`. The router does not call
-//! [`matches`] for each message either (its index walks a trie); this is the plain rule that the index is tested
+//! [`matches()`] for each message either (its index walks a trie); this is the plain rule that the index is tested
 //! against, and what retained messages are looked up by.
 //!
 //! | filter | matches | does not match |

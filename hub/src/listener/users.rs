@@ -307,6 +307,8 @@ mod tests {
             ("# x\nhunter2\n", "2: no colon"),
             (":x\n", "1: an impossible user name"),
             ("a:pbkdf2-sha256$0$00$00", "1: not a password hash of ours"),
+            (&format!("a:{}$more", quick("x")), "1: not a password hash of ours"),
+            (&format!("a:{}", quick("x").replace("sha256", "sha1")), "1: not a password hash of ours"),
         ] {
             let (_file, logins) = logins(text);
             let error = logins.expect_err("a bad file").to_string();

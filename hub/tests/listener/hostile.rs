@@ -21,7 +21,7 @@ fn an_idle_tls_socket_delays_nobody_and_ends() {
     let stage = Stage::with(|config| {
         config.tls =
             Some(TlsConfig { address: None, certificate: files.chain.clone(), key: files.key.clone() });
-        config.limits.handshake_time = Span::milliseconds(700);
+        config.limits.handshake_time = Span::milliseconds(1500);
     });
     let idle: Vec<Raw> = (0..20).map(|_| Raw::open(stage.handle.address())).collect();
     stage.until("they stand in the door", |stats| stats.connections == 20);
@@ -48,11 +48,11 @@ fn an_idle_tls_socket_delays_nobody_and_ends() {
         assert_eq!(answer, [0x20, 2, 0, 0]);
         assert_eq!(tls.handshake_kind(), Some(kind));
     }
-    assert!(began.elapsed() < Duration::from_millis(650), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(1400), "{:?}", began.elapsed());
     for raw in idle {
         raw.ends();
     }
-    assert_eq!(stage.stats().of(Reason::Handshake), 20);
+    stage.until("each is counted", |stats| stats.of(Reason::Handshake) == 20);
 }
 
 #[test]

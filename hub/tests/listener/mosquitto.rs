@@ -60,6 +60,7 @@ fn a_killed_client_leaves_its_will_and_a_polite_one_does_not() {
     let polite = subscribe(&stage, 1, &[&will("will/polite")[..], &["-C", "1"]].concat());
     publish_well(&stage, &["-t", "nothing", "-m", "x"]);
     assert_eq!(lines(polite), ["nothing 0 0 x"]);
+    stage.until("it has left", |stats| stats.subscriptions == 1);
     let mut killed = subscribe(&stage, 1, &[&will("will/killed")[..], &["--will-retain"]].concat());
     killed.kill().expect("it runs");
     killed.wait().expect("it was killed");

@@ -91,9 +91,9 @@ def session():
     reader.subscribe(("a", 1))
     reader.leave()
     publisher = Client("publisher")
+    publisher.publish("a", b"not kept", qos=0)
     for number in range(50):
         publisher.publish("a", str(number), qos=1)
-    publisher.publish("a", b"not kept", qos=0)
     reader = Client("reader", clean=False)
     check(reader.present, 1)
     check([reader.next()[1] for _ in range(50)], [str(number).encode() for number in range(50)])

@@ -102,6 +102,15 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// Why a test failed is often among the reasons that the listener counted.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the listener counted: {:?}", self.stats());
+        }
+    }
+}
+
 /// Asks again until there is an answer.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = now() + PATIENCE;
