@@ -52,6 +52,7 @@ impl std::error::Error for StartError {}
 pub struct Hub {
     web: SocketAddr,
     listener: Option<ListenerHandle>,
+    broker: Option<Broker>,
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -69,13 +70,14 @@ impl Hub {
         let shared = Shared::new(ingest);
         let (live, updates) = Live::start(shared.clone(), asked.clone());
         let mut tasks = Vec::new();
-        let mut listener = None;
+        let (mut listener, mut outside) = (None, None);
         let way: Arc<dyn WayIn> = if let Some(mqtt) = &config.mqtt {
             let broker =
                 Broker::start(mqtt, &config.prefix, inbound, asked.clone()).map_err(StartError::Broker)?;
             let mirror = broker.mirror_changes();
             let outlet = Arc::new(broker.clone());
             tasks.push(ingest_task(&shared, batches, outlet, updates, mirror, &asked));
+            outside = Some(broker.clone());
             Arc::new(broker)
         } else {
             let handle =
@@ -93,7 +95,7 @@ impl Hub {
             env!("CARGO_PKG_VERSION"),
             way.address()
         );
-        Ok(Self { web: address, listener, shutdown, tasks })
+        Ok(Self { web: address, listener, broker: outside, shutdown, tasks })
     }
 
     /// Where the pages are; the port is the one that was bound.
@@ -117,6 +119,9 @@ impl Hub {
             }
             if let Some(listener) = self.listener {
                 listener.stopped().await;
+            }
+            if let Some(broker) = self.broker {
+                broker.stopped().await;
             }
         };
         tokio::time::timeout(STOP_WITHIN, all).await.is_ok()

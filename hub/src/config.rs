@@ -157,6 +157,18 @@ impl Config {
                            front of a loopback address, or say `allow_anonymous = true` in [web]";
             return objection("web.address", message);
         }
+        if let Some(listener) = &config.listener {
+            let open = listener.users.is_none() && !listener.allow_anonymous;
+            let beside = listener.tls.as_ref().and_then(|tls| tls.address);
+            for (key, at) in [("listener.address", Some(listener.address)), ("listener.tls.address", beside)]
+            {
+                if open && at.is_some_and(|at| !at.ip().to_canonical().is_loopback()) {
+                    let message = "other machines could come in without a password; name a file of `users`, or say \
+                                   `allow_anonymous = true` in [listener]";
+                    return objection(key, message);
+                }
+            }
+        }
         if let Some(mqtt) = &config.mqtt
             && let Err((key, message)) = mqtt.check()
         {

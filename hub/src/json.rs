@@ -1,134 +1,275 @@
 //! The fleet as JSON: what `/api/sites` and the JSON mirror say. Documented in `docs/json-mirror.md`.
 //!
 //! `{"name":"rackside_soc_temperature_celsius","labels":{},"value":48.3}`: real values under the metric's name. A value
-//! that is unknown is `null`; one that is absent is not listed. Times are RFC 3339 in UTC.
+//! that is unknown is `null`; one that is absent is not listed. Times are RFC 3339 in UTC. Everything is written straight
+//! from the fleet into text: a large fleet makes no trees in memory.
 
 use crate::clock::Now;
-use crate::fleet::{About, Appliance, Latest, Listing, RunState, dated};
+use crate::fleet::{About, Appliance, Entry, Latest, Listing, RunState, dated};
 use crate::moment::rfc3339;
-use rackside_proto::{Envelope, Event, Sending, Value, What};
-use serde_json::{Map, Number, Value as Json, json};
+use rackside_proto::{Envelope, Event, Run, Sending, Value, What};
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
-/// A quantity as JSON writes it best: whole numbers without a point.
-pub fn quantity(value: f64) -> Json {
-    let whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
-    let number = if whole { Some(Number::from(value as i64)) } else { Number::from_f64(value) };
-    number.map_or(Json::Null, Json::Number)
+/// The text of something below.
+pub fn text(of: &impl Serialize) -> String {
+    serde_json::to_string(of).expect("keys are text, and a String takes everything")
 }
 
-fn sample(listing: &Listing, at: usize, value: Value) -> Json {
-    let Some(entry) = listing.series().get(at) else { return Json::Null };
-    let labels: Map<String, Json> =
-        entry.labels.iter().map(|(name, value)| (name.to_string(), Json::from(value.as_ref()))).collect();
-    let value = value.known().map_or(Json::Null, |number| quantity(entry.scale.value(number)));
-    json!({ "name": listing.name(entry), "labels": labels, "value": value })
+/// A quantity as JSON writes it best: whole numbers without a point; `null` for what is no number.
+struct Quantity(f64);
+
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(value) = *self;
+        if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+            serializer.serialize_i64(value as i64)
+        } else {
+            serializer.serialize_f64(value)
+        }
+    }
+}
+
+struct Labels<'a>(&'a Entry);
+
+impl Serialize for Labels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let labels = &self.0.labels;
+        let mut map = serializer.serialize_map(Some(labels.len()))?;
+        for (name, value) in labels {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+struct Sample<'a> {
+    listing: &'a Listing,
+    entry: &'a Entry,
+    value: Value,
+}
+
+impl Serialize for Sample<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sample = serializer.serialize_struct("sample", 3)?;
+        sample.serialize_field("name", self.listing.name(self.entry))?;
+        sample.serialize_field("labels", &Labels(self.entry))?;
+        let value = self.value.known().map(|number| Quantity(self.entry.scale.value(number)));
+        sample.serialize_field("value", &value)?;
+        sample.end()
+    }
 }
 
 /// Every series that is served and not absent.
-fn samples(latest: &Latest) -> Vec<Json> {
-    let series = latest.listing.series().iter().zip(&latest.values).enumerate();
-    series
-        .filter(|(_, (entry, value))| entry.served && **value != Value::Absent)
-        .map(|(at, (_, value))| sample(&latest.listing, at, *value))
-        .collect()
+struct Samples<'a>(&'a Latest);
+
+impl Serialize for Samples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(latest) = *self;
+        let listing = latest.listing.as_ref();
+        let series = listing.series().iter().zip(&latest.values);
+        let told = series.filter(|(entry, value)| entry.served && **value != Value::Absent);
+        serializer.collect_seq(told.map(|(entry, value)| Sample { listing, entry, value: *value }))
+    }
 }
 
 /// The mirror's `presence`.
-pub fn presence(appliance: &Appliance) -> Json {
-    json!({
-        "site": appliance.name.site.as_str(),
-        "appliance": appliance.name.appliance.as_str(),
-        "online": appliance.state.is_up(),
-        "reason": appliance.state.as_str(),
-        "since": rfc3339(appliance.since_ms),
-        "run": appliance.shown().map(|run| run.run.to_string()),
+#[derive(Serialize)]
+struct Presence<'a> {
+    site: &'a str,
+    appliance: &'a str,
+    online: bool,
+    reason: &'static str,
+    since: String,
+    run: Option<String>,
+}
+
+/// The mirror's `presence`.
+pub fn presence(appliance: &Appliance) -> String {
+    text(&Presence {
+        site: appliance.name.site.as_str(),
+        appliance: appliance.name.appliance.as_str(),
+        online: appliance.state.is_up(),
+        reason: appliance.state.as_str(),
+        since: rfc3339(appliance.since_ms),
+        run: appliance.shown().map(|run| run.run.to_string()),
     })
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    site: &'a str,
+    appliance: &'a str,
+    run: String,
+    seq: u64,
+    time: Option<String>,
+    live: bool,
+    series: Samples<'a>,
 }
 
 /// The mirror's `data`: the latest values.
-pub fn data(appliance: &Appliance, run: &RunState, latest: &Latest) -> Json {
-    json!({
-        "site": appliance.name.site.as_str(),
-        "appliance": appliance.name.appliance.as_str(),
-        "run": run.run.to_string(),
-        "seq": latest.seq(),
-        "time": latest.time_ms.map(rfc3339),
-        "live": latest.live,
-        "series": samples(latest),
+pub fn data(appliance: &Appliance, run: Run, latest: &Latest) -> String {
+    text(&Data {
+        site: appliance.name.site.as_str(),
+        appliance: appliance.name.appliance.as_str(),
+        run: run.to_string(),
+        seq: latest.seq(),
+        time: latest.time_ms.map(rfc3339),
+        live: latest.live,
+        series: Samples(latest),
     })
+}
+
+#[derive(Serialize)]
+struct Birth<'a> {
+    site: &'a str,
+    appliance: &'a str,
+    run: String,
+    agent: Agent<'a>,
+}
+
+#[derive(Serialize)]
+struct Agent<'a> {
+    version: &'a str,
+    hostname: &'a str,
+    model: &'a str,
+    os: &'a str,
+    kernel: &'a str,
+    arch: &'a str,
+    tick_seconds: Quantity,
+    clock: &'static str,
+    spool: &'static str,
+}
+
+impl<'a> From<&'a About> for Agent<'a> {
+    fn from(about: &'a About) -> Self {
+        Self {
+            version: &about.version,
+            hostname: &about.hostname,
+            model: &about.model,
+            os: &about.os,
+            kernel: &about.kernel,
+            arch: &about.arch,
+            tick_seconds: Quantity(f64::from(about.tick_ms) / 1000.0),
+            clock: about.clock,
+            spool: about.spool,
+        }
+    }
 }
 
 /// The mirror's `birth`.
-pub fn birth(appliance: &Appliance, run: &RunState, about: &About) -> Json {
-    json!({
-        "site": appliance.name.site.as_str(),
-        "appliance": appliance.name.appliance.as_str(),
-        "run": run.run.to_string(),
-        "agent": self::about(about),
+pub fn birth(appliance: &Appliance, run: Run, about: &About) -> String {
+    text(&Birth {
+        site: appliance.name.site.as_str(),
+        appliance: appliance.name.appliance.as_str(),
+        run: run.to_string(),
+        agent: about.into(),
     })
 }
 
-fn about(about: &About) -> Json {
-    json!({
-        "version": about.version,
-        "hostname": about.hostname,
-        "model": about.model,
-        "os": about.os,
-        "kernel": about.kernel,
-        "arch": about.arch,
-        "tick_seconds": quantity(f64::from(about.tick_ms) / 1000.0),
-        "clock": about.clock,
-        "spool": about.spool,
-    })
+#[derive(Serialize)]
+struct Happened<'a> {
+    site: &'a str,
+    appliance: &'a str,
+    run: String,
+    seq: u64,
+    time: Option<String>,
+    live: bool,
+    event: Happening<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Happening<'a> {
+    Sample(Option<Sample<'a>>),
+    Text { subject: &'a str, text: &'a str },
+    Anchor { boot: String, boot_ms: u64, time: String },
 }
 
 /// The mirror's `event`.
-pub fn event(appliance: &Appliance, envelope: &Envelope, event: &Event<'_>, now: Now) -> Json {
+pub fn event(appliance: &Appliance, envelope: &Envelope, event: &Event<'_>, now: Now) -> String {
     let live = envelope.sending == Sending::First;
     let what = match event.what {
         What::Sample { catalog, series, value } => {
             let latest = appliance.run(envelope.run).and_then(|run| run.latest.as_ref());
-            let listing = latest.map(|latest| &latest.listing).filter(|listing| listing.number == catalog);
-            let sample = listing.map(|listing| sample(listing, series as usize, value));
-            json!({ "sample": sample })
+            let listing =
+                latest.map(|latest| latest.listing.as_ref()).filter(|listing| listing.number == catalog);
+            Happening::Sample(listing.and_then(|listing| {
+                let entry = listing.series().get(series as usize)?;
+                Some(Sample { listing, entry, value })
+            }))
         }
-        What::Text { subject, text } => json!({ "text": { "subject": subject, "text": text } }),
+        What::Text { subject, text } => Happening::Text { subject, text },
         What::Anchor { boot, boot_ms, utc_ms } => {
-            json!({ "anchor": { "boot": format!("{boot:08x}"), "boot_ms": boot_ms, "time": rfc3339(utc_ms) } })
+            Happening::Anchor { boot: format!("{boot:08x}"), boot_ms, time: rfc3339(utc_ms) }
         }
     };
-    json!({
-        "site": appliance.name.site.as_str(),
-        "appliance": appliance.name.appliance.as_str(),
-        "run": envelope.run.to_string(),
-        "seq": envelope.seq,
-        "time": dated(event.time, live, now).map(rfc3339),
-        "live": live,
-        "event": what,
+    text(&Happened {
+        site: appliance.name.site.as_str(),
+        appliance: appliance.name.appliance.as_str(),
+        run: envelope.run.to_string(),
+        seq: envelope.seq,
+        time: dated(event.time, live, now).map(rfc3339),
+        live,
+        event: what,
     })
 }
 
 /// One appliance in `/api/sites`.
-pub fn appliance(appliance: &Appliance, account: Option<(u64, u64, u64)>, now: Now) -> Json {
-    let run = appliance.shown();
-    let latest = run.and_then(|run| run.latest.as_ref());
-    let (records, duplicates, lost) = account.unwrap_or_default();
-    json!({
-        "appliance": appliance.name.appliance.as_str(),
-        "up": appliance.state.is_up(),
-        "reason": appliance.state.as_str(),
-        "since": rfc3339(appliance.since_ms),
-        "last_seen": rfc3339(appliance.seen.utc_ms),
-        "live_runs": appliance.live_runs(now),
-        "run": run.map(|run| run.run.to_string()),
-        "agent": run.and_then(|run| run.about.as_ref()).map(about),
-        "records": { "taken": records, "duplicates": duplicates, "lost": lost },
-        "reading": latest.map(|latest| json!({
-            "time": latest.time_ms.map(rfc3339),
-            "live": latest.live,
-            "series": samples(latest),
-        })),
-    })
+#[derive(Serialize)]
+pub struct OfSite<'a> {
+    appliance: &'a str,
+    up: bool,
+    reason: &'static str,
+    since: String,
+    last_seen: String,
+    live_runs: usize,
+    run: Option<String>,
+    agent: Option<Agent<'a>>,
+    records: Records,
+    reading: Option<OfReading<'a>>,
+}
+
+/// What became of an agent's records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Records {
+    /// Taken, each once.
+    pub taken: u64,
+    /// Came again.
+    pub duplicates: u64,
+    /// Let go by the agent before the hub had them.
+    pub lost: u64,
+}
+
+#[derive(Serialize)]
+struct OfReading<'a> {
+    time: Option<String>,
+    live: bool,
+    series: Samples<'a>,
+}
+
+impl<'a> OfSite<'a> {
+    /// What is known of `appliance`.
+    pub fn new(appliance: &'a Appliance, records: Records, now: Now) -> Self {
+        let run: Option<&RunState> = appliance.shown();
+        let latest = run.and_then(|run| run.latest.as_ref());
+        Self {
+            appliance: appliance.name.appliance.as_str(),
+            up: appliance.state.is_up(),
+            reason: appliance.state.as_str(),
+            since: rfc3339(appliance.since_ms),
+            last_seen: rfc3339(appliance.seen.utc_ms),
+            live_runs: appliance.live_runs(now),
+            run: run.map(|run| run.run.to_string()),
+            agent: run.and_then(|run| run.about.as_ref()).map(Agent::from),
+            records,
+            reading: latest.map(|latest| OfReading {
+                time: latest.time_ms.map(rfc3339),
+                live: latest.live,
+                series: Samples(latest),
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,9 +278,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_people_write_them() {
-        assert_eq!(quantity(48.3).to_string(), "48.3");
-        assert_eq!(quantity(4096.0).to_string(), "4096");
-        assert_eq!(quantity(-3.0).to_string(), "-3");
-        assert_eq!(quantity(f64::NAN).to_string(), "null");
+        let said: Vec<_> = [48.3, 4096.0, -3.0, f64::NAN].map(|value| text(&Quantity(value))).into();
+        assert_eq!(said, ["48.3", "4096", "-3", "null"]);
     }
 }

@@ -10,7 +10,6 @@ use crate::inbound::Outbound;
 use crate::json;
 use bytes::Bytes;
 use rackside_proto::{AgentName, Envelope, Event, Prefix, Run};
-use serde_json::Value as Json;
 
 /// What was last said of each appliance.
 #[derive(Debug, Default)]
@@ -68,20 +67,20 @@ impl Mirror {
         let presence = Some((appliance.state, run.map(|run| run.run)));
         if said.presence != presence {
             said.presence = presence;
-            out.push(retained(prefix, appliance, "presence", &json::presence(appliance)));
+            out.push(retained(prefix, appliance, "presence", json::presence(appliance)));
         }
         let Some(run) = run else { return };
         if let Some(about) = &run.about
             && said.birth != Some(run.run)
         {
             said.birth = Some(run.run);
-            out.push(retained(prefix, appliance, "birth", &json::birth(appliance, run, about)));
+            out.push(retained(prefix, appliance, "birth", json::birth(appliance, run.run, about)));
         }
         if let Some(latest) = &run.latest
             && said.data != Some((run.run, latest.seq()))
         {
             said.data = Some((run.run, latest.seq()));
-            out.push(retained(prefix, appliance, "data", &json::data(appliance, run, latest)));
+            out.push(retained(prefix, appliance, "data", json::data(appliance, run.run, latest)));
         }
     }
 
@@ -96,7 +95,7 @@ impl Mirror {
     ) {
         if self.on {
             let said = json::event(appliance, envelope, event, now);
-            out.push(Outbound { retain: false, ..retained(prefix, appliance, "event", &said) });
+            out.push(Outbound { retain: false, ..retained(prefix, appliance, "event", said) });
         }
     }
 }
@@ -105,7 +104,7 @@ fn topic(prefix: &Prefix, agent: &AgentName, channel: &str) -> String {
     format!("{prefix}/json/{agent}/{channel}")
 }
 
-fn retained(prefix: &Prefix, appliance: &Appliance, channel: &str, said: &Json) -> Outbound {
+fn retained(prefix: &Prefix, appliance: &Appliance, channel: &str, said: String) -> Outbound {
     let topic = topic(prefix, &appliance.name, channel);
-    Outbound { topic, payload: Bytes::from(said.to_string()), retain: true }
+    Outbound { topic, payload: Bytes::from(said), retain: true }
 }

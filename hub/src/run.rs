@@ -56,6 +56,15 @@ fn check(path: &Path) -> Result<(), String> {
             .expect("a String takes everything");
         mqtt.try_files().map_err(|error| error.to_string())?;
     } else {
+        let listener = config.listener();
+        let tls = listener
+            .tls
+            .iter()
+            .flat_map(|tls| [("tls.certificate", &tls.certificate), ("tls.key", &tls.key)]);
+        for (key, file) in listener.users.iter().map(|file| ("users", file)).chain(tls) {
+            std::fs::File::open(file)
+                .map_err(|error| format!("[listener] {key}: {}: {error}", file.display()))?;
+        }
         writeln!(said, "agents come to the hub's own listener at {}", config.listener().address)
             .expect("a String takes everything");
     }
@@ -65,6 +74,8 @@ fn check(path: &Path) -> Result<(), String> {
 }
 
 fn run(path: Option<PathBuf>) -> Result<(), String> {
+    // Stamped before it is read: a change in between is then a change to come.
+    let known = path.as_deref().and_then(stamp);
     let config = path.as_deref().map(Config::read).transpose().map_err(|error| error.to_string())?;
     let config = config.unwrap_or_default();
     logging::start(config.log.level.into());
@@ -72,12 +83,12 @@ fn run(path: Option<PathBuf>) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("no threads to run on: {error}"))?;
-    let ended = runtime.block_on(until_stopped(&config, path));
+    let ended = runtime.block_on(until_stopped(&config, path, known));
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
 }
 
-async fn until_stopped(config: &Config, path: Option<PathBuf>) -> Result<(), String> {
+async fn until_stopped(config: &Config, path: Option<PathBuf>, known: Option<Stamp>) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be heard: {error}"));
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let hangup = listen(SignalKind::hangup())?;
@@ -85,7 +96,7 @@ async fn until_stopped(config: &Config, path: Option<PathBuf>) -> Result<(), Str
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
-        () = reload(path, config.clone(), hangup) => {}
+        () = reload(path, known, config.clone(), hangup) => {}
     }
     log::info!("stopping");
     if !hub.stop().await {
@@ -95,14 +106,13 @@ async fn until_stopped(config: &Config, path: Option<PathBuf>) -> Result<(), Str
 }
 
 /// Reads the configuration again on SIGHUP and when the file changes. A bad file keeps the old one. Never returns.
-async fn reload(path: Option<PathBuf>, mut config: Config, mut hangup: Signal) {
+async fn reload(path: Option<PathBuf>, mut known: Option<Stamp>, mut config: Config, mut hangup: Signal) {
     let Some(path) = path else {
         loop {
             hangup.recv().await;
             log::info!("there is no configuration file to read again");
         }
     };
-    let mut known = stamp(&path);
     loop {
         let told = tokio::select! {
             _ = hangup.recv() => true,
@@ -119,7 +129,10 @@ async fn reload(path: Option<PathBuf>, mut config: Config, mut hangup: Signal) {
     }
 }
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+/// By which a change of a file is seen: when it was written, and its length.
+type Stamp = (SystemTime, u64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -252,7 +252,7 @@ fn live_tells_everything_first_and_then_what_changes() {
         serde_json::from_str(&line["data: ".len()..]).expect("JSON")
     };
     assert_eq!(next()[0]["temperature"]["text"], "48.3 °C");
-    assert_eq!(desk.metric("rackside_hub_live_watchers"), Some(1.0));
+    assert_eq!(desk.metric("rackside_hub_live_watchers"), Some("1".to_owned()));
     client.send(rack.numbers(&[512, 125, 1_258_291, 4_194_304, 0])).expect("sent");
     assert_eq!(next()[0]["temperature"]["text"], "51.2 °C");
     client.send(rack.presence(false)).expect("sent");
@@ -265,7 +265,7 @@ fn a_down_appliance_keeps_its_up_at_zero_and_nothing_else() {
     let (desk, mut client, rack) = running();
     client.send(rack.presence(false)).expect("sent");
     let up = "rackside_appliance_up{site=\"arena-north\",appliance=\"rack-1\"}";
-    desk.eventually("it is down", |desk| desk.metric(up).filter(|up| *up == 0.0));
+    desk.eventually("it is down", |desk| desk.metric(up).filter(|up| up == "0"));
     assert!(!desk.get("/metrics").contains("rackside_soc_temperature_celsius"));
     assert!(desk.get("/").contains("48.3 °C"), "the page still tells what was seen last");
 }
@@ -281,7 +281,7 @@ fn a_second_machine_with_the_same_name_is_seen_everywhere() {
     client.send(rack.numbers(&[100, 0, 0, 4_194_304, 0])).expect("sent");
     other.send(second.numbers(&[700, 0, 0, 4_194_304, 0])).expect("sent");
     let runs = "rackside_hub_appliance_live_runs{site=\"arena-north\",appliance=\"rack-1\"}";
-    desk.eventually("two runs", |desk| desk.metric(runs).filter(|runs| *runs == 2.0));
+    desk.eventually("two runs", |desk| desk.metric(runs).filter(|runs| runs == "2"));
     desk.eventually("the newer one is shown", |desk| Some(()).filter(|()| desk.get("/").contains("70.0 °C")));
     assert!(desk.get("/").contains("2 machines use this name"));
     assert_eq!(desk.json("/api/sites")["sites"][0]["appliances"][0]["live_runs"], 2);
@@ -303,11 +303,12 @@ fn garbage_on_every_topic_is_counted_and_nothing_else_changes() {
     }
     client.send(("rackside/1/Arena/rack-1/data".to_owned(), vec![1])).expect("sent");
     let count = |desk: &Desk, reason: &str| {
-        desk.metric(&format!("rackside_hub_rejected_total{{reason=\"{reason}\"}}")).unwrap_or(0.0)
+        let line = format!("rackside_hub_rejected_total{{reason=\"{reason}\"}}");
+        desk.metric(&line).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0)
     };
-    desk.eventually("all are counted", |desk| Some(()).filter(|()| count(desk, "site") == 1.0));
-    assert_eq!((count(&desk, "empty"), count(&desk, "newer")), (4.0, 4.0));
-    assert_eq!(count(&desk, "malformed") + count(&desk, "too_long") + count(&desk, "limit"), 12.0);
+    desk.eventually("all are counted", |desk| Some(()).filter(|()| count(desk, "site") == 1));
+    assert_eq!((count(&desk, "empty"), count(&desk, "newer")), (4, 4));
+    assert_eq!(count(&desk, "malformed") + count(&desk, "too_long") + count(&desk, "limit"), 12);
     assert_eq!(stable(&desk), before);
     assert_eq!(desk.json("/api/sites")["sites"].as_array().map(Vec::len), Some(1));
 }

@@ -118,7 +118,8 @@ fn decode_shows_a_body_from_stdin() {
     child.stdin.take().expect("piped").write_all(&[1, 3, 2, 90]).expect("it reads");
     let (ok, out, _) = said(&child.wait_with_output().expect("it ends"));
     let shown: serde_json::Value = serde_json::from_str(&out).expect("JSON");
-    assert!(ok && shown.to_string() == r#"{"firing":2,"severity":"critical","valid_s":90}"#, "{out}");
+    assert!(ok);
+    assert_eq!(shown, serde_json::json!({ "firing": 2, "severity": "critical", "valid_s": 90 }));
 }
 
 #[test]

@@ -198,6 +198,13 @@ impl Broker {
         Ok(Self { place: config.place(), outgoing, status, mirror, counters })
     }
 
+    /// Waits until its task has ended, after `shutdown`.
+    pub async fn stopped(&self) {
+        // The task holds the sender; when that is gone, so is the task.
+        let mut status = self.status.clone();
+        while status.changed().await.is_ok() {}
+    }
+
     /// True while the JSON mirror can be published.
     pub fn mirror_changes(&self) -> watch::Receiver<bool> {
         self.mirror.clone()

@@ -190,6 +190,8 @@ impl Appliance {
     fn turn(&mut self, state: State, now: Now) {
         if self.state.is_up() != state.is_up() || (self.state == State::Unknown && state != State::Unknown) {
             self.since_ms = now.utc_ms;
+            let level = if state.is_up() { log::Level::Debug } else { log::Level::Info };
+            log::log!(level, "{} is {}", self.name, if state.is_up() { "up" } else { "down" });
         }
         self.state = state;
     }

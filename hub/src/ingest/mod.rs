@@ -12,6 +12,8 @@
 
 mod counts;
 mod custody;
+#[cfg(test)]
+mod properties;
 mod reason;
 mod seqs;
 pub mod task;
@@ -26,6 +28,7 @@ pub use seqs::{Entry, Seqs};
 use crate::clock::Now;
 use crate::fleet::{Fleet, FleetFull, Heard, Reading, ReadingError};
 use crate::inbound::{Inbound, Outbound};
+use crate::json::Records;
 use crate::mirror::Mirror;
 use bytes::Bytes;
 use rackside_proto::{
@@ -84,9 +87,14 @@ impl Ingest {
         &self.counts
     }
 
-    /// Records taken, duplicates and losses of one agent.
-    pub fn account(&self, slot: usize) -> Option<(u64, u64, u64)> {
-        self.custody.get(slot).map(|custody| (custody.records, custody.duplicates, custody.lost))
+    /// What became of one agent's records.
+    pub fn records(&self, slot: usize) -> Records {
+        let of = |custody: &Custody| Records {
+            taken: custody.records,
+            duplicates: custody.duplicates,
+            lost: custody.lost,
+        };
+        self.custody.get(slot).map(of).unwrap_or_default()
     }
 
     /// What is to be sent, since this was last asked.

@@ -31,6 +31,8 @@ struct Page {
     ready: bool,
     trouble: String,
     time: String,
+    /// The time of day, for who has no script to count from it.
+    clock: String,
     time_ms: u64,
 }
 
@@ -80,6 +82,7 @@ impl Web {
         rows.sort_by_key(|row| row.up);
         let up = rows.iter().filter(|row| row.up).count();
         let twice = rows.iter().filter(|row| row.twice).count();
+        let time = rfc3339(now.utc_ms);
         let page = Page {
             version: env!("CARGO_PKG_VERSION"),
             empty: rows.is_empty(),
@@ -92,7 +95,8 @@ impl Web {
             twice,
             ready,
             trouble,
-            time: rfc3339(now.utc_ms),
+            clock: format!("{} UTC", &time[11..19]),
+            time,
             time_ms: now.utc_ms,
             rows,
         };

@@ -6,13 +6,25 @@ use super::Web;
 use super::accept::answer;
 use crate::clock;
 use crate::fleet::Appliance;
-use crate::json;
+use crate::json::{self, OfSite};
 use crate::moment::rfc3339;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::json;
+use serde::Serialize;
 use std::sync::Arc;
+
+#[derive(Serialize)]
+struct Sites<'a> {
+    time: String,
+    sites: Vec<Site<'a>>,
+}
+
+#[derive(Serialize)]
+struct Site<'a> {
+    site: &'a str,
+    appliances: Vec<OfSite<'a>>,
+}
 
 impl Web {
     fn sites(&self) -> String {
@@ -20,18 +32,17 @@ impl Web {
         let ingest = self.shared.read();
         let mut all: Vec<(usize, &Appliance)> = ingest.fleet().appliances().iter().enumerate().collect();
         all.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-        let sites: Vec<_> = all
+        let sites = all
             .chunk_by(|a, b| a.1.name.site == b.1.name.site)
-            .map(|of_site| {
-                let appliances =
-                    of_site.iter().map(|&(slot, one)| json::appliance(one, ingest.account(slot), now));
-                json!({
-                    "site": of_site[0].1.name.site.as_str(),
-                    "appliances": appliances.collect::<Vec<_>>(),
-                })
+            .map(|group| Site {
+                site: group[0].1.name.site.as_str(),
+                appliances: group
+                    .iter()
+                    .map(|&(slot, one)| OfSite::new(one, ingest.records(slot), now))
+                    .collect(),
             })
             .collect();
-        json!({ "time": rfc3339(now.utc_ms), "sites": sites }).to_string()
+        json::text(&Sites { time: rfc3339(now.utc_ms), sites })
     }
 }
 

@@ -73,7 +73,7 @@ impl Client {
         let output = self.link.output().to_vec();
         self.socket.write_all(&output)?;
         self.link.written(output.len());
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         match self.socket.read(&mut buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) => self.link.receive(&buffer[..count], now()).map_err(Error::other)?,

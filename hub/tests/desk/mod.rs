@@ -4,7 +4,8 @@
 use rackside_hub::app::{Hub, StartError};
 use rackside_hub::clock;
 use rackside_hub::config::Config;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -73,7 +74,7 @@ impl Desk {
         stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout can be set");
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n");
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            write!(text, "{name}: {value}\r\n").expect("a String takes everything");
         }
         stream.write_all(format!("{text}\r\n").as_bytes()).expect("it reads");
         stream
@@ -89,10 +90,10 @@ impl Desk {
         serde_json::from_str(&self.get(path)).expect("JSON")
     }
 
-    /// The value of one line of `/metrics`.
-    pub fn metric(&self, line: &str) -> Option<f64> {
+    /// The value of one line of `/metrics`, as it stands there.
+    pub fn metric(&self, line: &str) -> Option<String> {
         let metrics = self.get("/metrics");
-        metrics.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')?.parse().ok())
+        metrics.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ').map(str::to_owned))
     }
 
     /// The lines of `/api/live`, as they come.
