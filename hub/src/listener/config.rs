@@ -104,6 +104,38 @@ pub struct Limits {
     pub write_stall: Span,
 }
 
+impl Limits {
+    /// The first limit that would leave nothing working, by its name.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        let counts = [
+            ("clients", self.clients),
+            ("packet", self.packet.bytes() as usize),
+            ("topic_length", self.topic_length),
+            ("topic_levels", self.topic_levels),
+            ("client_id_length", self.client_id_length),
+            ("subscriptions", self.subscriptions),
+            ("queue_messages", self.queue_messages),
+            ("inflight", self.inflight),
+        ];
+        let times = [
+            ("connect_time", self.connect_time),
+            ("handshake_time", self.handshake_time),
+            ("packet_time", self.packet_time),
+            ("write_stall", self.write_stall),
+        ];
+        let count = counts.into_iter().find(|(_, count)| *count == 0).map(|(name, _)| name);
+        let time = times.into_iter().find(|(_, time)| time.get().is_zero()).map(|(name, _)| name);
+        // MQTT cannot say more: lengths of topics and packet ids are 16 bits wide, lengths of packets 28.
+        let wide = [
+            ("packet", self.packet.bytes() >= 1 << 28),
+            ("topic_length", self.topic_length > usize::from(u16::MAX)),
+            ("client_id_length", self.client_id_length > usize::from(u16::MAX)),
+            ("inflight", self.inflight >= usize::from(u16::MAX)),
+        ];
+        count.or(time).or_else(|| wide.into_iter().find(|(_, wide)| *wide).map(|(name, _)| name))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

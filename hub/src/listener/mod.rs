@@ -71,6 +71,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use users::Logins;
 
 /// How long connections get to end when the hub stops. Systemd is told 5 s for all of it.
@@ -88,6 +89,8 @@ pub enum ListenError {
         /// Why.
         source: io::Error,
     },
+    /// A limit is 0, or more than MQTT can say; its name.
+    Limit(&'static str),
     /// The users file cannot be used.
     Users(UsersError),
     /// The certificate or its key cannot be used.
@@ -110,6 +113,10 @@ impl fmt::Display for ListenError {
             Self::Address { address, source } => {
                 write!(f, "listener: cannot listen on {address}: {source}; set `address` in [listener]")
             }
+            Self::Limit(name) => write!(
+                f,
+                "listener.limits.{name}: 0, or more than MQTT can say; leave it out for a default that suits most"
+            ),
             Self::Users(error) => write!(f, "listener: {error}"),
             Self::Tls(error) => error.fmt(f),
         }
@@ -123,6 +130,11 @@ impl std::error::Error for ListenError {}
 pub struct Listener;
 
 impl Listener {
+    /// Checks all of a configuration that can be checked without listening.
+    pub fn check(config: &ListenerConfig) -> Result<(), ListenError> {
+        Door::open(config).map(|_| ())
+    }
+
     /// Starts to listen, within the tokio runtime that it is called in. What clients publish under the prefix goes to
     /// `inbound`, one `Vec` for each read of a socket; `shutdown` (true, or its sender gone) ends everything.
     pub fn start(
@@ -130,8 +142,8 @@ impl Listener {
         inbound: InboundSender,
         shutdown: watch::Receiver<bool>,
     ) -> Result<ListenerHandle, ListenError> {
-        let logins = config.users.as_deref().map(Logins::open).transpose().map_err(ListenError::Users)?;
-        let sockets = Sockets::open(&config, logins.is_some())?;
+        let Door { logins, acceptor } = Door::open(&config)?;
+        let sockets = Sockets::open(&config, acceptor)?;
         let counters = Arc::new(Counters::default());
         let limits = Arc::new(config.limits);
         let permissions = Permissions::new(config.prefix);
@@ -160,26 +172,44 @@ impl Listener {
     }
 }
 
+/// What stands between a client and the router.
+struct Door {
+    logins: Option<Logins>,
+    acceptor: Option<TlsAcceptor>,
+}
+
+impl Door {
+    fn open(config: &ListenerConfig) -> Result<Self, ListenError> {
+        if let Some(name) = config.limits.fault() {
+            return Err(ListenError::Limit(name));
+        }
+        let beside = config.tls.as_ref().and_then(|tls| tls.address);
+        let mut addresses = std::iter::once(config.address).chain(beside);
+        let exposed = addresses.find(|address| !address.ip().to_canonical().is_loopback());
+        if let Some(address) = exposed.filter(|_| config.users.is_none() && !config.allow_anonymous) {
+            return Err(ListenError::Exposed(address));
+        }
+        let logins = config.users.as_deref().map(Logins::open).transpose().map_err(ListenError::Users)?;
+        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose().map_err(ListenError::Tls)?;
+        Ok(Self { logins, acceptor })
+    }
+}
+
 /// The bound sockets.
 struct Sockets {
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
-    listeners: Vec<(TcpListener, Option<tokio_rustls::TlsAcceptor>)>,
+    listeners: Vec<(TcpListener, Option<TlsAcceptor>)>,
 }
 
 impl Sockets {
-    fn open(config: &ListenerConfig, asks_for_login: bool) -> Result<Self, ListenError> {
+    fn open(config: &ListenerConfig, acceptor: Option<TlsAcceptor>) -> Result<Self, ListenError> {
         let bind = |wanted: SocketAddr| {
-            let local = wanted.ip().to_canonical().is_loopback();
-            if !local && !asks_for_login && !config.allow_anonymous {
-                return Err(ListenError::Exposed(wanted));
-            }
             let failed = |source| ListenError::Address { address: wanted, source };
             let socket = accept::bind(wanted).map_err(failed)?;
             let address = socket.local_addr().map_err(failed)?;
             Ok((socket, address))
         };
-        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose().map_err(ListenError::Tls)?;
         let beside = config.tls.as_ref().and_then(|tls| tls.address);
         let (first, address) = bind(config.address)?;
         let Some(beside) = beside else {
@@ -196,7 +226,7 @@ impl Sockets {
 }
 
 async fn run(
-    listeners: Vec<(TcpListener, Option<tokio_rustls::TlsAcceptor>)>,
+    listeners: Vec<(TcpListener, Option<TlsAcceptor>)>,
     shared: Arc<Shared>,
     mut shutdown: watch::Receiver<bool>,
     ended: watch::Sender<bool>,

@@ -157,7 +157,7 @@ fn garbage_ends_its_connection_only() {
 #[test]
 fn a_subscriber_that_never_reads_costs_the_others_nothing() {
     let stage = Stage::with(|config| {
-        config.limits.write_stall = Span::milliseconds(800);
+        config.limits.write_stall = Span::milliseconds(1500);
         config.limits.queue_messages = 100;
     });
     let stuck = stage.subscriber("stuck", "a", QoS::AtMostOnce);

@@ -63,6 +63,21 @@ fn an_unreadable_users_file_and_certificate_are_named() {
 }
 
 #[test]
+fn a_limit_that_leaves_nothing_working_is_named() {
+    let mut config = ListenerConfig::default();
+    config.limits.inflight = 0;
+    assert_eq!(
+        refusal(config.clone()),
+        "listener.limits.inflight: 0, or more than MQTT can say; leave it out for a default that suits most"
+    );
+    config.limits.inflight = 1;
+    assert!(Listener::check(&config).is_ok());
+    config.limits.topic_length = 70_000;
+    let told = Listener::check(&config).expect_err("more than a topic can be").to_string();
+    assert!(told.starts_with("listener.limits.topic_length: "), "{told}");
+}
+
+#[test]
 fn stopping_closes_every_socket_and_frees_the_port() {
     let files = Certificate::new();
     let stage = Stage::with(|config| {
