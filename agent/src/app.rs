@@ -23,7 +23,7 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// A connection that held this long counts as a good one: the next failure starts the backoff anew and is logged again.
@@ -109,9 +109,26 @@ enum Wake {
     Stop,
     Opened(Box<dyn Stream>),
     Received(usize),
-    /// Some output was written; there may be room for more.
-    Written,
+    /// A full output has room again.
+    Room,
     Lost(Loss),
+}
+
+/// A timer that is set again only when its moment changes.
+struct Alarm {
+    timer: Timer,
+    set: Option<Instant>,
+}
+
+impl Alarm {
+    async fn at(&mut self, moment: Instant) {
+        if self.set != Some(moment) {
+            self.timer.set_at(moment);
+            self.set = Some(moment);
+        }
+        (&mut self.timer).await;
+        self.set = None;
+    }
 }
 
 /// Everything that runs.
@@ -176,6 +193,8 @@ impl App {
     async fn serve(&mut self, stop: &mut (impl futures_lite::Stream<Item = ()> + Unpin)) {
         // Once it is to stop, until when it waits for acks.
         let mut leaving: Option<Instant> = None;
+        // One timer for the whole run: each new one would wake async-io's thread.
+        let mut alarm = Alarm { timer: Timer::never(), set: None };
         loop {
             let moment = self.clock.read();
             let mut deadline = self.work(&moment, leaving.is_some());
@@ -194,11 +213,11 @@ impl App {
                 Wake::Stop
             };
             let time = async {
-                Timer::at(deadline).await;
+                alarm.at(deadline).await;
                 Wake::Time
             };
             match future::or(future::or(stop, self.line.event()), time).await {
-                Wake::Time | Wake::Written => {}
+                Wake::Time | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
                 Wake::Stop => leaving = Some(Clock::now() + LINGER),
                 Wake::Opened(stream) => {
@@ -310,10 +329,12 @@ impl Line {
 impl Talk {
     /// Writes what waits, reads what came.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        match self.poll_write(cx) {
-            Poll::Ready(Ok(true)) => return Poll::Ready(Wake::Written),
-            Poll::Ready(Ok(false)) | Poll::Pending => {}
-            Poll::Ready(Err(error)) => return Poll::Ready(Wake::Lost(Loss::Io(error))),
+        let full = self.session.is_full();
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            return Poll::Ready(Wake::Lost(Loss::Io(error)));
+        }
+        if full && !self.session.is_full() {
+            return Poll::Ready(Wake::Room);
         }
         Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer).map(|result| match result {
             Ok(0) => Wake::Lost(Loss::Closed),
@@ -322,38 +343,27 @@ impl Talk {
         })
     }
 
-    /// Writes until nothing waits; ready with true if something was written, with false if nothing waited.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut wrote = false;
+    /// Writes until nothing waits.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.session.output().is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, self.session.output()) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(bytes)) => {
-                    self.session.written(bytes);
-                    self.flushed = false;
-                    wrote = true;
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if wrote => return Poll::Ready(Ok(true)),
-                Poll::Pending => return Poll::Pending,
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, self.session.output()))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.session.written(written);
+            self.flushed = false;
         }
         if !self.flushed {
-            match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => return if wrote { Poll::Ready(Ok(true)) } else { Poll::Pending },
-            }
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.flushed = true;
         }
-        Poll::Ready(Ok(wrote))
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what waits and closes the stream; errors matter to nobody any more.
     async fn drain(&mut self) {
-        while !self.session.output().is_empty() || !self.flushed {
-            if future::poll_fn(|cx| self.poll_write(cx)).await.is_err() {
-                return;
-            }
+        if future::poll_fn(|cx| self.poll_write(cx)).await.is_err() {
+            return;
         }
         let _ = future::poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await;
     }

@@ -202,8 +202,13 @@ impl Session {
         Ok(())
     }
 
+    /// Whether so much waits for the socket that nothing more is made.
+    pub fn is_full(&self) -> bool {
+        self.output().len() >= OUTPUT_MOST
+    }
+
     fn may_publish(&self) -> bool {
-        self.link.may_publish() && self.link.output().len() < OUTPUT_MOST
+        self.link.may_publish() && !self.is_full()
     }
 
     fn publish_retained(&mut self, channel: Channel, body: Vec<u8>, now: Instant) -> Result<(), LinkError> {
