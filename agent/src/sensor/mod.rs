@@ -43,7 +43,7 @@ pub static SENSORS: &[Sensor] = &[
     Sensor { name: "load", source: "/proc/loadavg", read: load::read },
     Sensor { name: "memory", source: "/proc/meminfo", read: memory::read },
     Sensor { name: "disk", source: "/proc/mounts", read: disk::read },
-    Sensor { name: "network", source: "/sys/class/net", read: network::read },
+    Sensor { name: "network", source: "/proc/net/dev", read: network::read },
     Sensor { name: "route", source: "/proc/net/route", read: route::read },
     Sensor { name: "uptime", source: "/proc/uptime", read: uptime::read },
     Sensor { name: "clock", source: "adjtimex", read: clock::read },
@@ -95,7 +95,6 @@ pub struct Machine {
     roots: Roots,
     cpu: cpu::State,
     memory: memory::State,
-    network: network::State,
     /// The interfaces of the newest reading, for the route's sensor.
     interfaces: Vec<String>,
     /// The interface that carries the default route.
