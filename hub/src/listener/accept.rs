@@ -10,6 +10,7 @@ use super::connection;
 use super::session::{Bell, Closing};
 use super::shared::Shared;
 use super::stats::Reason;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -32,6 +33,32 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// How many sockets may be open: more than clients, so that a refused one hears why in its CONNACK.
+fn most_sockets(clients: usize) -> usize {
+    clients + clients / 8 + 16
+}
+
+/// Raises the process's soft limit of open files to what that many clients need, and warns if it may not: it is 1,024 by
+/// default on most systems, for the sake of programs that call `select()`.
+pub(super) fn make_room(clients: usize) {
+    /// What the rest of the hub has open: web, database, logs.
+    const OTHERS: u64 = 512;
+    let wanted = most_sockets(clients) as u64 + OTHERS;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let possible = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(possible), maximum }).is_ok();
+    if !raised || possible < wanted {
+        log::warn!(
+            "listener: limits.clients = {clients} needs {wanted} open files, and the process may have {}; raise \
+             LimitNOFILE, or lower limits.clients",
+            if raised { Some(possible) } else { current }.unwrap_or(wanted)
+        );
+    }
 }
 
 /// Who is inside, by connection and by address.
@@ -77,11 +104,11 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Lets a socket in. More than clients may be there, so that a refused client hears why in its CONNACK.
+    /// Lets a socket in, if there is room.
     pub(super) fn admit(shared: &Arc<Shared>, peer: SocketAddr) -> Result<Self, Reason> {
         let limits = &shared.limits;
         let mut inside = shared.doors.inside();
-        if inside.shut || inside.bells.len() >= limits.clients + limits.clients / 8 + 16 {
+        if inside.shut || inside.bells.len() >= most_sockets(limits.clients) {
             return Err(Reason::TooManyClients);
         }
         let counted = household(peer.ip());

@@ -168,11 +168,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             if let Some(why) = bell.closing() {
                 return Poll::Ready(Woken::End(why.into()));
             }
-            match self.poll_write(context) {
-                Poll::Ready(Ok(true)) => return Poll::Ready(Woken::Write),
+            let wrote = match self.poll_write(context) {
+                Poll::Ready(Ok(wrote)) => wrote,
                 Poll::Ready(Err(_)) => return Poll::Ready(Woken::End(End::Broken)),
-                Poll::Ready(Ok(false)) | Poll::Pending => {}
-            }
+                Poll::Pending => false,
+            };
             // Also of a client that always has something more to say, for which the timer would not be looked at.
             if self.stalled.is_some() && self.deadline().0 <= Instant::now() {
                 return Poll::Ready(Woken::End(End::Cut(self.deadline().1, "it kept us waiting".into())));
@@ -183,6 +183,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     Poll::Ready(Ok(_)) => return Poll::Ready(Woken::Read),
                     Poll::Pending => {}
                 }
+            }
+            // Only now: a client that is always written to is read from too, or its acknowledgements would pile up.
+            if wrote {
+                return Poll::Ready(Woken::Write);
             }
             if rung.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Woken::Rung);

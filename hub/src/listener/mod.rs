@@ -144,6 +144,7 @@ impl Listener {
     ) -> Result<ListenerHandle, ListenError> {
         let Door { logins, acceptor } = Door::open(&config)?;
         let sockets = Sockets::open(&config, acceptor)?;
+        accept::make_room(config.limits.clients);
         let counters = Arc::new(Counters::default());
         let limits = Arc::new(config.limits);
         let permissions = Permissions::new(config.prefix);
