@@ -18,11 +18,16 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts a tool, or says which Debian package has it.
+/// Starts a tool, or says which Debian package has it. Servers are in `/usr/sbin`, which is not on everybody's path.
 fn tool(name: &str, package: &str) -> Command {
-    let found = Command::new(name).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    assert!(found.is_ok(), "{name} is needed for this test; install Debian's package {package}");
-    Command::new(name)
+    let answers = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    let found = [name.to_owned(), format!("/usr/sbin/{name}")].into_iter().find(|program| answers(program));
+    Command::new(found.unwrap_or_else(|| {
+        panic!("{name} is needed for this test; install Debian's package {package}");
+    }))
 }
 
 /// A child process that does not outlive its test.
