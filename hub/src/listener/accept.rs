@@ -212,7 +212,7 @@ fn enter(
     let alive = alive.clone();
     match tls.cloned() {
         None => tokio::spawn(connection::serve(stream, pass, alive)),
-        Some(acceptor) => tokio::spawn(shake_hands(acceptor, stream, pass, alive)),
+        Some(acceptor) => tokio::spawn(shake_hands(alive, acceptor, stream, pass)),
     };
 }
 
@@ -227,7 +227,8 @@ fn tune(stream: &TcpStream) {
     let _ = sockopt::set_tcp_keepcnt(stream, 4);
 }
 
-async fn shake_hands(acceptor: TlsAcceptor, stream: TcpStream, pass: Pass, alive: mpsc::Sender<()>) {
+/// `alive` comes first, so that it is dropped last: when it is gone, so is the pass.
+async fn shake_hands(alive: mpsc::Sender<()>, acceptor: TlsAcceptor, stream: TcpStream, pass: Pass) {
     let handshake = tokio::time::timeout(pass.shared.limits.handshake_time.get(), acceptor.accept(stream));
     let bell = Arc::clone(&pass.bell);
     let shaken = tokio::select! {

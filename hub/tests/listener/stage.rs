@@ -137,6 +137,7 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the listener accepts");
+        stream.set_nodelay(true).expect("a fresh socket");
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
         Self { stream, buffer: BytesMut::new() }
