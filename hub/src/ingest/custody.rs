@@ -25,6 +25,8 @@ pub struct Custody {
     wants: Vec<(Run, u32)>,
     /// Whether the birth of the shown run is missing.
     pub wants_birth: bool,
+    /// Records that came since the last ack.
+    pub since_ack: u32,
     /// When an ack is due, if one is.
     pub ack_due: Option<Instant>,
     /// When its next verdict is due, if one is.
@@ -74,6 +76,7 @@ impl Custody {
             Entry::Duplicate => self.duplicates += 1,
             Entry::Full => {}
         }
+        self.since_ack += 1;
         self.floor(envelope.run, envelope.floor);
         entry
     }
@@ -103,7 +106,7 @@ impl Custody {
         let safe = safe.map(|(run, seqs)| Safe { run: *run, below: seqs.first_missing() }).collect();
         let birth = self.wants_birth.then_some(Want::Birth);
         let catalogs = self.wants.drain(..).map(|(run, number)| Want::Catalog { run, number });
-        self.ack_due = None;
+        (self.ack_due, self.since_ack) = (None, 0);
         Ack { history, time_ms: now.utc_ms, safe, wants: birth.into_iter().chain(catalogs).collect() }
     }
 }

@@ -40,6 +40,8 @@ use std::time::{Duration, Instant};
 
 /// An ack waits for so long for more to cover.
 pub const ACK_WITHIN: Duration = Duration::from_millis(250);
+/// So many records are worth an ack at once: a backlog comes as fast as acks let it.
+pub const ACK_AT: u32 = 64;
 /// How long a verdict holds.
 pub const VERDICT_VALID: Duration = Duration::from_secs(90);
 /// Silence is looked for this often.
@@ -319,7 +321,8 @@ impl Ingest {
         let lost = self.custody[slot].lost;
         let entry = self.custody[slot].take(envelope);
         self.counts.lost += self.custody[slot].lost - lost;
-        self.ack_within(slot, within, now);
+        let many = self.custody[slot].since_ack >= ACK_AT;
+        self.ack_within(slot, if many { Duration::ZERO } else { within }, now);
         match entry {
             Entry::New => self.counts.records += 1,
             Entry::Duplicate => self.counts.duplicates += 1,

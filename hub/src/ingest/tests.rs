@@ -82,6 +82,17 @@ fn an_event_forces_an_ack_at_once() {
 }
 
 #[test]
+fn a_backlog_is_acked_as_fast_as_it_comes() {
+    let (mut desk, mut rack) = running();
+    rack.sending = rackside_proto::Sending::Again;
+    for n in 0..200 {
+        desk.take(rack.numbers(&[n, 0, 0, 0, 0]));
+    }
+    let below: Vec<_> = desk.acks().iter().map(|ack| ack.safe[0].below).collect();
+    assert_eq!(below, [64, 128, 192]);
+}
+
+#[test]
 fn a_record_that_comes_twice_counts_once() {
     let (mut desk, mut rack) = running();
     let sent = rack.numbers(&[410, 0, 0, 0, 0]);

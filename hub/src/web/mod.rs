@@ -1,7 +1,7 @@
 //! What the hub shows over HTTP: one file per endpoint.
 //!
 //! Everything that an agent can choose is escaped where it is written: in pages by the template engine, in JSON by
-//! `serde_json`, in `/metrics` by [`Listing`](crate::fleet::Listing). Every answer carries the headers of [`guard`]: nothing is loaded from
+//! `serde_json`, in `/metrics` by [`Listing`](crate::fleet::Listing). Every answer carries the headers of `guard`: nothing is loaded from
 //! elsewhere, no script or style stands in a page.
 //!
 //! ```text

@@ -4,7 +4,7 @@
 //! `{"site":"arena-north","appliance":"rack-1","up":true,"word":"up","temperature":"48.3 °C",...}`
 
 use crate::clock::Now;
-use crate::fleet::{Appliance, Latest, State};
+use crate::fleet::{About, Appliance, Latest, State};
 use crate::moment::{rfc3339, span};
 use rackside_proto::{Reason, metric};
 use serde::Serialize;
@@ -96,11 +96,15 @@ impl Row {
             } else {
                 String::new()
             },
-            machine: run
-                .and_then(|run| run.about.as_ref())
-                .map_or_else(String::new, |about| about.model.to_string()),
+            machine: run.and_then(|run| run.about.as_ref()).map_or_else(String::new, machine),
         }
     }
+}
+
+/// What the machine is, or at least what it is called.
+fn machine(about: &About) -> String {
+    let machine = if about.model.is_empty() { &about.hostname } else { &about.model };
+    machine.to_string()
 }
 
 /// Why an appliance is down, in an operator's words.

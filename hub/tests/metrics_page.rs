@@ -1,0 +1,67 @@
+//! `docs/metrics.md` says what the hub's own `/metrics` says: every family of a hub with a listener and of one behind a broker
+//! has its line there, under "From the hub".
+
+mod client;
+mod desk;
+mod rack;
+
+use client::Client;
+use desk::Desk;
+use rack::Rack;
+use std::collections::BTreeMap;
+
+/// Name to unit, kind, labels and meaning, as `/metrics` has them.
+type Families = BTreeMap<String, [String; 4]>;
+
+fn families(desk: &Desk, found: &mut Families) {
+    let openmetrics = [("Accept", "application/openmetrics-text")];
+    let text = desk.request("GET", "/metrics", &openmetrics).text();
+    let (mut unit, mut kind, mut help) = (String::new(), String::new(), String::new());
+    for line in text.lines() {
+        let meta =
+            |head: &str| line.strip_prefix(head).and_then(|rest| rest.split_once(' ')).map(|(_, rest)| rest);
+        if let Some(of) = meta("# TYPE ") {
+            (kind, unit) = (of.to_owned(), String::new());
+        } else if let Some(of) = meta("# UNIT ") {
+            of.clone_into(&mut unit);
+        } else if let Some(of) = meta("# HELP ") {
+            of.clone_into(&mut help);
+        } else if line != "# EOF" {
+            let name = line.split(['{', ' ']).next().expect("split gives one at least");
+            let inside = line
+                .split_once('{')
+                .and_then(|(_, rest)| rest.split_once('}'))
+                .map_or("", |(inside, _)| inside);
+            let labels: Vec<_> = inside
+                .split(',')
+                .filter_map(|label| Some(format!("`{}`", label.split_once('=')?.0)))
+                .collect();
+            found.insert(name.to_owned(), [unit.clone(), kind.clone(), labels.join(" "), help.clone()]);
+        }
+    }
+}
+
+#[test]
+fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
+    let mut found = Families::new();
+    let desk = Desk::start();
+    let mut client = Client::connect(desk.mqtt(), "rack").expect("it connects");
+    client.send(Rack::new("arena-north", "rack-1").presence(true)).expect("sent");
+    desk.eventually("it is up", |desk| {
+        desk.metric("rackside_hub_appliances{state=\"up\"}").filter(|up| up == "1")
+    });
+    families(&desk, &mut found);
+    families(&Desk::with("[mqtt]\naddress = \"127.0.0.1:9\"\n"), &mut found);
+    let page = include_str!("../../docs/metrics.md");
+    let (_, of_hub) = page.split_once("\n## From the hub\n").expect("the page has that part");
+    let lines: Vec<String> = found
+        .iter()
+        .map(|(name, [unit, kind, labels, help])| {
+            format!("| `{name}` | {unit} | {kind} | {labels} | {help} |")
+        })
+        .collect();
+    let missing: Vec<_> = lines.iter().filter(|line| !of_hub.lines().any(|one| one == *line)).collect();
+    assert!(missing.is_empty(), "docs/metrics.md lacks these lines:\n{missing:#?}");
+    let listed = of_hub.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(listed.count(), lines.len(), "docs/metrics.md lists what the hub does not serve");
+}
