@@ -64,11 +64,16 @@ pub(crate) fn cost(effort: Effort) -> Result<(), String> {
 
 /// Bytes of this machine's birth and readings.
 pub(crate) fn wire(_: Effort) -> Result<(), String> {
+    // Before anybody connects: a client that waits for a compiler does not answer its broker.
+    let (_, target) = build::TARGETS[0];
+    let agent = build::agent(target)?;
     let hub = Hub::with(Way::Listener, &build::hub()?, "");
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let mut client = Client::named(hub.mqtt(), "bench-wire").map_err(|error| told(&error))?;
     client.subscribe(&["rackside/1/bench/rack-1/#"]).map_err(|error| told(&error))?;
-    let _agent = Agent::start(&AgentOptions::new("bench", "rack-1", hub.mqtt()));
+    let mut options = AgentOptions::new("bench", "rack-1", hub.mqtt());
+    options.program = Some(agent);
+    let _agent = Agent::start(&options);
     let (mut birth, mut series, mut catalog, mut readings) = (0, 0, 0, Vec::new());
     let wait = client.wait(Duration::from_mins(1), |message| {
         if message.topic.ends_with("/birth")
@@ -86,7 +91,7 @@ pub(crate) fn wire(_: Effort) -> Result<(), String> {
         }
         (readings.len() >= 50).then_some(())
     });
-    wait.map_err(|error| told(&error))?;
+    wait.map_err(|error| format!("{error}\n{}", hub.last_words()))?;
     readings.sort_unstable();
     let (Some(least), Some(most)) = (readings.first(), readings.last()) else {
         return Err("no reading came".to_owned());
