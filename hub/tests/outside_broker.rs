@@ -90,7 +90,7 @@ fn a_broker_that_comes_late_goes_and_comes_back_is_waited_for() {
         Some(readiness(desk)).filter(|(_, message)| message.contains("nobody listens"))
     });
     assert_eq!(status, 503);
-    let expected = format!("the broker at {address}: nobody listens there; is it running?; trying again");
+    let expected = format!("the broker at {address}: nobody listens there (is it running?); trying again");
     assert_eq!(message, expected);
     assert!(desk.get("/").contains("No telemetry can come in."), "the page says it too");
 

@@ -70,7 +70,7 @@ impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                f.write_str("nobody listens there; is it running?")
+                f.write_str("nobody listens there (is it running?)")
             }
             Self::Tcp(error) => write!(f, "cannot be reached: {error}"),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
