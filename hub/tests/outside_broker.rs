@@ -202,3 +202,33 @@ fn the_mirror_is_published_there_only_if_asked_for() {
     late.expect("json/arena-north/rack-1/data");
     assert!(late.none("town-hall"), "the silent hub mirrors nothing");
 }
+
+#[test]
+fn a_broker_with_tls_is_trusted_by_its_authority_and_its_name() {
+    let (address, directory) = (free(), directory());
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let made =
+        rcgen::generate_simple_self_signed(vec!["broker.example.org".to_owned()]).expect("a certificate");
+    std::fs::write(file("tls.crt"), made.cert.pem()).expect("written");
+    std::fs::write(file("tls.key"), made.signing_key.serialize_pem()).expect("written");
+    let other =
+        rcgen::generate_simple_self_signed(vec!["broker.example.org".to_owned()]).expect("a certificate");
+    std::fs::write(file("other.crt"), other.cert.pem()).expect("written");
+    // Started by root, Mosquitto would give up its rights before it reads the key.
+    let more = format!(
+        "allow_anonymous true\nuser root\ncertfile {}\nkeyfile {}\n",
+        file("tls.crt"),
+        file("tls.key")
+    );
+    let _broker = Mosquitto::start(address, directory.path(), &more);
+    let with = |ca: &str, name: &str| {
+        hub(address, &format!("[mqtt.tls]\nca = \"{}\"\nserver_name = \"{name}\"\n", file(ca)))
+    };
+    ready(&with("tls.crt", "broker.example.org"));
+    for (ca, name) in [("other.crt", "broker.example.org"), ("tls.crt", "elsewhere.example.org")] {
+        let desk = with(ca, name);
+        desk.eventually("TLS fails", |desk| {
+            Some(readiness(desk)).filter(|(status, message)| *status == 503 && message.contains("TLS failed"))
+        });
+    }
+}
