@@ -114,6 +114,9 @@ impl Session {
                 LinkEvent::Message { topic, payload, retained } => {
                     self.hear(&topic, &payload, retained, agent, now);
                 }
+                LinkEvent::Oversized { topic, size } => {
+                    warn!("ignored a message of {size} bytes on {topic}: the hub sends none so large");
+                }
                 LinkEvent::Acked => self.progress = now,
             }
         }

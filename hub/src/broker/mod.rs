@@ -379,6 +379,9 @@ impl Task {
                 LinkEvent::Message { topic, payload, retained } => {
                     batch.push(Inbound { topic, payload, retained, via: Via::Broker });
                 }
+                LinkEvent::Oversized { topic, size } => {
+                    log::warn!("ignored a message of {size} bytes on {}", topic.escape_debug());
+                }
                 LinkEvent::Acked => {}
             }
         }

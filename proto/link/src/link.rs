@@ -4,9 +4,9 @@
 //! message into a packet id that waits for its PUBACK; `events` of the state below is empty between calls.
 
 use crate::{LinkError, Options, Qos, Refusal};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{
-    ConnAck, ConnectReturnCode, Packet, PingReq, Publish, SubAck, Subscribe, SubscribeFilter,
+    ConnAck, ConnectReturnCode, Packet, PingReq, PubAck, Publish, SubAck, Subscribe, SubscribeFilter,
     SubscribeReasonCode,
 };
 use rumqttc::{Disconnect, MqttState, Request, mqttbytes};
@@ -35,6 +35,14 @@ pub enum LinkEvent {
         /// Whether the broker kept it for us.
         retained: bool,
     },
+    /// A message came that is larger than a packet may be. It was read past, and acknowledged if it was QoS 1: a broker that
+    /// keeps it would only send it again on the next connection.
+    Oversized {
+        /// Its topic.
+        topic: String,
+        /// Its packet's size in bytes.
+        size: usize,
+    },
     /// The broker has one of our QoS 1 messages. That ends MQTT's own retry and nothing else.
     Acked,
 }
@@ -46,6 +54,8 @@ pub struct Link {
     input: BytesMut,
     output: BytesMut,
     events: VecDeque<LinkEvent>,
+    /// Bytes of an oversized message that are still to come.
+    skipping: usize,
     /// Filters of the subscription that waits for its SUBACK, with its packet id.
     subscribing: Option<(u16, Vec<String>)>,
     keep_alive: Duration,
@@ -75,6 +85,7 @@ impl Link {
             input: BytesMut::new(),
             output,
             events: VecDeque::new(),
+            skipping: 0,
             subscribing: None,
             keep_alive: options.keep_alive.max(Duration::from_secs(1)),
             connect_timeout: options.connect_timeout,
@@ -103,16 +114,19 @@ impl Link {
         self.last_received = now;
         self.input.extend_from_slice(bytes);
         loop {
-            let packet = match Packet::read(&mut self.input, self.max_packet) {
-                Ok(packet) => packet,
+            let skipped = self.skipping.min(self.input.len());
+            self.input.advance(skipped);
+            self.skipping -= skipped;
+            match Packet::read(&mut self.input, self.max_packet) {
+                Ok(packet) => self.take(packet, now)?,
                 Err(mqttbytes::Error::InsufficientBytes(_)) => break,
                 Err(mqttbytes::Error::PayloadSizeLimitExceeded(size)) => {
-                    self.phase = Phase::Ended;
-                    return Err(LinkError::TooLarge { size, limit: self.max_packet });
+                    if !self.skip(size, now)? {
+                        break;
+                    }
                 }
                 Err(error) => return Err(self.broken(&error)),
-            };
-            self.take(packet, now)?;
+            }
         }
         if self.input.is_empty() {
             // What was read is owned by the messages cut from it; do not keep it alive from here too.
@@ -217,6 +231,22 @@ impl Link {
         }
     }
 
+    /// Reads past an oversized message, once its topic is there; false while more bytes are needed for that.
+    fn skip(&mut self, size: usize, now: Instant) -> Result<bool, LinkError> {
+        let Some(begin) = Begin::read(&self.input) else {
+            let error = LinkError::TooLarge { size, limit: self.max_packet };
+            self.phase = Phase::Ended;
+            return Err(error);
+        };
+        let Begin::Publish { topic, packet, length } = begin else { return Ok(false) };
+        self.events.push_back(LinkEvent::Oversized { topic, size: length });
+        self.skipping = length;
+        if let Some(packet) = packet {
+            self.request(Request::PubAck(PubAck::new(packet)), now)?;
+        }
+        Ok(true)
+    }
+
     fn take(&mut self, packet: Packet, now: Instant) -> Result<(), LinkError> {
         match (self.phase, packet) {
             (Phase::Connecting, Packet::ConnAck(answer)) => self.answered(&answer),
@@ -299,6 +329,35 @@ impl Link {
     }
 }
 
+/// The first bytes of a packet that is too large to be read.
+enum Begin {
+    /// A message, with its packet id if it wants a PUBACK, and the packet's whole length.
+    Publish { topic: String, packet: Option<u16>, length: usize },
+    /// Perhaps one; its topic has not come yet.
+    Short,
+}
+
+impl Begin {
+    /// `None`: no message that could be read past.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        // Section 3.3 of the standard: type 3, QoS in bits 1 and 2; a length of up to four bytes; topic; packet id.
+        let qos = match bytes.first()? {
+            byte if byte >> 4 == 3 && byte & 0b110 < 0b100 => byte >> 1 & 0b11,
+            _ => return None,
+        };
+        let size = 1 + bytes.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
+        let digits = bytes.get(1..size)?.iter().rev();
+        let length = size + digits.fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
+        let Some(topic_length) = bytes.get(size..size + 2) else { return Some(Self::Short) };
+        let end = size + 2 + usize::from(u16::from_be_bytes(topic_length.try_into().ok()?));
+        let (Some(topic), Some(after)) = (bytes.get(size + 2..end), bytes.get(end..end + 2)) else {
+            return Some(Self::Short);
+        };
+        let packet = if qos == 0 { None } else { Some(u16::from_be_bytes(after.try_into().ok()?)) };
+        Some(Self::Publish { topic: String::from_utf8_lossy(topic).into_owned(), packet, length })
+    }
+}
+
 fn name(packet: &Packet) -> &'static str {
     match packet {
         Packet::Connect(_) => "CONNECT",
@@ -322,7 +381,7 @@ fn name(packet: &Packet) -> &'static str {
 mod tests {
     use super::*;
     use crate::{Login, Will};
-    use rumqttc::mqttbytes::v4::{PubAck, PubRec, PubRel};
+    use rumqttc::mqttbytes::v4::{PubRec, PubRel};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -554,6 +613,45 @@ mod tests {
         assert_eq!(error, LinkError::TooLarge { size: 110, limit: 100 });
         assert_eq!(link.inflight(), 0);
         publish(&mut link, now).unwrap();
+    }
+
+    #[test]
+    fn an_oversized_message_is_read_past_and_acknowledged() {
+        let now = start();
+        let mut options = Options::new("a");
+        options.max_packet = 100;
+        let mut stream = BytesMut::new();
+        for (qos, pkid) in [(rumqttc::QoS::AtLeastOnce, 5), (rumqttc::QoS::AtMostOnce, 0)] {
+            let mut large = Publish::new("large", qos, vec![0x30; 300]);
+            large.pkid = pkid;
+            Packet::Publish(large).write(&mut stream, 1 << 20).unwrap();
+        }
+        Packet::Publish(Publish::new("small", rumqttc::QoS::AtMostOnce, vec![1]))
+            .write(&mut stream, 100)
+            .unwrap();
+        for piece in [1, 2, 7, 64, 1000] {
+            let mut link = connected(&options, now);
+            for bytes in stream.chunks(piece) {
+                link.receive(bytes, now).unwrap();
+            }
+            let oversized = |size| Some(LinkEvent::Oversized { topic: "large".into(), size });
+            assert_eq!(link.next_event(), oversized(312));
+            assert_eq!(link.next_event(), oversized(310));
+            assert!(matches!(link.next_event(), Some(LinkEvent::Message { topic, .. }) if topic == "small"));
+            assert_eq!(sent(&mut link), [Packet::PubAck(PubAck::new(5))]);
+        }
+    }
+
+    #[test]
+    fn an_oversized_packet_that_is_no_message_ends_the_link() {
+        let now = start();
+        let mut options = Options::new("a");
+        options.max_packet = 100;
+        for first in [0x90, 0x34, 0x36] {
+            let mut link = connected(&options, now);
+            let error = link.receive(&[first, 0xff, 0x7f, 0, 1], now).unwrap_err();
+            assert_eq!(error, LinkError::TooLarge { size: 16_383, limit: 100 });
+        }
     }
 
     #[test]
