@@ -98,14 +98,13 @@ impl Appliance {
     }
 
     pub(crate) async fn run(mut self) {
-        let now = clock::now();
-        if self.options.mode != Mode::Idle {
-            self.make_catalog_record(now);
-        }
         if matches!(self.options.mode, Mode::Blast { .. }) {
             self.prepared = (0..PREPARED).map(|_| self.reading()).collect();
         }
         tokio::time::sleep_until(self.start.into()).await;
+        if self.options.mode != Mode::Idle {
+            self.make_catalog_record(clock::now());
+        }
         let mut wait = Duration::from_millis(200);
         while *self.phase.borrow() != Phase::Over {
             self.connection += 1;
@@ -264,6 +263,8 @@ impl Appliance {
                     link.publish(&self.topics.birth, self.birth(), Qos::AtLeastOnce, true, now)?;
                 }
                 LinkEvent::Acked => self.published(now),
+                // Nothing that a hub says to an agent is as large as that.
+                LinkEvent::Oversized { .. } => {}
                 LinkEvent::Message { payload, .. } => {
                     if let Ok(ack) = Ack::decode(&payload) {
                         self.acknowledged(link, &ack, now)?;

@@ -91,7 +91,7 @@ async fn subscribe(address: SocketAddr, filter: &str, shared: &Shared) -> Result
                 LinkEvent::Message { .. } => {
                     shared.messages.fetch_add(1, Ordering::Relaxed);
                 }
-                LinkEvent::Acked => {}
+                LinkEvent::Acked | LinkEvent::Oversized { .. } => {}
             }
         }
         link.handle_timeout(now).map_err(told)?;

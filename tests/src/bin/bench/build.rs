@@ -4,6 +4,7 @@ use crate::Effort;
 use rackside_tests::measure;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The agent's builds: a name, the target, and what the target needs to link.
 pub(crate) const TARGETS: [(&str, &str); 3] = [
@@ -12,9 +13,10 @@ pub(crate) const TARGETS: [(&str, &str); 3] = [
     ("aarch64 static", "aarch64-unknown-linux-musl"),
 ];
 
-/// The hub, in the release profile.
+/// The hub, in the release profile; built when first asked for, so that one run measures one program.
 pub(crate) fn hub() -> Result<PathBuf, String> {
-    build("rackside-hub", "release", None)
+    static HUB: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    HUB.get_or_init(|| build("rackside-hub", "release", None)).clone()
 }
 
 /// The agent, in the appliance profile.
