@@ -16,6 +16,7 @@ pub use run::{About, Latest, Reading, ReadingError, RunState, dated};
 use crate::clock::Now;
 use rackside_proto::{AgentName, Birth, Catalog, Envelope, Presence, Readings, Run, Sending, Value};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Most appliances.
 pub const APPLIANCES: usize = 20_000;
@@ -90,7 +91,9 @@ impl Fleet {
     fn change<T>(&mut self, slot: usize, what: impl FnOnce(&mut Appliance) -> T) -> T {
         let appliance = &mut self.appliances[slot];
         let shape = |appliance: &Appliance| {
-            appliance.shown().map(|run| (run.run, run.latest.as_ref().map(|latest| latest.listing.number)))
+            appliance
+                .shown()
+                .map(|run| (run.run, run.latest.as_ref().map(|latest| Arc::as_ptr(&latest.listing))))
         };
         let before = shape(appliance);
         let result = what(appliance);

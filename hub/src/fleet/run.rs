@@ -173,7 +173,8 @@ impl RunState {
             if before.seq > envelope.seq {
                 return Ok(Reading::Older);
             }
-            if before.listing.number == listing.number {
+            // The list itself, not its number: one that was forgotten may come back with other series.
+            if Arc::ptr_eq(&before.listing, &listing) {
                 events = std::mem::take(&mut before.events);
                 events.retain(|&(_, seq)| seq > envelope.seq);
                 for &(at, _) in &events {
@@ -197,7 +198,8 @@ impl RunState {
         if at >= listing.len() {
             return Err(ReadingError::Decode(DecodeError::Malformed("series beyond the catalog")));
         }
-        let Some(latest) = self.latest.as_mut().filter(|latest| latest.listing.number == catalog) else {
+        let Some(latest) = self.latest.as_mut().filter(|latest| Arc::ptr_eq(&latest.listing, &listing))
+        else {
             // Readings of this catalog are on their way and bring the value with them.
             return Ok(Reading::Older);
         };
