@@ -218,12 +218,15 @@ impl Appliance {
         if presence.online {
             let state = self.run_mut(presence.run);
             (state.connection, state.offline) = (presence.connection, None);
-            self.lives(presence.run, now);
+            // A broker may have kept it from before a restart of its own: that is a start, but nobody heard it live.
+            if !retained || self.shown.is_none_or(|shown| shown == presence.run) {
+                self.lives(presence.run, now);
+            }
             return Heard::Taken;
         }
         let state = self.run_mut(presence.run);
         state.connection = presence.connection;
-        state.offline = Some(now.instant);
+        (state.offline, state.rival) = (Some(now.instant), None);
         state.heard = state.heard.or(Some(now.instant));
         if self.shown.is_none() {
             self.shown = Some(presence.run);

@@ -284,3 +284,83 @@ fn the_layout_changes_with_the_catalog_and_not_with_values() {
     desk.take(rack.numbers(&[402, 0, 0, 0, 0]));
     assert!(desk.fleet.layout() > before);
 }
+
+/// What the 8 newest catalogs leave no room for is forgotten, and its number may come again with other series.
+fn with_catalog_1_replaced(first: &[&'static str], again: &[&'static str], event: u32) -> (Desk, Rack) {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    let list = |names: &[&'static str]| -> Vec<_> {
+        names.iter().map(|name| crate::rack::series(name, &[])).collect()
+    };
+    desk.take(rack.catalog(&list(first)));
+    desk.take(rack.numbers(&vec![1; first.len()]));
+    if (event as usize) < first.len() {
+        let mut later = rack.clone();
+        later.seq += 100;
+        desk.take(later.event(What::Sample { catalog: 1, series: event, value: Value::Known(9) }));
+    }
+    for _ in 0..8 {
+        desk.take(rack.catalog(&list(&["other"])));
+    }
+    rack.number = 0;
+    desk.take(rack.catalog(&list(again)));
+    (desk, rack)
+}
+
+#[test]
+fn a_catalog_that_comes_back_shorter_under_its_number_does_no_harm() {
+    let (mut desk, mut rack) = with_catalog_1_replaced(&["a", "b", "c"], &["x"], 2);
+    desk.take(rack.numbers(&[5]));
+    let latest = desk.rack().shown().and_then(|run| run.latest.as_ref()).expect("values");
+    assert_eq!((latest.values.len(), latest.quantity_of("x")), (1, Some(0.005)));
+}
+
+#[test]
+fn a_catalog_that_comes_back_longer_under_its_number_does_no_harm() {
+    let (mut desk, mut rack) = with_catalog_1_replaced(&["a"], &["x", "y", "z"], 9);
+    let before = desk.fleet.layout();
+    desk.take(rack.event(What::Sample { catalog: 1, series: 2, value: Value::Known(9) }));
+    desk.take(rack.numbers(&[1, 2, 3]));
+    let latest = desk.rack().shown().and_then(|run| run.latest.as_ref()).expect("values");
+    assert_eq!(latest.quantity_of("z"), Some(0.003));
+    assert!(desk.fleet.layout() > before, "what is laid out along the old series is laid out anew");
+}
+
+#[test]
+fn an_old_presence_that_a_broker_kept_does_not_take_over_from_who_lives() {
+    let (mut desk, mut rack) = running();
+    // The broker came back from an old copy of its store, and the hub's link before the agent's.
+    desk.take_as(rack.started_again(1).presence(true), true);
+    desk.take_as(rack.started_again(1).birth(), true);
+    assert_eq!(desk.temperature(), Some(40.0));
+    rack.connection = 2;
+    desk.take(rack.presence(true));
+    desk.after(5.0);
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    assert_eq!(desk.temperature(), Some(40.1));
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn a_new_run_of_which_a_broker_kept_the_presence_takes_over_when_it_is_heard() {
+    let (mut desk, rack) = running();
+    // The agent was started again while the hub's link to the broker was down.
+    let mut second = rack.started_again(2);
+    desk.take_as(second.presence(true), true);
+    desk.take(second.catalog(&vitals()));
+    desk.take(second.numbers(&[600, 0, 0, 0, 0]));
+    assert_eq!(desk.temperature(), Some(60.0));
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+    desk.take(second.presence(false));
+    assert_eq!(desk.rack().state, State::Gone(Reason::Will));
+}
+
+#[test]
+fn a_second_machine_that_leaves_is_no_second_machine_any_more() {
+    let (mut desk, mut rack) = running();
+    desk.take(rack.started_again(2).presence(true));
+    desk.after(5.0);
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    assert_eq!(desk.rack().live_runs(desk.now), 2);
+    desk.take(rack.presence(false));
+    assert_eq!(desk.rack().live_runs(desk.now), 1);
+}

@@ -6,12 +6,18 @@
 use super::seqs::{Entry, Seqs};
 use crate::clock::Now;
 use rackside_proto::{Ack, Envelope, Run, Safe, Want, limits};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Most runs that are kept; the one that was heard of least lately goes first.
 const RUNS: usize = 32;
 /// Most catalogs that are asked for at once.
 const WANTS: usize = limits::PAIRS - 1;
+/// Most catalogs that are known to be lacking; the one that was lacking first is forgotten first.
+const LACKING: usize = 64;
+/// A catalog that did not come for so long is never going to: an agent that is asked sends it within seconds...
+const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
+/// ...and has heard the question at least once of so many times.
+const GIVE_UP_ASKED: u32 = 4;
 /// No agent holds so many records; a floor that far above a record's number is garbage.
 pub(super) const FLOOR_AHEAD: u64 = 1 << 32;
 /// No run gets this far: a record each microsecond for 285 years.
@@ -22,7 +28,7 @@ pub(super) const SEQ_END: u64 = 1 << 53;
 pub struct Custody {
     /// The most lately heard of last.
     runs: Vec<(Run, Seqs)>,
-    wants: Vec<(Run, u32)>,
+    lacking: Vec<Lacking>,
     /// Whether the birth of the shown run is missing.
     pub wants_birth: bool,
     /// Records that came since the last ack.
@@ -37,6 +43,17 @@ pub struct Custody {
     pub duplicates: u64,
     /// Records that the agent let go before the hub had them.
     pub lost: u64,
+}
+
+/// A catalog that data are waiting for.
+#[derive(Debug)]
+struct Lacking {
+    run: Run,
+    number: u32,
+    since: Instant,
+    asked: u32,
+    /// Whether the next ack asks for it.
+    ask: bool,
 }
 
 impl Custody {
@@ -84,20 +101,38 @@ impl Custody {
     /// The agent holds nothing of `run` below `floor` any more.
     pub fn floor(&mut self, run: Run, floor: u64) -> u64 {
         let lost = self.account(run, floor).0.fill_below(floor);
-        self.lost += lost;
+        self.lost = self.lost.saturating_add(lost);
         lost
     }
 
-    /// Data came whose catalog is not known.
-    pub fn want(&mut self, run: Run, number: u32) {
-        if self.wants.len() < WANTS && !self.wants.contains(&(run, number)) {
-            self.wants.push((run, number));
+    /// Data came whose catalog is not known: it is asked for. Says whether that has been in vain for so long that the
+    /// agent cannot have it any more.
+    pub fn want(&mut self, run: Run, number: u32, now: Instant) -> bool {
+        if let Some(known) = self.lacking.iter_mut().find(|known| (known.run, known.number) == (run, number))
+        {
+            known.ask = true;
+            return known.asked >= GIVE_UP_ASKED
+                && now.saturating_duration_since(known.since) >= GIVE_UP_AFTER;
         }
+        if self.lacking.len() >= LACKING {
+            self.lacking.remove(0);
+        }
+        self.lacking.push(Lacking { run, number, since: now, asked: 0, ask: true });
+        false
     }
 
-    /// A catalog came.
+    /// A catalog came, or the hub has no room for it: either way its agent has it.
     pub fn has_catalog(&mut self, run: Run, number: u32) {
-        self.wants.retain(|want| *want != (run, number));
+        self.lacking.retain(|known| (known.run, known.number) != (run, number));
+    }
+
+    /// A record that will never be understood is lost, and acked past. Says how many that were: none if it was
+    /// accounted for already.
+    pub fn give_up(&mut self, envelope: &Envelope) -> u64 {
+        let (seqs, _) = self.account(envelope.run, envelope.floor);
+        let lost = u64::from(seqs.insert(envelope.seq) == Entry::New);
+        self.lost = self.lost.saturating_add(lost);
+        lost
     }
 
     /// What the agent is told now. What is asked for is asked for once; data that lack it ask again.
@@ -105,9 +140,14 @@ impl Custody {
         let safe = self.runs.iter().rev().take(limits::PAIRS);
         let safe = safe.map(|(run, seqs)| Safe { run: *run, below: seqs.first_missing() }).collect();
         let birth = self.wants_birth.then_some(Want::Birth);
-        let catalogs = self.wants.drain(..).map(|(run, number)| Want::Catalog { run, number });
+        let due = self.lacking.iter_mut().filter(|known| known.ask).take(WANTS);
+        let catalogs = due.map(|known| {
+            (known.ask, known.asked) = (false, known.asked.saturating_add(1));
+            Want::Catalog { run: known.run, number: known.number }
+        });
+        let wants = birth.into_iter().chain(catalogs).collect();
         (self.ack_due, self.since_ack) = (None, 0);
-        Ack { history, time_ms: now.utc_ms, safe, wants: birth.into_iter().chain(catalogs).collect() }
+        Ack { history, time_ms: now.utc_ms, safe, wants }
     }
 }
 
@@ -175,10 +215,11 @@ mod tests {
     fn a_flood_of_unknown_catalogs_is_asked_for_in_parts() {
         let mut custody = Custody { wants_birth: true, ..Custody::default() };
         for number in 0..100 {
-            custody.want(Run(1), number);
+            custody.want(Run(1), number, crate::clock::now().instant);
         }
         let ack = custody.ack(0, crate::clock::now());
         assert_eq!(ack.wants.len(), limits::PAIRS);
         assert!(ack.wants.contains(&Want::Birth));
+        assert_eq!(custody.lacking.len(), LACKING);
     }
 }

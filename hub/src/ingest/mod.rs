@@ -46,6 +46,8 @@ pub const ACK_AT: u32 = 64;
 pub const VERDICT_VALID: Duration = Duration::from_secs(90);
 /// Silence is looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
+/// A look that comes so late means that the hub itself stood still: what was sent meanwhile has its turn first.
+const STOOD_STILL: Duration = Duration::from_secs(5);
 
 /// The core.
 #[derive(Debug)]
@@ -147,14 +149,18 @@ impl Ingest {
         }
         while let Some(&(due, slot)) = self.verdicts.first().filter(|due| due.0 <= now.instant) {
             self.verdicts.remove(&(due, slot));
-            // An appliance that is down gets its verdict with its next birth.
+            self.custody[slot].verdict_due = None;
+            // An appliance that is down gets its verdict when it is heard again.
             if self.fleet.appliances()[slot].state.is_up() {
                 self.verdict(slot, now);
             }
         }
-        if now.since(self.swept) >= SWEEP {
+        let late = now.since(self.swept);
+        if late >= SWEEP {
             self.swept = now.instant;
-            self.fleet.sweep(now);
+            if late < STOOD_STILL {
+                self.fleet.sweep(now);
+            }
         }
     }
 
@@ -224,8 +230,8 @@ impl Ingest {
     }
 
     fn catalog(&mut self, slot: usize, run: Run, catalog: &Catalog<'_>) -> Result<(), Reason> {
-        self.counts.series_ignored += self.fleet.catalog(slot, run, catalog)? as u64;
         self.custody[slot].has_catalog(run, catalog.head.number);
+        self.counts.series_ignored += self.fleet.catalog(slot, run, catalog)? as u64;
         Ok(())
     }
 
@@ -290,7 +296,8 @@ impl Ingest {
         Ok(())
     }
 
-    /// Whether a record was understood. If its catalog is missing, that is asked for and the record is left.
+    /// Whether a record was understood. If its catalog is missing, that is asked for and the record is left with its
+    /// agent, until it is clear that the catalog will never come.
     fn understood(
         &mut self,
         slot: usize,
@@ -303,9 +310,18 @@ impl Ingest {
             Err(ReadingError::Decode(error)) => Err(error.into()),
             Err(ReadingError::NoCatalog(number)) => {
                 self.counts.deferred += 1;
-                self.custody[slot].want(envelope.run, number);
+                let in_vain = self.custody[slot].want(envelope.run, number, now.instant);
                 self.lose_below(slot, envelope.run, envelope.floor);
-                self.ack_within(slot, ACK_WITHIN, now);
+                if in_vain {
+                    let lost = self.custody[slot].give_up(envelope);
+                    self.counts.lost = self.counts.lost.saturating_add(lost);
+                    log::debug!(
+                        "record {} of run {} is lost: no catalog {number}",
+                        envelope.seq,
+                        envelope.run
+                    );
+                }
+                self.heard(slot, ACK_WITHIN, now);
                 Ok(false)
             }
         }
@@ -320,9 +336,9 @@ impl Ingest {
     ) -> Result<(), Reason> {
         let lost = self.custody[slot].lost;
         let entry = self.custody[slot].take(envelope);
-        self.counts.lost += self.custody[slot].lost - lost;
+        self.counts.lost = self.counts.lost.saturating_add(self.custody[slot].lost - lost);
         let many = self.custody[slot].since_ack >= ACK_AT;
-        self.ack_within(slot, if many { Duration::ZERO } else { within }, now);
+        self.heard(slot, if many { Duration::ZERO } else { within }, now);
         match entry {
             Entry::New => self.counts.records += 1,
             Entry::Duplicate => self.counts.duplicates += 1,
@@ -332,7 +348,17 @@ impl Ingest {
     }
 
     fn lose_below(&mut self, slot: usize, run: Run, floor: u64) {
-        self.counts.lost += self.custody[slot].floor(run, floor);
+        let lost = self.custody[slot].floor(run, floor);
+        self.counts.lost = self.counts.lost.saturating_add(lost);
+    }
+
+    /// A record came. It gets an ack, and an appliance that came back without a birth (its link outlived the hub, or
+    /// only the hub's own was cut) gets verdicts again.
+    fn heard(&mut self, slot: usize, ack_within: Duration, now: Now) {
+        self.ack_within(slot, ack_within, now);
+        if self.custody[slot].verdict_due.is_none() && self.fleet.appliances()[slot].state.is_up() {
+            self.verdict(slot, now);
+        }
     }
 
     fn ack_within(&mut self, slot: usize, within: Duration, now: Now) {

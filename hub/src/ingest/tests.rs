@@ -27,8 +27,14 @@ impl Desk {
         self.ingest.tick(self.now);
     }
 
+    /// Time goes by, and the hub's loop with it.
     fn after(&mut self, ms: u64) {
-        self.now = self.now.plus(Duration::from_millis(ms));
+        let until = self.now.plus(Duration::from_millis(ms));
+        while until.since(self.now.instant) > SWEEP {
+            self.now = self.now.plus(SWEEP);
+            self.ingest.tick(self.now);
+        }
+        self.now = until;
         self.ingest.tick(self.now);
     }
 
@@ -272,4 +278,111 @@ fn the_mirror_says_what_the_hub_understood_and_clears_up_behind_itself() {
     let cleared = desk.ingest.take_out();
     assert_eq!(cleared.len(), 3);
     assert!(cleared.iter().all(|message| message.retain && message.payload.is_empty()));
+}
+
+fn verdicts(desk: &mut Desk) -> usize {
+    desk.ingest.take_out().iter().filter(|message| message.topic.ends_with("/verdict")).count()
+}
+
+#[test]
+fn an_agent_whose_link_outlived_the_hub_gets_its_verdict_without_a_birth() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    rack.catalog(&vitals());
+    desk.take_as(rack.presence(true), true);
+    desk.take_as(rack.birth(), true);
+    assert_eq!(verdicts(&mut desk), 0, "nobody was heard to live");
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    assert_eq!(verdicts(&mut desk), 1);
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    assert_eq!(verdicts(&mut desk), 0, "once");
+}
+
+#[test]
+fn an_agent_that_was_silent_for_a_while_gets_verdicts_again() {
+    let (mut desk, mut rack) = running();
+    for _ in 0..60 {
+        desk.after(1000);
+    }
+    verdicts(&mut desk);
+    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
+    assert_eq!(verdicts(&mut desk), 1);
+}
+
+#[test]
+fn what_a_broker_kept_of_an_agent_long_gone_is_shown_down_and_without_values() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    rack.catalog(&vitals());
+    desk.take_as(rack.presence(true), true);
+    desk.take_as(rack.birth(), true);
+    for _ in 0..31 {
+        desk.after(1000);
+    }
+    let appliance = &desk.ingest.fleet().appliances()[0];
+    assert_eq!(appliance.state, crate::fleet::State::Silent);
+    assert!(appliance.shown().expect("a run").latest.is_none(), "no values that nobody has sent");
+    assert_eq!(desk.acks().len(), 0, "nobody is there to be told");
+}
+
+#[test]
+fn a_catalog_that_never_comes_is_not_waited_for_for_ever() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    rack.catalog(&vitals());
+    (rack.seq, rack.floor) = (5, 5);
+    let lacking = rack.clone().numbers(&[400, 0, 0, 0, 0]);
+    for minute in 0..10 {
+        desk.take(lacking.clone());
+        let ack = desk.ack();
+        assert_eq!(
+            (ack.safe[0].below, ack.wants.len()),
+            (5, 2),
+            "minute {minute}: asked for, with the birth"
+        );
+        desk.after(60_000);
+    }
+    desk.take(lacking);
+    let ack = desk.ack();
+    assert_eq!(ack.safe[0].below, 6, "acked past");
+    assert_eq!((desk.ingest.counts().lost, desk.ingest.records(0).lost), (1, 1));
+    assert_eq!((desk.ingest.counts().records, desk.ingest.counts().duplicates), (0, 0));
+}
+
+#[test]
+fn a_catalog_that_comes_late_is_still_in_time() {
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    let catalog = rack.catalog(&vitals());
+    let lacking = rack.numbers(&[400, 0, 0, 0, 0]);
+    for _ in 0..3 {
+        desk.take(lacking.clone());
+        desk.after(400_000);
+    }
+    desk.take(catalog);
+    desk.take(lacking);
+    assert_eq!(desk.ack().safe[0].below, 2);
+    assert_eq!(desk.ingest.counts().lost, 0);
+}
+
+#[test]
+fn floors_that_nobody_can_mean_do_not_break_the_count_of_what_is_lost() {
+    let mut desk = Desk::new();
+    for n in 0..2100 {
+        let mut rack = Rack::new("arena-north", "rack-1").started_again(n);
+        desk.take(rack.birth());
+        (rack.seq, rack.floor) = ((1 << 53) - 1, (1 << 53) - 1);
+        desk.take(rack.birth());
+    }
+    assert_eq!(desk.ingest.counts().lost, u64::MAX);
+}
+
+#[test]
+fn a_hub_that_stood_still_does_not_take_its_own_silence_for_theirs() {
+    let (mut desk, mut rack) = running();
+    desk.now = desk.now.plus(Duration::from_secs(120));
+    desk.ingest.tick(desk.now);
+    let state = |desk: &Desk| desk.ingest.fleet().appliances()[0].state;
+    assert!(state(&desk).is_up(), "what was sent meanwhile is still on its way through the hub");
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    desk.after(30_000);
+    assert!(state(&desk).is_up());
+    desk.after(2_000);
+    assert_eq!(state(&desk), crate::fleet::State::Silent);
 }
