@@ -12,7 +12,9 @@ use crate::ingest::task::{self, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
 use crate::web::server::{self, BindError};
 use crate::web::{self, Live, Updates, WayIn, Web};
+use futures_util::future::select_all;
 use std::fmt;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +56,7 @@ pub struct Hub {
     listener: Option<ListenerHandle>,
     broker: Option<Broker>,
     shutdown: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Hub {
@@ -76,7 +78,7 @@ impl Hub {
                 Broker::start(mqtt, &config.prefix, inbound, asked.clone()).map_err(StartError::Broker)?;
             let mirror = broker.mirror_changes();
             let outlet = Arc::new(broker.clone());
-            tasks.push(ingest_task(&shared, batches, outlet, updates, mirror, &asked));
+            tasks.push(("ingest", ingest_task(&shared, batches, outlet, updates, mirror, &asked)));
             outside = Some(broker.clone());
             Arc::new(broker)
         } else {
@@ -84,12 +86,12 @@ impl Hub {
                 Listener::start(config.listener(), inbound, asked.clone()).map_err(StartError::Listener)?;
             let mirror = handle.mirror_changes();
             let outlet = Arc::new(handle.clone());
-            tasks.push(ingest_task(&shared, batches, outlet, updates, mirror, &asked));
+            tasks.push(("ingest", ingest_task(&shared, batches, outlet, updates, mirror, &asked)));
             listener = Some(handle.clone());
             Arc::new(handle)
         };
         let pages = Web::new(shared, Arc::clone(&way), live, started, asked.clone());
-        tasks.push(tokio::spawn(server::serve(socket, web::router(pages), asked)));
+        tasks.push(("the web server", tokio::spawn(server::serve(socket, web::router(pages), asked))));
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",
             env!("CARGO_PKG_VERSION"),
@@ -108,13 +110,43 @@ impl Hub {
         self.listener.as_ref()
     }
 
+    /// Waits until a part of the hub has ended although nobody has stopped it, and says which. That is a bug, and a hub
+    /// that goes on without it would look well and hear nobody: whoever runs the hub ends it.
+    pub async fn failed(&mut self) -> String {
+        let tasks = self.tasks.iter_mut().map(|(_, task)| task);
+        let part = async {
+            let (ended, at, _) = select_all(tasks).await;
+            (at, ended.err().map_or_else(|| "it ended by itself".to_owned(), |error| error.to_string()))
+        };
+        let listener = async {
+            match &self.listener {
+                Some(listener) => listener.stopped().await,
+                None => pending().await,
+            }
+        };
+        let broker = async {
+            match &self.broker {
+                Some(broker) => broker.stopped().await,
+                None => pending().await,
+            }
+        };
+        let (at, why) = tokio::select! {
+            ended = part => ended,
+            () = listener => return "the listener has failed".to_owned(),
+            () = broker => return "the link to the broker has failed".to_owned(),
+        };
+        // What has ended cannot be waited for again.
+        let (name, _) = self.tasks.swap_remove(at);
+        format!("{name} has failed: {why}")
+    }
+
     /// Stops everything. Says whether all of it ended in time.
     pub async fn stop(self) -> bool {
         self.shutdown.send_replace(true);
         let all = async {
-            for task in self.tasks {
+            for (name, task) in self.tasks {
                 if let Err(error) = task.await {
-                    log::error!("a part of the hub had failed: {error}");
+                    log::error!("{name} had failed: {error}");
                 }
             }
             if let Some(listener) = self.listener {
@@ -137,4 +169,32 @@ fn ingest_task(
     asked: &watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     tokio::spawn(task::run(shared.clone(), batches, outlet, updates, mirror, asked.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn hub() -> Hub {
+        let text = "[listener]\naddress = \"127.0.0.1:0\"\n[web]\naddress = \"127.0.0.1:0\"\n";
+        Hub::start(&Config::parse(text, "hub.toml").expect("right")).await.expect("it starts")
+    }
+
+    #[tokio::test]
+    async fn a_part_that_fails_is_noticed_and_named() {
+        let mut hub = hub().await;
+        let early = tokio::time::timeout(Duration::from_millis(50), hub.failed()).await;
+        assert!(early.is_err(), "all is well: {early:?}");
+        hub.tasks.push(("a part", tokio::spawn(async { panic!("on purpose") })));
+        let what = hub.failed().await;
+        assert!(what.starts_with("a part has failed: ") && what.contains("on purpose"), "{what}");
+        assert!(hub.stop().await, "the rest stops as ever");
+    }
+
+    #[tokio::test]
+    async fn ingest_that_is_gone_is_noticed() {
+        let mut hub = hub().await;
+        hub.tasks[0].1.abort();
+        assert!(hub.failed().await.starts_with("ingest has failed: "));
+    }
 }

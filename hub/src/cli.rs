@@ -1,5 +1,6 @@
 //! The command line, as words to a [`Command`]. Does nothing itself.
 
+use crate::listener::is_user_name;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::fmt;
@@ -14,10 +15,12 @@ Usage:
   rackside-hub check --config FILE    say what would run, and what is wrong
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict), data unless given
+  rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
+                                      takes the first line of stdin
   rackside-hub --version
   rackside-hub --help
 
-SIGTERM and Ctrl-C stop it, SIGHUP reads the configuration again (the log level takes effect at once).
+SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log level and users take effect at once.
 ";
 
 /// What is wanted.
@@ -38,6 +41,11 @@ pub enum Command {
         /// Its topic, or the last word of it.
         topic: String,
     },
+    /// Make a line for the listener's users file.
+    HashPassword {
+        /// The user.
+        name: String,
+    },
     /// Print the version.
     Version,
     /// Print the help.
@@ -53,14 +61,22 @@ pub enum CliError {
     Command(String),
     /// A command without the option it needs.
     Needs(&'static str, &'static str),
+    /// A name that no user can have.
+    Name(String),
 }
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option(error) => write!(f, "{error}")?,
-            Self::Command(word) => write!(f, "no command {word:?}; there are run, check and decode")?,
+            Self::Command(word) => {
+                write!(f, "no command {word:?}; there are run, check, decode and hash-password")?;
+            }
             Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
+            Self::Name(name) => write!(
+                f,
+                "{name:?} cannot be a user's name: 1 to 256 bytes without a colon, not beginning with #"
+            )?,
         }
         f.write_str(" (rackside-hub --help tells more)")
     }
@@ -83,16 +99,17 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         Some(Value(word)) => word.to_string_lossy().into_owned(),
         Some(other) => return Err(other.unexpected().into()),
     };
-    if !matches!(command.as_str(), "run" | "check" | "decode") {
+    if !matches!(command.as_str(), "run" | "check" | "decode" | "hash-password") {
         return Err(CliError::Command(command));
     }
-    let (mut config, mut topic) = (None, None);
+    let (mut config, mut topic, mut name) = (None, None, None);
     while let Some(word) = words.next()? {
         match word {
-            Short('c') | Long("config") if command != "decode" => {
+            Short('c') | Long("config") if matches!(command.as_str(), "run" | "check") => {
                 config = Some(PathBuf::from(words.value()?));
             }
             Long("topic") if command == "decode" => topic = Some(words.value()?.string()?),
+            Value(word) if command == "hash-password" && name.is_none() => name = Some(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
@@ -101,6 +118,10 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         "run" => Ok(Command::Run { config }),
         "check" => {
             config.map(|config| Command::Check { config }).ok_or(CliError::Needs("check", "--config FILE"))
+        }
+        "hash-password" => {
+            let name = name.ok_or(CliError::Needs("hash-password", "the NAME of the user"))?;
+            if is_user_name(&name) { Ok(Command::HashPassword { name }) } else { Err(CliError::Name(name)) }
         }
         _ => Ok(Command::Decode { topic: topic.unwrap_or_else(|| "data".to_owned()) }),
     }
@@ -126,12 +147,24 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_no_word_of_the_command_line() {
+        assert_eq!(said(&["hash-password", "arena"]), Ok(Command::HashPassword { name: "arena".into() }));
+        assert!(said(&["hash-password", "arena", "--password", "x"]).is_err());
+    }
+
+    #[test]
     fn mistakes_are_told_in_one_line() {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check and decode (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, decode and hash-password (rackside-hub --help tells more)"
         );
+        assert_eq!(
+            line(&["hash-password"]),
+            "hash-password needs the NAME of the user (rackside-hub --help tells more)"
+        );
+        assert!(line(&["hash-password", "a:b"]).starts_with("\"a:b\" cannot be a user's name: "));
+        assert!(line(&["hash-password", "a", "secret"]).starts_with("unexpected argument \"secret\""));
         assert_eq!(line(&["check"]), "check needs --config FILE (rackside-hub --help tells more)");
         assert_eq!(
             line(&["run", "--topic", "x"]),

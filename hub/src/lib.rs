@@ -8,8 +8,8 @@
 //! 3. [`fleet`] holds the latest value of every series of every appliance, and whether it is up.
 //! 4. [`web`] shows the fleet: `/metrics`, `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
-//! [`app`] starts and stops all of it by what [`config`] says; [`cli`] reads the command line, [`run`] does what it says, and
-//! [`decode`] is its one command that needs no hub. Only [`clock`] reads a clock.
+//! [`app`] starts and stops all of it by what [`config`] says; [`cli`] reads the command line, [`run`] does what it says;
+//! [`decode`] and [`password`] are for its commands that need no hub. Only [`clock`] reads a clock.
 
 pub mod app;
 pub mod broker;
@@ -25,6 +25,8 @@ pub mod listener;
 pub mod logging;
 pub mod mirror;
 pub mod moment;
+pub mod password;
+mod reload;
 pub mod run;
 pub mod shutdown;
 pub mod web;

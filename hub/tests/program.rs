@@ -1,6 +1,6 @@
 //! `rackside-hub` as a program: its commands, what it prints, how it ends.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -29,6 +29,8 @@ const FREE: &str = "[listener]\naddress = \"127.0.0.1:0\"\n[web]\naddress = \"12
 struct Running {
     child: Child,
     lines: std::sync::mpsc::Receiver<String>,
+    /// Where agents connect.
+    agents: String,
 }
 
 impl Running {
@@ -43,8 +45,9 @@ impl Running {
                 }
             }
         });
-        let running = Self { child, lines };
-        running.expect("page at http://127.0.0.1:");
+        let mut running = Self { child, lines, agents: String::new() };
+        let line = running.expect("page at http://127.0.0.1:");
+        running.agents = line.rsplit(' ').next().expect("split gives one at least").to_owned();
         running
     }
 
@@ -142,6 +145,116 @@ fn a_changed_file_is_noticed_without_a_signal() {
     let running = Running::start(&file(&directory, FREE));
     file(&directory, &format!("prefix = \"other\"\n{FREE}"));
     running.expect("everything else waits for a restart");
+}
+
+/// What the listener at `address` answers to a login: the code of its CONNACK, 0 for welcome.
+fn login(address: &str, name: &str, password: &str) -> u8 {
+    let text = |text: &str| [&[0, text.len() as u8], text.as_bytes()].concat();
+    let rest = [b"\0\x04MQTT\x04\xc2\0\x3c", &text("probe")[..], &text(name), &text(password)].concat();
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    stream.write_all(&[&[0x10, rest.len() as u8], &rest[..]].concat()).expect("it reads");
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).expect("a CONNACK");
+    answer[3]
+}
+
+/// The line that `hash-password` prints for a password on stdin, or what it says instead.
+fn hashed(name: &str, stdin: &str) -> Result<String, String> {
+    let mut child = hub(&["hash-password", name])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    child.stdin.take().expect("piped").write_all(stdin.as_bytes()).expect("it reads");
+    let (ok, out, err) = said(&child.wait_with_output().expect("it ends"));
+    if ok { Ok(out) } else { Err(err) }
+}
+
+#[test]
+fn users_change_while_the_hub_runs_and_a_bad_file_keeps_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let users = directory.path().join("users");
+    let write = |text: &str| std::fs::write(&users, text).expect("it can be written");
+    let rack = hashed("rack", "correct horse\nignored\n").expect("a line");
+    assert!(rack.starts_with("rack:pbkdf2-sha256$") && rack.lines().count() == 1, "{rack}");
+    write(&rack);
+    let with_users = format!("[listener]\nusers = {:?}\naddress", users.to_str().expect("text"));
+    let config = FREE.replace("[listener]\naddress", &with_users);
+    let config = file(&directory, &config);
+    let running = Running::start(&config);
+    let address = running.agents.clone();
+    assert_eq!((login(&address, "rack", "correct horse"), login(&address, "panel", "x")), (0, 4));
+    write(&format!("{rack}{}", hashed("panel", "x").expect("a line")));
+    running.expect("users read again: 2");
+    assert_eq!(login(&address, "panel", "x"), 0);
+    write("rack:hunter2\n");
+    let line = running.expect("the users stay as they were");
+    assert!(line.contains("users:1: not a password hash of ours") && !line.contains("hunter2"), "{line}");
+    assert_eq!(login(&address, "panel", "x"), 0);
+    write(&rack);
+    running.signal(rustix::process::Signal::HUP);
+    running.expect("users read again: 1");
+    assert_eq!((login(&address, "panel", "x"), login(&address, "rack", "correct horse")), (4, 0));
+}
+
+#[test]
+fn a_password_that_cannot_be_is_refused_in_one_line() {
+    assert_eq!(
+        hashed("rack", ""),
+        Err("rackside-hub: the password is empty; type it, or give it as the first line of stdin\n".into())
+    );
+    let long = hashed("rack", &"x".repeat(70_000)).expect_err("too long");
+    assert!(long.contains("more than 65535 bytes") && long.lines().count() == 1, "{long}");
+}
+
+/// Runs `hash-password` on a terminal, types these lines, and returns what it printed and what the terminal showed.
+fn typed(lines: [&str; 2]) -> (Output, String) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let desk = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&desk).and_then(|()| unlockpt(&desk)).expect("it is ours");
+    let name = ptsname(&desk, Vec::new()).expect("it has a name");
+    let end = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().expect("text"))
+        .expect("it can be opened");
+    let mut child = hub(&["hash-password", "rack"])
+        .stdin(end.try_clone().expect("a descriptor"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut desk = std::fs::File::from(desk);
+    let mut prompts = child.stderr.take().expect("piped");
+    for line in lines {
+        // Typed when it is asked for: before that, the terminal still shows what is typed.
+        let mut prompt = Vec::new();
+        while !prompt.ends_with(b": ") {
+            let mut byte = [0];
+            prompts.read_exact(&mut byte).expect("a prompt");
+            prompt.extend(byte);
+        }
+        desk.write_all(format!("{line}\n").as_bytes()).expect("typed");
+    }
+    let mut said = Vec::new();
+    prompts.read_to_end(&mut said).expect("the rest");
+    let output = child.wait_with_output().expect("it ends");
+    // Still open here, so that what was shown is not lost with it.
+    let mut shown = [0; 1024];
+    let count = desk.read(&mut shown).expect("what it showed");
+    drop(end);
+    (Output { stderr: said, ..output }, String::from_utf8_lossy(&shown[..count]).into_owned())
+}
+
+#[test]
+fn a_terminal_does_not_show_the_password_and_asks_for_it_twice() {
+    let (output, shown) = typed(["correct horse", "correct horse"]);
+    let (ok, out, err) = said(&output);
+    assert!(ok && out.starts_with("rack:pbkdf2-sha256$"), "{out}{err}");
+    assert!(!shown.contains("horse"), "{shown:?}");
+    let (ok, out, err) = said(&typed(["correct horse", "correct house"]).0);
+    assert!(!ok && out.is_empty() && err.contains("two different passwords"), "{out}{err}");
 }
 
 #[test]

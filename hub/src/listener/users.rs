@@ -1,7 +1,7 @@
 //! Who may come in: the users file, and the check of a login against it.
 //!
 //! ```text
-//! # name:hash, one per line; made by `rackside-hub user add`
+//! # name:hash, one per line; made by `rackside-hub hash-password NAME`
 //! arena-north:pbkdf2-sha256$100000$6f1c…$94ab…
 //! ```
 //!
@@ -55,12 +55,16 @@ impl fmt::Display for UsersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { path, source } => {
-                write!(f, "cannot read the users file {}: {source}; add a user to create it", path.display())
+                write!(
+                    f,
+                    "cannot read the users file {}: {source}; `rackside-hub hash-password NAME` makes its lines",
+                    path.display()
+                )
             }
             Self::Line { path, line, fault } => {
                 write!(
                     f,
-                    "{}:{line}: {fault}; a line is name:hash, as adding a user writes it",
+                    "{}:{line}: {fault}; a line is name:hash, as `rackside-hub hash-password NAME` makes it",
                     path.display()
                 )
             }

@@ -1,0 +1,122 @@
+//! Reading files again while the hub runs: the configuration and the listener's users, on SIGHUP and when they change.
+//!
+//! Of the configuration the log level takes effect at once, everything else waits for a restart. Of the users everything
+//! does: who is connected stays, who connects from now on is checked against the new file. A bad file changes nothing.
+//!
+//! ```text
+//! INFO  users read again: 12
+//! ERROR listener: /etc/rackside/users:3: no colon; a line is ...; the users stay as they were
+//! ```
+
+use crate::config::{Config, LogConfig};
+use crate::listener::ListenerHandle;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tokio::signal::unix::Signal;
+
+/// A changed file is noticed within this.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A file, and what it looked like when it was last read.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    known: Option<Stamp>,
+}
+
+/// By which a change of a file is seen: when it was written, and its length.
+type Stamp = (SystemTime, u64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+impl Watched {
+    /// To be made before the file is read: a change in between is then a change to come.
+    fn new(path: PathBuf) -> Self {
+        Self { known: stamp(&path), path }
+    }
+
+    /// Whether it changed since this was last asked.
+    fn changed(&mut self) -> bool {
+        let found = stamp(&self.path);
+        std::mem::replace(&mut self.known, found) != found
+    }
+}
+
+/// The files of a running hub.
+#[derive(Debug)]
+pub(crate) struct Files {
+    file: Option<Watched>,
+    users: Option<Watched>,
+    config: Config,
+}
+
+impl Files {
+    /// Reads the configuration, if there is one.
+    pub(crate) fn read(path: Option<PathBuf>) -> Result<Self, rackside_config::ConfigError> {
+        let file = path.map(Watched::new);
+        let config = file.as_ref().map(|file| Config::read(&file.path)).transpose()?.unwrap_or_default();
+        let users = config.listener.as_ref().and_then(|listener| listener.users.clone()).map(Watched::new);
+        Ok(Self { file, users, config })
+    }
+
+    /// What the hub runs with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Watches; never returns.
+    pub(crate) async fn watch(mut self, listener: Option<ListenerHandle>, mut hangup: Signal) {
+        loop {
+            let told = tokio::select! {
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            let changed = |file: &mut Option<Watched>| file.as_mut().is_some_and(Watched::changed);
+            let (file, users) = (changed(&mut self.file), changed(&mut self.users));
+            if told || file {
+                self.configuration();
+            }
+            if let Some(listener) = listener.as_ref().filter(|_| told || users) {
+                read_users(listener);
+            }
+        }
+    }
+
+    fn configuration(&mut self) {
+        let Some(file) = &self.file else {
+            log::info!("there is no configuration file to read again");
+            return;
+        };
+        match Config::read(&file.path) {
+            Ok(fresh) => take(&mut self.config, fresh),
+            Err(error) => log::error!("{error}; the configuration stays as it was"),
+        }
+    }
+}
+
+fn take(config: &mut Config, fresh: Config) {
+    let level = fresh.log.level;
+    log::set_max_level(level.into());
+    // All but the level, compared as written: what differs there waits for the next start.
+    let rest = |config: &Config| format!("{:?}", Config { log: LogConfig::default(), ..config.clone() });
+    if rest(config) == rest(&fresh) {
+        log::info!("configuration read again; log level {level:?}");
+    } else {
+        log::warn!(
+            "configuration read again; log level {level:?}; everything else waits for a restart of the hub"
+        );
+    }
+    *config = fresh;
+}
+
+fn read_users(listener: &ListenerHandle) {
+    match listener.reload_users() {
+        Ok(Some(count)) => log::info!("users read again: {count}"),
+        // Nobody is asked for a password.
+        Ok(None) => {}
+        Err(error) => log::error!("listener: {error}; the users stay as they were"),
+    }
+}
