@@ -43,6 +43,8 @@ pub struct Moment {
     pub synchronised: Option<bool>,
     /// Whether `utc_ms` is to be believed.
     pub known: bool,
+    /// Whether the kernel said in this run that its clock is synchronised.
+    pub disciplined: bool,
 }
 
 impl Moment {
@@ -57,7 +59,11 @@ impl Moment {
 
     /// Where the clock comes from, as the birth says it.
     pub const fn source(&self) -> ClockSource {
-        if self.known { ClockSource::Ntp } else { ClockSource::None }
+        match (self.known, self.disciplined) {
+            (false, _) => ClockSource::None,
+            (true, true) => ClockSource::Ntp,
+            (true, false) => ClockSource::Trusted,
+        }
     }
 }
 
@@ -66,7 +72,7 @@ impl Moment {
 pub struct Clock {
     trust: Trust,
     boot_id: [u8; 16],
-    known: bool,
+    disciplined: bool,
 }
 
 impl Clock {
@@ -76,7 +82,12 @@ impl Clock {
             .ok()
             .and_then(|text| parse_boot_id(&text))
             .unwrap_or_default();
-        Self { trust, boot_id, known: false }
+        Self { trust, boot_id, disciplined: false }
+    }
+
+    /// Believes otherwise from now on.
+    pub const fn trust(&mut self, trust: Trust) {
+        self.trust = trust;
     }
 
     /// The kernel's boot id; zeroes where it has none.
@@ -107,8 +118,9 @@ impl Clock {
         synchronised: Option<bool>,
     ) -> Moment {
         let utc_ms = utc.as_millis() as u64;
-        let vouched = self.known || self.trust == Trust::Trust || synchronised == Some(true);
-        self.known = vouched && utc_ms >= PLAUSIBLE_MS;
+        let plausible = utc_ms >= PLAUSIBLE_MS;
+        self.disciplined = plausible && (self.disciplined || synchronised == Some(true));
+        let known = plausible && (self.disciplined || self.trust == Trust::Trust);
         let [a, b, c, d, ..] = self.boot_id;
         Moment {
             now,
@@ -116,7 +128,8 @@ impl Clock {
             boot: u32::from_be_bytes([a, b, c, d]),
             utc_ms,
             synchronised,
-            known: self.known,
+            known,
+            disciplined: self.disciplined,
         }
     }
 }
@@ -141,7 +154,7 @@ mod tests {
 
     fn clock(trust: Trust) -> Clock {
         let boot_id = parse_boot_id("9f2c1c1e-8a0e-4b4f-9d3c-0d6f2a6f7e11\n").expect("a boot id");
-        Clock { trust, boot_id, known: false }
+        Clock { trust, boot_id, disciplined: false }
     }
 
     fn judge(clock: &mut Clock, utc: Duration, synchronised: Option<bool>) -> Time {
@@ -167,6 +180,17 @@ mod tests {
         let utc = Time::Utc { ms: PLAUSIBLE_MS + 5 };
         assert_eq!(judge(&mut clock(Trust::Auto), RIGHT, Some(true)), utc);
         assert_eq!(judge(&mut clock(Trust::Trust), RIGHT, Some(false)), utc);
+    }
+
+    #[test]
+    fn a_trusted_clock_is_not_said_to_come_from_ntp() {
+        let source = |trust, synchronised| {
+            clock(trust).judge(Clock::now(), Duration::ZERO, RIGHT, Some(synchronised)).source()
+        };
+        assert_eq!(source(Trust::Trust, false), ClockSource::Trusted);
+        assert_eq!(source(Trust::Trust, true), ClockSource::Ntp);
+        assert_eq!(source(Trust::Auto, true), ClockSource::Ntp);
+        assert_eq!(source(Trust::Auto, false), ClockSource::None);
     }
 
     #[test]

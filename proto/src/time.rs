@@ -45,21 +45,24 @@ impl Time {
 /// Where an agent's clock comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ClockSource {
-    /// The kernel says that it is synchronised.
+    /// The kernel said, at least once in this run, that it is synchronised.
     Ntp,
     /// Dated by the hub.
     Hub,
     /// Not known.
     None,
+    /// Nobody disciplines it; the agent's configuration says that it is right all the same.
+    Trusted,
 }
 
 impl ClockSource {
-    /// `ntp`, `hub` or `none`.
+    /// `ntp`, `hub`, `none` or `trusted`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ntp => "ntp",
             Self::Hub => "hub",
             Self::None => "none",
+            Self::Trusted => "trusted",
         }
     }
 }

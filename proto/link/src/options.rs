@@ -56,7 +56,7 @@ impl Options {
 }
 
 /// User and password. `Debug` shows no password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The user's name; not empty, MQTT 3.1.1 knows no password without one.
     pub user: String,

@@ -220,6 +220,14 @@ fn birth() {
     let Ok(Message::Birth(read)) = Message::decode(Channel::Birth, &expected) else { panic!("a birth") };
     assert!(read.catalog.expect("a catalog").series().eq(series()));
     assert_eq!(Birth { catalog: None, ..read }, birth);
+
+    let clocks = [ClockSource::Ntp, ClockSource::Hub, ClockSource::None, ClockSource::Trusted];
+    for (clock, byte) in clocks.into_iter().zip(0..) {
+        let mut written = Vec::new();
+        Birth { clock, ..birth }.encode(None, &mut written).unwrap();
+        assert_eq!(written[19], byte, "{clock:?}");
+        assert_eq!(Birth::decode(&written), Ok(Birth { clock, ..birth }));
+    }
 }
 
 #[test]
