@@ -12,14 +12,23 @@ use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::transport::Traffic;
 use log::{error, info};
 use rackside_proto::{
-    AgentName, Birth, Capabilities, EncodeError, Event, Prefix, Presence, Reason, Run, SpoolPlace, Verdict,
-    What, limits,
+    AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Prefix, Presence, Reason, Run,
+    SpoolPlace, Verdict, What, limits,
 };
 use std::rc::Rc;
 use std::time::Instant;
 
 /// This program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a birth says that may change while a connection lasts: once it differs from the last one's, another is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gist {
+    catalog: u32,
+    clock: ClockSource,
+    tick_ms: u32,
+    spool_bytes: u64,
+}
 
 /// One run of the agent.
 #[derive(Debug)]
@@ -82,9 +91,24 @@ impl Agent {
         self.sampler.series()
     }
 
-    /// The number of the newest catalog; 0 before the first.
-    pub const fn catalog_number(&self) -> u32 {
-        self.sampler.number()
+    /// What the birth would say now, in short.
+    pub const fn gist(&self, moment: &Moment) -> Gist {
+        Gist {
+            catalog: self.sampler.number(),
+            clock: moment.source(),
+            tick_ms: self.tick_ms,
+            spool_bytes: self.spool_bytes,
+        }
+    }
+
+    /// Takes over a new configuration, all but the name: what is in custody belongs to that. Not while a conversation goes
+    /// on under the old prefix.
+    pub fn configure(&mut self, config: &Config) {
+        self.prefix = config.mqtt.prefix.clone();
+        self.tick_ms = config.tick.as_millis() as u32;
+        self.spool_bytes = config.spool.bytes as u64;
+        self.sampler.tick(self.tick_ms);
+        self.custody.limit(config.spool);
     }
 
     /// One reading of everything, into custody.

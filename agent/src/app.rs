@@ -5,8 +5,9 @@
 
 use crate::agent::Agent;
 use crate::clock::{Clock, Moment};
-use crate::config::Config;
+use crate::config::{Config, Mqtt};
 use crate::host::Host;
+use crate::reload::{self, ConfigFile};
 use crate::sensor::Roots;
 use crate::session::Session;
 use crate::ticker::Ticker;
@@ -14,11 +15,11 @@ use crate::transport::{Backoff, ConnectError, Connector, Stream, TlsError};
 use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_lite::{AsyncRead, AsyncWrite, StreamExt, future};
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use rackside_config::ConfigError;
 use rackside_link::{LinkError, Login};
 use rackside_proto::{Reason, Run};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -38,8 +39,15 @@ const READ: usize = 4096;
 /// Why the agent does not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A secret is missing.
+    /// The configuration cannot be read, or is wrong.
     Config(ConfigError),
+    /// A secret is missing.
+    Password {
+        /// Whose.
+        user: String,
+        /// Why.
+        why: ConfigError,
+    },
     /// TLS cannot be set up.
     Tls(TlsError),
     /// The system refuses something that every Linux has.
@@ -55,6 +63,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Password { user, why } => write!(f, "the password of user {user}: {why}"),
             Self::Tls(error) => error.fmt(f),
             Self::System { what, why } => write!(f, "the system gives no {what}: {why}"),
         }
@@ -103,10 +112,41 @@ struct Talk {
     buffer: [u8; READ],
 }
 
+/// What a signal asks for.
+enum Order {
+    Stop,
+    Reload,
+}
+
+/// How to reach the broker, and what to say at its door.
+struct Way {
+    connector: Rc<Connector>,
+    login: Option<Login>,
+}
+
+impl Way {
+    /// Reads the certificates and the password.
+    fn to(mqtt: &Mqtt) -> Result<Self, StartError> {
+        let connector = Rc::new(Connector::new(mqtt).map_err(StartError::Tls)?);
+        let Some(user) = mqtt.user.clone() else { return Ok(Self { connector, login: None }) };
+        let password = mqtt.password.as_ref().map(rackside_config::Secret::read).transpose();
+        let password = password.map_err(|why| StartError::Password { user: user.clone(), why })?;
+        let password = password.map_or_else(String::new, |text| text.expose().to_owned());
+        Ok(Self { connector, login: Some(Login { user, password }) })
+    }
+}
+
+fn warn_of_plain_password(mqtt: &Mqtt) {
+    if mqtt.user.is_some() && mqtt.tls.is_none() {
+        warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
+    }
+}
+
 /// What woke the loop.
 enum Wake {
     Time,
     Stop,
+    Reload,
     Opened(Box<dyn Stream>),
     Received(usize),
     /// A full output has room again.
@@ -136,45 +176,51 @@ struct App {
     agent: Agent,
     clock: Clock,
     ticker: Ticker,
-    connector: Rc<Connector>,
-    login: Option<Login>,
+    config: Config,
+    /// Where that came from, if from a file.
+    file: Option<ConfigFile>,
+    way: Way,
     backoff: Backoff,
     line: Line,
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
 }
 
-/// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks.
-pub fn run(config: &Config) -> Result<(), StartError> {
+/// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks. SIGHUP, and a change of `file`, from
+/// which `config` was read, make it read that again.
+pub fn run(config: Config, file: ConfigFile) -> Result<(), StartError> {
     smol::block_on(async {
-        let signals = Signals::new([Signal::Term, Signal::Int])
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|why| StartError::System { what: "signals", why })?;
-        serve(config, signals.map(|_| ())).await
+        let mut orders = signals.map(|signal| match signal {
+            Ok(Signal::Hup) => Order::Reload,
+            _ => Order::Stop,
+        });
+        App::new(config, Some(file))?.serve(&mut orders).await;
+        Ok(())
     })
 }
 
 /// Runs until `stop` gives something, for whoever has an executor of their own. One agent a thread.
 pub async fn serve(
     config: &Config,
-    mut stop: impl futures_lite::Stream<Item = ()> + Unpin,
+    stop: impl futures_lite::Stream<Item = ()> + Unpin,
 ) -> Result<(), StartError> {
-    App::new(config)?.serve(&mut stop).await;
+    App::new(config.clone(), None)?.serve(&mut stop.map(|()| Order::Stop)).await;
     Ok(())
 }
 
 impl App {
-    fn new(config: &Config) -> Result<Self, StartError> {
-        let login = login(config).map_err(StartError::Config)?;
-        let connector = Rc::new(Connector::new(&config.mqtt).map_err(StartError::Tls)?);
-        if login.is_some() && config.mqtt.tls.is_none() {
-            warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
-        }
+    fn new(config: Config, file: Option<ConfigFile>) -> Result<Self, StartError> {
+        let way = Way::to(&config.mqtt)?;
         let roots = Roots::default();
         let mut clock = Clock::new(config.clock, &roots.proc);
         let moment = clock.read();
         let run = Run(random().map_err(|why| StartError::System { what: "random numbers", why })?);
-        let agent = Agent::new(config, run, &clock, roots, Host::read(Path::new("/")));
+        let agent = Agent::new(&config, run, &clock, roots, Host::read(Path::new("/")));
         info!("rackside-agent {} starts as {}, run {run}", crate::agent::VERSION, agent.name);
+        info!("the broker is {}", config.mqtt);
+        warn_of_plain_password(&config.mqtt);
         if !moment.known {
             info!("the clock is not known yet; readings carry the time since boot until it is");
         }
@@ -182,20 +228,24 @@ impl App {
             agent,
             ticker: Ticker::new(config.tick, moment.now),
             clock,
-            connector,
-            login,
+            config,
+            file,
+            way,
             backoff: Backoff::new(u64::from(run.0)),
             line: Line::Down { until: moment.now },
             said: None,
         })
     }
 
-    async fn serve(&mut self, stop: &mut (impl futures_lite::Stream<Item = ()> + Unpin)) {
+    async fn serve(&mut self, orders: &mut (impl futures_lite::Stream<Item = Order> + Unpin)) {
         // Once it is to stop, until when it waits for acks.
         let mut leaving: Option<Instant> = None;
         // One timer for the whole run: each new one would wake async-io's thread.
         let mut alarm = Alarm { timer: Timer::never(), set: None };
         loop {
+            if leaving.is_none() && self.ticker.next() <= Clock::now() && self.file_has_changed() {
+                self.reload().await;
+            }
             let moment = self.clock.read();
             let mut deadline = self.work(&moment, leaving.is_some());
             if let Some(end) = leaving {
@@ -205,24 +255,28 @@ impl App {
                 }
                 deadline = deadline.min(end);
             }
-            let stop = async {
-                // Whoever let the stream end has nothing more to say: no reason to hurry.
-                if stop.next().await.is_none() && leaving.is_some() {
-                    future::pending::<()>().await;
+            let told = async {
+                match orders.next().await {
+                    Some(Order::Reload) => Wake::Reload,
+                    Some(Order::Stop) => Wake::Stop,
+                    None if leaving.is_none() => Wake::Stop,
+                    // Whoever let the stream end has nothing more to say: no reason to hurry.
+                    None => future::pending().await,
                 }
-                Wake::Stop
             };
             let time = async {
                 alarm.at(deadline).await;
                 Wake::Time
             };
-            match future::or(future::or(stop, self.line.event()), time).await {
+            match future::or(future::or(told, self.line.event()), time).await {
                 Wake::Time | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
                 Wake::Stop => leaving = Some(Clock::now() + LINGER),
+                Wake::Reload if leaving.is_some() => {}
+                Wake::Reload => self.reload().await,
                 Wake::Opened(stream) => {
                     let now = Clock::now();
-                    let session = Session::open(&mut self.agent, self.login.clone(), now);
+                    let session = Session::open(&mut self.agent, self.way.login.clone(), now);
                     self.line =
                         Line::Up(Box::new(Talk { stream, session, flushed: true, buffer: [0; READ] }));
                 }
@@ -248,7 +302,7 @@ impl App {
         match &mut self.line {
             Line::Down { until } if *until <= now => {
                 let traffic = Rc::clone(&self.agent.traffic);
-                self.line = Line::Connecting(Box::pin(Rc::clone(&self.connector).connect(traffic)));
+                self.line = Line::Connecting(Box::pin(Rc::clone(&self.way.connector).connect(traffic)));
             }
             Line::Down { until } => deadline = deadline.min(*until),
             Line::Connecting(_) => {}
@@ -293,8 +347,65 @@ impl App {
         }
     }
 
+    fn file_has_changed(&self) -> bool {
+        self.file.as_ref().is_some_and(ConfigFile::has_changed)
+    }
+
+    /// Reads the file again, with the password and the certificates. What is wrong keeps the configuration as it was, whole.
+    async fn reload(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        let read = file.read().map_err(StartError::Config);
+        match read.and_then(|fresh| Ok((Way::to(&fresh.mqtt)?, fresh))) {
+            Ok((way, fresh)) => self.take(way, fresh).await,
+            Err(error) => error!("{error}; the configuration stays as it was"),
+        }
+    }
+
+    async fn take(&mut self, way: Way, mut fresh: Config) {
+        log::set_max_level(fresh.level);
+        let mut said = format!("configuration read again; log level {:?}", fresh.level);
+        let changed = reload::changes(&self.config, &fresh);
+        if !changed.is_empty() {
+            let _ = write!(said, "; changed: {}", changed.join(", "));
+        }
+        if fresh.name == self.config.name {
+            info!("{said}");
+        } else {
+            // Records belong to the name under which they were made.
+            warn!("{said}; site and appliance wait for a restart of the agent");
+            fresh.name = self.config.name.clone();
+        }
+        // A new certificate of the authority is for the next connection; the present one is not the worse for it.
+        let keeps = matches!(self.line, Line::Up(_)) && self.way.login == way.login;
+        if self.config.mqtt != fresh.mqtt {
+            info!("the broker is {}", fresh.mqtt);
+            warn_of_plain_password(&fresh.mqtt);
+        }
+        if !keeps || self.config.mqtt != fresh.mqtt {
+            self.hang_up().await;
+            self.backoff.reset();
+            self.said = None;
+        }
+        self.way = way;
+        if self.config.tick != fresh.tick {
+            self.ticker = Ticker::new(fresh.tick, Clock::now());
+        }
+        self.clock.trust(fresh.clock);
+        self.agent.configure(&fresh);
+        self.config = fresh;
+    }
+
     async fn say_goodbye(&mut self) {
         info!("stopping");
+        self.hang_up().await;
+        let held = self.agent.custody.backlog();
+        if held > 0 {
+            warn!("lost with this run, for want of the hub's acknowledgement: {held} of its records");
+        }
+    }
+
+    /// Ends the conversation in good order, if there is one; the next try is due at once.
+    async fn hang_up(&mut self) {
         let now = Clock::now();
         if let Line::Up(talk) = &mut self.line
             && talk.session.close(&self.agent, Reason::Stop, now).is_ok()
@@ -305,10 +416,8 @@ impl App {
             };
             future::or(talk.drain(), late).await;
         }
-        let held = self.agent.custody.backlog();
-        if held > 0 {
-            warn!("lost with this run, for want of the hub's acknowledgement: {held} of its records");
-        }
+        self.agent.custody.disconnected();
+        self.line = Line::Down { until: now };
     }
 }
 
@@ -367,12 +476,6 @@ impl Talk {
         }
         let _ = future::poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await;
     }
-}
-
-fn login(config: &Config) -> Result<Option<Login>, ConfigError> {
-    let Some(user) = config.mqtt.user.clone() else { return Ok(None) };
-    let password = config.mqtt.password.as_ref().map(rackside_config::Secret::read).transpose()?;
-    Ok(Some(Login { user, password: password.map_or_else(String::new, |text| text.expose().to_owned()) }))
 }
 
 /// From the kernel; waits for its pool to be filled, early after boot.

@@ -18,12 +18,7 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
     writeln!(out, "agent    {}, a reading every {:?}", config.name, config.tick)?;
     let board = if host.model.is_empty() { "no known board" } else { &host.model };
     writeln!(out, "machine  {} ({}, {} {})", host.hostname, board, host.arch, host.kernel)?;
-    let tls = if mqtt.tls.is_some() { "TLS" } else { "no TLS" };
-    writeln!(
-        out,
-        "broker   {}:{} with {tls}, topics {}/1/{}/...",
-        mqtt.host, mqtt.port, mqtt.prefix, config.name
-    )?;
+    writeln!(out, "broker   {mqtt}, topics {}/1/{}/...", mqtt.prefix, config.name)?;
     match (&mqtt.user, mqtt.password.as_ref().map(rackside_config::Secret::read)) {
         (Some(user), Some(Err(error))) => {
             missing = true;

@@ -4,6 +4,7 @@
 
 use crate::agent::VERSION;
 use crate::config::{Config, DEFAULT_FILE};
+use crate::reload::ConfigFile;
 use crate::{app, check, logger, once};
 use lexopt::{Arg, Parser, ValueExt};
 use rackside_config::ConfigError;
@@ -22,7 +23,7 @@ Usage:
   rackside-agent --version
   rackside-agent --help
 
-The configuration is /etc/rackside/agent.toml unless --config names another file.
+The configuration is /etc/rackside/agent.toml unless --config names another file. SIGHUP makes run read it again.
 ";
 
 /// Exit code for a wrong command line or configuration.
@@ -60,7 +61,7 @@ impl fmt::Display for Failure {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Config(_) | Self::Start(app::StartError::Config(_)) => MISUSE,
+            Self::Usage(_) | Self::Config(_) | Self::Start(app::StartError::Password { .. }) => MISUSE,
             Self::Start(_) | Self::Output(_) => 1,
         }
     }
@@ -83,9 +84,10 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         Command::Version => writeln!(out, "rackside-agent {VERSION}").map_err(Failure::Output)?,
         Command::Help => write!(out, "{HELP}").map_err(Failure::Output)?,
         Command::Run { config } => {
-            let config = Config::read(&config).map_err(Failure::Config)?;
+            let mut file = ConfigFile::new(config);
+            let config = file.read().map_err(Failure::Config)?;
             logger::start(config.level);
-            app::run(&config).map_err(Failure::Start)?;
+            app::run(config, file).map_err(Failure::Start)?;
         }
         Command::Check { config } => {
             logger::start(log::LevelFilter::Off);

@@ -18,6 +18,7 @@ use crate::custody;
 use rackside_config::{ConfigError, Secret, Size, Span};
 use rackside_proto::{AgentName, Prefix};
 use serde::Deserialize;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const PORT: u16 = 1883;
 const PORT_TLS: u16 = 8883;
 
 /// A checked configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Who this is.
     pub name: AgentName,
@@ -46,7 +47,7 @@ pub struct Config {
 }
 
 /// The way to the hub.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mqtt {
     /// Name or address of the broker's machine.
     pub host: String,
@@ -62,8 +63,16 @@ pub struct Mqtt {
     pub tls: Option<Tls>,
 }
 
+impl fmt::Display for Mqtt {
+    /// `hub.example.org:8883 with TLS`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
+        write!(f, "{}:{} {tls}", self.host, self.port)
+    }
+}
+
 /// How to encrypt, and whom to believe.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
     /// The certificates of the authorities that may vouch for the broker; the system's when not set.

@@ -2,7 +2,7 @@
 //!
 //! A guided tour, along the way of one reading:
 //!
-//! 1. [`config`] says who this is and where to publish; [`host`] what machine it is; [`panel`] on what board.
+//! 1. [`config`] says who this is and where to publish, and [`reload`] when that changed; [`host`] what machine it is; [`panel`] on what board.
 //! 2. [`ticker`] says when to read, by the clocks of [`clock`] (nobody else reads one).
 //! 3. [`sensor`] reads this machine into a report; [`sampler`] codes it against a catalog of its series.
 //! 4. [`custody`] keeps each record until the hub has it, and decides what is sent when.
@@ -25,6 +25,7 @@ pub mod host;
 pub mod logger;
 pub mod once;
 pub mod panel;
+pub mod reload;
 pub mod sampler;
 pub mod sensor;
 pub mod session;

@@ -59,6 +59,8 @@ pub struct Sampler {
     /// The excess paid since then.
     rent: usize,
     said_full: bool,
+    /// Whether the catalog says something that is no longer so.
+    outdated: bool,
 }
 
 impl Sampler {
@@ -74,7 +76,14 @@ impl Sampler {
             shortest: None,
             rent: 0,
             said_full: false,
+            outdated: false,
         }
+    }
+
+    /// Another tick from now on: the next reading brings a catalog that says so.
+    pub fn tick(&mut self, tick_ms: u32) {
+        self.outdated |= self.tick_ms != tick_ms;
+        self.tick_ms = tick_ms;
     }
 
     /// The encoded catalog in use, for the birth; `None` before the first.
@@ -96,7 +105,8 @@ impl Sampler {
     pub fn sample(&mut self, report: &Report, time: Time) -> Result<Sampled, EncodeError> {
         let new = self.update(report);
         let stale = self.rent > COPIES * self.catalog.len();
-        let catalog = if new || stale || self.number == 0 { Some(self.renew(time)?) } else { None };
+        let catalog =
+            if new || stale || self.outdated || self.number == 0 { Some(self.renew(time)?) } else { None };
         let values: Vec<Value> = self.listed.iter().map(|listed| listed.entry.value).collect();
         let mut readings = Vec::new();
         let reading = std::iter::once((time, values.as_slice()));
@@ -155,6 +165,7 @@ impl Sampler {
         self.catalog = bytes;
         self.shortest = None;
         self.rent = 0;
+        self.outdated = false;
         debug!("catalog {number}: {} series, {} bytes", self.listed.len(), self.catalog.len());
         let mut record = Vec::with_capacity(self.catalog.len() + 1);
         Data::encode_catalog(&self.catalog, &mut record)?;

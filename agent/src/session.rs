@@ -1,10 +1,10 @@
 //! One connection's conversation with the broker, without I/O: what is subscribed, published and heard, and in which order.
 //!
 //! On connecting: subscribe the hub's channels, say that we are here (presence), who we are (birth), then what is in custody.
-//! The birth goes again whenever the catalog changes or the hub asks. Invariant: presence and birth go before the first
+//! The birth goes again whenever the catalog or what else it says changes, or the hub asks. Invariant: presence and birth go before the first
 //! record of a connection, so whoever hears a record can know whose it is and against which catalog it is coded.
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Gist};
 use crate::clock::Moment;
 use bytes::Bytes;
 use log::{debug, info, warn};
@@ -57,8 +57,8 @@ pub struct Session {
     birth_due: bool,
     /// When the hub gets the birth that it asked for.
     birth_wanted: Option<Instant>,
-    /// The catalog in the newest birth.
-    born: u32,
+    /// What the newest birth said.
+    born: Option<Gist>,
     born_at: Option<Instant>,
     /// When the broker last took a message, or was given one with none before it in flight.
     progress: Instant,
@@ -83,7 +83,7 @@ impl Session {
             presence_due: false,
             birth_due: false,
             birth_wanted: None,
-            born: 0,
+            born: None,
             born_at: None,
             progress: now,
         }
@@ -185,14 +185,14 @@ impl Session {
         }
         if self.connected.is_some() {
             let wanted = self.birth_wanted.take_if(|at| *at <= now).is_some();
-            self.birth_due |= wanted || agent.catalog_number() != self.born;
+            self.birth_due |= wanted || self.born.is_some_and(|born| born != agent.gist(moment));
         }
         while self.may_publish() {
             if std::mem::take(&mut self.presence_due) {
                 let body = agent.presence(true, Reason::Start);
                 self.publish_retained(Channel::Presence, body, now)?;
             } else if std::mem::take(&mut self.birth_due) {
-                self.born = agent.catalog_number();
+                self.born = Some(agent.gist(moment));
                 self.born_at = Some(now);
                 match agent.birth(moment) {
                     Ok(body) => self.publish_retained(Channel::Birth, body, now)?,
@@ -372,6 +372,18 @@ mod tests {
         bench.moment.now += BIRTH_PAUSE;
         assert_eq!(bench.said(), ["birth retained"]);
         bench.moment.now += BIRTH_PAUSE / 2;
+        assert_eq!(bench.said(), [""; 0], "once");
+    }
+
+    #[test]
+    fn a_clock_that_becomes_known_is_said_at_once() {
+        let mut bench = Bench::new();
+        (bench.moment.known, bench.moment.disciplined) = (false, false);
+        bench.hear(&WELCOME);
+        bench.said();
+        assert_eq!(bench.said(), [""; 0]);
+        (bench.moment.known, bench.moment.disciplined) = (true, true);
+        assert_eq!(bench.said(), ["birth retained"]);
         assert_eq!(bench.said(), [""; 0], "once");
     }
 

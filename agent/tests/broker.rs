@@ -268,6 +268,71 @@ fn a_wrong_password_is_said_once_and_tried_for_ever() {
 }
 
 #[test]
+fn a_hangup_takes_over_a_new_configuration_within_the_same_run() {
+    let dir = dir();
+    let broker = Broker::open(dir.path());
+    let subscriber = Subscriber::start(&broker).ready(&broker);
+    let mut agent = Agent::plain(dir.path(), broker.port);
+    agent.logs("connected to the broker");
+    // A change is seen at the next reading; with an hour to that, the signal alone is left.
+    agent.edit("tick = \"1s\"", "tick = \"1h\"");
+    agent.logs("changed: tick");
+    let (run, held) = subscriber.wait("readings", readings);
+    agent.edit("tick = \"1h\"", "tick = \"2s\"");
+    agent.edit("[mqtt]", "[spool]\nmemory = \"2 MiB\"\n[mqtt]\nuser = \"somebody\"");
+    agent.signal("-HUP");
+    let line = agent.logs("configuration read again");
+    assert!(line.ends_with("; log level Debug; changed: tick, mqtt, spool"), "{line}");
+    let gone = subscriber.wait("the goodbye", |seen| presence(seen).filter(|presence| !presence.online));
+    assert_eq!((gone.run, gone.reason), (run, Reason::Stop));
+    let back = subscriber.wait("the return", |seen| presence(seen).filter(|presence| presence.online));
+    assert_eq!((back.run, back.connection), (run, gone.connection + 1));
+    subscriber.wait("a birth that says so", |seen| match seen.message() {
+        Message::Birth(birth) if birth.tick_ms == 2000 && birth.spool_bytes == 2 << 20 => {
+            assert_eq!((birth.run, birth.floor), (run, 0), "what was in custody still is");
+            assert!(birth.next > held);
+            Some(())
+        }
+        _ => None,
+    });
+    assert!(agent.terminate().success());
+}
+
+#[test]
+fn a_bad_or_renamed_configuration_changes_nothing_and_says_so() {
+    let dir = dir();
+    let broker = Broker::open(dir.path());
+    let agent = Agent::plain(dir.path(), broker.port);
+    agent.logs("connected to the broker");
+    agent.edit("[mqtt]", "[mqqt]");
+    let line = agent.logs("the configuration stays as it was");
+    assert!(line.contains("<3>") && line.contains("agent.toml") && line.contains("mqqt"), "{line}");
+    agent.edit("[mqqt]", "[mqtt]");
+    agent.logs("configuration read again; log level Debug");
+    agent.edit("rack-1", "rack-2");
+    agent.logs(
+        "<4>configuration read again; log level Debug; site and appliance wait for a restart of the agent",
+    );
+    // Warnings only from here on: what comes next is neither the change nor the new connection, but the mistake.
+    agent.edit("\"debug\"", "\"warn\"");
+    agent.logs("<4>configuration read again; log level Warn; site and appliance wait");
+    agent.edit("rack-2", "rack-1");
+    agent.edit("[mqtt]", "[mqtt]\nprefix = \"other\"");
+    agent.signal("-HUP");
+    agent.edit("[mqtt]", "[mqqt]");
+    let line = agent.logs("<");
+    assert!(line.starts_with("<3>"), "{line}");
+    agent.edit("[mqqt]", "[mqtt]");
+    agent.edit("\"warn\"", "\"debug\"");
+    agent.logs("configuration read again; log level Debug");
+    agent.edit("[mqtt]", "[mqtt]\nuser = \"u\"\npassword = { env = \"RACKSIDE_NOT_SET\" }");
+    agent.logs("the password of user u: environment variable RACKSIDE_NOT_SET: is not set");
+    agent.edit("RACKSIDE_NOT_SET", "PATH");
+    agent.logs("changed: mqtt");
+    agent.logs("connected to the broker as arena-north/rack-1/");
+}
+
+#[test]
 fn an_agent_within_another_program_stops_when_it_is_told() {
     let dir = dir();
     let broker = Broker::open(dir.path());

@@ -80,7 +80,7 @@ fn check_says_what_would_run_and_what_is_missing() {
     assert!(good.status.success(), "{said}");
     for line in [
         "agent    arena-north/rack-1, a reading every 10s",
-        "broker   hub:1883 with no TLS",
+        "broker   hub:1883 without TLS",
         "sensor   load: 3",
     ] {
         assert!(said.contains(line), "{line} in\n{said}");

@@ -77,6 +77,11 @@ impl Held {
         }
     }
 
+    /// Another bound, from the next record on.
+    pub(super) const fn limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
     pub(super) const fn run(&self) -> Run {
         self.run
     }

@@ -37,7 +37,7 @@ const FRESH_FOR: Duration = Duration::from_secs(5);
 const WANT_PAUSE: Duration = Duration::from_secs(2);
 
 /// How much is held, how fast a backlog goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Most bytes of records, with what it takes to keep them.
     pub bytes: usize,
@@ -126,6 +126,12 @@ impl Custody {
             wanted: Vec::new(),
             complained: false,
         }
+    }
+
+    /// Other limits from now on. What is held beyond them goes when the next record comes.
+    pub fn limit(&mut self, limits: Limits) {
+        self.held.limit(limits.bytes);
+        self.pace = Pace::new(limits.resend_rate);
     }
 
     /// Whose records.

@@ -222,6 +222,8 @@ fn parse(line: &str) -> Option<Seen> {
 pub(crate) struct Agent {
     process: Process,
     log: Lines,
+    /// Its configuration.
+    pub(crate) file: PathBuf,
 }
 
 impl Agent {
@@ -234,10 +236,10 @@ impl Agent {
         let file = dir.join("agent.toml");
         fs::write(&file, text).expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rackside-agent"));
-        command.arg("run").arg("--config").arg(file);
+        command.arg("run").arg("--config").arg(&file);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the agent starts");
         let log = Lines::of(child.stderr.take().expect("piped"));
-        Self { process: Process(child), log }
+        Self { process: Process(child), log, file }
     }
 
     /// One with nothing special.
@@ -263,10 +265,21 @@ impl Agent {
         self.process.0.wait().expect("it ends");
     }
 
+    /// Writes its configuration anew, `from` replaced `to`.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.file).expect("it was written");
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        fs::write(&self.file, text.replacen(from, to, 1)).expect("written");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.process.0.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill starts").success());
+    }
+
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
-        let pid = self.process.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill starts").success());
+        self.signal("-TERM");
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if let Some(status) = self.process.0.try_wait().expect("a child") {
