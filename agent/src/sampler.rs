@@ -58,6 +58,8 @@ pub struct Sampler {
     shortest: Option<usize>,
     /// The excess paid since then.
     rent: usize,
+    /// How many series fit into a catalog, as far as is known.
+    room: usize,
     said_full: bool,
     /// Whether the catalog says something that is no longer so.
     outdated: bool,
@@ -75,6 +77,7 @@ impl Sampler {
             catalog: Vec::new(),
             shortest: None,
             rent: 0,
+            room: limits::SERIES,
             said_full: false,
             outdated: false,
         }
@@ -129,21 +132,34 @@ impl Sampler {
             let absent = listed.entry.value == Value::Absent;
             listed.absent = if absent { listed.absent.saturating_add(1) } else { 0 };
         }
-        let before = self.listed.len();
-        for entry in report.entries() {
-            if self.listed.len() == limits::SERIES {
-                break;
-            }
-            if !self.listed.iter().any(|listed| listed.entry.is_same_series(entry)) {
-                self.listed.push(Listed { entry: entry.clone(), absent: 0 });
-            }
+        let is_listed = |entry: &Entry| self.listed.iter().any(|listed| listed.entry.is_same_series(entry));
+        let fresh: Vec<&Entry> = report.entries().iter().filter(|entry| !is_listed(entry)).collect();
+        if self.listed.len() + fresh.len() > self.room {
+            // Whoever leaves makes room for somebody who comes, so there will be a new catalog.
+            self.listed.retain(|listed| listed.absent == 0);
         }
-        self.listed.len() > before
+        let room = self.room.saturating_sub(self.listed.len()).min(fresh.len());
+        self.listed.extend(fresh[..room].iter().map(|entry| Listed { entry: (*entry).clone(), absent: 0 }));
+        if room < fresh.len() {
+            self.say_full(fresh.len() - room);
+        }
+        room > 0
+    }
+
+    fn say_full(&mut self, left_out: usize) {
+        if !std::mem::replace(&mut self.said_full, true) {
+            let (most, kib) = (limits::SERIES, limits::LARGE / 1024);
+            warn!("{left_out} series are left out: a catalog holds {most}, and {kib} KiB");
+        }
     }
 
     /// Makes a catalog of what is listed, with the present values as references.
     fn renew(&mut self, time: Time) -> Result<(u32, Vec<u8>), EncodeError> {
+        let before = self.listed.len();
         self.listed.retain(|listed| listed.absent < FORGET);
+        if self.listed.len() < before {
+            self.room = limits::SERIES;
+        }
         // The catalog stands in the sensors' order, whenever a series appeared.
         self.listed.sort_by_key(|listed| listed.entry.sensor);
         let number = self.number + 1;
@@ -155,10 +171,10 @@ impl Sampler {
             if bytes.len() <= LARGEST {
                 break;
             }
-            self.listed.truncate(self.listed.len() * 7 / 8);
-            if !std::mem::replace(&mut self.said_full, true) {
-                warn!("the catalog would exceed {} KiB; the last series are left out", limits::LARGE / 1024);
-            }
+            // Their names are too long for so many; what is cut would otherwise look new at each reading.
+            self.room = self.listed.len() * 7 / 8;
+            self.say_full(self.listed.len() - self.room);
+            self.listed.truncate(self.room);
         }
         self.number = number;
         self.references = self.listed.iter().map(|listed| listed.entry.value).collect();

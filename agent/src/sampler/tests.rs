@@ -134,6 +134,40 @@ fn a_catalog_beyond_the_bound_is_cut_and_still_goes_out() {
     assert!(maker.series() > 1000);
 }
 
+fn disks(names: impl Iterator<Item = String>) -> Report {
+    let entry = |name| Entry {
+        sensor: 0,
+        metric: &metric::DISK_USED,
+        labels: vec![name],
+        scale: Scale::ONE,
+        value: Value::Known(1),
+    };
+    Report::of(names.map(entry).collect(), Vec::new())
+}
+
+#[test]
+fn what_was_cut_does_not_make_a_catalog_each_time() {
+    for name in [|n| format!("/{n:063}"), |n| format!("/{n}")] {
+        let mut maker = sampler();
+        let report = disks((0..limits::SERIES + 10).map(name));
+        assert!(maker.sample(&report, TIME).expect("fits").catalog.is_some());
+        for tick in 1..4 {
+            let sampled = maker.sample(&report, TIME.plus(tick * 10_000)).expect("fits");
+            assert_eq!(sampled.catalog.map(|(number, _)| number), None, "of {} series", maker.series());
+        }
+    }
+}
+
+#[test]
+fn what_is_gone_makes_room_for_what_comes() {
+    let mut maker = sampler();
+    maker.sample(&disks((0..limits::SERIES).map(|n| format!("/{n}"))), TIME).expect("fits");
+    let sampled = maker.sample(&disks(std::iter::once("/new".into())), TIME).expect("fits");
+    let (_, catalog) = sampled.catalog.clone().expect("a catalog for the new one");
+    assert!(decode(&sampled, &catalog).contains(&Value::Known(1)));
+    assert!(maker.series() <= limits::SERIES);
+}
+
 /// A Pi with two interfaces and three mounts: 30 series that move as a real machine's do.
 fn realistic(tick: i64, noise: &mut fastrand::Rng) -> Report {
     let mut wobble = |around: i64, by: i64| around + noise.i64(-by..=by);

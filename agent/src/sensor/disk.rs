@@ -24,6 +24,13 @@ struct Mount {
 
 pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
     let mut mounts = candidates(&text(&machine.roots.proc.join("mounts"))?);
+    mounts.retain(|mount| {
+        let is_text = !mount.path.contains(char::REPLACEMENT_CHARACTER);
+        if !is_text {
+            report.notes.push(format!("the disk at {:?} is left out: its name is not UTF-8", mount.path));
+        }
+        is_text
+    });
     // Containers have single files mounted from the host's disk: /etc/hosts is no disk.
     mounts.retain(|mount| Path::new(&mount.path).is_dir());
     for Mount { path, .. } in unique(mounts) {
@@ -144,6 +151,23 @@ me@hub:/ /mnt/ssh fuse.sshfs rw 0 0
     #[test]
     fn nonsense_is_no_mount() {
         assert_eq!(shown("\n/dev/sda1\n/dev/sda1 /srv\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_no_other_disk() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let disk = dir.path().join("disk");
+        std::fs::create_dir(&disk).expect("a directory");
+        let good = format!("/dev/sda1 {} ext4 rw 0 0\n", disk.display());
+        let mounts = [b"/dev/sdb1 /media/B\xfchne vfat rw 0 0\n", good.as_bytes()].concat();
+        std::fs::write(dir.path().join("mounts"), mounts).expect("written");
+        let mut machine =
+            Machine::new(super::super::Roots { proc: dir.path().into(), sys: dir.path().into() });
+        let moment = crate::clock::Clock::new(crate::clock::Trust::Auto, dir.path()).read();
+        let mut report = Report::default();
+        assert_eq!(read(&mut machine, &moment, &mut report), Ok(()));
+        assert_eq!(report.entries().len(), 2, "used and total of the good one");
+        assert!(report.notes()[0].contains("/media/B\u{fffd}hne"), "{:?}", report.notes());
     }
 
     #[test]

@@ -239,9 +239,12 @@ impl Sensors {
     }
 }
 
-/// Reads a small text file.
+/// Reads a small text file. A name in it may be anything (a stick's label in an old code page): bytes that are no text become
+/// U+FFFD instead of hiding all the rest.
 fn text(path: &Path) -> Result<String, SensorError> {
-    std::fs::read_to_string(path).map_err(|error| SensorError::new(path.display(), error))
+    let bytes = std::fs::read(path).map_err(|error| SensorError::new(path.display(), error))?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]

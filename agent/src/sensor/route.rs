@@ -23,7 +23,7 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     let net = machine.roots.proc.join("net");
     let v4 = text(&net.join("route"))?;
     // A kernel without IPv6 has no such file.
-    let v6 = std::fs::read_to_string(net.join("ipv6_route")).unwrap_or_default();
+    let v6 = text(&net.join("ipv6_route")).unwrap_or_default();
     let carrier = parse_v4(&v4).or_else(|| parse_v6(&v6));
     let is_on = |name: &str| Value::Known(i64::from(carrier == Some(name)));
     for name in &machine.interfaces {
