@@ -10,7 +10,7 @@ use crate::inbound::Outlet;
 use crate::ingest::Ingest;
 use crate::ingest::task::{self, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
-use crate::web::server::{self, BindError};
+use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Live, Updates, WayIn, Web};
 use futures_util::future::select_all;
 use std::fmt;
@@ -91,7 +91,10 @@ impl Hub {
             Arc::new(handle)
         };
         let pages = Web::new(shared, Arc::clone(&way), live, started, asked.clone());
-        tasks.push(("the web server", tokio::spawn(server::serve(socket, web::router(pages), asked))));
+        tasks.push((
+            "the web server",
+            tokio::spawn(server::serve(socket, web::router(pages), Bounds::default(), asked)),
+        ));
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",
             env!("CARGO_PKG_VERSION"),

@@ -47,7 +47,7 @@ impl Running {
         });
         let mut running = Self { child, lines, agents: String::new() };
         let line = running.expect("page at http://127.0.0.1:");
-        running.agents = line.rsplit(' ').next().expect("split gives one at least").to_owned();
+        line.rsplit(' ').next().expect("split gives one at least").clone_into(&mut running.agents);
         running
     }
 

@@ -3,7 +3,7 @@
 //! The line of a series is all that does not change from scrape to scrape:
 //! `rackside_disk_used_bytes{site="arena-north",appliance="rack-1",mount="/"} `. What an agent can choose is escaped here.
 
-use rackside_proto::{AgentName, Catalog, Kind, Scale, Series, Value};
+use rackside_proto::{AgentName, Catalog, Kind, Label, Scale, Series, Value};
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -51,7 +51,7 @@ impl Listing {
                 let start = text.len();
                 write_line(&mut text, agent, &one);
                 let labels = labels(&one);
-                let served = is_ours_to_serve(&one) && seen.insert((one.name.to_owned(), labels.clone()));
+                let served = !is_of_the_hub(one.name) && seen.insert((one.name.to_owned(), labels.clone()));
                 ignored += usize::from(!served);
                 Entry {
                     line: start..text.len(),
@@ -100,23 +100,28 @@ impl Listing {
     }
 }
 
+/// The labels of a series, as Prometheus counts them: one without a value is none.
+fn set<'a>(series: &'a Series<'_>) -> impl Iterator<Item = &'a Label<'a>> {
+    series.labels.iter().filter(|label| !label.value.is_empty())
+}
+
 /// Sorted, so that two orders of the same labels are the same series.
 fn labels(series: &Series<'_>) -> Box<[(Box<str>, Box<str>)]> {
     let mut labels: Box<[(Box<str>, Box<str>)]> =
-        series.labels.iter().map(|label| (label.name.into(), label.value.into())).collect();
+        set(series).map(|label| (label.name.into(), label.value.into())).collect();
     labels.sort();
     labels
 }
 
 /// Names that the hub itself serves are not for agents.
-fn is_ours_to_serve(series: &Series<'_>) -> bool {
-    !series.name.starts_with("rackside_hub_") && series.name != "rackside_appliance_up"
+pub fn is_of_the_hub(name: &str) -> bool {
+    name.starts_with("rackside_hub_") || name == "rackside_appliance_up"
 }
 
 fn write_line(text: &mut String, agent: &AgentName, series: &Series<'_>) {
     write!(text, "{}{{site=\"{}\",appliance=\"{}\"", series.name, agent.site, agent.appliance)
         .expect("a String takes everything");
-    for label in &series.labels {
+    for label in set(series) {
         text.push(',');
         text.push_str(label.name);
         text.push_str("=\"");
@@ -163,6 +168,14 @@ mod tests {
         let listing = listing(&[series("x", &[("mount", "a\"} 1\nb\\")])]);
         let line = listing.line(&listing.series()[0]);
         assert_eq!(line, "x{site=\"arena-north\",appliance=\"rack-1\",mount=\"a\\\"} 1\\nb\\\\\"} ");
+    }
+
+    #[test]
+    fn a_label_without_a_value_is_no_label() {
+        let listing = listing(&[series("x", &[("a", "")]), series("x", &[])]);
+        let (first, second) = (&listing.series()[0], &listing.series()[1]);
+        assert_eq!(listing.line(first), "x{site=\"arena-north\",appliance=\"rack-1\"} ");
+        assert_eq!((first.served, second.served), (true, false), "one and the same to Prometheus");
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod listing;
 mod run;
 
 pub use appliance::{Appliance, Heard, State};
-pub use listing::{Entry, Listing, escape};
+pub use listing::{Entry, Listing, escape, is_of_the_hub};
 pub use run::{About, Latest, Reading, ReadingError, RunState, dated};
 
 use crate::clock::Now;

@@ -5,7 +5,7 @@
 //! Prometheus understands it. `rackside_appliance_up` stays, and is 0.
 
 use super::{Kind, Text};
-use crate::fleet::{Fleet, Latest, Listing};
+use crate::fleet::{Fleet, Latest, Listing, is_of_the_hub};
 use rackside_proto::metric;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,14 +107,15 @@ fn family(name: &str, of_agent: Kind, unit: &str) -> Family {
     }
 }
 
-/// OpenMetrics takes `_total` off a counter's name. One without it, or one whose shorter name is another family's,
-/// cannot be a counter there.
+/// OpenMetrics takes `_total` off a counter's name. One without it, or one whose shorter name is another family's (the
+/// hub's own among them), cannot be a counter there.
 fn settle_counters(families: &mut BTreeMap<&str, Family>) {
     let misnamed: Vec<&str> = families
         .iter()
         .filter(|(name, family)| {
             let stem = name.strip_suffix("_total");
-            family.kind == Kind::Counter && stem.is_none_or(|stem| families.contains_key(stem))
+            let taken = |stem: &str| families.contains_key(stem) || is_of_the_hub(stem);
+            family.kind == Kind::Counter && stem.is_none_or(taken)
         })
         .map(|(name, _)| *name)
         .collect();
@@ -207,5 +208,14 @@ rackside_soc_temperature_celsius{site=\"arena-north\",appliance=\"rack-2\"} 48.3
             .map(str::to_owned)
             .collect();
         assert_eq!(types, ["x unknown", "y unknown", "z gauge", "z_total unknown"]);
+    }
+
+    #[test]
+    fn a_counter_of_an_agent_is_no_second_family_of_the_hubs_own_name() {
+        let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+        desk.take(rack.catalog(&[counter("rackside_appliance_up_total")]));
+        desk.take(rack.numbers(&[1]));
+        let text = desk.text(Format::OpenMetrics);
+        assert!(text.starts_with("# TYPE rackside_appliance_up_total unknown\n"), "{text}");
     }
 }

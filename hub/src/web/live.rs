@@ -158,8 +158,10 @@ pub(super) async fn live(State(web): State<Arc<Web>>) -> Response {
     };
     // Subscribed before the snapshot is made, so that nothing falls between the two.
     let updates = web.live.updates.subscribe();
-    let count = web.shared.read().fleet().appliances().len();
-    let all = rows("all", &web.shared, 0..count);
+    let shared = web.shared.clone();
+    // A large fleet takes a while to write: not on a thread that serves others.
+    let writing = tokio::task::spawn_blocking(move || rows("all", &shared, 0..crate::fleet::APPLIANCES));
+    let all = writing.await.expect("writing rows does not panic, and is not cancelled");
     let stream = Stream { first: Some(all), updates, shutdown: web.shutdown.clone(), _seat: seat };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let next = stream.next().await?;

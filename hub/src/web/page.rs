@@ -105,5 +105,7 @@ impl Web {
 }
 
 pub(super) async fn page(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    answer(&headers, "text/html; charset=utf-8", web.page())
+    let writing =
+        tokio::task::spawn_blocking(move || answer(&headers, "text/html; charset=utf-8", web.page()));
+    writing.await.expect("writing the page does not panic, and is not cancelled")
 }

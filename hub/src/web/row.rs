@@ -67,7 +67,8 @@ impl Measure {
 impl Row {
     pub(super) fn of(appliance: &Appliance, now: Now) -> Self {
         let run = appliance.shown();
-        let latest = run.and_then(|run| run.latest.as_ref());
+        // What only the backlog has said so far is not how it is now.
+        let latest = run.and_then(|run| run.latest.as_ref()).filter(|latest| latest.live);
         let up = appliance.state.is_up();
         let live_runs = appliance.live_runs(now);
         let backlog = latest.and_then(|latest| latest.quantity_of(metric::AGENT_BACKLOG.name)).unwrap_or(0.0);
@@ -170,6 +171,28 @@ mod tests {
         assert_eq!(bytes(1.25 * GIB, 4.0 * GIB), "1.2");
         assert_eq!(unit(4.0 * GIB, 4.0 * GIB), "4.0 GiB");
         assert_eq!(unit(512.0 * MIB, 512.0 * MIB), "512 MiB");
+    }
+
+    #[test]
+    fn a_backlog_is_not_shown_as_if_it_were_now() {
+        let now = crate::clock::now();
+        let mut ingest = crate::ingest::Ingest::new(rackside_proto::Prefix::default(), 1, now);
+        let mut take = |(topic, body): crate::rack::Sent| {
+            let via = crate::inbound::Via::Broker;
+            let message = crate::inbound::Inbound { topic, payload: body.into(), retained: false, via };
+            ingest.take(&message, now);
+            Row::of(&ingest.fleet().appliances()[0], now)
+        };
+        let mut rack = crate::rack::Rack::new("arena-north", "rack-1");
+        take(rack.presence(true));
+        take(rack.catalog(&crate::rack::vitals()));
+        rack.sending = rackside_proto::Sending::Again;
+        let row = take(rack.numbers(&[483, 0, 0, 0, 0]));
+        assert_eq!((row.up, &*row.temperature.text), (true, "–"), "that was yesterday, perhaps");
+        rack.sending = rackside_proto::Sending::First;
+        assert_eq!(take(rack.numbers(&[491, 0, 0, 0, 0])).temperature.text, "49.1 °C");
+        let row = take(rack.presence(false));
+        assert_eq!((row.up, &*row.temperature.text), (false, "49.1 °C"), "what it was at the end");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Serving HTTP: accepting, bounding, ending. What is served is the router's.
 //!
-//! Bounds: so many connections at once, so long for a request's head. When the hub stops, idle connections are closed at
+//! [`Bounds`]: so many connections at once, so long for a request's head, so long without taking anything of an answer:
+//! nobody keeps a place by doing nothing. When the hub stops, idle connections are closed at
 //! once and busy ones after their answer; whoever takes longer is cut off.
 
 use crate::shutdown;
@@ -15,10 +16,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-/// Most connections at once.
-const CONNECTIONS: usize = 1024;
-/// How long a request's head may take, and how long a connection may be idle between requests.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// What nobody who connects can go beyond.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at once.
+    pub connections: usize,
+    /// How long a request's head may take, and how long a connection may be idle between requests.
+    pub head: Duration,
+    /// How long a client may take nothing of what is sent to it. A phone that lost its network, too, is noticed by this.
+    pub stall: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: 1024, head: Duration::from_secs(30), stall: Duration::from_secs(30) }
+    }
+}
+
 /// How long answers may take to end when the hub stops.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -54,8 +68,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 }
 
 /// Serves until `shutdown` says so.
-pub async fn serve(listener: TcpListener, router: Router, mut shutdown: watch::Receiver<bool>) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let seats = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -66,7 +85,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut shutdown: watch::R
         let (stream, seat) = accepted;
         let (router, shutdown) = (router.clone(), shutdown.clone());
         connections.spawn(async move {
-            connection(stream, router, shutdown).await;
+            connection(stream, router, bounds, shutdown).await;
             drop(seat);
         });
     }
@@ -94,11 +113,16 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut shutdown: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, router: Router, bounds: Bounds, mut shutdown: watch::Receiver<bool>) {
     // Without it small answers would wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
+    // The kernel ends a connection on which nothing was acknowledged, or no room was made, for so long.
+    let stall = u32::try_from(bounds.stall.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, stall) {
+        log::debug!("web: a connection without a time limit: {error}");
+    }
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.head);
     let service = TowerToHyperService::new(router);
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
@@ -111,5 +135,58 @@ async fn connection(stream: TcpStream, router: Router, mut shutdown: watch::Rece
     };
     if let Err(error) = ended {
         log::debug!("web: a connection broke: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// More than the kernel takes off our hands for somebody who does not read.
+    const LARGE: usize = 64 << 20;
+
+    async fn start(bounds: Bounds) -> (SocketAddr, watch::Sender<bool>) {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let router = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/large", get(|| async { vec![0; LARGE] }));
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(serve(listener, router, bounds, stopping));
+        (address, stop)
+    }
+
+    async fn ask(address: SocketAddr, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        stream
+    }
+
+    /// Whether somebody who behaves is served although `first` has the only place.
+    async fn makes_room_after(first: &str, bounds: Bounds) -> bool {
+        let (address, _stop) = start(Bounds { connections: 1, ..bounds }).await;
+        let _first = ask(address, first).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut second = ask(address, "GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n").await;
+        let mut answer = String::new();
+        let read = second.read_to_string(&mut answer);
+        tokio::time::timeout(Duration::from_secs(10), read).await.is_ok_and(|read| read.is_ok())
+            && answer.ends_with("hello")
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_of_an_answer_gives_its_place_up() {
+        let bounds = Bounds { stall: Duration::from_millis(300), ..Bounds::default() };
+        assert!(makes_room_after("GET /large HTTP/1.1\r\nHost: hub\r\n\r\n", bounds).await);
+    }
+
+    #[tokio::test]
+    async fn whoever_never_ends_a_request_gives_its_place_up() {
+        let bounds = Bounds { head: Duration::from_millis(300), ..Bounds::default() };
+        assert!(makes_room_after("GET / HTTP/1.1\r\nHost: h", bounds).await);
+        assert!(makes_room_after("GET / HTTP/1.1\r\nHost: hub\r\n\r\n", bounds).await, "idle afterwards");
+        assert!(makes_room_after("", bounds).await, "not a word");
     }
 }
