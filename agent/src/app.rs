@@ -335,10 +335,16 @@ impl App {
 
     /// The stream is gone, or did not come to be.
     fn lost(&mut self, loss: &Loss, now: Instant) {
+        let greeted = matches!(&self.line, Line::Up(talk) if talk.session.connected().is_none());
         self.agent.custody.disconnected();
         let wait = self.backoff.next_wait();
         self.line = Line::Down { until: now + wait };
-        let text = loss.to_string();
+        let mut text = loss.to_string();
+        if greeted && matches!(loss, Loss::Io(_) | Loss::Closed) {
+            text.push_str(
+                " before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?",
+            );
+        }
         if self.said.as_ref() == Some(&text) {
             debug!("{text}; trying again in {wait:.1?}");
         } else {

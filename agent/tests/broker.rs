@@ -373,6 +373,13 @@ mod tls {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(vec!["hub.example".to_owned()]).expect("a name");
         let certificate = params.signed_by(&key, &ca).expect("a certificate");
+        let file = dir.join("ca.pem");
+        fs::write(&file, ca.pem()).expect("written");
+        (present(dir, certificate.pem(), key.serialize_pem()), file)
+    }
+
+    /// A Mosquitto that shows this certificate.
+    fn present(dir: &Path, certificate: String, key: String) -> Broker {
         let file = |name: &str, text: String| {
             let path = dir.join(name);
             fs::write(&path, text).expect("written");
@@ -381,12 +388,10 @@ mod tls {
             path
         };
         fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
-        let ca = file("ca.pem", ca.pem());
-        let (certificate, key) =
-            (file("broker.pem", certificate.pem()), file("broker.key", key.serialize_pem()));
+        let (certificate, key) = (file("broker.pem", certificate), file("broker.key", key));
         let lines =
             format!("allow_anonymous true\ncertfile {}\nkeyfile {}", certificate.display(), key.display());
-        (Broker::start(dir, &lines), ca)
+        Broker::start(dir, &lines)
     }
 
     fn agent(dir: &Path, broker: &Broker, ca: &Path, name: &str) -> Agent {
@@ -442,6 +447,31 @@ mod tls {
         let plain = Broker::open(dir.path());
         let agent = agent(dir.path(), &plain, &ca, "hub.example");
         let line = agent.logs("<4>");
-        assert!(line.contains("hub.example"), "{line}");
+        assert!(line.contains("hub.example") && line.contains("; is it a TLS port?"), "{line}");
+    }
+
+    #[test]
+    fn a_tls_port_that_is_asked_plainly_is_recognised() {
+        let dir = dir();
+        let (broker, _) = broker(dir.path());
+        let agent = Agent::plain(dir.path(), broker.port);
+        let line = agent.logs("<4>");
+        let hint = "before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?";
+        assert!(line.contains(hint), "{line}");
+    }
+
+    #[test]
+    fn an_authority_is_no_broker() {
+        let dir = dir();
+        let key = KeyPair::generate().expect("a key");
+        let mut params = authority("us");
+        params.subject_alt_names.push(rcgen::SanType::DnsName("hub.example".try_into().expect("a name")));
+        let certificate = params.self_signed(&key).expect("an authority").pem();
+        let broker = present(dir.path(), certificate.clone(), key.serialize_pem());
+        let ca = dir.path().join("ca.pem");
+        fs::write(&ca, certificate).expect("written");
+        let agent = agent(dir.path(), &broker, &ca, "hub.example");
+        let line = agent.logs("<4>");
+        assert!(line.contains("the certificate of hub.example is an authority's own; sign one"), "{line}");
     }
 }

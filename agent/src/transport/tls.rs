@@ -91,7 +91,7 @@ impl TlsClient {
         self.connector.connect(self.server.clone(), stream).await.map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
             TlsError(inner.map_or_else(
-                || format!("TLS with {} failed: {error}", self.name),
+                || format!("{} gave up the TLS handshake ({error}); is it a TLS port?", self.name),
                 |inner| self.explain(inner),
             ))
         })
@@ -115,6 +115,15 @@ impl TlsClient {
             Error::InvalidCertificate(
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
             ) => format!("the certificate of {name} is not yet valid; check this machine's clock"),
+            // What webpki says is wrapped twice, and not to be had otherwise.
+            Error::InvalidCertificate(CertificateError::Other(other))
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                format!(
+                    "the certificate of {name} is an authority's own; sign one for {name} with it, and give that to the \
+                     broker"
+                )
+            }
             Error::InvalidMessage(_) => format!("{name} does not answer in TLS; is it a TLS port?"),
             other => format!("TLS with {name} failed: {other}"),
         }
