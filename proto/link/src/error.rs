@@ -12,6 +12,9 @@ pub enum LinkError {
     NoAnswer(Duration),
     /// Nothing came from the broker for this time, although it was asked: the path is cut, or the peer is gone.
     Silent(Duration),
+    /// The broker answers pings and has taken no message for this time: it is stuck, another connection may not be. Found by
+    /// whoever uses the link.
+    Stuck(Duration),
     /// The peer broke the protocol.
     Protocol(String),
     /// A message is larger than a packet may be.
@@ -60,6 +63,7 @@ impl fmt::Display for LinkError {
                 "connected, but no answer to the MQTT greeting within {time:?}; is it an MQTT port, and plain or TLS as configured?"
             ),
             Self::Silent(time) => write!(f, "nothing came from the broker for {time:?}; the link is cut"),
+            Self::Stuck(time) => write!(f, "the broker took no message for {time:?}"),
             Self::Protocol(what) => write!(f, "the broker broke the MQTT protocol: {what}"),
             Self::TooLarge { size, limit } => {
                 write!(f, "the message needs a packet of {size} bytes, more than {limit}")

@@ -204,7 +204,8 @@ impl Link {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called at the latest.
     pub fn deadline(&self) -> Instant {
         match self.phase {
-            Phase::Connecting => self.last_received + self.connect_timeout,
+            // The CONNECT is the last that was sent. What came since is not the answer, however much it was.
+            Phase::Connecting => self.last_sent + self.connect_timeout,
             Phase::Connected | Phase::Ended if self.state.await_pingresp => {
                 self.last_received + self.keep_alive
             }
@@ -600,6 +601,17 @@ mod tests {
         let now = start();
         let mut link = Link::new(&Options::new("a"), now);
         link.handle_timeout(now + 9 * SECOND).unwrap();
+        assert_eq!(link.handle_timeout(now + 10 * SECOND), Err(LinkError::NoAnswer(10 * SECOND)));
+    }
+
+    #[test]
+    fn a_greeting_that_is_answered_drop_by_drop_times_out_all_the_same() {
+        let now = start();
+        let mut link = Link::new(&Options::new("a"), now);
+        sent(&mut link);
+        for (second, byte) in [0x20, 0x80, 0x80].into_iter().enumerate() {
+            link.receive(&[byte], now + 4 * second as u32 * SECOND).unwrap();
+        }
         assert_eq!(link.handle_timeout(now + 10 * SECOND), Err(LinkError::NoAnswer(10 * SECOND)));
     }
 
