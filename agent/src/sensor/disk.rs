@@ -13,6 +13,8 @@
 use super::{Machine, Report, SPACE, SensorError, text};
 use crate::clock::Moment;
 use rackside_proto::{Value, metric};
+use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 
 /// A mounted file system.
@@ -31,9 +33,9 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
         }
         is_text
     });
-    // Containers have single files mounted from the host's disk: /etc/hosts is no disk.
-    mounts.retain(|mount| Path::new(&mount.path).is_dir());
-    for Mount { path, .. } in unique(mounts) {
+    for Mount { path, .. } in
+        unique(mounts, |path| may_be_disk(std::fs::metadata(path).map(|found| found.is_dir())))
+    {
         let labels = [path.as_str()];
         if let Ok(space) = rustix::fs::statvfs(path.as_str()) {
             let block = space.f_frsize as f64;
@@ -54,35 +56,46 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
 /// The mounts that may be worth showing. Of several on one path the last one hides the others.
 fn candidates(mounts: &str) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
-    for line in mounts.lines() {
+    let mut covered: HashSet<&str> = HashSet::new();
+    for line in mounts.lines().rev() {
         let mut words = line.split(' ');
         let (Some(device), Some(path), Some(system)) = (words.next(), words.next(), words.next()) else {
             continue;
         };
-        let path = unescaped(path);
-        found.retain(|other| other.path != path);
+        if !covered.insert(path) {
+            continue;
+        }
         let root = path == "/" && system != "rootfs";
         let block = device.starts_with("/dev/") && !device.starts_with("/dev/loop");
         let image = matches!(system, "squashfs" | "iso9660" | "erofs") || system.starts_with("fuse");
         // ntfs-3g and exfat-fuse are "fuseblk": FUSE, but on a disk of this machine.
         if root || (block && (!image || system == "fuseblk")) || system == "zfs" {
-            found.push(Mount { device: unescaped(device), path });
+            found.push(Mount { device: unescaped(device), path: unescaped(path) });
         }
     }
     found
 }
 
 /// Of several mounts of one device, the one with the shortest path is the file system and the others are views of it.
-fn unique(mut mounts: Vec<Mount>) -> Vec<Mount> {
+/// Containers have single files mounted from the host's disk, and /etc/hosts is no disk; asked is only about those that might
+/// be chosen: there may be thousands.
+fn unique(mut mounts: Vec<Mount>, is_dir: impl Fn(&str) -> bool) -> Vec<Mount> {
     mounts.sort_by(|a, b| (a.path.len(), &a.path).cmp(&(b.path.len(), &b.path)));
     let mut chosen: Vec<Mount> = Vec::new();
     for mount in mounts {
-        if !chosen.iter().any(|other| other.device == mount.device) {
+        if !chosen.iter().any(|other| other.device == mount.device) && is_dir(&mount.path) {
             chosen.push(mount);
         }
     }
     chosen.sort_by(|a, b| a.path.cmp(&b.path));
     chosen
+}
+
+/// Whether what is mounted there is a file system that this process can see. A disk that has died is one, all the same.
+fn may_be_disk(is_dir: io::Result<bool>) -> bool {
+    is_dir.unwrap_or_else(|error| {
+        !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+    })
 }
 
 /// The kernel writes space, tab, line end and backslash as three octal digits.
@@ -107,7 +120,7 @@ mod tests {
     use super::*;
 
     fn shown(mounts: &str) -> Vec<String> {
-        unique(candidates(mounts)).into_iter().map(|mount| mount.path).collect()
+        unique(candidates(mounts), |_| true).into_iter().map(|mount| mount.path).collect()
     }
 
     #[test]
@@ -146,6 +159,26 @@ me@hub:/ /mnt/ssh fuse.sshfs rw 0 0
         assert_eq!(shown("/dev/sdb1 /media/USB\\040stick\\134x fuseblk rw 0 0\n"), ["/media/USB stick\\x"]);
         assert_eq!(unescaped("a\\9b"), "a\\9b");
         assert_eq!(unescaped("end\\04"), "end\\04");
+    }
+
+    #[test]
+    fn a_disk_that_died_is_still_a_disk() {
+        let failed = |number| may_be_disk(Err(io::Error::from_raw_os_error(number)));
+        let (eio, enoent, eacces) = (5, 2, 13);
+        assert_eq!((failed(eio), failed(enoent), failed(eacces)), (true, false, false));
+        assert_eq!((may_be_disk(Ok(true)), may_be_disk(Ok(false))), (true, false));
+    }
+
+    #[test]
+    fn thousands_of_views_of_a_device_are_one_disk_and_one_question() {
+        let mounts: Vec<String> =
+            (0..20_000).map(|n| format!("/dev/sda1 /var/lib/pods/{n:05} ext4 rw 0 0")).collect();
+        let asked = std::cell::Cell::new(0);
+        let shown = unique(candidates(&mounts.join("\n")), |_| {
+            asked.set(asked.get() + 1);
+            true
+        });
+        assert_eq!((shown.len(), shown[0].path.as_str(), asked.get()), (1, "/var/lib/pods/00000", 1));
     }
 
     #[test]
