@@ -2,10 +2,14 @@
 
 use crate::complete::{RACK, RECOVERY, expect_complete, has_reading};
 use rackside_tests::agent::{Agent, AgentOptions};
+use rackside_tests::clock::eventually;
 use rackside_tests::hub::{Hub, Way};
 use rackside_tests::ledger::Ledger;
 use rackside_tests::mosquitto::Mosquitto;
+use rackside_tests::namespace::{self, Cable};
+use rackside_tests::programs::programs;
 use rackside_tests::proxy::Proxy;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The promise.
@@ -81,6 +85,35 @@ fn a_pulled_cable_is_noticed_within_15_s_behind_mosquitto_and_nothing_is_lost() 
 }
 
 #[test]
+fn a_cable_pulled_between_network_namespaces_is_noticed_within_15_s_and_nothing_is_lost() {
+    if !namespace::enter(
+        "down::a_cable_pulled_between_network_namespaces_is_noticed_within_15_s_and_nothing_is_lost",
+    ) {
+        return;
+    }
+    let programs = programs();
+    let (cable, directory) = (Cable::new(), tempfile::tempdir().expect("a temporary directory"));
+    let address = SocketAddr::from((namespace::NEAR, 1883));
+    let hub = Hub::listening(address, Way::Listener, &programs.hub, "allow_anonymous = true");
+    let ledger = Ledger::start(hub.mqtt(), RACK.0, RACK.1);
+    let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
+    options.program = Some(cable.wrap(&programs.agent, directory.path()));
+    let agent = Agent::start(&options);
+    // The script is in its namespace as soon as it waits for the cable; plugging before that would be into ours.
+    let own = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace");
+    let moved = || std::fs::read_link(format!("/proc/{}/ns/net", agent.id())).ok().filter(|its| *its != own);
+    eventually(SOON, moved).unwrap_or_else(|| panic!("no namespace\n{}", agent.last_words()));
+    cable.plug(agent.id());
+    expect_up(&hub);
+    cable.pull();
+    expect_down(&hub, "will");
+    let before = ledger.only_run().below;
+    cable.put_back();
+    expect_up(&hub);
+    expect_complete(&hub, &ledger, before + 8);
+}
+
+#[test]
 fn an_agent_notices_a_half_open_link_within_its_keep_alive() {
     let hub = Hub::start();
     let cable = Proxy::to(hub.mqtt());
@@ -89,7 +122,7 @@ fn an_agent_notices_a_half_open_link_within_its_keep_alive() {
     assert_eq!(cable.connections(), 1);
     cable.stall();
     // 7 s of silence, then the first attempt after at most a second or two.
-    let again = rackside_tests::clock::eventually(NOTICED, || (cable.connections() > 1).then_some(()));
+    let again = eventually(NOTICED, || (cable.connections() > 1).then_some(()));
     // A stalled cable takes the connection as a kernel would, so the attempt is counted before it can succeed.
     assert!(again.is_some(), "it waits still\n{}", agent.last_words());
     cable.heal();

@@ -48,8 +48,13 @@ impl Hub {
     /// A hub from a program of one's own choice (benchmarks measure the release build); `more` is added to the
     /// listener's table.
     pub fn with(way: Way, program: &Path, more: &str) -> Self {
+        Self::listening(port::local(port::free()), way, program, more)
+    }
+
+    /// A hub whose own listener, if that is the way, is at an address of one's own choice.
+    pub fn listening(mqtt: SocketAddr, way: Way, program: &Path, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (mqtt, web) = (port::local(port::free()), port::local(port::free()));
+        let web = port::local(port::free());
         let mut text = format!("[web]\naddress = \"{web}\"\n\n");
         let mqtt = match way {
             Way::Listener => {

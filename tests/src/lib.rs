@@ -4,7 +4,7 @@
 //!
 //! 1. [`programs`](mod@programs) builds and finds the programs, [`process`] runs one, [`port`] finds it a place.
 //! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub, [`browser`] looks at its page, [`metrics`] reads its answer.
-//! 3. [`proxy`] is a link that can be cut or stalled; [`forgetful`] a broker that drops after PUBACK.
+//! 3. [`proxy`] is a link that can be cut or stalled, [`namespace`] a real cable between two network namespaces; [`forgetful`] a broker that drops after PUBACK.
 //! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own;
 //!    [`ledger`] notes which records and acks passed between them.
 //! 5. [`clock::eventually`] waits for what is promised to happen.
@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod measure;
 pub mod metrics;
 pub mod mosquitto;
+pub mod namespace;
 pub mod port;
 pub mod process;
 pub mod programs;

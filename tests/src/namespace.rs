@@ -1,0 +1,100 @@
+//! Network namespaces of this test's own, with a cable between them that can be pulled.
+//!
+//! A test that wants them begins with [`enter`]: the test program runs itself once more, for this one test, in a fresh
+//! namespace, where it may do to the network what it likes. Nothing outside is touched, and all of it is gone when the
+//! test ends. As root this needs nothing; others need a kernel that lets users make namespaces.
+//!
+//! ```text
+//! outer namespace: the test, the hub                inner namespace: the agent
+//! 10.99.0.1/24 on `rack` ──────────── veth ──────────── 10.99.0.2/24 on `venue`
+//! ```
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The near end's address; the far end is the next one.
+pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+
+const INSIDE: &str = "RACKSIDE_TEST_IN_NAMESPACE";
+
+/// Whether the caller is inside and goes on. Outside, runs the test of this name inside, and fails if that fails.
+pub fn enter(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        ip("link set lo up");
+        return true;
+    }
+    let mut inside = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        inside.arg("--map-root-user");
+    }
+    inside
+        .args(["--net", "--fork", "--kill-child"])
+        .arg(std::env::current_exe().expect("this program has a path"));
+    inside.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").stdin(Stdio::null());
+    let output = inside.output().expect("unshare, of Debian's package util-linux, runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "in a network namespace of its own, {test} failed:\n{said}{complaints}");
+    assert!(said.contains("1 passed"), "no test is called {test}:\n{said}");
+    false
+}
+
+/// A cable from this namespace to another one.
+#[derive(Debug)]
+pub struct Cable(());
+
+impl Cable {
+    /// A cable whose far end is loose. Only inside.
+    pub fn new() -> Self {
+        ip("link add rack type veth peer name venue");
+        ip(&format!("address add {NEAR}/24 dev rack"));
+        ip("link set rack up");
+        Self(())
+    }
+
+    /// A script in `directory` that runs `program` in a namespace of its own, once the far end is plugged in there.
+    pub fn wrap(&self, program: &Path, directory: &Path) -> PathBuf {
+        let script = directory.join("in-its-own-namespace");
+        let program = program.to_str().expect("a path of ours is text");
+        let [a, b, c, d] = NEAR.octets();
+        let far = Ipv4Addr::new(a, b, c, d + 1);
+        let text = format!(
+            "#!/bin/sh\nexec unshare --net sh -c '\nuntil ip link show venue >/dev/null 2>&1; do sleep 0.05; done\n\
+             ip link set lo up; ip address add {far}/24 dev venue; ip link set venue up\n\
+             exec \"$0\" \"$@\"' '{program}' \"$@\"\n"
+        );
+        fs::write(&script, text).expect("the directory can be written");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        script
+    }
+
+    /// Plugs the far end into the namespace of a process.
+    pub fn plug(&self, process: u32) {
+        ip(&format!("link set venue netns {process}"));
+    }
+
+    /// Pulls the near end: no packet passes any more, and nobody is told.
+    pub fn pull(&self) {
+        ip("link set rack down");
+    }
+
+    /// Puts it back.
+    pub fn put_back(&self) {
+        ip("link set rack up");
+    }
+}
+
+impl Default for Cable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output();
+    let output = output.expect("ip, of Debian's package iproute2, runs");
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
