@@ -15,7 +15,6 @@ use crate::clock::Moment;
 use rackside_proto::{Value, metric};
 use std::collections::HashSet;
 use std::io;
-use std::path::Path;
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
