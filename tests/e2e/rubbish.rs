@@ -1,7 +1,9 @@
 //! What is no message is counted, and nothing else changes.
 
 use crate::complete::{RACK, RECOVERY, has_reading, records};
-use rackside_proto::{Channel, DecodeError, Message};
+use rackside_proto::{
+    Catalog, CatalogHead, Channel, Data, DecodeError, Envelope, Message, Run, Sending, Time,
+};
 use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::client::Client;
 use rackside_tests::clock;
@@ -36,6 +38,9 @@ fn wrong_bodies(channel: Channel, real: Option<&Vec<u8>>) -> Vec<(Vec<u8>, &'sta
     if !channel.is_retained() {
         bodies.push((Vec::new(), "empty"));
     }
+    if channel == Channel::Data {
+        bodies.push((catalog_over_its_bound(), "limit"));
+    }
     if let Some(real) = real {
         let truncated = &real[..real.len() - 1];
         if matches!(Message::decode(channel, truncated), Err(DecodeError::Malformed(_))) {
@@ -48,6 +53,19 @@ fn wrong_bodies(channel: Channel, real: Option<&Vec<u8>>) -> Vec<(Vec<u8>, &'sta
     bodies
 }
 
+/// A catalog that says that it lists 4,097 series, one more than there may be.
+fn catalog_over_its_bound() -> Vec<u8> {
+    let head = CatalogHead { number: 9, time: Time::Utc { ms: 0 }, boot_id: [0; 16], tick_ms: 1000 };
+    let (mut catalog, mut body) = (Vec::new(), Vec::new());
+    Catalog::encode(&head, std::iter::empty(), &mut catalog).expect("a Vec has room");
+    assert_eq!(catalog.pop(), Some(0), "the number of series");
+    catalog.extend([0x81, 0x20]);
+    let envelope = Envelope { run: Run(9), seq: 0, floor: 0, sending: Sending::First };
+    envelope.encode(&mut body).expect("a Vec has room");
+    Data::encode_catalog(&catalog, &mut body).expect("a Vec has room");
+    body
+}
+
 fn rubbish_changes_nothing(way: Way) {
     let hub = Hub::by(way);
     let _agent = Agent::start(&AgentOptions::new(RACK.0, RACK.1, hub.mqtt()));
@@ -57,7 +75,7 @@ fn rubbish_changes_nothing(way: Way) {
     let rejected =
         |reason: &str| hub.metrics().sum("rackside_hub_rejected_total", &[("reason", reason)]) as u64;
     let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
-    for reason in ["newer", "malformed", "empty", "site", "appliance", "channel", "topic_version"] {
+    for reason in ["newer", "malformed", "limit", "empty", "site", "appliance", "channel", "topic_version"] {
         expected.insert(reason, rejected(reason));
     }
     for channel in CHANNELS {
