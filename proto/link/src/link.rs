@@ -240,11 +240,17 @@ impl Link {
             return Err(error);
         };
         let Begin::Publish { topic, packet, length } = begin else { return Ok(false) };
-        self.events.push_back(LinkEvent::Oversized { topic, size: length });
-        self.skipping = length;
-        if let Some(packet) = packet {
-            self.request(Request::PubAck(PubAck::new(packet)), now)?;
+        match self.phase {
+            Phase::Connecting => return Err(self.broken("PUBLISH before CONNACK")),
+            Phase::Connected => {
+                self.events.push_back(LinkEvent::Oversized { topic, size: length });
+                if let Some(packet) = packet {
+                    self.request(Request::PubAck(PubAck::new(packet)), now)?;
+                }
+            }
+            Phase::Ended => {}
         }
+        self.skipping = length;
         Ok(true)
     }
 

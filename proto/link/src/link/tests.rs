@@ -270,6 +270,26 @@ fn an_oversized_message_is_read_past_and_acknowledged() {
 }
 
 #[test]
+fn an_oversized_message_counts_only_while_connected() {
+    let now = start();
+    let mut options = Options::new("a");
+    options.max_packet = 100;
+    let mut bytes = BytesMut::new();
+    let mut large = Publish::new("large", rumqttc::QoS::AtLeastOnce, vec![0x30; 300]);
+    large.pkid = 5;
+    Packet::Publish(large).write(&mut bytes, 1 << 20).unwrap();
+
+    let mut early = Link::new(&options, now);
+    let error = early.receive(&bytes, now).unwrap_err();
+    assert_eq!(error, LinkError::Protocol("PUBLISH before CONNACK".into()));
+
+    let mut late = connected(&options, now);
+    late.disconnect(now).unwrap();
+    late.receive(&bytes, now).unwrap();
+    assert_eq!((sent(&mut late), late.next_event()), (vec![Packet::Disconnect], None));
+}
+
+#[test]
 fn an_oversized_packet_that_is_no_message_ends_the_link() {
     let now = start();
     let mut options = Options::new("a");
