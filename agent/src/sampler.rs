@@ -133,11 +133,12 @@ impl Sampler {
             listed.absent = if absent { listed.absent.saturating_add(1) } else { 0 };
         }
         let is_listed = |entry: &Entry| self.listed.iter().any(|listed| listed.entry.is_same_series(entry));
-        let fresh: Vec<&Entry> = report.entries().iter().filter(|entry| !is_listed(entry)).collect();
+        let mut fresh: Vec<&Entry> = report.entries().iter().filter(|entry| !is_listed(entry)).collect();
         if self.listed.len() + fresh.len() > self.room {
             // Whoever leaves makes room for somebody who comes, so there will be a new catalog.
             self.listed.retain(|listed| listed.absent == 0);
         }
+        fresh.sort_by_key(|entry| is_one_of_many(entry));
         let room = self.room.saturating_sub(self.listed.len()).min(fresh.len());
         self.listed.extend(fresh[..room].iter().map(|entry| Listed { entry: (*entry).clone(), absent: 0 }));
         if room < fresh.len() {
@@ -174,7 +175,9 @@ impl Sampler {
             // Their names are too long for so many; what is cut would otherwise look new at each reading.
             self.room = self.listed.len() * 7 / 8;
             self.say_full(self.listed.len() - self.room);
+            self.listed.sort_by_key(|listed| is_one_of_many(&listed.entry));
             self.listed.truncate(self.room);
+            self.listed.sort_by_key(|listed| listed.entry.sensor);
         }
         self.number = number;
         self.references = self.listed.iter().map(|listed| listed.entry.value).collect();
@@ -187,6 +190,11 @@ impl Sampler {
         Data::encode_catalog(&self.catalog, &mut record)?;
         Ok((number, record))
     }
+}
+
+/// Whether there may be any number of its kind, as of mounts and interfaces: those are left out first where room is short.
+const fn is_one_of_many(entry: &Entry) -> bool {
+    !entry.labels.is_empty()
 }
 
 fn series(entry: &Entry) -> Series<'_> {

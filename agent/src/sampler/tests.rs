@@ -159,6 +159,24 @@ fn what_was_cut_does_not_make_a_catalog_each_time() {
 }
 
 #[test]
+fn a_thousand_disks_do_not_crowd_out_the_uptime() {
+    for name in [|n| format!("/{n:063}"), |n| format!("/{n}")] {
+        let mut maker = sampler();
+        let mut entries = disks((0..limits::SERIES + 10).map(name)).entries().to_vec();
+        entries.push(Entry {
+            sensor: 1,
+            metric: &metric::UPTIME,
+            labels: Vec::new(),
+            scale: Scale::ONE,
+            value: Value::Known(77),
+        });
+        let sampled = maker.sample(&Report::of(entries, Vec::new()), TIME).expect("fits");
+        let (_, catalog) = sampled.catalog.clone().expect("a catalog");
+        assert_eq!(decode(&sampled, &catalog).last(), Some(&Value::Known(77)), "the last sensor's");
+    }
+}
+
+#[test]
 fn what_is_gone_makes_room_for_what_comes() {
     let mut maker = sampler();
     maker.sample(&disks((0..limits::SERIES).map(|n| format!("/{n}"))), TIME).expect("fits");

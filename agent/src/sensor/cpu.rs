@@ -36,6 +36,11 @@ pub(super) fn read(machine: &mut Machine, moment: &Moment, report: &mut Report) 
     let apart = state.at.map(|before| moment.now.saturating_duration_since(before));
     if apart.is_none_or(|apart| apart >= MINIMUM_CPU_UPDATE_INTERVAL) {
         system.refresh_cpu_usage();
+        // sysinfo shows a file that it cannot read as a machine without processors, and those as idle.
+        if system.cpus().is_empty() {
+            state.at = None;
+            return Err(SensorError::new("/proc/stat", "it tells no processors"));
+        }
         state.at = Some(moment.now);
         state.last = apart.and_then(|_| convert(system.global_cpu_usage()));
     }
