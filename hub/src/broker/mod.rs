@@ -247,6 +247,10 @@ impl WayIn for Broker {
     fn address(&self) -> String {
         self.place.to_string()
     }
+
+    fn is_broker(&self) -> bool {
+        true
+    }
 }
 
 struct Task {

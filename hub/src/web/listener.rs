@@ -53,4 +53,8 @@ impl WayIn for ListenerHandle {
         let tls = if self.tls_address() == Some(ListenerHandle::address(self)) { " (TLS)" } else { "" };
         format!("{}{tls}", ListenerHandle::address(self))
     }
+
+    fn is_broker(&self) -> bool {
+        false
+    }
 }

@@ -1,8 +1,9 @@
 //! `/api/live`: what changes, as Server-Sent Events.
 //!
 //! First `event: all` with every appliance, then `event: rows` with those that changed, at most four times a second, and
-//! after 10 s without either `event: time` with the hub's clock: the line is alive. A client that does not keep up is let go: it comes back by itself and
-//! is told everything anew.
+//! after 10 s without either `event: time` with the hub's clock: the line is alive. Whenever it changed since the event
+//! before, `event: trouble` says why no telemetry can come in, or "" when it can. A client that does not keep up is let
+//! go: it comes back by itself and is told everything anew.
 //!
 //! ```text
 //! event: rows
@@ -129,9 +130,12 @@ impl Drop for Seat {
 }
 
 struct Stream {
+    web: Arc<Web>,
     first: Option<Bytes>,
     updates: broadcast::Receiver<Bytes>,
     shutdown: watch::Receiver<bool>,
+    /// What was said last of why nothing can come in.
+    trouble: Option<String>,
     _seat: Seat,
 }
 
@@ -139,6 +143,12 @@ impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(first) = self.first.take() {
             return Some(first);
+        }
+        let trouble = self.web.trouble();
+        if self.trouble.as_ref() != Some(&trouble) {
+            let json = serde_json::to_string(&trouble).expect("a text is JSON");
+            self.trouble = Some(trouble);
+            return Some(Bytes::from(format!("event: trouble\ndata: {json}\n\n")));
         }
         tokio::select! {
             // Lagging ends the stream: whoever missed one update has to see all rows again.
@@ -162,7 +172,8 @@ pub(super) async fn live(State(web): State<Arc<Web>>) -> Response {
     // A large fleet takes a while to write: not on a thread that serves others.
     let writing = tokio::task::spawn_blocking(move || rows("all", &shared, 0..crate::fleet::APPLIANCES));
     let all = writing.await.expect("writing rows does not panic, and is not cancelled");
-    let stream = Stream { first: Some(all), updates, shutdown: web.shutdown.clone(), _seat: seat };
+    let shutdown = web.shutdown.clone();
+    let stream = Stream { web, first: Some(all), updates, shutdown, trouble: None, _seat: seat };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let next = stream.next().await?;
         Some((Ok::<_, Infallible>(next), stream))

@@ -44,6 +44,9 @@ pub trait WayIn: Send + Sync {
 
     /// What to write into an agent's configuration to come in this way: `127.0.0.1:1883`.
     fn address(&self) -> String;
+
+    /// Whether that is a broker's, and not the hub's own.
+    fn is_broker(&self) -> bool;
 }
 
 /// What the endpoints share.
@@ -72,6 +75,12 @@ impl Web {
     ) -> Arc<Self> {
         let exposition = Mutex::new(exposition::Exposition::default());
         Arc::new(Self { shared, way, live, started, shutdown, exposition })
+    }
+
+    /// Why nothing can come in; nothing while all is well.
+    fn trouble(&self) -> String {
+        let (ready, why) = self.way.ready();
+        if ready { String::new() } else { why }
     }
 }
 

@@ -21,6 +21,7 @@ struct Page {
     version: &'static str,
     empty: bool,
     address: String,
+    broker: bool,
     rows: Vec<Row>,
     total: usize,
     up: usize,
@@ -73,7 +74,7 @@ pub(super) fn missing(title: &str, what: &str) -> String {
 impl Web {
     fn page(&self) -> String {
         let now = clock::now();
-        let (ready, trouble) = self.way.ready();
+        let trouble = self.trouble();
         let mut rows: Vec<Row> = {
             let ingest = self.shared.read();
             ingest.fleet().by_name().into_iter().map(|appliance| Row::of(appliance, now)).collect()
@@ -87,13 +88,14 @@ impl Web {
             version: env!("CARGO_PKG_VERSION"),
             empty: rows.is_empty(),
             address: self.way.address(),
+            broker: self.way.is_broker(),
             total: rows.len(),
             up,
             down: rows.len() - up,
             any_down: up < rows.len(),
             any_twice: twice > 0,
             twice,
-            ready,
+            ready: trouble.is_empty(),
             trouble,
             clock: format!("{} UTC", &time[11..19]),
             time,

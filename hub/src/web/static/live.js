@@ -5,6 +5,7 @@
 (() => {
   const racks = document.getElementById("racks");
   const lost = document.getElementById("lost");
+  const trouble = document.getElementById("trouble");
   const lineText = document.querySelector(".line-text");
   if (!lost || !window.EventSource) return;
 
@@ -121,6 +122,12 @@
     };
     source.addEventListener("all", on(true));
     source.addEventListener("rows", on(false));
+    source.addEventListener("trouble", (event) => {
+      heard = Date.now();
+      const why = JSON.parse(event.data);
+      trouble.hidden = !why;
+      put(trouble.querySelector("span"), why);
+    });
     // The hub says its time every few seconds, whether or not anything changed.
     source.addEventListener("time", (event) => {
       heard = Date.now();
