@@ -38,11 +38,26 @@ enum Command {
     Help,
 }
 
+impl Command {
+    fn needs_file(&self) -> Result<(), Failure> {
+        match self {
+            Self::Run { config } | Self::Check { config }
+                if config == Path::new(DEFAULT_FILE) && !config.exists() =>
+            {
+                Err(Failure::NoFile)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why a command did not succeed.
 #[derive(Debug)]
 enum Failure {
     Usage(lexopt::Error),
     Config(ConfigError),
+    /// Nobody named a file, and the usual one is not there.
+    NoFile,
     Start(app::StartError),
     Output(std::io::Error),
 }
@@ -52,6 +67,10 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(error) => write!(f, "{error}; see rackside-agent --help"),
             Self::Config(error) => error.fmt(f),
+            Self::NoFile => write!(
+                f,
+                "there is no {DEFAULT_FILE}; write one as agent.example.toml shows, or name another with --config"
+            ),
             Self::Start(error) => error.fmt(f),
             Self::Output(error) => write!(f, "cannot write the result: {error}"),
         }
@@ -61,7 +80,10 @@ impl fmt::Display for Failure {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Config(_) | Self::Start(app::StartError::Password { .. }) => MISUSE,
+            Self::Usage(_)
+            | Self::Config(_)
+            | Self::NoFile
+            | Self::Start(app::StartError::Password { .. }) => MISUSE,
             Self::Start(_) | Self::Output(_) => 1,
         }
     }
@@ -69,7 +91,11 @@ impl Failure {
 
 /// Does what the arguments say.
 pub fn main(arguments: Parser, out: &mut impl Write) -> ExitCode {
-    match parse(arguments).map_err(Failure::Usage).and_then(|command| execute(command, out)) {
+    let done = parse(arguments).map_err(Failure::Usage).and_then(|command| {
+        command.needs_file()?;
+        execute(command, out)
+    });
+    match done {
         Ok(code) => code,
         Err(failure) => {
             // Nowhere to complain if standard error is gone.

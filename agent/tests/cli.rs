@@ -49,6 +49,20 @@ fn misuse_is_one_line_and_code_2() {
 }
 
 #[test]
+fn without_any_file_it_says_where_to_put_one() {
+    let usual = "/etc/rackside/agent.toml";
+    if Path::new(usual).exists() {
+        println!("this machine has a {usual}: nothing to see here");
+        return;
+    }
+    for command in ["run", "check"] {
+        let error = fails(&[command], 2);
+        let advice = "write one as agent.example.toml shows, or name another with --config";
+        assert_eq!(error, format!("rackside-agent: there is no {usual}; {advice}\n"));
+    }
+}
+
+#[test]
 fn a_bad_file_is_one_line_and_code_2() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = write(dir.path(), "adress = \"x\"\n");
