@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// No more than this waits for the socket before the next message is made: what waits there is no longer ours to order.
 const OUTPUT_MOST: usize = 64 * 1024;
 
+/// More than this waits only for a broker that sends and does not read: what it is owed is never held back as our own messages
+/// are. A largest birth behind a full output is a third of it.
+const OUTPUT_LIMIT: usize = 1024 * 1024;
+
 /// The hub may ask for the birth in each of its acks until it has it; it is sent this often at most.
 const BIRTH_PAUSE: Duration = Duration::from_secs(2);
 
@@ -119,6 +123,9 @@ impl Session {
                 }
                 LinkEvent::Acked => self.progress = now,
             }
+        }
+        if self.output().len() > OUTPUT_LIMIT {
+            return Err(LinkError::Protocol("it sends and does not read".to_owned()));
         }
         Ok(())
     }
@@ -427,6 +434,26 @@ mod tests {
             assert!(bench.session.deadline(&bench.agent, bench.moment.now) <= bench.moment.now + STUCK);
         }
         panic!("it waits for ever");
+    }
+
+    #[test]
+    fn a_broker_that_sends_and_does_not_read_is_left() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        // A QoS 1 message on "t", a thousand times in one read: each is owed a PUBACK.
+        let flood = [0x32, 5, 0, 1, b't', 0, 7].repeat(1000);
+        let mut least = 0;
+        for _ in 0..1000 {
+            match bench.session.receive(&flood, &mut bench.agent, bench.moment.now) {
+                Ok(()) => least = bench.session.output().len(),
+                Err(error) => {
+                    let said = "the broker broke the MQTT protocol: it sends and does not read";
+                    assert_eq!((error.to_string().as_str(), least > 512 * 1024), (said, true), "{least}");
+                    return;
+                }
+            }
+        }
+        panic!("{least} bytes wait for it");
     }
 
     #[test]
