@@ -125,7 +125,8 @@ fn prefix<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Prefix, D
     })
 }
 
-fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+/// An address to listen on; a name would be looked up, and mean what somebody else says.
+pub(crate) fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {
         D::Error::custom(format!(

@@ -237,7 +237,7 @@ pub struct Records {
     pub taken: u64,
     /// Came again.
     pub duplicates: u64,
-    /// Let go by the agent before the hub had them.
+    /// Let go by the agent before the hub had them, or never understood for want of their catalog.
     pub lost: u64,
 }
 

@@ -41,7 +41,7 @@ pub struct Custody {
     pub records: u64,
     /// Records that came again.
     pub duplicates: u64,
-    /// Records that the agent let go before the hub had them.
+    /// Records that the agent let go before the hub had them, or whose catalog never came.
     pub lost: u64,
 }
 

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerConfig {
     /// Where to listen. With `tls` that has no address of its own, this one speaks TLS; else it is plain TCP.
+    #[serde(deserialize_with = "crate::config::address")]
     pub address: SocketAddr,
     /// The users file; without one, everybody on this machine may come in.
     pub users: Option<PathBuf>,
@@ -54,12 +55,16 @@ impl Default for ListenerConfig {
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
     /// Where to listen with TLS, beside the plain address; without it, the plain address becomes TLS.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "beside")]
     pub address: Option<SocketAddr>,
     /// The certificate chain, PEM, own certificate first.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+}
+
+fn beside<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    crate::config::address(deserializer).map(Some)
 }
 
 /// `[listener.limits]`. What is refused or lost for a limit is counted by its reason.
