@@ -53,8 +53,8 @@ fn an_unreadable_users_file_and_certificate_are_named() {
     let config = ListenerConfig { users: Some("/nonexistent/users".into()), ..Default::default() };
     assert_eq!(
         refusal(config),
-        "listener: cannot read the users file /nonexistent/users: No such file or directory (os error 2); add a user \
-         to create it"
+        "listener: cannot read the users file /nonexistent/users: No such file or directory (os error 2); \
+         `rackside-hub hash-password NAME` makes its lines"
     );
     let tls =
         TlsConfig { address: None, certificate: "/nonexistent/crt".into(), key: "/nonexistent/key".into() };
