@@ -137,7 +137,7 @@ impl Way {
 }
 
 fn warn_of_plain_password(mqtt: &Mqtt) {
-    if mqtt.user.is_some() && mqtt.tls.is_none() {
+    if mqtt.password.is_some() && mqtt.tls.is_none() {
         warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
     }
 }
