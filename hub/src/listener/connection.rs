@@ -37,6 +37,8 @@ use tokio::time::{Instant, Sleep};
 const CHUNK: usize = 64 * 1024;
 /// With so much unwritten, a client is not read from: what it sends would only make more to write.
 const PAUSE_READING: usize = 256 * 1024;
+/// Filters of one SUBSCRIBE that are looked at; more, where a client may have more subscriptions.
+const FILTERS: usize = 200;
 /// What a client that is told why it may not come in gets to read it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -260,9 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Step::Connect(connect) => self.connect(*connect).await?,
                 Step::Publish(messages) => self.publish(messages).await?,
                 Step::Subscribe(packet, filters) => {
-                    self.subscribe(packet, filters);
-                    // Looking through what is retained takes a while; others may have their turn.
-                    tokio::task::yield_now().await;
+                    self.subscribe(packet, filters).await;
                 }
                 Step::Unsubscribe(filters) => {
                     if let Some(client) = &self.client {
@@ -436,15 +436,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Ok(())
     }
 
-    fn subscribe(&mut self, packet: u16, filters: Vec<SubscribeFilter>) {
+    /// One filter at a time, with turns for others in between: each means looking through what is retained. So there is
+    /// an end to the filters of a packet, even if it names one over and over.
+    async fn subscribe(&mut self, packet: u16, filters: Vec<SubscribeFilter>) {
         const FAILURE: u8 = 0x80;
         let Some(client) = &self.client else { return };
-        // QoS 2 is asked for and 1 granted: section 3.8.4 lets a server grant less.
-        let qos = |asked| if asked == QoS::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-        let wishes: Vec<_> = filters.into_iter().map(|filter| (filter.path, qos(filter.qos))).collect();
-        let connection = self.pass.connection;
-        let granted = self.pass.shared().change(|router| router.subscribe(&client.id, connection, &wishes));
-        let codes: Vec<u8> = granted.into_iter().map(|qos| qos.map_or(FAILURE, |qos| qos as u8)).collect();
+        let (shared, connection) = (self.pass.shared(), self.pass.connection);
+        let most = shared.limits.subscriptions.max(FILTERS);
+        let mut codes = Vec::with_capacity(filters.len());
+        for SubscribeFilter { path, qos } in filters {
+            if codes.len() >= most {
+                shared.counters.count(Reason::Subscription);
+                codes.push(FAILURE);
+                continue;
+            }
+            // QoS 2 is asked for and 1 granted: section 3.8.4 lets a server grant less.
+            let qos = if qos == QoS::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
+            let granted = shared.change(|router| router.subscribe(&client.id, connection, &path, qos));
+            codes.push(granted.map_or(FAILURE, |qos| qos as u8));
+            tokio::task::yield_now().await;
+        }
         self.talk.granted(packet, &codes);
     }
 

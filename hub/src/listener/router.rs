@@ -243,18 +243,15 @@ impl Router {
         self.mirror_wishes -= usize::from(topic::reaches_below(filter, &self.mirror_stem));
     }
 
-    /// Subscribes. What is kept for each filter is sent again, also when the filter is not new, as the standard asks.
-    /// Returns what each filter was granted, None for a refusal.
+    /// Subscribes. What is kept for the filter is sent again, also when the filter is not new, as the standard asks.
+    /// Returns what was granted, None for a refusal.
     pub(super) fn subscribe(
         &mut self,
         client_id: &str,
         connection: u64,
-        wishes: &[(String, Qos)],
-    ) -> Vec<Option<Qos>> {
-        wishes.iter().map(|(filter, qos)| self.subscribe_one(client_id, connection, filter, *qos)).collect()
-    }
-
-    fn subscribe_one(&mut self, client_id: &str, connection: u64, filter: &str, qos: Qos) -> Option<Qos> {
+        filter: &str,
+        qos: Qos,
+    ) -> Option<Qos> {
         let client = self.clients.get_mut(client_id).filter(|client| client.is_connection(connection))?;
         let known = client.filters.iter().find(|known| ***known == *filter).cloned();
         if topic::check_filter(filter, &self.limits).is_err()

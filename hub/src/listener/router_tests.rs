@@ -50,7 +50,7 @@ impl Stage {
     }
 
     fn subscribe(&mut self, guest: &Guest, filter: &str, qos: Qos) -> Option<Qos> {
-        self.router.subscribe(&guest.name, guest.connection, &[(filter.to_owned(), qos)])[0]
+        self.router.subscribe(&guest.name, guest.connection, filter, qos)
     }
 
     fn publish(&mut self, topic: &str, payload: &str, retain: bool) {

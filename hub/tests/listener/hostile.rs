@@ -4,7 +4,7 @@ use crate::stage::{Certificate, Raw, Stage, now};
 use rackside_config::{Size, Span};
 use rackside_hub::listener::{Reason, TlsConfig};
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Connect, Packet};
+use rumqttc::mqttbytes::v4::{Connect, Packet, Subscribe, SubscribeFilter, SubscribeReasonCode};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,27 @@ fn an_idle_tls_socket_delays_nobody_and_ends() {
         raw.ends();
     }
     stage.until("each is counted", |stats| stats.of(Reason::Handshake) == 20);
+}
+
+#[test]
+fn one_packet_of_very_many_filters_stops_nobody() {
+    let stage = Stage::new();
+    let mut other = stage.client("other");
+    for n in 0..2000 {
+        other.publish(&format!("fleet/{n}/x"), "kept", QoS::AtMostOnce, true);
+    }
+    stage.until("they are kept", |stats| stats.retained_messages == 2000);
+    let mut hostile = stage.client("hostile");
+    // Each time, all that is kept would have to be looked through.
+    let filter = SubscribeFilter::new("+/+/n".to_owned(), QoS::AtMostOnce);
+    hostile.send(&Packet::Subscribe(Subscribe { pkid: 7, filters: vec![filter; 30_000] }));
+    std::thread::sleep(Duration::from_millis(50));
+    let began = now();
+    other.publish("news", "for everybody", QoS::AtLeastOnce, true);
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    let Packet::SubAck(answer) = hostile.receive() else { panic!("no SUBACK") };
+    let granted = answer.return_codes.iter().filter(|code| **code != SubscribeReasonCode::Failure).count();
+    assert_eq!((answer.return_codes.len(), granted), (30_000, 200));
 }
 
 #[test]
