@@ -243,3 +243,20 @@ fn a_spool_that_overflows_while_connected_goes_on_with_what_it_holds() {
     assert!(floor > 50);
     assert_eq!(bench.sent().first(), Some(&(floor, Sending::First)));
 }
+
+#[test]
+fn new_limits_hold_from_the_next_record_on() {
+    let mut bench = Bench::new();
+    bench.put(100);
+    bench.custody.limit(Limits { bytes: 1000, resend_rate: 10 });
+    assert_eq!(bench.custody.backlog(), 100, "nothing is let go for a file that was edited");
+    bench.put(1);
+    assert!(bench.custody.backlog() < 20, "{} held", bench.custody.backlog());
+    bench.wait(60_000);
+    bench.connect();
+    let oldest = bench.custody.floor();
+    assert_eq!(bench.sent(), [(oldest, Sending::Again)]);
+    bench.ack(1, oldest + 1);
+    let left = bench.custody.backlog();
+    assert_eq!(bench.sent_within(500).len() as u64, left.min(6), "ten a second");
+}
