@@ -61,6 +61,8 @@ pub struct Ingest {
     acks: BTreeSet<(Instant, usize)>,
     verdicts: BTreeSet<(Instant, usize)>,
     swept: Instant,
+    /// Whether the look for silence before this one was left out, because it came late.
+    spared: bool,
     out: Vec<Outbound>,
 }
 
@@ -77,6 +79,7 @@ impl Ingest {
             acks: BTreeSet::new(),
             verdicts: BTreeSet::new(),
             swept: now.instant,
+            spared: false,
             out: Vec::new(),
         }
     }
@@ -158,7 +161,9 @@ impl Ingest {
         let late = now.since(self.swept);
         if late >= SWEEP {
             self.swept = now.instant;
-            if late < STOOD_STILL {
+            // Once: a hub that is always late has to look all the same.
+            self.spared = late >= STOOD_STILL && !self.spared;
+            if !self.spared {
                 self.fleet.sweep(now);
             }
         }

@@ -386,3 +386,13 @@ fn a_hub_that_stood_still_does_not_take_its_own_silence_for_theirs() {
     desk.after(2_000);
     assert_eq!(state(&desk), crate::fleet::State::Silent);
 }
+
+#[test]
+fn a_hub_that_is_always_late_still_notices_silence() {
+    let (mut desk, _) = running();
+    for _ in 0..7 {
+        desk.now = desk.now.plus(Duration::from_secs(6));
+        desk.ingest.tick(desk.now);
+    }
+    assert_eq!(desk.ingest.fleet().appliances()[0].state, crate::fleet::State::Silent);
+}
