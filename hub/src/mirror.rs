@@ -11,11 +11,17 @@ use crate::json;
 use bytes::Bytes;
 use rackside_proto::{AgentName, Envelope, Event, Prefix, Run};
 
+/// Appliances of a snapshot that are published at once. A subscriber's queue and the link to a broker hold some thousand
+/// messages; a large fleet that came all at once would cost the one its connection and the other its messages.
+const PART: usize = 256;
+
 /// What was last said of each appliance.
 #[derive(Debug, Default)]
 pub struct Mirror {
     on: bool,
     said: Vec<Said>,
+    /// The first appliance that the snapshot has not come to.
+    next: usize,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,13 +37,25 @@ impl Mirror {
         self.on
     }
 
-    /// Somebody listens: publishes everything. Called again, it publishes everything again: a broker may have forgotten.
+    /// Somebody listens: begins to publish everything. Called again, it begins anew: a broker may have forgotten.
     pub fn start(&mut self, fleet: &Fleet, prefix: &Prefix, out: &mut Vec<Outbound>) {
-        self.on = true;
+        (self.on, self.next) = (true, 0);
         self.said.clear();
-        for slot in 0..fleet.appliances().len() {
+        self.proceed(fleet, prefix, out);
+    }
+
+    /// Whether there is more to publish of a snapshot.
+    pub fn has_more(&self, fleet: &Fleet) -> bool {
+        self.on && self.next < fleet.appliances().len()
+    }
+
+    /// Publishes the next part of a snapshot.
+    pub fn proceed(&mut self, fleet: &Fleet, prefix: &Prefix, out: &mut Vec<Outbound>) {
+        let end = fleet.appliances().len().min(self.next + PART);
+        for slot in self.next..end {
             self.update(fleet, slot, prefix, out);
         }
+        self.next = end;
     }
 
     /// Nobody listens any more: clears what is retained.

@@ -44,6 +44,8 @@ pub const ACK_WITHIN: Duration = Duration::from_millis(250);
 pub const ACK_AT: u32 = 64;
 /// How long a verdict holds.
 pub const VERDICT_VALID: Duration = Duration::from_secs(90);
+/// The parts of the mirror's snapshot follow each other at this distance.
+const MIRROR: Duration = Duration::from_millis(100);
 /// Silence is looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
 /// A look that comes so late means that the hub itself stood still: what was sent meanwhile has its turn first.
@@ -58,6 +60,8 @@ pub struct Ingest {
     custody: Vec<Custody>,
     counts: Counts,
     mirror: Mirror,
+    /// When the next part of the mirror's snapshot is due, if there is one.
+    mirror_due: Option<Instant>,
     acks: BTreeSet<(Instant, usize)>,
     verdicts: BTreeSet<(Instant, usize)>,
     swept: Instant,
@@ -76,6 +80,7 @@ impl Ingest {
             custody: Vec::new(),
             counts: Counts::default(),
             mirror: Mirror::default(),
+            mirror_due: None,
             acks: BTreeSet::new(),
             verdicts: BTreeSet::new(),
             swept: now.instant,
@@ -141,7 +146,10 @@ impl Ingest {
     pub fn due(&self) -> Instant {
         let first = |set: &BTreeSet<(Instant, usize)>| set.first().map(|due| due.0);
         let sweep = self.swept + SWEEP;
-        [first(&self.acks), first(&self.verdicts)].into_iter().flatten().fold(sweep, Instant::min)
+        [first(&self.acks), first(&self.verdicts), self.mirror_due]
+            .into_iter()
+            .flatten()
+            .fold(sweep, Instant::min)
     }
 
     /// Does what is due: acks, verdicts, noticing silence.
@@ -157,6 +165,13 @@ impl Ingest {
             if self.fleet.appliances()[slot].state.is_up() {
                 self.verdict(slot, now);
             }
+        }
+        if self.mirror_due.is_some_and(|due| due <= now.instant) {
+            self.mirror.proceed(&self.fleet, &self.prefix, &mut self.out);
+            self.mirror_due = None;
+        }
+        if self.mirror_due.is_none() && self.mirror.has_more(&self.fleet) {
+            self.mirror_due = Some(now.instant + MIRROR);
         }
         let late = now.since(self.swept);
         if late >= SWEEP {

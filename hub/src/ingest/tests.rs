@@ -396,3 +396,26 @@ fn a_hub_that_is_always_late_still_notices_silence() {
     }
     assert_eq!(desk.ingest.fleet().appliances()[0].state, crate::fleet::State::Silent);
 }
+
+#[test]
+fn a_large_fleet_is_mirrored_in_parts_that_a_subscriber_can_take() {
+    let mut desk = Desk::new();
+    let racks: Vec<_> = (0..1000).map(|n| Rack::new("arena-north", &format!("rack-{n}"))).collect();
+    for rack in &racks {
+        desk.take(rack.presence(true));
+    }
+    desk.after(1000);
+    desk.ingest.take_changed();
+    desk.ingest.take_out();
+    desk.ingest.mirror(true);
+    desk.ingest.tick(desk.now);
+    let (mut said, mut parts) = (desk.ingest.take_out().len(), 1);
+    while said < racks.len() {
+        assert!(desk.ingest.due() < desk.now.instant + Duration::from_millis(200), "the rest follows soon");
+        desk.after(100);
+        let part = desk.ingest.take_out().iter().filter(|message| message.topic.contains("/json/")).count();
+        assert!(part <= 256, "{part} at once");
+        (said, parts) = (said + part, parts + 1);
+    }
+    assert_eq!((said, parts), (1000, 4));
+}
