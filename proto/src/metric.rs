@@ -52,9 +52,9 @@ metrics! {
     SWAP_TOTAL = "rackside_swap_total_bytes", "bytes", Gauge, [],
         "Swap space of the machine";
     DISK_USED = "rackside_disk_used_bytes", "bytes", Gauge, ["mount"],
-        "Space of a file system that an ordinary user cannot fill any more";
+        "Space in use on a file system, as df shows it";
     DISK_TOTAL = "rackside_disk_total_bytes", "bytes", Gauge, ["mount"],
-        "Size of a file system";
+        "Space of a file system that ordinary users can have: in use and available; used by total is what df calls Use%";
     NETWORK_RECEIVE = "rackside_network_receive_bytes_total", "bytes", Counter, ["interface"],
         "Bytes received by an interface since it came up";
     NETWORK_TRANSMIT = "rackside_network_transmit_bytes_total", "bytes", Counter, ["interface"],

@@ -36,12 +36,12 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
         unique(mounts, |path| may_be_disk(std::fs::metadata(path).map(|found| found.is_dir())))
     {
         let labels = [path.as_str()];
-        if let Ok(space) = rustix::fs::statvfs(path.as_str()) {
-            let block = space.f_frsize as f64;
-            let (total, available) = (space.f_blocks as f64 * block, space.f_bavail as f64 * block);
-            if total > 0.0 {
-                report.put(&metric::DISK_USED, &labels, SPACE, total - available);
-                report.put(&metric::DISK_TOTAL, &labels, SPACE, total);
+        if let Ok(found) = rustix::fs::statvfs(path.as_str()) {
+            let (used, total) = space(found.f_blocks, found.f_bfree, found.f_bavail);
+            let block = found.f_frsize as f64;
+            if total > 0 {
+                report.put(&metric::DISK_USED, &labels, SPACE, used as f64 * block);
+                report.put(&metric::DISK_TOTAL, &labels, SPACE, total as f64 * block);
             }
         } else {
             // It is mounted and does not answer: a card that was pulled out, or died.
@@ -50,6 +50,13 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
         }
     }
     Ok(())
+}
+
+/// Blocks in use, and blocks that ordinary users can have at all: what is in use and what is available to them. What is kept
+/// back for root is in neither, so the disk is full for them at used = total, and the ratio is what `df` calls `Use%`.
+fn space(blocks: u64, free: u64, available: u64) -> (u64, u64) {
+    let used = blocks.saturating_sub(free);
+    (used, used + available)
 }
 
 /// The mounts that may be worth showing. Of several on one path the last one hides the others.
@@ -120,6 +127,14 @@ mod tests {
 
     fn shown(mounts: &str) -> Vec<String> {
         unique(candidates(mounts), |_| true).into_iter().map(|mount| mount.path).collect()
+    }
+
+    #[test]
+    fn a_disk_is_full_when_only_root_could_still_write() {
+        // An ext4 of 1,000 blocks keeps 50 for root.
+        assert_eq!(space(1000, 700, 650), (300, 950));
+        assert_eq!(space(1000, 50, 0), (950, 950));
+        assert_eq!(space(0, 0, 0), (0, 0), "proc and its kind have no blocks");
     }
 
     #[test]

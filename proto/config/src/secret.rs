@@ -62,7 +62,11 @@ fn read_file(path: &Path) -> Result<SecretText, ConfigError> {
     let told = path.display().to_string();
     let unreadable = |error: io::Error| ConfigError::unreadable(path, &error);
     let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    let found = file.metadata().map_err(unreadable)?;
+    if found.is_dir() {
+        return Err(ConfigError::file(told, "is a directory; name the file with the secret in it"));
+    }
+    let mode = found.permissions().mode();
     if mode & 0o004 != 0 {
         return Err(ConfigError::file(
             &told,
@@ -187,6 +191,14 @@ mod tests {
             refusal(b"s3cret", 0o644),
             "/secret: everybody may read this secret; run: chmod 600 /secret"
         );
+    }
+
+    #[test]
+    fn a_directory_is_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = Secret::in_file(directory.path().to_owned()).read().unwrap_err().to_string();
+        let told = directory.path().display();
+        assert_eq!(error, format!("{told}: is a directory; name the file with the secret in it"));
     }
 
     #[test]
