@@ -45,6 +45,11 @@ pub fn cpu_fine(id: u32) -> Duration {
     Duration::from_nanos(tasks.filter_map(spent).sum())
 }
 
+/// Bytes that a process has caused to be written to a disk so far: `/proc/PID/io`.
+pub fn written(id: u32) -> u64 {
+    field(&read(id, "io"), "write_bytes:")
+}
+
 /// A file's size in bytes; 0 when there is none.
 pub fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())

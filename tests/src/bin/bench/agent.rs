@@ -44,20 +44,26 @@ pub(crate) fn cost(effort: Effort) -> Result<(), String> {
         up.ok_or_else(|| format!("{name}: no reading came\n{}", agent.last_words()))?;
     }
     std::thread::sleep(WARM_UP);
-    let before: Vec<_> = agents.iter().map(|(.., agent)| measure::cpu_fine(agent.id())).collect();
+    let spent = |agent: &Agent| (measure::cpu_fine(agent.id()), measure::written(agent.id()));
+    let before: Vec<_> = agents.iter().map(|(.., agent)| spent(agent)).collect();
     let start = clock::now();
     std::thread::sleep(effort.lasts);
     let share = 600.0 / start.elapsed().as_secs_f64();
     println!("over {:.0} s at a tick of 10 s\n", start.elapsed().as_secs_f64());
     println!(
-        "{:<22} {:>8} {:>8} {:>8} {:>20}",
-        "agent", "RSS KiB", "PSS KiB", "threads", "CPU s / 10 minutes"
+        "{:<22} {:>8} {:>8} {:>8} {:>20} {:>14}",
+        "agent", "RSS KiB", "PSS KiB", "threads", "CPU s / 10 minutes", "bytes written"
     );
     for ((name, .., agent), before) in agents.iter().zip(before) {
         let memory = measure::memory(agent.id());
-        let cpu = measure::cpu_fine(agent.id()).saturating_sub(before).as_secs_f64() * share;
+        let after = spent(agent);
+        let cpu = after.0.saturating_sub(before.0).as_secs_f64() * share;
+        let written = after.1 - before.1;
         let threads = measure::threads(agent.id());
-        println!("{name:<22} {:>8} {:>8} {threads:>8} {cpu:>20.3}", memory.rss_kib, memory.pss_kib);
+        println!(
+            "{name:<22} {:>8} {:>8} {threads:>8} {cpu:>20.3} {written:>14}",
+            memory.rss_kib, memory.pss_kib
+        );
     }
     Ok(())
 }
