@@ -97,7 +97,8 @@ impl Doors {
 #[derive(Debug)]
 pub(super) struct Pass {
     shared: Arc<Shared>,
-    counted: IpAddr,
+    /// What counts as its address.
+    pub(super) counted: IpAddr,
     pub(super) connection: u64,
     pub(super) peer: SocketAddr,
     pub(super) bell: Arc<Bell>,

@@ -18,6 +18,7 @@ use super::session::{Closing, Session};
 use super::shared::Shared;
 use super::stats::Reason;
 use super::topic;
+use super::users::Busy;
 use crate::inbound::{Inbound, Via};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, LastWill, Publish, SubscribeFilter};
@@ -345,11 +346,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
             (None, _) | (Some(_), None) => None,
             (Some(login), Some(logins)) => {
-                let check = logins.check(&login.username, &login.password);
+                let check = logins.check(self.pass.counted, &login.username, &login.password);
                 match tokio::time::timeout(shared.limits.connect_time.get(), check).await {
-                    Ok(true) => Some(login.username.as_str().into()),
-                    Ok(false) => return Err(Some((code::BAD_LOGIN, Reason::BadLogin))),
-                    Err(_) => return Err(Some((code::UNAVAILABLE, Reason::LoginBusy))),
+                    Ok(Ok(true)) => Some(login.username.as_str().into()),
+                    Ok(Ok(false)) => return Err(Some((code::BAD_LOGIN, Reason::BadLogin))),
+                    Ok(Err(Busy)) | Err(_) => return Err(Some((code::UNAVAILABLE, Reason::LoginBusy))),
                 }
             }
         };

@@ -26,7 +26,7 @@ pub enum Reason {
     BadLogin,
     /// A CONNECT: no login, or a will where the client may not publish.
     NotAuthorized,
-    /// A CONNECT: the passwords could not be checked in time.
+    /// A CONNECT: the passwords could not be checked in time, or too many from its address were waiting for that.
     LoginBusy,
     /// A connection: bytes that are not MQTT 3.1.1.
     Malformed,

@@ -8,7 +8,8 @@
 //! The file holds PBKDF2 hashes, never passwords. A hash is slow to check on purpose, and 10,000 agents come back within
 //! a minute of a restart: so a login that was right once is remembered as an HMAC under a key that lives as long as the
 //! process, and checked by that from then on. Wrong logins are always slow, and take turns, so that a flood of them
-//! keeps half of the cores busy at most and never the connections' own threads.
+//! keeps half of the cores busy at most and never the connections' own threads. Few of one address may wait for a turn,
+//! so that a flood from there does not keep everybody else out.
 //!
 //! Invariant: neither passwords nor hashes appear in errors, logs or `Debug`; comparisons take constant time.
 
@@ -17,6 +18,7 @@ use ring::{hmac, pbkdf2};
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -27,6 +29,8 @@ const SCHEME: &str = "pbkdf2-sha256";
 const ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).expect("not zero");
 /// More rounds than this in a file are a mistake: each login would take seconds.
 const MOST_ROUNDS: u32 = 10_000_000;
+/// So many logins from one address may wait for their slow check at once; more than the appliances of a venue.
+const WAITING_EACH: usize = 32;
 const SALT: usize = 16;
 const HASH: usize = 32;
 
@@ -183,6 +187,39 @@ pub(super) struct Logins {
     proven: Mutex<HashMap<Box<str>, hmac::Tag>>,
     key: hmac::Key,
     turns: Semaphore,
+    /// How many of each address wait for a turn.
+    waiting: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Too many logins from this address wait already.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Busy;
+
+/// One place among those who wait, given back when dropped.
+struct Place<'a>(&'a Mutex<HashMap<IpAddr, usize>>, IpAddr);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a Mutex<HashMap<IpAddr, usize>>, from: IpAddr) -> Result<Self, Busy> {
+        let mut counts = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= WAITING_EACH {
+            return Err(Busy);
+        }
+        *count += 1;
+        Ok(Self(waiting, from))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Logins {
@@ -203,6 +240,7 @@ impl Logins {
             proven: Mutex::default(),
             key: key.expect("the kernel has random numbers"),
             turns: Semaphore::new(turns),
+            waiting: Mutex::default(),
         })
     }
 
@@ -214,8 +252,8 @@ impl Logins {
         Ok(count)
     }
 
-    /// Whether this user has this password.
-    pub(super) async fn check(&self, name: &str, password: &str) -> bool {
+    /// Whether this user, who comes from this address, has this password.
+    pub(super) async fn check(&self, from: IpAddr, name: &str, password: &str) -> Result<bool, Busy> {
         let users = Arc::clone(&self.users.read().unwrap_or_else(PoisonError::into_inner));
         let stored = users.0.get(name).cloned();
         let login = stored.as_ref().map(|stored| {
@@ -226,9 +264,14 @@ impl Logins {
         if let Some(login) = &login
             && self.is_proven(name, login)
         {
-            return true;
+            return Ok(true);
         }
+        let _place = Place::take(&self.waiting, from)?;
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
+        // Many agents share a user: while this one waited, another may have proven it.
+        if login.as_ref().is_some_and(|login| self.is_proven(name, login)) {
+            return Ok(true);
+        }
         let password = password.to_owned();
         // Unknown names take as long as known ones.
         let right = tokio::task::spawn_blocking(move || {
@@ -243,7 +286,7 @@ impl Logins {
             let tag = hmac::sign(&self.key, &login);
             self.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), tag);
         }
-        right
+        Ok(right)
     }
 
     /// The stored hash is part of what is signed: a changed password is not proven by the old one.
@@ -256,6 +299,9 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn quick(password: &str) -> String {
         StoredHash::derive(password, NonZeroU32::new(10).expect("not zero"), [7; SALT]).to_string()
@@ -274,11 +320,11 @@ mod tests {
             logins(&format!("# people\n\nrack:{}\nother:{}\n", quick("right"), quick("else")));
         let logins = logins.expect("a good file");
         for _ in 0..2 {
-            assert!(logins.check("rack", "right").await);
-            assert!(!logins.check("rack", "wrong").await);
-            assert!(!logins.check("other", "right").await);
-            assert!(!logins.check("nobody", "right").await);
-            assert!(!logins.check("rack", "").await);
+            assert_eq!(logins.check(HERE, "rack", "right").await, Ok(true));
+            assert_eq!(logins.check(HERE, "rack", "wrong").await, Ok(false));
+            assert_eq!(logins.check(HERE, "other", "right").await, Ok(false));
+            assert_eq!(logins.check(HERE, "nobody", "right").await, Ok(false));
+            assert_eq!(logins.check(HERE, "rack", "").await, Ok(false));
         }
     }
 
@@ -286,14 +332,35 @@ mod tests {
     async fn a_changed_file_counts_at_once_and_a_bad_one_not_at_all() {
         let (file, logins) = logins(&format!("rack:{}", quick("old")));
         let logins = logins.expect("a good file");
-        assert!(logins.check("rack", "old").await);
+        assert_eq!(logins.check(HERE, "rack", "old").await, Ok(true));
         std::fs::write(file.path(), "nonsense").expect("written");
         assert!(logins.reload().is_err());
-        assert!(logins.check("rack", "old").await);
+        assert_eq!(logins.check(HERE, "rack", "old").await, Ok(true));
         std::fs::write(file.path(), format!("rack:{}", quick("new"))).expect("written");
         assert_eq!(logins.reload().expect("a good file"), 1);
-        assert!(!logins.check("rack", "old").await);
-        assert!(logins.check("rack", "new").await);
+        assert_eq!(logins.check(HERE, "rack", "old").await, Ok(false));
+        assert_eq!(logins.check(HERE, "rack", "new").await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_wrong_logins_keeps_nobody_else_out() {
+        let slow = StoredHash::derive("right", NonZeroU32::new(10_000).expect("not zero"), [7; SALT]);
+        let (_file, logins) = logins(&format!("rack:{slow}\n"));
+        let logins = Arc::new(logins.expect("a good file"));
+        let there = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let mut flood = tokio::task::JoinSet::new();
+        for n in 0..120 {
+            let logins = Arc::clone(&logins);
+            flood.spawn(async move { logins.check(there, "rack", &format!("guess {n}")).await });
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(logins.check(HERE, "rack", "right").await, Ok(true));
+        let done = std::iter::from_fn(|| flood.try_join_next()).map(|ended| ended.expect("no panic"));
+        let (checked, busy): (Vec<_>, Vec<_>) = done.partition(|said| *said == Ok(false));
+        assert!(checked.len() <= 40, "{} went first", checked.len());
+        assert!(busy.len() >= 80 && busy.iter().all(|said| *said == Err(Busy)));
+        while flood.join_next().await.is_some() {}
+        assert!(logins.waiting.lock().expect("whole").is_empty(), "no place is kept");
     }
 
     #[test]
