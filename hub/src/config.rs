@@ -46,7 +46,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct WebConfig {
     /// Where to listen.
-    #[serde(deserialize_with = "address")]
+    #[serde(deserialize_with = "rackside_config::listen_address")]
     pub address: SocketAddr,
     /// Whether everybody who reaches the address may read everything, from other machines too.
     pub allow_anonymous: bool,
@@ -121,16 +121,6 @@ fn prefix<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Prefix, D
     text.parse().map_err(|_| {
         D::Error::custom(format!(
             "{text:?} is not a topic's word: 1 to 64 bytes without / + # $ or white space"
-        ))
-    })
-}
-
-/// An address to listen on; a name would be looked up, and mean what somebody else says.
-pub(crate) fn address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| {
-        D::Error::custom(format!(
-            "{text:?} is not an IP address with a port; write for example \"127.0.0.1:8080\""
         ))
     })
 }

@@ -55,7 +55,7 @@ fn line_of(name: &str) -> Result<(), String> {
 
 fn check(path: &Path) -> Result<(), String> {
     let config = Config::read(path).map_err(|error| error.to_string())?;
-    let mut said = format!("{}: right\n", path.display());
+    let mut said = format!("{}: the configuration is good\n", path.display());
     if let Some(mqtt) = &config.mqtt {
         let mirror = if mqtt.mirror { "with" } else { "without" };
         writeln!(said, "agents come through the broker at {}, {mirror} the JSON mirror", mqtt.place())

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerConfig {
     /// Where to listen. With `tls` that has no address of its own, this one speaks TLS; else it is plain TCP.
-    #[serde(deserialize_with = "crate::config::address")]
+    #[serde(deserialize_with = "rackside_config::listen_address")]
     pub address: SocketAddr,
     /// The users file; without one, everybody on this machine may come in.
     pub users: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct TlsConfig {
 }
 
 fn beside<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    crate::config::address(deserializer).map(Some)
+    rackside_config::listen_address(deserializer).map(Some)
 }
 
 /// `[listener.limits]`. What is refused or lost for a limit is counted by its reason.

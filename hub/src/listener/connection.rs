@@ -8,8 +8,8 @@
 //! Invariant: an idle connection holds no buffer in either direction; once let in, it leaves through
 //! [`Router::disconnect`](super::router::Router::disconnect) on every path, also a panic's.
 
-use super::accept::Pass;
 use super::conversation::{Conversation, Step};
+use super::doors::Pass;
 use super::message::{Message, Qos};
 use super::packets::Fault;
 use super::permission::{Identity, Passage};
@@ -81,6 +81,7 @@ enum Woken {
 
 struct Connection<S> {
     stream: S,
+    shared: Arc<Shared>,
     pass: Pass,
     talk: Conversation,
     client: Option<Client>,
@@ -101,14 +102,15 @@ struct Client {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(stream: S, pass: Pass, alive: mpsc::Sender<()>)
+pub(super) async fn serve<S>(stream: S, shared: Arc<Shared>, pass: Pass, alive: mpsc::Sender<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let now = Instant::now();
     let mut connection = Connection {
         stream,
-        talk: Conversation::new(Arc::clone(&pass.shared().limits), now),
+        talk: Conversation::new(Arc::clone(&shared.limits), now),
+        shared,
         pass,
         client: None,
         out: Vec::new(),
@@ -143,14 +145,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn fill(&mut self) {
         let Some(client) = &self.client else { return };
         if self.out.len() < CHUNK {
-            let shared = self.pass.shared();
+            let shared = &self.shared;
             let count = client.session.take(&self.pass.bell, &mut self.out, CHUNK, &shared.limits);
             shared.counters.messages_out.fetch_add(count, Relaxed);
         }
     }
 
     fn deadline(&self) -> (Instant, Reason) {
-        let patience = self.pass.shared().limits.write_stall.get();
+        let patience = self.shared.limits.write_stall.get();
         let stall = self.stalled.map(|since| (since + patience, Reason::WriteStall));
         let far = Duration::from_hours(24);
         let deadlines = stall.into_iter().chain(self.talk.deadline());
@@ -230,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             self.stalled.get_or_insert_with(Instant::now);
             return Poll::Pending;
         }
-        self.pass.shared().counters.bytes_out.fetch_add(self.written as u64, Relaxed);
+        self.shared.counters.bytes_out.fetch_add(self.written as u64, Relaxed);
         self.stalled = None;
         self.flushing = false;
         self.written = 0;
@@ -245,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             let bytes = buffer.filled();
             if !bytes.is_empty() {
                 self.talk.receive(bytes, Instant::now());
-                self.pass.shared().counters.bytes_in.fetch_add(bytes.len() as u64, Relaxed);
+                self.shared.counters.bytes_in.fetch_add(bytes.len() as u64, Relaxed);
             }
             Poll::Ready(Ok(bytes.len()))
         })
@@ -268,9 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Step::Unsubscribe(filters) => {
                     if let Some(client) = &self.client {
                         let connection = self.pass.connection;
-                        self.pass
-                            .shared()
-                            .change(|router| router.unsubscribe(&client.id, connection, &filters));
+                        self.shared.change(|router| router.unsubscribe(&client.id, connection, &filters));
                     }
                 }
                 Step::Goodbye => return Err(End::Goodbye),
@@ -305,7 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn connect(&mut self, connect: Connect) -> Result<(), End> {
         let (keep_alive, user) =
             (connect.keep_alive, connect.login.as_ref().map(|login| login.username.clone()));
-        let (shared, connection) = (Arc::clone(self.pass.shared()), self.pass.connection);
+        let (shared, connection) = (Arc::clone(&self.shared), self.pass.connection);
         let admitted = match self.check(connect).await {
             Ok(greeting) => shared
                 .change(|router| router.connect(greeting))
@@ -332,7 +332,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Checks a CONNECT. `Err(None)`: the standard has no code for it.
     async fn check(&self, connect: Connect) -> Result<Greeting, Option<(u8, Reason)>> {
-        let shared = self.pass.shared();
+        let shared = &self.shared;
         let Connect { client_id, clean_session: clean, last_will, login, .. } = connect;
         let impossible =
             client_id.len() > shared.limits.client_id_length || client_id.contains(char::is_control);
@@ -367,7 +367,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     fn will(&self, will: &LastWill, identity: &Identity) -> Result<Will, Option<(u8, Reason)>> {
-        let shared = self.pass.shared();
+        let shared = &self.shared;
         topic::check_name(&will.topic, &shared.limits).map_err(|_| None)?;
         let passage = shared.permissions.publish(identity, &will.topic);
         if passage == Passage::Forbidden {
@@ -384,7 +384,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Waits for room in ingest. That is the back-pressure, and nobody else's.
     async fn room(&mut self) -> Result<mpsc::OwnedPermit<Vec<Inbound>>, End> {
-        let inbound = self.pass.shared().inbound.clone();
+        let inbound = self.shared.inbound.clone();
         let inbound = match inbound.try_reserve_owned() {
             Ok(permit) => return Ok(permit),
             Err(mpsc::error::TrySendError::Full(inbound) | mpsc::error::TrySendError::Closed(inbound)) => {
@@ -401,7 +401,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn publish(&mut self, messages: Vec<Publish>) -> Result<(), End> {
         let Some(client) = &self.client else { return Ok(()) };
-        let shared = Arc::clone(self.pass.shared());
+        let shared = Arc::clone(&self.shared);
         shared.counters.messages_in.fetch_add(messages.len() as u64, Relaxed);
         let (mut passed, mut for_ingest) = (Vec::with_capacity(messages.len()), 0);
         for publish in messages {
@@ -442,7 +442,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn subscribe(&mut self, packet: u16, filters: Vec<SubscribeFilter>) {
         const FAILURE: u8 = 0x80;
         let Some(client) = &self.client else { return };
-        let (shared, connection) = (self.pass.shared(), self.pass.connection);
+        let (shared, connection) = (&self.shared, self.pass.connection);
         let most = shared.limits.subscriptions.max(FILTERS);
         let mut codes = Vec::with_capacity(filters.len());
         for SubscribeFilter { path, qos } in filters {
@@ -462,7 +462,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Leaves: counts and tells why, sends the will on, lets the client read what it was told.
     async fn finish(mut self, end: End) {
-        let shared = Arc::clone(self.pass.shared());
+        let shared = Arc::clone(&self.shared);
         let reason = match &end {
             End::Goodbye | End::Stopped => None,
             End::Broken => self.client.is_some().then_some(Reason::Broken),
@@ -518,7 +518,7 @@ impl<S> Connection<S> {
     fn leave(&mut self, goodbye: bool) -> Option<Will> {
         let client = self.client.take()?;
         let connection = self.pass.connection;
-        self.pass.shared().change(|router| router.disconnect(&client.id, connection, goodbye, Instant::now()))
+        self.shared.change(|router| router.disconnect(&client.id, connection, goodbye, Instant::now()))
     }
 }
 
@@ -526,7 +526,7 @@ impl<S> Drop for Connection<S> {
     /// After a panic; [`Connection::finish`] has left already.
     fn drop(&mut self) {
         if let Some(inbound) = self.leave(false).as_ref().and_then(Shared::inbound_of) {
-            let _ = self.pass.shared().inbound.try_send(vec![inbound]);
+            let _ = self.shared.inbound.try_send(vec![inbound]);
         }
     }
 }

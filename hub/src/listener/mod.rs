@@ -2,7 +2,8 @@
 //!
 //! A guided tour, in the order in which a byte takes it:
 //!
-//! 1. `accept` lets a socket in, shakes hands over TLS if asked (`tls`), and spawns one task per connection.
+//! 1. `accept` lets a socket in if there is room (`doors`), shakes hands over TLS if asked (`tls`), and spawns one task
+//!    per connection.
 //! 2. `connection` is that task, thin: it moves bytes between the socket and what follows.
 //! 3. `packets` makes packets of the bytes (rumqttc's codec, and the checks it leaves out); `conversation` is the
 //!    protocol: bytes and time in, steps and replies out, no I/O.
@@ -37,6 +38,7 @@ mod accept;
 mod config;
 mod connection;
 mod conversation;
+mod doors;
 mod index;
 mod log_limit;
 mod message;
@@ -57,7 +59,7 @@ pub use tls::TlsError;
 pub use users::{UsersError, hash_password, is_user_name};
 
 use crate::inbound::{InboundSender, Outbound, Outlet};
-use accept::Doors;
+use doors::Doors;
 use log_limit::LogLimit;
 use permission::Permissions;
 use router::Router;
@@ -158,7 +160,7 @@ impl Listener {
             permissions,
             inbound,
             mirror: watch::Sender::new(false),
-            doors: Doors::default(),
+            doors: Arc::new(Doors::default()),
             log: LogLimit::default(),
         });
         let (ended, end) = watch::channel(false);

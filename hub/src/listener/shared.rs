@@ -2,8 +2,8 @@
 //!
 //! Lock order: the router, then one session's outbox. Neither is held across an await.
 
-use super::accept::Doors;
 use super::config::Limits;
+use super::doors::Doors;
 use super::log_limit::LogLimit;
 use super::message::Qos;
 use super::permission::{Identity, Passage, Permissions};
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub(super) permissions: Permissions,
     pub(super) inbound: InboundSender,
     pub(super) mirror: watch::Sender<bool>,
-    pub(super) doors: Doors,
+    pub(super) doors: Arc<Doors>,
     pub(super) log: LogLimit,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`parse`] turns a text into a program's own `Config` (serde, `deny_unknown_fields`), or into one line that says
 //! what is wrong, where, and what was probably meant. [`ConfigError::at`] gives a program's own checks the same form.
-//! [`Span`], [`Size`] and [`Secret`] are the types of values that TOML lacks. Not here: which keys there are, and their
+//! [`Span`], [`Size`], [`Secret`] and [`listen_address`] are for values that TOML has no type for. Not here: which keys there are, and their
 //! defaults; those belong to each program.
 //!
 //! Invariant: every error is one line, and none shows a secret.
@@ -13,6 +13,7 @@
 //! ```
 
 mod error;
+mod listen;
 mod locate;
 mod near;
 mod secret;
@@ -20,6 +21,7 @@ mod size;
 mod span;
 
 pub use error::ConfigError;
+pub use listen::listen_address;
 pub use secret::{Secret, SecretText};
 pub use size::Size;
 pub use span::Span;
