@@ -9,7 +9,7 @@ use crate::{app, check, logger, once};
 use lexopt::{Arg, Parser, ValueExt};
 use rackside_config::ConfigError;
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -97,6 +97,8 @@ pub fn main(arguments: Parser, out: &mut impl Write) -> ExitCode {
     });
     match done {
         Ok(code) => code,
+        // Whoever read it (`| head`) had enough; that is no failure.
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             // Nowhere to complain if standard error is gone.
             let _ = writeln!(std::io::stderr(), "rackside-agent: {failure}");

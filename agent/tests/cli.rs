@@ -1,7 +1,7 @@
 //! The command line from the outside: what is printed where, and the exit codes. 0 is well, 1 failed, 2 misuse.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn agent(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rackside-agent")).args(arguments).output().expect("the agent starts")
@@ -119,4 +119,14 @@ fn once_needs_no_configuration_and_speaks_json() {
     let series = value["series"].as_array().expect("a list");
     let load = series.iter().find(|one| one["name"] == "rackside_load1").expect("every Linux has it");
     assert!(load["value"].as_f64().is_some_and(|load| load >= 0.0), "{load}");
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_rackside-agent"));
+    let output = agent.arg("once").stdout(writer).stderr(Stdio::piped()).output();
+    let output = output.expect("it starts");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }

@@ -37,7 +37,11 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 }
 
 fn print(text: &str) -> Result<(), String> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("stdout: {error}"))
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever read it (`| head`) had enough; that is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| format!("stdout: {error}")),
+    }
 }
 
 fn show(topic: &str) -> Result<(), String> {
