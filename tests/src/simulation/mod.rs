@@ -5,7 +5,7 @@
 //! agents would see: how many records went out, how many were acknowledged and when, and whether any is left over.
 //! One or two threads, each with a runtime of its own; nothing is shared between appliances but the numbers in [`Tally`].
 //!
-//! Not here: sensors, spool on disk, GPIO. The real agent has those; this is for loading a hub.
+//! Not here: sensors. The real agent has those; this is for loading a hub.
 
 mod appliance;
 mod custody;
