@@ -353,8 +353,8 @@ impl App {
         }
     }
 
-    fn file_has_changed(&self) -> bool {
-        self.file.as_ref().is_some_and(ConfigFile::has_changed)
+    fn file_has_changed(&mut self) -> bool {
+        self.file.as_mut().is_some_and(ConfigFile::has_changed)
     }
 
     /// Reads the file again, with the password and the certificates. What is wrong keeps the configuration as it was, whole.

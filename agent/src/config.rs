@@ -231,23 +231,11 @@ impl From<Level> for log::LevelFilter {
     }
 }
 
-/// `host`, `host:port`, `192.0.2.1:port`, `[2001:db8::1]:port` or `2001:db8::1`.
+/// The host, and its port or `default_port`.
 fn address(text: &str, default_port: u16) -> Option<(String, u16)> {
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
-        host.parse::<std::net::Ipv6Addr>().ok()?;
-        (host, rest.strip_prefix(':').or(if rest.is_empty() { None } else { Some("") }))
-    } else if text.parse::<std::net::Ipv6Addr>().is_ok() {
-        (text, None)
-    } else {
-        match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        }
-    };
-    let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port != 0))?;
+    let (host, port) = rackside_config::host_and_port(text)?;
     rustls::pki_types::ServerName::try_from(host).ok()?;
-    Some((host.to_owned(), port))
+    Some((host.to_owned(), port.unwrap_or(default_port)))
 }
 
 #[cfg(test)]

@@ -4,41 +4,29 @@
 //! changes nothing.
 
 use crate::config::Config;
-use rackside_config::ConfigError;
+use rackside_config::{ConfigError, Watched};
 use std::path::PathBuf;
-use std::time::SystemTime;
-
-/// By which a change of a file is seen: when it was written, and its length.
-type Stamp = (SystemTime, u64);
 
 /// A configuration file, and how it looked when it was last read.
 #[derive(Debug)]
-pub struct ConfigFile {
-    path: PathBuf,
-    known: Option<Stamp>,
-}
+pub struct ConfigFile(Watched);
 
 impl ConfigFile {
     /// The file at `path`, not read yet.
-    pub const fn new(path: PathBuf) -> Self {
-        Self { path, known: None }
+    pub fn new(path: PathBuf) -> Self {
+        Self(Watched::new(path))
     }
 
-    /// Whether it looks otherwise than when it was last read.
-    pub fn has_changed(&self) -> bool {
-        self.stamp() != self.known
+    /// Whether it looks otherwise than when it was last read, or this was last asked.
+    pub fn has_changed(&mut self) -> bool {
+        self.0.changed()
     }
 
     /// Reads and checks it.
     pub fn read(&mut self) -> Result<Config, ConfigError> {
-        // Stamped before it is read: a change in between is then a change to come.
-        self.known = self.stamp();
-        Config::read(&self.path)
-    }
-
-    fn stamp(&self) -> Option<Stamp> {
-        let metadata = std::fs::metadata(&self.path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+        // A change while it is read is then a change to come.
+        self.0.changed();
+        Config::read(self.0.path())
     }
 }
 

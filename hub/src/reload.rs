@@ -10,40 +10,13 @@
 
 use crate::config::{Config, LogConfig};
 use crate::listener::ListenerHandle;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use rackside_config::Watched;
+use std::path::PathBuf;
+use std::time::Duration;
 use tokio::signal::unix::Signal;
 
 /// A changed file is noticed within this.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-
-/// A file, and what it looked like when it was last read.
-#[derive(Debug)]
-struct Watched {
-    path: PathBuf,
-    known: Option<Stamp>,
-}
-
-/// By which a change of a file is seen: when it was written, and its length.
-type Stamp = (SystemTime, u64);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-impl Watched {
-    /// To be made before the file is read: a change in between is then a change to come.
-    fn new(path: PathBuf) -> Self {
-        Self { known: stamp(&path), path }
-    }
-
-    /// Whether it changed since this was last asked.
-    fn changed(&mut self) -> bool {
-        let found = stamp(&self.path);
-        std::mem::replace(&mut self.known, found) != found
-    }
-}
 
 /// The files of a running hub.
 #[derive(Debug)]
@@ -57,7 +30,7 @@ impl Files {
     /// Reads the configuration, if there is one.
     pub(crate) fn read(path: Option<PathBuf>) -> Result<Self, rackside_config::ConfigError> {
         let file = path.map(Watched::new);
-        let config = file.as_ref().map(|file| Config::read(&file.path)).transpose()?.unwrap_or_default();
+        let config = file.as_ref().map(|file| Config::read(file.path())).transpose()?.unwrap_or_default();
         let users = config.listener.as_ref().and_then(|listener| listener.users.clone()).map(Watched::new);
         Ok(Self { file, users, config })
     }
@@ -90,7 +63,7 @@ impl Files {
             log::info!("there is no configuration file to read again");
             return;
         };
-        match Config::read(&file.path) {
+        match Config::read(file.path()) {
             Ok(fresh) => take(&mut self.config, fresh),
             Err(error) => log::error!("{error}; the configuration stays as it was"),
         }

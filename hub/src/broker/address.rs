@@ -3,7 +3,6 @@
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 /// Where a broker is.
@@ -25,19 +24,7 @@ impl FromStr for BrokerAddress {
 }
 
 fn read(text: &str) -> Option<BrokerAddress> {
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
-        host.parse::<Ipv6Addr>().ok()?;
-        (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
-    } else if text.parse::<Ipv6Addr>().is_ok() {
-        (text, None)
-    } else {
-        text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
-    };
-    let port = match port {
-        Some(port) => Some(port.parse().ok().filter(|port| *port != 0)?),
-        None => None,
-    };
+    let (host, port) = rackside_config::host_and_port(text)?;
     ServerName::try_from(host).ok()?;
     Some(BrokerAddress { host: host.to_owned(), port })
 }

@@ -2,7 +2,8 @@
 //!
 //! [`parse`] turns a text into a program's own `Config` (serde, `deny_unknown_fields`), or into one line that says
 //! what is wrong, where, and what was probably meant. [`ConfigError::at`] gives a program's own checks the same form.
-//! [`Span`], [`Size`], [`Secret`] and [`listen_address`] are for values that TOML has no type for. Not here: which keys there are, and their
+//! [`Span`], [`Size`], [`Secret`] and [`listen_address`] are for values that TOML has no type for,
+//! [`host_and_port`] takes an address apart, [`Watched`] tells when to read a file again. Not here: which keys there are, and their
 //! defaults; those belong to each program.
 //!
 //! Invariant: every error is one line, and none shows a secret.
@@ -13,18 +14,22 @@
 //! ```
 
 mod error;
+mod host;
 mod listen;
 mod locate;
 mod near;
 mod secret;
 mod size;
 mod span;
+mod watched;
 
 pub use error::ConfigError;
+pub use host::host_and_port;
 pub use listen::listen_address;
 pub use secret::{Secret, SecretText};
 pub use size::Size;
 pub use span::Span;
+pub use watched::Watched;
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
