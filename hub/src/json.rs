@@ -5,8 +5,9 @@
 //! from the fleet into text: a large fleet makes no trees in memory.
 
 use crate::clock::Now;
-use crate::fleet::{About, Appliance, Entry, Latest, Listing, RunState, dated};
+use crate::fleet::{About, Appliance, Entry, Latest, Listing, RunState};
 use crate::moment::rfc3339;
+use rackside_history::dated;
 use rackside_proto::{Envelope, Event, Run, Sending, Value, What};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
@@ -209,7 +210,7 @@ pub fn event(appliance: &Appliance, envelope: &Envelope, event: &Event<'_>, now:
         appliance: appliance.name.appliance.as_str(),
         run: envelope.run.to_string(),
         seq: envelope.seq,
-        time: dated(event.time, live, now).map(rfc3339),
+        time: dated(event.time, live, now.utc_ms).map(rfc3339),
         live,
         event: what,
     })

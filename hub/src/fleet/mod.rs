@@ -11,7 +11,7 @@ mod run;
 
 pub use appliance::{Appliance, Heard, State};
 pub use listing::{Entry, Listing, escape, is_of_the_hub};
-pub use run::{About, Latest, Reading, ReadingError, RunState, dated};
+pub use run::{About, Latest, Reading, ReadingError, RunState};
 
 use crate::clock::Now;
 use rackside_proto::{AgentName, Birth, Catalog, Envelope, Presence, Readings, Run, Sending, Value};

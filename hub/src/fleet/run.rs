@@ -3,17 +3,13 @@
 
 use super::Listing;
 use crate::clock::Now;
-use rackside_proto::{Birth, DecodeError, Envelope, Readings, Run, Sending, SpoolPlace, Time, Value};
+use rackside_history::dated;
+use rackside_proto::{Birth, DecodeError, Envelope, Readings, Run, Sending, SpoolPlace, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Most catalogs that are kept of a run; the one that was used least lately goes first.
 const LISTINGS: usize = 8;
-
-/// Before 2020-01-01 no clock of ours was right: a moment earlier than that is a clock that nobody has set.
-const EARLIEST_MS: u64 = 1_577_836_800_000;
-/// So far ahead of the hub's clock an agent's may be. More is a wrong clock.
-const AHEAD_MS: u64 = 600_000;
 
 /// One run of an agent.
 #[derive(Debug)]
@@ -182,7 +178,7 @@ impl RunState {
                 }
             }
         }
-        let time_ms = dated(time, live, now);
+        let time_ms = dated(time, live, now.utc_ms);
         self.latest = Some(Latest { listing, values, time_ms, live, seq: envelope.seq, events });
         Ok(Reading::Latest)
     }
@@ -248,38 +244,5 @@ impl Latest {
     /// The quantity of the one series of that name.
     pub fn quantity_of(&self, name: &str) -> Option<f64> {
         self.quantity(self.listing.position(name)?)
-    }
-}
-
-/// The calendar's moment of a reading. What came live without a clock, or with one that cannot be right, happened just
-/// now; what came from the backlog without a clock happened nobody knows when.
-pub fn dated(time: Time, live: bool, now: Now) -> Option<u64> {
-    match time {
-        Time::Utc { ms } if (EARLIEST_MS..=now.utc_ms.saturating_add(AHEAD_MS)).contains(&ms) => Some(ms),
-        _ => live.then_some(now.utc_ms),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock;
-
-    #[test]
-    fn a_clock_in_1970_is_no_clock() {
-        let now = clock::now();
-        let wrong = Time::Utc { ms: 5_000 };
-        assert_eq!(dated(wrong, true, now), Some(now.utc_ms));
-        assert_eq!(dated(wrong, false, now), None);
-        assert_eq!(dated(Time::Boot { boot: 1, ms: 5 }, true, now), Some(now.utc_ms));
-        assert_eq!(dated(Time::Boot { boot: 1, ms: 5 }, false, now), None);
-    }
-
-    #[test]
-    fn a_clock_a_day_ahead_is_no_clock() {
-        let now = clock::now();
-        assert_eq!(dated(Time::Utc { ms: now.utc_ms + 86_400_000 }, true, now), Some(now.utc_ms));
-        assert_eq!(dated(Time::Utc { ms: now.utc_ms + 3_000 }, true, now), Some(now.utc_ms + 3_000));
-        assert_eq!(dated(Time::Utc { ms: u64::MAX }, false, now), None);
     }
 }

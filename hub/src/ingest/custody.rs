@@ -3,8 +3,8 @@
 //! By run: an interval set of numbers. A run that is first heard of at `floor` starts there: what lies below is not lost,
 //! the hub was not asked to take it. Until history is on disk, "safe" means that the fleet holds it.
 
-use super::seqs::{Entry, Seqs};
 use crate::clock::Now;
+use rackside_history::{Entry, Seqs};
 use rackside_proto::{Ack, Envelope, Run, Safe, Want, limits};
 use std::time::{Duration, Instant};
 

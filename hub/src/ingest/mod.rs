@@ -15,7 +15,6 @@ mod custody;
 #[cfg(test)]
 mod properties;
 mod reason;
-mod seqs;
 pub mod task;
 #[cfg(test)]
 mod tests;
@@ -23,7 +22,6 @@ mod tests;
 pub use counts::Counts;
 pub use custody::Custody;
 pub use reason::Reason;
-pub use seqs::{Entry, Seqs};
 
 use crate::clock::Now;
 use crate::fleet::{Fleet, FleetFull, Heard, Reading, ReadingError};
@@ -31,6 +29,7 @@ use crate::inbound::{Inbound, Outbound};
 use crate::json::Records;
 use crate::mirror::Mirror;
 use bytes::Bytes;
+use rackside_history::Entry;
 use rackside_proto::{
     AgentName, Birth, Catalog, Channel, Data, Envelope, Event, Message, Prefix, Presence, Record, Run,
     Sending, Severity, Topic, Verdict, What,

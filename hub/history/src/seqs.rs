@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Most intervals that are kept. Gaps close as the backlog comes in, oldest first; a run with more gaps than this is not
 /// an agent's, or its backlog has to come first.
-pub(super) const INTERVALS: usize = 1024;
+pub const INTERVALS: usize = 1024;
 
 /// What became of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

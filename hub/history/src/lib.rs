@@ -1,0 +1,22 @@
+//! What lasts: the hub's history on disk.
+//!
+//! A record comes in, is on the disk before its agent hears so, and ends as samples in columns that are small enough to be
+//! kept for months:
+//!
+//! ```text
+//! Batch ── commit ──▶ inbox ── an hour closes ──▶ hours ── a day closes ──▶ days ── retention ──▶ gone
+//!          synced      (records, as they came)     └──▶ minute and hour rollups, kept longer
+//! ```
+//!
+//! [`Store`] is the one writer and runs on a thread of its own; any number of [`Reader`]s look on. Nothing here knows MQTT,
+//! the fleet or a clock: moments are arguments. `FORMAT.md` says how the database and a chunk are laid out.
+
+mod batch;
+mod dating;
+mod samples;
+mod seqs;
+
+pub use batch::{Account, Batch, NewCatalog, NewRecord};
+pub use dating::dated;
+pub use samples::{Samples, SeriesKey};
+pub use seqs::{Entry, INTERVALS, Seqs};
