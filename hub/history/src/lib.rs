@@ -12,9 +12,12 @@
 //! the fleet or a clock: moments are arguments. `FORMAT.md` says how the database and a chunk are laid out.
 
 mod batch;
+pub mod chunk;
+mod column;
 mod dating;
 mod samples;
 mod seqs;
+mod timeline;
 
 pub use batch::{Account, Batch, NewCatalog, NewRecord};
 pub use dating::dated;
