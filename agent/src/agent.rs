@@ -3,14 +3,14 @@
 //! One [`tick`](Agent::tick) is one reading: sensors are read, records are made and put into custody. Whether a connection is
 //! there makes no difference to it. What is said on a connection is [`Session`](crate::session::Session)'s business.
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Doubt, Moment};
 use crate::config::Config;
 use crate::custody::Custody;
 use crate::host::Host;
 use crate::sampler::Sampler;
 use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::transport::Traffic;
-use log::{error, info};
+use log::{error, info, warn};
 use rackside_proto::{
     AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Prefix, Presence, Reason, Run,
     SpoolPlace, Verdict, What, limits,
@@ -43,6 +43,8 @@ pub struct Agent {
     pub traffic: Rc<Traffic>,
     /// The hub's newest opinion, and until when it holds.
     pub verdict: Option<(Verdict, Instant)>,
+    /// The hub's clock, as its newest ack had it; whoever judges the clocks takes it.
+    pub hub_time: Option<u64>,
     run: Run,
     connection: u32,
     connects: u64,
@@ -54,6 +56,8 @@ pub struct Agent {
     sampler: Sampler,
     /// Whether records were made with the clock unknown, so that an anchor will be due.
     undated: bool,
+    /// What was said of the clock last.
+    doubt: Option<Doubt>,
     route: Option<String>,
 }
 
@@ -67,6 +71,7 @@ impl Agent {
             custody: Custody::new(run, config.spool),
             traffic: Rc::default(),
             verdict: None,
+            hub_time: None,
             run,
             connection: 0,
             connects: 0,
@@ -77,6 +82,7 @@ impl Agent {
             sensors: Sensors::new(roots),
             sampler: Sampler::new(clock.boot_id(), tick_ms),
             undated: false,
+            doubt: None,
             route: None,
         }
     }
@@ -149,6 +155,7 @@ impl Agent {
 
     /// Names this moment on both clocks, once the clock is known after records were made without it.
     fn anchor(&mut self, moment: &Moment) {
+        self.say_doubt(moment);
         if !moment.known {
             self.undated = true;
         } else if std::mem::take(&mut self.undated) {
@@ -156,6 +163,20 @@ impl Agent {
             let (boot, boot_ms, utc_ms) = (moment.boot, moment.boot_ms, moment.utc_ms);
             self.event(What::Anchor { boot, boot_ms, utc_ms }, moment);
         }
+    }
+
+    /// Says once what is odd about the clock, and once that it is right again.
+    fn say_doubt(&mut self, moment: &Moment) {
+        let kind = |doubt: &Option<Doubt>| doubt.as_ref().map(std::mem::discriminant);
+        if kind(&moment.doubt) == kind(&self.doubt) {
+            return;
+        }
+        match moment.doubt {
+            Some(doubt) => warn!("{doubt}"),
+            None if moment.known => info!("the system's clock is believed again"),
+            None => {}
+        }
+        self.doubt = moment.doubt;
     }
 
     fn event(&mut self, what: What<'_>, moment: &Moment) {
@@ -351,6 +372,26 @@ mod tests {
         bench.set_clock();
         bench.tick();
         assert_eq!(bench.held(), ["catalog 1", "readings at 1795000000000"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_doubted_for_a_while_is_anchored_again() {
+        let mut bench = Bench::new();
+        bench.set_clock();
+        bench.tick();
+        bench.moment.known = false;
+        bench.moment.doubt = Some(Doubt::Disputed { utc_ms: 1 });
+        bench.tick();
+        (bench.moment.known, bench.moment.doubt) = (true, None);
+        bench.tick();
+        let expected = [
+            "catalog 1",
+            "readings at 1795000000000",
+            "readings at 11000 of boot 7",
+            "anchor 7 21000 1795000020000",
+            "readings at 1795000020000",
+        ];
+        assert_eq!(bench.held(), expected);
     }
 
     #[test]

@@ -247,6 +247,9 @@ impl App {
                 self.reload().await;
             }
             let moment = self.clock.read();
+            if let Some(utc_ms) = self.agent.hub_time.take() {
+                self.clock.hub_said(utc_ms, &moment);
+            }
             let mut deadline = self.work(&moment, leaving.is_some());
             if let Some(end) = leaving {
                 if moment.now >= end || self.agent.custody.backlog() == 0 || !matches!(self.line, Line::Up(_))

@@ -1,20 +1,22 @@
 //! The clocks: the only file that reads one. Everywhere else, time is an argument.
 //!
 //! Three clocks, for three purposes: the monotonic one ([`Clock::now`]) paces, `CLOCK_BOOTTIME` tells records apart as long
-//! as nobody knows the date, UTC dates them from then on. A [`Moment`] is all three read together.
+//! as nobody knows the date, UTC dates them from then on. A [`Moment`] is all three read together, and judged: [`Clock::judge`]
+//! is pure, and whose word counts is told in `belief`.
 //!
-//! Invariant: a moment's [`Time`] is UTC only if somebody vouches for the clock (the kernel's NTP discipline, or the
-//! configuration) *and* it does not show a year from before this program was written. Once vouched for, it stays so for the
-//! run: a venue that loses NTP for a night still has a good clock.
+//! Invariant: a moment's [`Time`] is UTC only if somebody vouched for a date in this run (the kernel's NTP discipline, or the
+//! configuration) and nobody contradicts it. It then stays so for the run: a venue that loses NTP for a night, or has its clock
+//! set by hand, still has a good clock.
 
+mod belief;
+
+pub use belief::Doubt;
+use belief::{Belief, Mark};
 use rackside_proto::{ClockSource, Time};
 use rackside_sys::{KernelClock, kernel_clock};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// 2026-01-01 00:00:00 UTC in milliseconds: no machine that runs this program lives earlier.
-const PLAUSIBLE_MS: u64 = 1_767_225_600_000;
 
 /// Whom the agent believes about the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -28,6 +30,19 @@ pub enum Trust {
     Trust,
 }
 
+/// One moment as the machine's clocks show it, right or wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raw {
+    /// The monotonic clock.
+    pub now: Instant,
+    /// `CLOCK_BOOTTIME`: goes on while the machine is suspended, and cannot be set.
+    pub boottime: Duration,
+    /// The system's date, since 1970-01-01 UTC.
+    pub utc: Duration,
+    /// What the kernel says about that; `None` when it cannot be asked.
+    pub synchronised: Option<bool>,
+}
+
 /// One moment on every clock, and whether the date among them is to be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -37,14 +52,16 @@ pub struct Moment {
     pub boot_ms: u64,
     /// The first four bytes of the boot id, as records carry it.
     pub boot: u32,
-    /// Milliseconds since 1970-01-01 UTC, right or wrong.
+    /// Milliseconds since 1970-01-01 UTC: the date if it is `known`, else what the system shows.
     pub utc_ms: u64,
     /// What the kernel says about its clock now; `None` when it cannot be asked.
     pub synchronised: Option<bool>,
     /// Whether `utc_ms` is to be believed.
     pub known: bool,
-    /// Whether the kernel said in this run that its clock is synchronised.
+    /// Whether that goes back to the kernel's word, said once in this run, that its clock is synchronised.
     pub disciplined: bool,
+    /// Why the date is not simply the system's.
+    pub doubt: Option<Doubt>,
 }
 
 impl Moment {
@@ -72,7 +89,7 @@ impl Moment {
 pub struct Clock {
     trust: Trust,
     boot_id: [u8; 16],
-    disciplined: bool,
+    belief: Belief,
 }
 
 impl Clock {
@@ -82,17 +99,30 @@ impl Clock {
             .ok()
             .and_then(|text| parse_boot_id(&text))
             .unwrap_or_default();
-        Self { trust, boot_id, disciplined: false }
+        Self::of_boot(trust, boot_id)
+    }
+
+    /// The clocks of a boot of which nothing is known but its id.
+    pub fn of_boot(trust: Trust, boot_id: [u8; 16]) -> Self {
+        Self { trust, boot_id, belief: Belief::default() }
     }
 
     /// Believes otherwise from now on.
-    pub const fn trust(&mut self, trust: Trust) {
+    pub fn trust(&mut self, trust: Trust) {
         self.trust = trust;
+        if trust == Trust::Auto {
+            self.belief.distrust();
+        }
     }
 
     /// The kernel's boot id; zeroes where it has none.
     pub const fn boot_id(&self) -> [u8; 16] {
         self.boot_id
+    }
+
+    /// The hub's acknowledgement, which came in at `moment`, says what time it is.
+    pub fn hub_said(&mut self, utc_ms: u64, moment: &Moment) {
+        self.belief.hub_said(Mark { boot_ms: moment.boot_ms, utc_ms });
     }
 
     /// The monotonic clock alone.
@@ -107,29 +137,28 @@ impl Clock {
         let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let boottime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boottime = Duration::try_from(boottime).unwrap_or_default();
-        self.judge(Self::now(), boottime, utc, synchronised().ok())
+        self.judge(Raw { now: Self::now(), boottime, utc, synchronised: synchronised().ok() })
     }
 
-    fn judge(
-        &mut self,
-        now: Instant,
-        boottime: Duration,
-        utc: Duration,
-        synchronised: Option<bool>,
-    ) -> Moment {
-        let utc_ms = utc.as_millis() as u64;
-        let plausible = utc_ms >= PLAUSIBLE_MS;
-        self.disciplined = plausible && (self.disciplined || synchronised == Some(true));
-        let known = plausible && (self.disciplined || self.trust == Trust::Trust);
+    /// What to make of what the clocks show. Pure but for what it remembers.
+    pub fn judge(&mut self, raw: Raw) -> Moment {
+        let shown = Mark { boot_ms: raw.boottime.as_millis() as u64, utc_ms: raw.utc.as_millis() as u64 };
+        let vouched = match (raw.synchronised, self.trust) {
+            (Some(true), _) => Some(true),
+            (_, Trust::Trust) => Some(false),
+            (_, Trust::Auto) => None,
+        };
+        let judged = self.belief.judge(shown, vouched);
         let [a, b, c, d, ..] = self.boot_id;
         Moment {
-            now,
-            boot_ms: boottime.as_millis() as u64,
+            now: raw.now,
+            boot_ms: shown.boot_ms,
             boot: u32::from_be_bytes([a, b, c, d]),
-            utc_ms,
-            synchronised,
-            known,
-            disciplined: self.disciplined,
+            utc_ms: judged.date.map_or(shown.utc_ms, |(date, _)| date),
+            synchronised: raw.synchronised,
+            known: judged.date.is_some(),
+            disciplined: judged.date.is_some_and(|(_, ntp)| ntp),
+            doubt: judged.doubt,
         }
     }
 }
@@ -147,46 +176,44 @@ fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
 
 #[cfg(test)]
 mod tests {
+    use super::belief::PLAUSIBLE_MS;
     use super::*;
 
     const RIGHT: Duration = Duration::from_millis(PLAUSIBLE_MS + 5);
     const IN_1970: Duration = Duration::from_secs(42);
 
     fn clock(trust: Trust) -> Clock {
-        let boot_id = parse_boot_id("9f2c1c1e-8a0e-4b4f-9d3c-0d6f2a6f7e11\n").expect("a boot id");
-        Clock { trust, boot_id, disciplined: false }
+        Clock::of_boot(trust, parse_boot_id("9f2c1c1e-8a0e-4b4f-9d3c-0d6f2a6f7e11\n").expect("a boot id"))
     }
 
-    fn judge(clock: &mut Clock, utc: Duration, synchronised: Option<bool>) -> Time {
-        clock.judge(Clock::now(), Duration::from_millis(7), utc, synchronised).time()
+    fn judge(clock: &mut Clock, utc: Duration, synchronised: Option<bool>) -> Moment {
+        clock.judge(Raw { now: Clock::now(), boottime: Duration::from_millis(7), utc, synchronised })
     }
 
     #[test]
     fn a_clock_nobody_vouches_for_gives_boot_time() {
-        let time = judge(&mut clock(Trust::Auto), RIGHT, Some(false));
+        let time = judge(&mut clock(Trust::Auto), RIGHT, Some(false)).time();
         assert_eq!(time, Time::Boot { boot: 0x9f2c_1c1e, ms: 7 });
-        assert!(matches!(judge(&mut clock(Trust::Auto), RIGHT, None), Time::Boot { .. }));
+        assert!(matches!(judge(&mut clock(Trust::Auto), RIGHT, None).time(), Time::Boot { .. }));
     }
 
     #[test]
     fn a_clock_in_1970_gives_boot_time_whoever_vouches_for_it() {
         for trust in [Trust::Auto, Trust::Trust] {
-            assert!(matches!(judge(&mut clock(trust), IN_1970, Some(true)), Time::Boot { .. }));
+            assert!(matches!(judge(&mut clock(trust), IN_1970, Some(true)).time(), Time::Boot { .. }));
         }
     }
 
     #[test]
     fn a_synchronised_or_trusted_clock_gives_utc() {
         let utc = Time::Utc { ms: PLAUSIBLE_MS + 5 };
-        assert_eq!(judge(&mut clock(Trust::Auto), RIGHT, Some(true)), utc);
-        assert_eq!(judge(&mut clock(Trust::Trust), RIGHT, Some(false)), utc);
+        assert_eq!(judge(&mut clock(Trust::Auto), RIGHT, Some(true)).time(), utc);
+        assert_eq!(judge(&mut clock(Trust::Trust), RIGHT, Some(false)).time(), utc);
     }
 
     #[test]
     fn a_trusted_clock_is_not_said_to_come_from_ntp() {
-        let source = |trust, synchronised| {
-            clock(trust).judge(Clock::now(), Duration::ZERO, RIGHT, Some(synchronised)).source()
-        };
+        let source = |trust, synchronised| judge(&mut clock(trust), RIGHT, Some(synchronised)).source();
         assert_eq!(source(Trust::Trust, false), ClockSource::Trusted);
         assert_eq!(source(Trust::Trust, true), ClockSource::Ntp);
         assert_eq!(source(Trust::Auto, true), ClockSource::Ntp);
@@ -194,14 +221,32 @@ mod tests {
     }
 
     #[test]
-    fn a_known_clock_stays_known_when_ntp_is_lost() {
+    fn a_known_clock_stays_known_when_ntp_is_lost_even_if_it_jumps_to_1970() {
         let mut clock = clock(Trust::Auto);
         judge(&mut clock, RIGHT, Some(true));
-        assert!(matches!(judge(&mut clock, RIGHT, Some(false)), Time::Utc { .. }));
-        assert!(
-            matches!(judge(&mut clock, IN_1970, Some(false)), Time::Boot { .. }),
-            "unless it jumps to 1970"
-        );
+        for utc in [RIGHT, IN_1970] {
+            let moment = judge(&mut clock, utc, Some(false));
+            assert_eq!(moment.time(), Time::Utc { ms: PLAUSIBLE_MS + 5 });
+            assert_eq!(moment.source(), ClockSource::Ntp);
+        }
+    }
+
+    #[test]
+    fn the_hub_has_its_say() {
+        let mut clock = clock(Trust::Auto);
+        let moment = judge(&mut clock, RIGHT, Some(true));
+        clock.hub_said(PLAUSIBLE_MS + 200 * 86_400_000, &moment);
+        let moment = judge(&mut clock, RIGHT, Some(true));
+        assert_eq!((moment.known, moment.source()), (false, ClockSource::None));
+        assert!(matches!(moment.doubt, Some(Doubt::Denied { .. })));
+    }
+
+    #[test]
+    fn trust_is_given_and_withdrawn() {
+        let mut clock = clock(Trust::Trust);
+        assert!(judge(&mut clock, RIGHT, Some(false)).known);
+        clock.trust(Trust::Auto);
+        assert!(!judge(&mut clock, RIGHT, Some(false)).known);
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl Session {
                         let at = self.born_at.map_or(now, |at| now.max(at + BIRTH_PAUSE));
                         self.birth_wanted.get_or_insert(at);
                     }
+                    agent.hub_time = Some(ack.time_ms);
                     agent.custody.acked(&ack, now);
                 }
                 Err(error) => debug!("ignored a message on {topic}: {error}"),
