@@ -8,7 +8,7 @@
 //! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own;
 //!    [`ledger`] notes which records and acks passed between them.
 //! 5. [`clock::eventually`] waits for what is promised to happen.
-//! 6. [`simulation`] is a fleet of appliances; [`measure`] says what a process costs.
+//! 6. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
@@ -17,6 +17,7 @@ pub mod authority;
 pub mod browser;
 pub mod client;
 pub mod clock;
+pub mod day;
 pub mod forgetful;
 pub mod http;
 pub mod hub;
