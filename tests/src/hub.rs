@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -21,6 +21,8 @@ pub struct Hub {
     process: Option<Process>,
     mqtt: SocketAddr,
     web: SocketAddr,
+    program: PathBuf,
+    environment: Vec<(String, String)>,
     // Last, so that it goes after the process that lives in it.
     directory: TempDir,
 }
@@ -53,6 +55,27 @@ impl Hub {
 
     /// A hub whose own listener, if that is the way, is at an address of one's own choice.
     pub fn listening(mqtt: SocketAddr, way: Way, program: &Path, more: &str) -> Self {
+        Self::among(Vec::new(), mqtt, way, program, more)
+    }
+
+    /// A hub whose clock is ahead by `seconds`. Its timers are not: the date alone, by a preloaded libfaketime.
+    pub fn ahead(seconds: u64, program: &Path, more: &str) -> Self {
+        let environment = [
+            ("LD_PRELOAD", programs::faketime().display().to_string()),
+            ("FAKETIME", format!("+{seconds}s")),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Self::among(environment, port::local(port::free()), Way::Listener, program, more)
+    }
+
+    fn among(
+        environment: Vec<(String, String)>,
+        mqtt: SocketAddr,
+        way: Way,
+        program: &Path,
+        more: &str,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let web = port::local(port::free());
         let mut text = format!("[web]\naddress = \"{web}\"\n\n");
@@ -67,13 +90,14 @@ impl Hub {
             }
         };
         std::fs::write(directory.path().join("hub.toml"), text).expect("the directory can be written");
-        let mut hub = Self { process: None, mqtt, web, directory };
-        hub.come_up(program);
+        let mut hub = Self { process: None, mqtt, web, program: program.to_owned(), environment, directory };
+        hub.come_up();
         hub
     }
 
-    fn come_up(&mut self, program: &Path) {
-        let mut command = Command::new(program);
+    fn come_up(&mut self) {
+        let mut command = Command::new(&self.program);
+        command.envs(self.environment.iter().cloned());
         command.current_dir(self.directory.path()).args(["run", "--config", "hub.toml"]);
         let process = Process::start(&mut command, &self.directory.path().join("log"));
         let process = self.process.insert(process.unwrap_or_else(|error| panic!("{error}")));
@@ -89,7 +113,7 @@ impl Hub {
     /// Ends it by SIGKILL, as a power cut would, and starts it again on the same ports.
     pub fn restart(&mut self) {
         self.process = None;
-        self.come_up(&programs::programs().hub);
+        self.come_up();
     }
 
     /// Ends it by SIGTERM; its exit status, if it kept its promise.
@@ -97,6 +121,11 @@ impl Hub {
         let mut process = self.process.take()?;
         process.signal(Signal::TERM);
         process.wait(STOP)
+    }
+
+    /// Its own directory, which is the current one of its process: relative paths in `more` and its data are there.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Its process id. Panics when it was stopped.

@@ -22,7 +22,7 @@ mod venue;
 mod wire;
 
 pub use export::{json_line, open_metrics, text_of};
-pub use wire::{Made, Recorder};
+pub use wire::{Made, Recorder, Scribe, Written, enveloped};
 
 use dice::Dice;
 use rackside_proto::{AgentName, Catalog, CatalogHead, Kind, Label, Scale, Series, Time, Value};
@@ -34,7 +34,7 @@ use venue::Venue;
 pub const START_MS: u64 = 1_794_960_000_000;
 /// A day.
 pub const DAY_MS: u64 = 86_400_000;
-/// From one reading to the next.
+/// From one reading to the next, as agents do unless told otherwise.
 pub const TICK_MS: u64 = 10_000;
 
 /// A fleet's day, or as much time as wanted.
@@ -48,19 +48,21 @@ pub struct Day {
     pub start_ms: u64,
     /// Readings end before `start_ms` plus this.
     pub lasts_ms: u64,
+    /// From one reading to the next.
+    pub tick_ms: u64,
 }
 
 impl Day {
     /// One day from [`START_MS`].
     pub const fn new(appliances: usize, seed: u64) -> Self {
-        Self { appliances, seed, start_ms: START_MS, lasts_ms: DAY_MS }
+        Self { appliances, seed, start_ms: START_MS, lasts_ms: DAY_MS, tick_ms: TICK_MS }
     }
 
     /// The rack with that number and its readings' moments.
     pub fn rack(&self, number: usize) -> (Rack, Ticks) {
         let mut dice = Dice::new(self.seed ^ ((number as u64 + 1) << 32));
         let rack = Rack::new(name(number), ROWS, dice.next(), self.start_ms);
-        (rack, Ticks::new(dice.next(), self.start_ms, self.start_ms + self.lasts_ms))
+        (rack, Ticks::new(dice.next(), self.start_ms, self.tick_ms, self.start_ms + self.lasts_ms))
     }
 
     /// All samples of a rack, by series.
@@ -252,15 +254,16 @@ pub fn name(number: usize) -> AgentName {
 pub struct Ticks {
     dice: Dice,
     next: u64,
+    tick_ms: u64,
     end: u64,
 }
 
 impl Ticks {
-    fn new(seed: u64, start_ms: u64, end: u64) -> Self {
+    fn new(seed: u64, start_ms: u64, tick_ms: u64, end: u64) -> Self {
         let mut dice = Dice::new(seed);
         // Agents start when they start.
-        let next = start_ms + dice.next() % TICK_MS;
-        Self { dice, next, end }
+        let next = start_ms + dice.next() % tick_ms;
+        Self { dice, next, tick_ms, end }
     }
 }
 
@@ -274,7 +277,7 @@ impl Iterator for Ticks {
             (1.0 + 2.5 * self.dice.wait()).min(40.0)
         };
         let ms = self.next + late as u64;
-        self.next += TICK_MS;
+        self.next += self.tick_ms;
         (ms < self.end).then_some(ms)
     }
 }

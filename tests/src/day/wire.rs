@@ -2,24 +2,82 @@
 //! stale, one reading to a record. The same rule as the agent's sampler: a new catalog once the bytes that stale references
 //! have cost exceed what the catalog costs on its two ways, as a record and in the birth.
 
-use super::{Rack, TICK_MS, Ticks};
+use super::{Rack, Ticks};
 use bytes::Bytes;
 use rackside_proto::{AgentName, Data, Envelope, Run, Sending, Time, Value};
 
-/// Makes the records of a rack's time.
+/// Writes a rack's readings as its agent would.
 #[derive(Debug, Clone)]
-pub struct Recorder {
+pub struct Scribe {
     rack: Rack,
-    ticks: Ticks,
-    run: Run,
-    seq: u64,
+    tick_ms: u32,
     number: u32,
     references: Vec<Value>,
     catalog: Vec<u8>,
     shortest: usize,
     rent: usize,
-    /// A reading that waits for its catalog to be taken.
-    waiting: Option<(u64, Vec<Value>)>,
+}
+
+/// What one reading gave: bodies of records, without envelopes.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// A new catalog, ahead of the reading.
+    pub catalog: Option<Bytes>,
+    /// The reading.
+    pub reading: Bytes,
+}
+
+impl Scribe {
+    /// For a rack that is read every `tick_ms` milliseconds.
+    pub fn new(rack: Rack, tick_ms: u32) -> Self {
+        Self {
+            rack,
+            tick_ms,
+            number: 0,
+            references: Vec::new(),
+            catalog: Vec::new(),
+            shortest: usize::MAX,
+            rent: 0,
+        }
+    }
+
+    /// Reads the rack at `ms`, milliseconds since 1970-01-01 UTC.
+    pub fn write(&mut self, ms: u64) -> Written {
+        let time = Time::Utc { ms };
+        let values = self.rack.read(ms).to_vec();
+        let catalog = (self.number == 0 || self.rent > 2 * self.catalog.len()).then(|| {
+            self.number += 1;
+            (self.shortest, self.rent) = (usize::MAX, 0);
+            self.catalog = self.rack.catalog(self.number, time, self.tick_ms, &values);
+            self.references.clone_from(&values);
+            let mut body = Vec::new();
+            Data::encode_catalog(&self.catalog, &mut body).expect("a Vec takes what it is given");
+            body.into()
+        });
+        let mut body = Vec::new();
+        let reading = std::iter::once((time, &values[..]));
+        Data::encode_readings(self.number, &self.references, reading, &mut body)
+            .expect("the models keep the wire's bounds");
+        self.shortest = self.shortest.min(body.len());
+        self.rent += body.len() - self.shortest;
+        Written { catalog, reading: body.into() }
+    }
+
+    /// The catalog in use and its number, 0 before the first.
+    pub fn catalog(&self) -> (u32, &[u8]) {
+        (self.number, &self.catalog)
+    }
+}
+
+/// All records of a rack's time, of one run.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    scribe: Scribe,
+    ticks: Ticks,
+    run: Run,
+    seq: u64,
+    /// A reading whose catalog was taken.
+    waiting: Option<(u64, Bytes)>,
 }
 
 /// A record.
@@ -36,69 +94,33 @@ pub struct Made {
 impl Made {
     /// The message: envelope and body.
     pub fn message(&self, run: Run, floor: u64, sending: Sending) -> Bytes {
-        let mut bytes = Vec::with_capacity(self.body.len() + 24);
-        let envelope = Envelope { run, seq: self.seq, floor, sending };
-        envelope.encode(&mut bytes).expect("a Vec takes what it is given");
-        bytes.extend_from_slice(&self.body);
-        bytes.into()
+        enveloped(&Envelope { run, seq: self.seq, floor, sending }, &self.body)
     }
+}
+
+/// A message on `data`: envelope and body.
+pub fn enveloped(envelope: &Envelope, body: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(body.len() + 24);
+    envelope.encode(&mut bytes).expect("a Vec takes what it is given");
+    bytes.extend_from_slice(body);
+    bytes.into()
 }
 
 impl Recorder {
     /// Records of that run.
     pub fn new((rack, ticks): (Rack, Ticks), run: Run) -> Self {
-        Self {
-            rack,
-            ticks,
-            run,
-            seq: 0,
-            number: 0,
-            references: Vec::new(),
-            catalog: Vec::new(),
-            shortest: usize::MAX,
-            rent: 0,
-            waiting: None,
-        }
+        let scribe = Scribe::new(rack, ticks.tick_ms as u32);
+        Self { scribe, ticks, run, seq: 0, waiting: None }
     }
 
     /// Whose.
     pub fn name(&self) -> &AgentName {
-        self.rack.name()
+        self.scribe.rack.name()
     }
 
     /// Of which run.
     pub const fn run(&self) -> Run {
         self.run
-    }
-
-    /// The catalog in use, as it stands in a birth.
-    pub fn catalog(&self) -> &[u8] {
-        &self.catalog
-    }
-
-    fn made(&mut self, ms: u64, body: Vec<u8>) -> Made {
-        self.seq += 1;
-        Made { seq: self.seq - 1, ms, body: body.into() }
-    }
-
-    fn renew(&mut self, ms: u64, values: &[Value]) -> Made {
-        self.number += 1;
-        self.references = values.to_vec();
-        (self.shortest, self.rent) = (usize::MAX, 0);
-        self.catalog = self.rack.catalog(self.number, Time::Utc { ms }, TICK_MS as u32, values);
-        let mut body = Vec::new();
-        Data::encode_catalog(&self.catalog, &mut body).expect("a Vec takes what it is given");
-        self.made(ms, body)
-    }
-
-    fn reading(&mut self, ms: u64, values: &[Value]) -> Made {
-        let mut body = Vec::new();
-        let reading = std::iter::once((Time::Utc { ms }, values));
-        Data::encode_readings(self.number, &self.references, reading, &mut body)
-            .expect("the models keep the wire's bounds");
-        self.shortest = self.shortest.min(body.len());
-        self.rent += body.len() - self.shortest;
-        self.made(ms, body)
     }
 }
 
@@ -106,17 +128,22 @@ impl Iterator for Recorder {
     type Item = Made;
 
     fn next(&mut self) -> Option<Made> {
-        if let Some((ms, values)) = self.waiting.take() {
-            return Some(self.reading(ms, &values));
-        }
-        let ms = self.ticks.next()?;
-        let values = self.rack.read(ms).to_vec();
-        if self.number == 0 || self.rent > 2 * self.catalog.len() {
-            let catalog = self.renew(ms, &values);
-            self.waiting = Some((ms, values));
-            return Some(catalog);
-        }
-        Some(self.reading(ms, &values))
+        let (ms, body) = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => {
+                let ms = self.ticks.next()?;
+                let Written { catalog, reading } = self.scribe.write(ms);
+                match catalog {
+                    Some(catalog) => {
+                        self.waiting = Some((ms, reading));
+                        (ms, catalog)
+                    }
+                    None => (ms, reading),
+                }
+            }
+        };
+        self.seq += 1;
+        Some(Made { seq: self.seq - 1, ms, body })
     }
 }
 
