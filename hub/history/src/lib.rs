@@ -15,6 +15,7 @@ mod batch;
 pub mod chunk;
 mod column;
 mod dating;
+pub mod rollup;
 mod samples;
 mod seqs;
 mod timeline;

@@ -20,7 +20,7 @@ pub use error::ChunkError;
 pub use merge::{join, merge};
 
 use crate::{Samples, column, timeline};
-use directory::{Body, ColumnEntry, Writer, checked};
+use directory::{Body, Writer, checked};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,45 +32,75 @@ pub const SAMPLES: usize = 1 << 22;
 
 /// Writes the samples of series, each series once. One without samples leaves nothing behind.
 pub fn encode(columns: &[(u32, Samples)]) -> Result<Vec<u8>, ChunkError> {
-    let mut columns: Vec<&(u32, Samples)> =
-        columns.iter().filter(|(_, samples)| !samples.times.is_empty()).collect();
-    columns.sort_by_key(|(series, _)| *series);
-    if columns.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+    let mut parts = Vec::with_capacity(columns.len());
+    for (series, samples) in columns {
+        if samples.values.len() != samples.times.len() {
+            return Err(ChunkError::Refused("a series has as many values as times"));
+        }
+        parts.push(Part { series: *series, times: &samples.times, body: column::encode(&samples.values) });
+    }
+    write(parts)
+}
+
+/// A column that is written already, and the moments that it is for.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) series: u32,
+    pub(crate) times: &'a Arc<[u64]>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What a column's body was read as.
+#[derive(Debug)]
+pub(crate) struct Content<T> {
+    pub(crate) series: u32,
+    pub(crate) times: Arc<[u64]>,
+    pub(crate) values: T,
+}
+
+impl From<Content<Vec<Option<i64>>>> for Samples {
+    fn from(column: Content<Vec<Option<i64>>>) -> Self {
+        Self { times: column.times, values: column.values }
+    }
+}
+
+/// Puts columns together. Each series once; one without moments is left out.
+pub(crate) fn write(mut parts: Vec<Part<'_>>) -> Result<Vec<u8>, ChunkError> {
+    parts.retain(|part| !part.times.is_empty());
+    parts.sort_by_key(|part| part.series);
+    if parts.windows(2).any(|pair| pair[0].series == pair[1].series) {
         return Err(ChunkError::Refused("a series stands once in a chunk"));
     }
-    let (timelines, of_column) = shared(&columns)?;
+    let (timelines, of_part) = shared(&parts)?;
     let mut writer = Writer::default();
     writer.timelines(timelines.len());
     for (at, times) in timelines.iter().enumerate() {
         let base = (at > 0).then_some(timelines[0]);
         writer.timeline(times, &timeline::encode(times, base));
     }
-    for ((series, samples), timeline) in columns.iter().zip(of_column) {
-        writer.column(*series, timeline, &column::encode(&samples.values));
+    for (part, timeline) in parts.iter().zip(of_part) {
+        writer.column(part.series, timeline, &part.body);
     }
     Ok(writer.finish())
 }
 
 /// The different timelines, the one that most columns have first, and which of them each column has.
-fn shared<'a>(columns: &[&'a (u32, Samples)]) -> Result<(Vec<&'a [u64]>, Vec<usize>), ChunkError> {
+fn shared<'a>(parts: &[Part<'a>]) -> Result<(Vec<&'a [u64]>, Vec<usize>), ChunkError> {
     let mut known: HashMap<&[u64], usize> = HashMap::new();
     let mut users: Vec<(&[u64], usize)> = Vec::new();
-    let mut of_column = Vec::with_capacity(columns.len());
+    let mut of_part = Vec::with_capacity(parts.len());
     let mut last: Option<(&Arc<[u64]>, usize)> = None;
-    for (_, samples) in columns {
-        if samples.values.len() != samples.times.len() {
-            return Err(ChunkError::Refused("a series has as many values as times"));
-        }
+    for part in parts {
         let at = match last {
-            Some((times, at)) if Arc::ptr_eq(times, &samples.times) => at,
-            _ => *known.entry(&samples.times).or_insert_with(|| {
-                users.push((&samples.times, 0));
+            Some((times, at)) if Arc::ptr_eq(times, part.times) => at,
+            _ => *known.entry(part.times).or_insert_with(|| {
+                users.push((part.times, 0));
                 users.len() - 1
             }),
         };
-        last = Some((&samples.times, at));
+        last = Some((part.times, at));
         users[at].1 += 1;
-        of_column.push(at);
+        of_part.push(at);
     }
     for (times, _) in &users {
         if times.len() > SAMPLES {
@@ -87,7 +117,7 @@ fn shared<'a>(columns: &[&'a (u32, Samples)]) -> Result<(Vec<&'a [u64]>, Vec<usi
         place[from] = to;
     }
     let timelines = order.iter().map(|&at| users[at].0).collect();
-    Ok((timelines, of_column.into_iter().map(|at| place[at]).collect()))
+    Ok((timelines, of_part.into_iter().map(|at| place[at]).collect()))
 }
 
 /// A chunk whose bytes are all here.
@@ -115,17 +145,27 @@ impl<'a> Chunk<'a> {
 
     /// The samples of all series, in order of the series. Those with the same moments share them.
     pub fn columns(&self) -> Result<Vec<(u32, Samples)>, ChunkError> {
+        let columns = self.bodies(column::decode)?;
+        Ok(columns.into_iter().map(|column| (column.series, column.into())).collect())
+    }
+
+    /// What `decode` makes of each column's body and number of samples, with the column's series and moments.
+    pub(crate) fn bodies<T>(
+        &self,
+        decode: impl Fn(&[u8], usize) -> Result<T, ChunkError>,
+    ) -> Result<Vec<Content<T>>, ChunkError> {
+        let mut fetch = |range| self.part(range);
         let mut timelines: Vec<Option<Arc<[u64]>>> = vec![None; self.directory.timelines.len()];
         let mut columns = Vec::with_capacity(self.directory.columns.len());
         for entry in &self.directory.columns {
             let times = if let Some(times) = &timelines[entry.timeline] {
                 Arc::clone(times)
             } else {
-                let times = self.directory.times(entry.timeline, &mut |range| self.part(range))?;
+                let times = self.directory.times(entry.timeline, &mut fetch)?;
                 Arc::clone(timelines[entry.timeline].insert(times))
             };
-            let values = entry.values(times.len(), &mut |range| self.part(range))?;
-            columns.push((entry.series, Samples { times, values }));
+            let values = entry.body.read(&mut fetch, "column", |body| decode(body, times.len()))?;
+            columns.push(Content { series: entry.series, times, values });
         }
         Ok(columns)
     }
@@ -136,9 +176,25 @@ impl<'a> Chunk<'a> {
 }
 
 impl Directory {
-    /// The samples of `series`, from the parts of the chunk that `fetch` returns: at most three ranges of bytes, counted from
-    /// the front of the chunk. `None` if the series has no samples here.
-    pub fn column<F, B, E>(&self, series: u32, mut fetch: F) -> Result<Option<Samples>, E>
+    /// The samples of `series`, from the parts of the chunk that `fetch` returns: a few ranges of bytes, counted from the front
+    /// of the chunk. `None` if the series has no samples here.
+    pub fn column<F, B, E>(&self, series: u32, fetch: F) -> Result<Option<Samples>, E>
+    where
+        F: FnMut(Range<usize>) -> Result<B, E>,
+        B: AsRef<[u8]>,
+        E: From<ChunkError>,
+    {
+        let column = self.body(series, fetch, column::decode)?;
+        Ok(column.map(Samples::from))
+    }
+
+    /// The moments of `series`, and what `decode` makes of its body and their number.
+    pub(crate) fn body<F, B, E, T>(
+        &self,
+        series: u32,
+        mut fetch: F,
+        decode: impl FnOnce(&[u8], usize) -> Result<T, ChunkError>,
+    ) -> Result<Option<Content<T>>, E>
     where
         F: FnMut(Range<usize>) -> Result<B, E>,
         B: AsRef<[u8]>,
@@ -146,8 +202,8 @@ impl Directory {
     {
         let Some(entry) = self.find(series) else { return Ok(None) };
         let times = self.times(entry.timeline, &mut fetch)?;
-        let values = entry.values(times.len(), &mut fetch)?;
-        Ok(Some(Samples { times, values }))
+        let values = entry.body.read(&mut fetch, "column", |body| decode(body, times.len()))?;
+        Ok(Some(Content { series, times, values }))
     }
 
     fn times<F, B, E>(&self, at: usize, fetch: &mut F) -> Result<Arc<[u64]>, E>
@@ -171,17 +227,6 @@ impl Directory {
         let times =
             entry.body.read(fetch, "timeline", |body| timeline::decode_edit(body, &base, expected))?;
         Ok(times.into())
-    }
-}
-
-impl ColumnEntry {
-    fn values<F, B, E>(&self, samples: usize, fetch: &mut F) -> Result<Vec<Option<i64>>, E>
-    where
-        F: FnMut(Range<usize>) -> Result<B, E>,
-        B: AsRef<[u8]>,
-        E: From<ChunkError>,
-    {
-        self.body.read(fetch, "column", |body| column::decode(body, samples))
     }
 }
 
