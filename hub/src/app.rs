@@ -7,8 +7,8 @@ use crate::broker::{Broker, BrokerError};
 use crate::clock;
 use crate::config::Config;
 use crate::inbound::Outlet;
-use crate::ingest::Ingest;
 use crate::ingest::task::{self, Shared};
+use crate::ingest::{Ingest, NoPast};
 use crate::listener::{ListenError, Listener, ListenerHandle};
 use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Live, Updates, WayIn, Web};
@@ -67,8 +67,7 @@ impl Hub {
         let socket = server::bind(config.web.address).await.map_err(StartError::Web)?;
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
-        // Until history is on disk, each start of the hub is a history of its own.
-        let ingest = Ingest::new(config.prefix.clone(), clock::random(), started);
+        let ingest = Ingest::new(config.prefix.clone(), clock::random(), Arc::new(NoPast), started);
         let shared = Shared::new(ingest);
         let (live, updates) = Live::start(shared.clone(), asked.clone());
         let mut tasks = Vec::new();

@@ -45,7 +45,7 @@ pub enum State {
     Gone(Reason),
     /// It said nothing for too long.
     Silent,
-    /// Only its backlog was heard of so far.
+    /// It was not heard to live since the hub started; at most its backlog was.
     Unknown,
 }
 

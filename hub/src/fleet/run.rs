@@ -66,7 +66,7 @@ pub struct Latest {
     pub values: Vec<Value>,
     /// When they were read, in milliseconds since 1970-01-01 UTC; `None` when nobody knows.
     pub time_ms: Option<u64>,
-    /// Whether they came right after they were read, and not from the backlog.
+    /// Whether they came right after they were read, and not out of the history.
     pub live: bool,
     seq: u64,
     /// Series that an event has set since, by the event's number.
@@ -78,7 +78,7 @@ pub struct Latest {
 pub enum Reading {
     /// It is the latest.
     Latest,
-    /// A newer one is known.
+    /// A newer one is known, or it comes from the backlog.
     Older,
 }
 
@@ -163,7 +163,10 @@ impl RunState {
             reading.apply(&listing.references, &mut values).map_err(ReadingError::Decode)?;
             time = reading.time;
         }
-        let live = envelope.sending == Sending::First;
+        // What comes from the backlog is for the history: it says how it was, not how it is.
+        if envelope.sending == Sending::Again {
+            return Ok(Reading::Older);
+        }
         let mut events = Vec::new();
         if let Some(before) = &mut self.latest {
             if before.seq > envelope.seq {
@@ -178,8 +181,8 @@ impl RunState {
                 }
             }
         }
-        let time_ms = dated(time, live, now.utc_ms);
-        self.latest = Some(Latest { listing, values, time_ms, live, seq: envelope.seq, events });
+        let time_ms = dated(time, true, now.utc_ms);
+        self.latest = Some(Latest { listing, values, time_ms, live: true, seq: envelope.seq, events });
         Ok(Reading::Latest)
     }
 
@@ -194,9 +197,9 @@ impl RunState {
         if at >= listing.len() {
             return Err(ReadingError::Decode(DecodeError::Malformed("series beyond the catalog")));
         }
-        let Some(latest) = self.latest.as_mut().filter(|latest| Arc::ptr_eq(&latest.listing, &listing))
-        else {
-            // Readings of this catalog are on their way and bring the value with them.
+        let latest = self.latest.as_mut().filter(|latest| Arc::ptr_eq(&latest.listing, &listing));
+        let Some(latest) = latest.filter(|_| envelope.sending == Sending::First) else {
+            // Old; or readings of this catalog are on their way and bring the value with them.
             return Ok(Reading::Older);
         };
         let newest = latest.events.iter().find(|event| event.0 == at).map_or(latest.seq, |event| event.1);

@@ -16,6 +16,10 @@ pub struct Counts {
     pub lost: u64,
     /// Records that were left with their agent, because the hub lacks their catalog.
     pub deferred: u64,
+    /// Records that were left with their agent, because too much waits for the disk or what is on it cannot be read.
+    pub refused: u64,
+    /// Records that do not fit their catalog, and are kept aside.
+    pub aside: u64,
     /// Presences of an older run or connection than the one known: late wills.
     pub presences_ignored: u64,
     /// Series that were left out of a catalog, because it has them twice or their name is the hub's own.

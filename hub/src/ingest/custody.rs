@@ -1,14 +1,18 @@
 //! Who answers for which record of one agent: what came, what is lost, and what the agent is told of it.
 //!
-//! By run: an interval set of numbers. A run that is first heard of at `floor` starts there: what lies below is not lost,
-//! the hub was not asked to take it. Until history is on disk, "safe" means that the fleet holds it.
+//! By run: the set of numbers that were taken or are known to be lost, and which of them are not on the disk yet. An ack
+//! ends before the first that is missing and before the first that is not on the disk, whichever comes first. A run that
+//! nobody has an account of starts at the `floor` at which it is first heard of: what lies below is not lost, the hub was
+//! not asked to take it.
+//!
+//! Invariant: a run with something that is not on the disk is never forgotten.
 
 use crate::clock::Now;
-use rackside_history::{Entry, Seqs};
-use rackside_proto::{Ack, Envelope, Run, Safe, Want, limits};
+use rackside_history::{Account, Entry, Seqs};
+use rackside_proto::{Ack, AgentName, Envelope, Run, Safe, Want, limits};
 use std::time::{Duration, Instant};
 
-/// Most runs that are kept; the one that was heard of least lately goes first.
+/// Most runs that are kept in memory; the one that was heard of least lately goes first, and is read again when needed.
 const RUNS: usize = 32;
 /// Most catalogs that are asked for at once.
 const WANTS: usize = limits::PAIRS - 1;
@@ -27,12 +31,12 @@ pub(super) const SEQ_END: u64 = 1 << 53;
 #[derive(Debug, Default)]
 pub struct Custody {
     /// The most lately heard of last.
-    runs: Vec<(Run, Seqs)>,
+    runs: Vec<Held>,
     lacking: Vec<Lacking>,
     /// Whether the birth of the shown run is missing.
     pub wants_birth: bool,
-    /// Records that came since the last ack.
-    pub since_ack: u32,
+    /// Records that wait for the next batch.
+    pub gathered: u32,
     /// When an ack is due, if one is.
     pub ack_due: Option<Instant>,
     /// When its next verdict is due, if one is.
@@ -43,6 +47,21 @@ pub struct Custody {
     pub duplicates: u64,
     /// Records that the agent let go before the hub had them, or whose catalog never came.
     pub lost: u64,
+}
+
+/// What is accounted for of one run.
+#[derive(Debug)]
+struct Held {
+    run: Run,
+    /// Taken, or known to be lost.
+    seqs: Seqs,
+    lost: u64,
+    /// Whether `lost` rose since the last batch.
+    changed: bool,
+    /// The lowest number that waits for the next batch.
+    gathered: Option<u64>,
+    /// The lowest number in the batch that is being written.
+    flying: Option<u64>,
 }
 
 /// A catalog that data are waiting for.
@@ -56,53 +75,134 @@ struct Lacking {
     ask: bool,
 }
 
+impl Held {
+    /// The first number of which the agent is not told that it may go.
+    fn below(&self) -> u64 {
+        let waiting = self.gathered.into_iter().chain(self.flying);
+        waiting.fold(self.seqs.first_missing(), u64::min)
+    }
+
+    fn is_on_disk(&self) -> bool {
+        self.gathered.is_none() && self.flying.is_none() && !self.changed
+    }
+}
+
 impl Custody {
-    /// The account of `run`, opened at `floor` if there is none; and whether it was opened now.
-    fn account(&mut self, run: Run, floor: u64) -> (&mut Seqs, bool) {
-        let known = self.runs.iter().position(|(known, _)| *known == run);
-        let account = known.map_or_else(
+    /// Whether there is an account of `run` in memory; it counts as heard of just now.
+    pub fn knows(&mut self, run: Run) -> bool {
+        self.account(run).is_some()
+    }
+
+    fn account(&mut self, run: Run) -> Option<&mut Held> {
+        if self.runs.last().is_none_or(|last| last.run != run) {
+            let at = self.runs.iter().position(|held| held.run == run)?;
+            let held = self.runs.remove(at);
+            self.runs.push(held);
+        }
+        self.runs.last_mut()
+    }
+
+    /// Opens the account of a run: what is stored of it, else empty and beginning at `floor`.
+    pub fn open(&mut self, run: Run, floor: u64, stored: Option<Account>) {
+        let (seqs, lost) = stored.map_or_else(
             || {
                 let mut seqs = Seqs::default();
                 seqs.fill_below(floor);
-                (run, seqs)
+                (seqs, 0)
             },
-            |at| self.runs.remove(at),
+            |account| (account.seqs, account.lost),
         );
-        if self.runs.len() >= RUNS {
-            self.runs.remove(0);
+        if self.runs.len() >= RUNS
+            && let Some(at) = self.runs.iter().position(Held::is_on_disk)
+        {
+            self.runs.remove(at);
         }
-        self.runs.push(account);
-        (&mut self.runs.last_mut().expect("pushed just now").1, known.is_none())
+        self.runs.push(Held { run, seqs, lost, changed: false, gathered: None, flying: None });
     }
 
     /// Whether the record is accounted for already.
     pub fn has(&self, envelope: &Envelope) -> bool {
-        self.runs.iter().any(|(run, seqs)| *run == envelope.run && seqs.contains(envelope.seq))
+        self.runs.iter().rev().any(|held| held.run == envelope.run && held.seqs.contains(envelope.seq))
     }
 
-    /// Takes a record that is understood. What is below its floor and was not taken is lost.
+    /// Takes a record whose account is open; it waits for the next batch.
     pub fn take(&mut self, envelope: &Envelope) -> Entry {
-        let (seqs, opened) = self.account(envelope.run, envelope.floor);
-        let entry = match seqs.insert(envelope.seq) {
-            // A catalog that is sent once more lies below the floor at which the account begins.
-            Entry::Duplicate if opened => Entry::New,
-            entry => entry,
-        };
-        match entry {
-            Entry::New => self.records += 1,
-            Entry::Duplicate => self.duplicates += 1,
-            Entry::Full => {}
+        let Some(held) = self.account(envelope.run) else { return Entry::Full };
+        let entry = held.seqs.insert(envelope.seq);
+        if entry == Entry::New {
+            held.gathered = Some(held.gathered.map_or(envelope.seq, |low| low.min(envelope.seq)));
+            self.gathered += 1;
+            self.records += 1;
         }
-        self.since_ack += 1;
-        self.floor(envelope.run, envelope.floor);
         entry
     }
 
-    /// The agent holds nothing of `run` below `floor` any more.
+    /// The agent holds nothing of `run` below `floor` any more: what of that never came is lost. Says how much.
     pub fn floor(&mut self, run: Run, floor: u64) -> u64 {
-        let lost = self.account(run, floor).0.fill_below(floor);
-        self.lost = self.lost.saturating_add(lost);
+        let lost = self.account(run).map_or(0, |held| held.seqs.fill_below(floor));
+        self.count_lost(run, lost)
+    }
+
+    /// A record that will never be understood is lost, and acked past. Says how many that were: none if it was
+    /// accounted for already.
+    pub fn give_up(&mut self, envelope: &Envelope) -> u64 {
+        let entry = self.account(envelope.run).map(|held| held.seqs.insert(envelope.seq));
+        self.count_lost(envelope.run, u64::from(entry == Some(Entry::New)))
+    }
+
+    fn count_lost(&mut self, run: Run, lost: u64) -> u64 {
+        if lost > 0
+            && let Some(held) = self.account(run)
+        {
+            held.lost = held.lost.saturating_add(lost);
+            held.changed = true;
+            self.lost = self.lost.saturating_add(lost);
+        }
         lost
+    }
+
+    /// A record goes into the batch that is written now. The numbers that stay behind are told by
+    /// [`stays`](Self::stays) afterwards.
+    pub fn flies(&mut self, run: Run, seq: u64) {
+        self.gathered = 0;
+        if let Some(held) = self.account(run) {
+            held.gathered = None;
+            held.flying = Some(held.flying.map_or(seq, |low| low.min(seq)));
+        }
+    }
+
+    /// A record waits for a later batch.
+    pub fn stays(&mut self, run: Run, seq: u64) {
+        self.gathered += 1;
+        if let Some(held) = self.account(run) {
+            held.gathered = Some(held.gathered.map_or(seq, |low| low.min(seq)));
+        }
+    }
+
+    /// What was being written of `run` is on the disk, or is not being written any more.
+    pub fn landed(&mut self, run: Run) {
+        if let Some(held) = self.account(run) {
+            held.flying = None;
+        }
+    }
+
+    /// What is lost of `run` has to be written, again.
+    pub fn changed(&mut self, run: Run) {
+        if let Some(held) = self.account(run) {
+            held.changed = true;
+        }
+    }
+
+    /// The account of `run` for a batch, if it has to be in it.
+    pub fn written(&mut self, agent: &AgentName, run: Run) -> Option<Account> {
+        let held = self.account(run).filter(|held| held.changed)?;
+        held.changed = false;
+        Some(Account { agent: agent.clone(), run, seqs: held.seqs.clone(), lost: held.lost })
+    }
+
+    /// Whether a catalog is known to be lacking.
+    pub fn lacks(&self, run: Run, number: u32) -> bool {
+        self.lacking.iter().any(|known| (known.run, known.number) == (run, number))
     }
 
     /// Data came whose catalog is not known: it is asked for. Says whether that has been in vain for so long that the
@@ -126,19 +226,10 @@ impl Custody {
         self.lacking.retain(|known| (known.run, known.number) != (run, number));
     }
 
-    /// A record that will never be understood is lost, and acked past. Says how many that were: none if it was
-    /// accounted for already.
-    pub fn give_up(&mut self, envelope: &Envelope) -> u64 {
-        let (seqs, _) = self.account(envelope.run, envelope.floor);
-        let lost = u64::from(seqs.insert(envelope.seq) == Entry::New);
-        self.lost = self.lost.saturating_add(lost);
-        lost
-    }
-
     /// What the agent is told now. What is asked for is asked for once; data that lack it ask again.
     pub fn ack(&mut self, history: u64, now: Now) -> Ack {
         let safe = self.runs.iter().rev().take(limits::PAIRS);
-        let safe = safe.map(|(run, seqs)| Safe { run: *run, below: seqs.first_missing() }).collect();
+        let safe = safe.map(|held| Safe { run: held.run, below: held.below() }).collect();
         let birth = self.wants_birth.then_some(Want::Birth);
         let due = self.lacking.iter_mut().filter(|known| known.ask).take(WANTS);
         let catalogs = due.map(|known| {
@@ -146,7 +237,7 @@ impl Custody {
             Want::Catalog { run: known.run, number: known.number }
         });
         let wants = birth.into_iter().chain(catalogs).collect();
-        (self.ack_due, self.since_ack) = (None, 0);
+        self.ack_due = None;
         Ack { history, time_ms: now.utc_ms, safe, wants }
     }
 }
@@ -160,6 +251,20 @@ mod tests {
         Envelope { run: Run(1), seq, floor, sending: Sending::First }
     }
 
+    /// Takes a record as ingest does, and has it written if so wanted.
+    fn take(custody: &mut Custody, envelope: &Envelope, write: bool) -> Entry {
+        if !custody.knows(envelope.run) {
+            custody.open(envelope.run, envelope.floor, None);
+        }
+        let entry = custody.take(envelope);
+        custody.floor(envelope.run, envelope.floor);
+        if write && entry == Entry::New {
+            custody.flies(envelope.run, envelope.seq);
+            custody.landed(envelope.run);
+        }
+        entry
+    }
+
     fn below(custody: &mut Custody) -> u64 {
         custody.ack(0, crate::clock::now()).safe[0].below
     }
@@ -167,47 +272,88 @@ mod tests {
     #[test]
     fn a_run_first_heard_of_at_a_floor_has_lost_nothing() {
         let mut custody = Custody::default();
-        assert_eq!(custody.take(&record(57, 50)), Entry::New);
+        assert_eq!(take(&mut custody, &record(57, 50), true), Entry::New);
         assert_eq!((custody.lost, below(&mut custody)), (0, 50));
     }
 
     #[test]
     fn what_the_hub_lacks_below_a_rising_floor_is_lost_and_acked_past() {
         let mut custody = Custody::default();
-        custody.take(&record(0, 0));
-        custody.take(&record(3, 0));
+        take(&mut custody, &record(0, 0), true);
+        take(&mut custody, &record(3, 0), true);
         assert_eq!(below(&mut custody), 1);
-        custody.take(&record(9, 5));
+        take(&mut custody, &record(9, 5), true);
         assert_eq!((custody.lost, below(&mut custody)), (3, 5));
-        custody.take(&record(10, 5));
+        take(&mut custody, &record(10, 5), true);
         assert_eq!(custody.lost, 3, "counted once");
     }
 
     #[test]
     fn a_record_below_its_own_floor_is_not_lost() {
         let mut custody = Custody::default();
-        custody.take(&record(0, 0));
-        assert_eq!(custody.take(&record(1, 4)), Entry::New);
+        take(&mut custody, &record(0, 0), true);
+        assert_eq!(take(&mut custody, &record(1, 4), true), Entry::New);
         assert_eq!(custody.lost, 2);
     }
 
     #[test]
     fn a_floor_that_falls_back_changes_nothing() {
         let mut custody = Custody::default();
-        custody.take(&record(9, 9));
-        custody.take(&record(10, 3));
+        take(&mut custody, &record(9, 9), true);
+        take(&mut custody, &record(10, 3), true);
         assert_eq!((custody.lost, below(&mut custody)), (0, 11));
+    }
+
+    #[test]
+    fn what_is_not_on_the_disk_is_not_acked_and_what_overtook_it_neither() {
+        let mut custody = Custody::default();
+        take(&mut custody, &record(0, 0), true);
+        take(&mut custody, &record(1, 0), false);
+        take(&mut custody, &record(2, 0), false);
+        assert_eq!(below(&mut custody), 1);
+        custody.flies(Run(1), 1);
+        custody.stays(Run(1), 2);
+        assert_eq!(below(&mut custody), 1, "being written is not written");
+        custody.landed(Run(1));
+        assert_eq!(below(&mut custody), 2);
+        custody.flies(Run(1), 2);
+        custody.landed(Run(1));
+        assert_eq!(below(&mut custody), 3);
+    }
+
+    #[test]
+    fn what_is_stored_of_a_run_goes_on_from_there() {
+        let mut custody = Custody::default();
+        let mut seqs = Seqs::default();
+        seqs.fill_below(40);
+        let agent = AgentName::new("arena-north", "rack-1").expect("ids");
+        custody.open(Run(1), 50, Some(Account { agent: agent.clone(), run: Run(1), seqs, lost: 7 }));
+        assert_eq!(custody.floor(Run(1), 50), 10, "the hub knew the run, so these were for it");
+        let account = custody.written(&agent, Run(1)).expect("it changed");
+        assert_eq!((account.lost, account.seqs.first_missing()), (17, 50));
+        assert!(custody.written(&agent, Run(1)).is_none(), "once");
     }
 
     #[test]
     fn an_ack_names_at_most_eight_runs_the_latest_first() {
         let mut custody = Custody::default();
         for run in 0..40 {
-            custody.take(&Envelope { run: Run(run), ..record(0, 0) });
+            take(&mut custody, &Envelope { run: Run(run), ..record(0, 0) }, true);
         }
         let ack = custody.ack(0, crate::clock::now());
         let runs: Vec<_> = ack.safe.iter().map(|safe| safe.run.0).collect();
         assert_eq!(runs, [39, 38, 37, 36, 35, 34, 33, 32]);
+        assert_eq!(custody.runs.len(), RUNS);
+    }
+
+    #[test]
+    fn a_run_with_something_that_waits_is_not_forgotten() {
+        let mut custody = Custody::default();
+        take(&mut custody, &record(0, 0), false);
+        for run in 2..100 {
+            take(&mut custody, &Envelope { run: Run(run), ..record(0, 0) }, true);
+        }
+        assert!(custody.has(&record(0, 0)));
         assert_eq!(custody.runs.len(), RUNS);
     }
 

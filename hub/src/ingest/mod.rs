@@ -1,46 +1,56 @@
-//! Ingest: what came in, whichever way, becomes the fleet and an ack.
+//! Ingest: what came in, whichever way, becomes the fleet, a batch for the history, and an ack.
 //!
-//! [`Ingest`] is the core: messages and time in, the fleet and [`Outbound`] messages out. It does no I/O, reads no clock
-//! and never panics, whatever the bytes. What it does not take it counts by [`Reason`], and nothing else changes.
-//! [`task`] is the loop around it.
+//! [`Ingest`] is the core: messages and time in; the fleet, batches and [`Outbound`] messages out. It does no I/O, reads no
+//! clock and never panics, whatever the bytes. What it does not take it counts by [`Reason`], and nothing else changes.
+//! [`task`] is the loop around it; whoever writes batches to the disk says what became of them.
 //!
-//! Invariant: a record is acked only when it was applied to the fleet, or is known to be lost. Data whose catalog is not
-//! known are neither: they stay with their agent, which is asked for the catalog.
+//! ```text
+//! take ──▶ fleet (shown at once)
+//!      └─▶ take_batch ──▶ the disk ──▶ committed ──▶ ack
+//!                                  └─▶ failed    ──▶ the same batch again, later
+//! ```
 //!
-//! The history id is random at each start: until history is on disk, a hub that starts knows nothing, and agents send
-//! all that they hold.
+//! Invariant: a record is acked only when it is on the disk, or is known to be lost. Data whose catalog is not known are
+//! neither: they stay with their agent, which is asked for the catalog. The same goes for what comes when too much waits
+//! for the disk; it is shown all the same.
 
 mod counts;
 mod custody;
+mod past;
 #[cfg(test)]
 mod properties;
 mod reason;
+mod records;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use counts::Counts;
 pub use custody::Custody;
+pub use past::{NoPast, Past, PastError};
 pub use reason::Reason;
+pub use waiting::{RETRY, STALLED, WAITING};
 
 use crate::clock::Now;
-use crate::fleet::{Fleet, FleetFull, Heard, Reading, ReadingError};
+use crate::fleet::{Fleet, FleetFull, Heard};
 use crate::inbound::{Inbound, Outbound};
 use crate::json::Records;
 use crate::mirror::Mirror;
 use bytes::Bytes;
-use rackside_history::Entry;
-use rackside_proto::{
-    AgentName, Birth, Catalog, Channel, Data, Envelope, Event, Message, Prefix, Presence, Record, Run,
-    Sending, Severity, Topic, Verdict, What,
-};
+use rackside_history::{Account, Batch};
+use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Severity, Topic, Verdict};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use waiting::{Landed, Waiting};
 
-/// An ack waits for so long for more to cover.
+/// A batch waits for so long for more to come; so does an answer to what was known.
 pub const ACK_WITHIN: Duration = Duration::from_millis(250);
-/// So many records are worth an ack at once: a backlog comes as fast as acks let it.
+/// So many records of one agent are worth a batch at once: a backlog comes as fast as acks let it.
 pub const ACK_AT: u32 = 64;
+/// Who says something hears of it within this, even if nothing gets to the disk. After an ack that says something new.
+const HEARD_WITHIN: Duration = Duration::from_millis(500);
 /// How long a verdict holds.
 pub const VERDICT_VALID: Duration = Duration::from_secs(90);
 /// The parts of the mirror's snapshot follow each other at this distance.
@@ -55,8 +65,10 @@ const STOOD_STILL: Duration = Duration::from_secs(5);
 pub struct Ingest {
     prefix: Prefix,
     history: u64,
+    past: Arc<dyn Past>,
     fleet: Fleet,
     custody: Vec<Custody>,
+    waiting: Waiting,
     counts: Counts,
     mirror: Mirror,
     /// When the next part of the mirror's snapshot is due, if there is one.
@@ -70,13 +82,15 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// An empty fleet. `history` names what this hub has; it differs at each start.
-    pub fn new(prefix: Prefix, history: u64, now: Now) -> Self {
+    /// An empty fleet. `history` names what is stored, `past` reads it.
+    pub fn new(prefix: Prefix, history: u64, past: Arc<dyn Past>, now: Now) -> Self {
         Self {
             prefix,
             history,
+            past,
             fleet: Fleet::default(),
             custody: Vec::new(),
+            waiting: Waiting::default(),
             counts: Counts::default(),
             mirror: Mirror::default(),
             mirror_due: None,
@@ -141,11 +155,66 @@ impl Ingest {
         }
     }
 
-    /// When [`tick`](Self::tick) is due.
+    /// The next batch, if it is due and none is being written: [`committed`](Self::committed) or
+    /// [`failed`](Self::failed) has to follow.
+    pub fn take_batch(&mut self, now: Now) -> Option<Arc<Batch>> {
+        let cut = self.waiting.cut(now.instant)?;
+        for key in &cut.keys {
+            self.custody[key.slot].flies(key.run, key.seq);
+        }
+        for key in self.waiting.behind() {
+            self.custody[key.slot].stays(key.run, key.seq);
+        }
+        let mut accounts: Vec<Account> = Vec::with_capacity(cut.changed.len());
+        for &(slot, run) in &cut.changed {
+            accounts.extend(self.custody[slot].written(&self.fleet.appliances()[slot].name, run));
+        }
+        Some(self.waiting.fly(cut, accounts, now.instant))
+    }
+
+    /// The batch is on the disk: acks are due.
+    pub fn committed(&mut self, now: Now) {
+        let Some(Landed { keys, .. }) = self.waiting.committed() else { return };
+        for key in keys {
+            self.custody[key.slot].landed(key.run);
+            self.ack_within(key.slot, Duration::ZERO, now);
+        }
+    }
+
+    /// The batch is not on the disk. It waits and is tried again; the agents only hear that somebody is there.
+    pub fn failed(&mut self, now: Now) {
+        let Some(Landed { keys, changed }) = self.waiting.failed(now.instant) else { return };
+        for key in keys {
+            self.custody[key.slot].landed(key.run);
+            self.custody[key.slot].stays(key.run, key.seq);
+            self.ack_within(key.slot, ACK_WITHIN, now);
+        }
+        for (slot, run) in changed {
+            self.custody[slot].changed(run);
+        }
+    }
+
+    /// Whatever waits for the disk is due at once: the hub is about to stop.
+    pub fn hurry(&mut self, now: Now) {
+        self.waiting.hurry(now.instant);
+    }
+
+    /// Whether more should come only after the batch is written. Not while writing fails: then what comes is shown, and
+    /// stays with its agent.
+    pub fn is_full(&self, now: Now) -> bool {
+        !self.waiting.has_room() && !self.waiting.is_troubled(now.instant)
+    }
+
+    /// How many records, and how many bytes, wait for the disk.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.waiting.size()
+    }
+
+    /// When [`tick`](Self::tick) or [`take_batch`](Self::take_batch) is due.
     pub fn due(&self) -> Instant {
         let first = |set: &BTreeSet<(Instant, usize)>| set.first().map(|due| due.0);
         let sweep = self.swept + SWEEP;
-        [first(&self.acks), first(&self.verdicts), self.mirror_due]
+        [first(&self.acks), first(&self.verdicts), self.mirror_due, self.waiting.due()]
             .into_iter()
             .flatten()
             .fold(sweep, Instant::min)
@@ -194,8 +263,8 @@ impl Ingest {
         match Message::decode(topic.channel, &message.payload)? {
             Message::Presence(presence) => self.presence(&topic.agent, &presence, message.retained, now),
             Message::Birth(birth) => self.birth(&topic.agent, &birth, message.retained, now),
-            Message::Data(record) => self.data(&topic.agent, &record, message.retained, now),
-            Message::Event(record) => self.event(&topic.agent, &record, message.retained, now),
+            Message::Data(record) => self.data(&topic.agent, &record, message, now),
+            Message::Event(record) => self.event(&topic.agent, &record, message, now),
             Message::Ack(_) | Message::Verdict(_) => Err(Reason::NotFromAgents),
         }
     }
@@ -218,7 +287,7 @@ impl Ingest {
         let slot = self.open(agent, now)?;
         match self.fleet.presence(slot, presence, retained, now) {
             Heard::Old => self.counts.presences_ignored += 1,
-            Heard::Taken if presence.online && !retained => self.ack_within(slot, ACK_WITHIN, now),
+            Heard::Taken if presence.online && !retained => self.ack_within(slot, HEARD_WITHIN, now),
             Heard::Taken => {}
         }
         Ok(())
@@ -236,139 +305,41 @@ impl Ingest {
         }
         let slot = self.open(agent, now)?;
         if let Some(catalog) = &birth.catalog {
-            self.catalog(slot, birth.run, catalog)?;
+            self.catalog_apart(slot, birth.run, catalog, now)?;
         }
         self.fleet.birth(slot, birth, retained, now);
         if !retained {
+            self.open_account(slot, birth.run, birth.floor);
             // A broker's copy has an old floor: an account that begins there would call lost what was acked since.
-            self.lose_below(slot, birth.run, birth.floor);
-            self.ack_within(slot, ACK_WITHIN, now);
+            self.lose_below(slot, birth.run, birth.floor, now);
+            self.ack_within(slot, HEARD_WITHIN, now);
             self.verdict(slot, now);
         }
         Ok(())
     }
 
-    fn catalog(&mut self, slot: usize, run: Run, catalog: &Catalog<'_>) -> Result<(), Reason> {
-        self.custody[slot].has_catalog(run, catalog.head.number);
-        self.counts.series_ignored += self.fleet.catalog(slot, run, catalog)? as u64;
-        Ok(())
-    }
-
-    fn data(
-        &mut self,
-        agent: &AgentName,
-        record: &Record<'_, Data<'_>>,
-        retained: bool,
-        now: Now,
-    ) -> Result<(), Reason> {
-        let envelope = plausible(&record.envelope, retained)?;
-        let slot = self.open(agent, now)?;
-        match &record.body {
-            Data::Catalog(catalog) => {
-                let run = self.fleet.appliances()[slot].run(envelope.run);
-                let known = run.is_some_and(|run| run.has_listing(catalog.head.number));
-                self.catalog(slot, envelope.run, catalog)?;
-                self.fleet.heard(slot, &envelope, now);
-                if !known && self.custody[slot].has(&envelope) {
-                    // Sent once more because it was asked for: accounted for already, and no duplicate.
-                    self.lose_below(slot, envelope.run, envelope.floor);
-                    self.ack_within(slot, ACK_WITHIN, now);
-                    return Ok(());
-                }
-            }
-            Data::Readings(_) if self.custody[slot].has(&envelope) => self.fleet.heard(slot, &envelope, now),
-            Data::Readings(readings) => {
-                let taken = self.fleet.readings(slot, &envelope, readings, now);
-                if !self.understood(slot, &envelope, taken, now)? {
-                    return Ok(());
-                }
-            }
+    /// What is stored of a run is known from now on; nobody's account begins at `floor`. If what is stored cannot be
+    /// read, there is no account, and nothing is taken.
+    fn open_account(&mut self, slot: usize, run: Run, floor: u64) {
+        if self.custody[slot].knows(run) {
+            return;
         }
-        self.account_for(slot, &envelope, ACK_WITHIN, now)
-    }
-
-    fn event(
-        &mut self,
-        agent: &AgentName,
-        record: &Record<'_, Event<'_>>,
-        retained: bool,
-        now: Now,
-    ) -> Result<(), Reason> {
-        let envelope = plausible(&record.envelope, retained)?;
-        let slot = self.open(agent, now)?;
-        if self.custody[slot].has(&envelope) {
-            self.fleet.heard(slot, &envelope, now);
-            return self.account_for(slot, &envelope, Duration::ZERO, now);
-        }
-        match record.body.what {
-            What::Sample { catalog, series, value } => {
-                let taken = self.fleet.sample(slot, &envelope, (catalog, series, value), now);
-                if !self.understood(slot, &envelope, taken, now)? {
-                    return Ok(());
-                }
-            }
-            What::Text { .. } | What::Anchor { .. } => self.fleet.heard(slot, &envelope, now),
-        }
-        self.account_for(slot, &envelope, Duration::ZERO, now)?;
-        let appliance = &self.fleet.appliances()[slot];
-        self.mirror.event(appliance, (&envelope, &record.body), &self.prefix, now, &mut self.out);
-        Ok(())
-    }
-
-    /// Whether a record was understood. If its catalog is missing, that is asked for and the record is left with its
-    /// agent, until it is clear that the catalog will never come.
-    fn understood(
-        &mut self,
-        slot: usize,
-        envelope: &Envelope,
-        taken: Result<Reading, ReadingError>,
-        now: Now,
-    ) -> Result<bool, Reason> {
-        match taken {
-            Ok(Reading::Latest | Reading::Older) => Ok(true),
-            Err(ReadingError::Decode(error)) => Err(error.into()),
-            Err(ReadingError::NoCatalog(number)) => {
-                self.counts.deferred += 1;
-                let in_vain = self.custody[slot].want(envelope.run, number, now.instant);
-                self.lose_below(slot, envelope.run, envelope.floor);
-                if in_vain {
-                    let lost = self.custody[slot].give_up(envelope);
-                    self.counts.lost = self.counts.lost.saturating_add(lost);
-                    log::debug!(
-                        "record {} of run {} is lost: no catalog {number}",
-                        envelope.seq,
-                        envelope.run
-                    );
-                }
-                self.heard(slot, ACK_WITHIN, now);
-                Ok(false)
-            }
+        match self.past.account(&self.fleet.appliances()[slot].name, run) {
+            Ok(stored) => self.custody[slot].open(run, floor, stored),
+            Err(error) => log::debug!("what is stored of run {run} cannot be read: {error}"),
         }
     }
 
-    fn account_for(
-        &mut self,
-        slot: usize,
-        envelope: &Envelope,
-        within: Duration,
-        now: Now,
-    ) -> Result<(), Reason> {
-        let lost = self.custody[slot].lost;
-        let entry = self.custody[slot].take(envelope);
-        self.counts.lost = self.counts.lost.saturating_add(self.custody[slot].lost - lost);
-        let many = self.custody[slot].since_ack >= ACK_AT;
-        self.heard(slot, if many { Duration::ZERO } else { within }, now);
-        match entry {
-            Entry::New => self.counts.records += 1,
-            Entry::Duplicate => self.counts.duplicates += 1,
-            Entry::Full => return Err(Reason::Limit),
-        }
-        Ok(())
-    }
-
-    fn lose_below(&mut self, slot: usize, run: Run, floor: u64) {
+    fn lose_below(&mut self, slot: usize, run: Run, floor: u64, now: Now) {
         let lost = self.custody[slot].floor(run, floor);
-        self.counts.lost = self.counts.lost.saturating_add(lost);
+        self.count_lost(slot, run, lost, now);
+    }
+
+    fn count_lost(&mut self, slot: usize, run: Run, lost: u64, now: Now) {
+        if lost > 0 {
+            self.counts.lost = self.counts.lost.saturating_add(lost);
+            self.waiting.change(slot, run, now.instant + ACK_WITHIN);
+        }
     }
 
     /// A record came. It gets an ack, and an appliance that came back without a birth (its link outlived the hub, or
@@ -423,15 +394,6 @@ impl Ingest {
         let topic = topic.under(&self.prefix).to_string();
         self.out.push(Outbound { topic, payload: Bytes::from(body), retain: false });
     }
-}
-
-/// Refuses numbers that no agent can have reached. A record that a broker had kept is not live, whatever it says.
-fn plausible(envelope: &Envelope, retained: bool) -> Result<Envelope, Reason> {
-    if envelope.seq >= custody::SEQ_END || envelope.floor > envelope.seq + custody::FLOOR_AHEAD {
-        return Err(Reason::Limit);
-    }
-    let sending = if retained { Sending::Again } else { envelope.sending };
-    Ok(Envelope { sending, ..*envelope })
 }
 
 impl From<FleetFull> for Reason {

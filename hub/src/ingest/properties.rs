@@ -5,11 +5,15 @@ use crate::clock;
 use crate::inbound::Via;
 use crate::rack::{Rack, Sent, vitals};
 use proptest::prelude::*;
+use rackside_proto::What;
 
 fn take(ingest: &mut Ingest, (topic, body): Sent, now: Now) {
     let message = Inbound { topic, payload: body.into(), retained: false, via: Via::Broker };
     ingest.take(&message, now);
     ingest.tick(now);
+    if ingest.take_batch(now).is_some() {
+        ingest.committed(now);
+    }
 }
 
 /// A run's records in their order, catalog first.
@@ -32,7 +36,7 @@ proptest! {
         messages in prop::collection::vec((0..Channel::ALL.len(), prop::collection::vec(any::<u8>(), 0..200), any::<bool>()), 1..30)
     ) {
         let now = clock::now();
-        let mut ingest = Ingest::new(Prefix::default(), 1, now);
+        let mut ingest = Ingest::new(Prefix::default(), 1, Arc::new(NoPast), now);
         for (channel, mut body, spoken) in messages {
             if let Some(first) = body.first_mut().filter(|_| spoken) {
                 *first = rackside_proto::WIRE;
@@ -46,7 +50,7 @@ proptest! {
         which in 0..6_usize, at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()
     ) {
         let now = clock::now();
-        let mut ingest = Ingest::new(Prefix::default(), 1, now);
+        let mut ingest = Ingest::new(Prefix::default(), 1, Arc::new(NoPast), now);
         let mut rack = Rack::new("arena-north", "rack-1");
         let mut all = vec![rack.catalog(&vitals()), rack.presence(true), rack.birth()];
         all.push(rack.numbers(&[400, 100, 1, 2, 3]));
@@ -68,7 +72,7 @@ proptest! {
         order in prop::collection::vec(0..40_usize, 0..160)
     ) {
         let now = clock::now();
-        let mut ingest = Ingest::new(Prefix::default(), 1, now);
+        let mut ingest = Ingest::new(Prefix::default(), 1, Arc::new(NoPast), now);
         let all = records(40);
         for &at in &order {
             take(&mut ingest, all[at].clone(), now);

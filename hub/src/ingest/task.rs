@@ -67,6 +67,10 @@ pub async fn run(
             ingest.take(&message, now);
         }
         ingest.tick(now);
+        while ingest.take_batch(now).is_some() {
+            ingest.committed(now);
+            ingest.tick(now);
+        }
         let changed = ingest.take_changed();
         let out = ingest.take_out();
         if !changed.is_empty() {

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::inbound::{Inbound, Via};
-    use crate::ingest::Ingest;
+    use crate::ingest::{Ingest, NoPast};
     use crate::rack::{Rack, Sent, series, vitals};
     use crate::web::Format;
     use rackside_proto::{Prefix, Series, Value};
@@ -140,7 +140,7 @@ mod tests {
 
     impl Desk {
         fn new() -> Self {
-            Self(Ingest::new(Prefix::default(), 1, clock::now()))
+            Self(Ingest::new(Prefix::default(), 1, Arc::new(NoPast), clock::now()))
         }
 
         fn take(&mut self, (topic, body): Sent) {

@@ -165,6 +165,8 @@ fn unit(value: f64, of: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::{Ingest, NoPast};
+    use std::sync::Arc;
 
     #[test]
     fn memory_is_told_in_one_unit() {
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     fn a_backlog_is_not_shown_as_if_it_were_now() {
         let now = crate::clock::now();
-        let mut ingest = crate::ingest::Ingest::new(rackside_proto::Prefix::default(), 1, now);
+        let mut ingest = Ingest::new(rackside_proto::Prefix::default(), 1, Arc::new(NoPast), now);
         let mut take = |(topic, body): crate::rack::Sent| {
             let via = crate::inbound::Via::Broker;
             let message = crate::inbound::Inbound { topic, payload: body.into(), retained: false, via };
