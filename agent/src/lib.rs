@@ -29,5 +29,6 @@ pub mod reload;
 pub mod sampler;
 pub mod sensor;
 pub mod session;
+pub mod spool;
 pub mod ticker;
 pub mod transport;
