@@ -27,6 +27,7 @@ Simulated appliances for a hub or a broker.
   --series N          series of each (60)
   --tick SPAN         from one reading to the next, steady only (10s)
   --held N            most records that one appliance holds, blast only (256)
+  --backlog SPAN      readings of so much time are held at the start, steady only (0s)
   --for SPAN          how long (60s)
   --ramp SPAN         over how long they connect (5s)
   --keep-alive SPAN   a silent broker is gone after this (7s; idle: 60s)
@@ -143,6 +144,7 @@ impl Words {
         };
         fleet.appliances = self.number("appliances", appliances)?;
         fleet.series = self.number("series", 60)?;
+        fleet.backlog = self.span("backlog", Span::seconds(0))?;
         fleet.ramp = self.span("ramp", Span::seconds(5))?;
         fleet.keep_alive = self.span("keep-alive", Span::seconds(keep_alive))?;
         fleet.threads = self.number("threads", 1)?;

@@ -128,18 +128,17 @@ impl Iterator for Recorder {
     type Item = Made;
 
     fn next(&mut self) -> Option<Made> {
-        let (ms, body) = match self.waiting.take() {
-            Some(waiting) => waiting,
-            None => {
-                let ms = self.ticks.next()?;
-                let Written { catalog, reading } = self.scribe.write(ms);
-                match catalog {
-                    Some(catalog) => {
-                        self.waiting = Some((ms, reading));
-                        (ms, catalog)
-                    }
-                    None => (ms, reading),
+        let (ms, body) = if let Some(waiting) = self.waiting.take() {
+            waiting
+        } else {
+            let ms = self.ticks.next()?;
+            let Written { catalog, reading } = self.scribe.write(ms);
+            match catalog {
+                Some(catalog) => {
+                    self.waiting = Some((ms, reading));
+                    (ms, catalog)
                 }
+                None => (ms, reading),
             }
         };
         self.seq += 1;
@@ -149,7 +148,7 @@ impl Iterator for Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Day;
+    use super::super::{Day, START_MS};
     use super::*;
     use rackside_proto::{Record, Series};
 
@@ -184,5 +183,19 @@ mod tests {
         }
         assert_eq!(at, columns.times.len());
         assert!((2..60).contains(&catalogs), "{catalogs} catalogs in four hours");
+    }
+
+    #[test]
+    fn ninety_nine_in_a_hundred_readings_of_thirty_series_take_at_most_100_bytes() {
+        let mut sizes = Vec::new();
+        for seed in 0..10 {
+            let mut scribe = Scribe::new(Rack::new(super::super::name(0), 30, seed, START_MS), 10_000);
+            sizes.extend((0..2000).map(|tick| scribe.write(START_MS + tick * 10_000).reading.len()));
+        }
+        sizes.sort_unstable();
+        let (median, most) = (sizes[sizes.len() / 2], sizes[sizes.len() * 99 / 100]);
+        println!("median {median}, 99 % at most {most}, largest {}", sizes[sizes.len() - 1]);
+        assert!((20..=70).contains(&median), "{median}");
+        assert!(most <= 100, "{most}");
     }
 }

@@ -1,16 +1,17 @@
 //! One simulated appliance: a task that connects, publishes, hears acks, and comes back when the link breaks.
 
 use super::custody::Custody;
-use super::series::SimulatedSeries;
 use super::transport::{self, Stream, Tls};
 use super::{Mode, Phase, SimulationOptions, Tally, random};
 use crate::clock;
+use crate::day::{self, Rack, Scribe, Written, enveloped};
 use bytes::Bytes;
 use rackside_link::{Link, LinkError, LinkEvent, Login, Options, Qos, Will};
 use rackside_proto::{
-    Ack, AgentName, Birth, Capabilities, Catalog, Channel, ClockSource, Data, Envelope, Prefix, Presence,
-    Reason, Run, Sending, SpoolPlace, Time, Topic, Want,
+    Ack, Birth, Capabilities, Catalog, Channel, ClockSource, Envelope, Prefix, Presence, Reason, Run,
+    Sending, SpoolPlace, Time, Topic, Want,
 };
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,13 +32,17 @@ pub(crate) struct Appliance {
     run: Run,
     connection: u32,
     seed: u64,
-    series: SimulatedSeries,
-    references: Vec<rackside_proto::Value>,
-    catalog: Vec<u8>,
+    scribe: Scribe,
+    /// What a hub may ask for: number, `seq`, body.
+    catalogs: VecDeque<(u32, u64, Bytes)>,
     prepared: Vec<Bytes>,
     custody: Custody,
     next_tick: Instant,
     start: Instant,
+    /// Whether the catalog has changed since the last birth.
+    birth_is_due: bool,
+    /// Whether an ack came on the present connection.
+    heard: bool,
 }
 
 struct Topics {
@@ -58,8 +63,7 @@ impl Appliance {
     ) -> Self {
         let mut seed = options.seed ^ ((number as u64) << 20);
         let run = Run(random(&mut seed) as u32);
-        let agent = AgentName::new(&format!("site-{}", number / 5), &format!("rack-{}", number % 5 + 1))
-            .expect("letters, digits and hyphens");
+        let agent = day::name(number);
         let prefix: Prefix = options.prefix.parse().unwrap_or_default();
         let topic = |channel| Topic { agent: agent.clone(), channel }.under(&prefix).to_string();
         let topics = Topics {
@@ -75,8 +79,10 @@ impl Appliance {
         let share = number as f64 / options.appliances.max(1) as f64;
         let start = start + options.ramp.mul_f64(share);
         let jitter = tick.mul_f64(random(&mut seed) as f64 / u64::MAX as f64);
-        let series = SimulatedSeries::new(options.series, seed);
-        let catalog = series.catalog(1, now_utc(), tick.as_millis() as u32);
+        // An idle one never reads; ten thousand of them need no racks.
+        let series = if options.mode == Mode::Idle { 0 } else { options.series };
+        let begin = clock::unix_ms() + options.ahead.as_millis() as u64 - options.backlog.as_millis() as u64;
+        let rack = Rack::new(agent.clone(), series, random(&mut seed), begin);
         Self {
             options: Arc::clone(options),
             tally,
@@ -87,24 +93,24 @@ impl Appliance {
             run,
             connection: 0,
             seed,
-            references: series.references(),
-            series,
-            catalog,
+            scribe: Scribe::new(rack, tick.as_millis() as u32),
+            catalogs: VecDeque::new(),
             prepared: Vec::new(),
             custody: Custody::new(run, start),
             next_tick: start + jitter,
             start,
+            birth_is_due: false,
+            heard: false,
         }
     }
 
     pub(crate) async fn run(mut self) {
-        if matches!(self.options.mode, Mode::Blast { .. }) {
-            self.prepared = (0..PREPARED).map(|_| self.reading()).collect();
+        match self.options.mode {
+            Mode::Steady { tick } => self.make_backlog(tick),
+            Mode::Blast { .. } => self.prepare(),
+            Mode::Idle => {}
         }
         tokio::time::sleep_until(self.start.into()).await;
-        if self.options.mode != Mode::Idle {
-            self.make_catalog_record(clock::now());
-        }
         let mut wait = Duration::from_millis(200);
         while *self.phase.borrow() != Phase::Over {
             self.connection += 1;
@@ -129,9 +135,13 @@ impl Appliance {
         let stream = connecting.await.map_err(|error| format!("{}: {error}", self.options.address))?;
         let mut link = Link::new(&self.link_options(), clock::now());
         let mut is_up = false;
+        self.heard = false;
         let ended = self.carry(stream, &mut link, &mut is_up).await;
         if is_up {
             self.tally.went();
+        }
+        if std::mem::take(&mut self.heard) {
+            self.tally.lost_the_hub();
         }
         ended
     }
@@ -209,8 +219,7 @@ impl Appliance {
         match self.options.mode {
             Mode::Steady { tick } => {
                 if now >= self.next_tick {
-                    let record = self.reading();
-                    self.put(record, now);
+                    self.read(self.unix_ms(), now);
                     while self.next_tick <= now {
                         self.next_tick += tick;
                     }
@@ -218,13 +227,50 @@ impl Appliance {
             }
             Mode::Blast { held } => {
                 while self.custody.len() < held {
-                    let at = (self.custody.next() % PREPARED as u64) as usize;
+                    let at = self.custody.next() as usize % self.prepared.len();
                     let record = self.prepared[at].clone();
                     self.put(record, now);
                 }
             }
             Mode::Idle => {}
         }
+    }
+
+    /// Readings of the time before the start: what a link that was down has left behind.
+    fn make_backlog(&mut self, tick: Duration) {
+        let (end, tick) = (self.unix_ms(), tick.as_millis() as u64);
+        let (mut ms, now) = (end - self.options.backlog.as_millis() as u64, clock::now());
+        while ms + tick <= end {
+            // Later than the grid by as much as a timer is.
+            let late = random(&mut self.seed) % 10;
+            self.read(ms + late, now);
+            ms += tick;
+        }
+        self.custody.was_sent();
+    }
+
+    /// Catalog and readings of a blasting appliance.
+    fn prepare(&mut self) {
+        let now = clock::now();
+        self.read(self.unix_ms(), now);
+        while self.prepared.len() < PREPARED {
+            match self.scribe.write(self.unix_ms()) {
+                Written { catalog: None, reading } => self.prepared.push(reading),
+                // Another catalog than the one that goes ahead; as many as there are will do.
+                Written { .. } => break,
+            }
+        }
+    }
+
+    /// A reading, and the catalog ahead of it if it needs a new one.
+    fn read(&mut self, ms: u64, now: Instant) {
+        let Written { catalog, reading } = self.scribe.write(ms);
+        if let Some(body) = catalog {
+            self.birth_is_due = true;
+            self.catalogs.push_back((self.scribe.catalog().0, self.custody.next(), body.clone()));
+            self.put(body, now);
+        }
+        self.put(reading, now);
     }
 
     fn put(&mut self, record: Bytes, now: Instant) {
@@ -235,6 +281,9 @@ impl Appliance {
     fn send(&mut self, link: &mut Link, now: Instant) -> Result<(), LinkError> {
         if self.options.custody {
             self.custody.impatient(now);
+        }
+        if self.birth_is_due && link.may_publish() {
+            self.publish_birth(link, now)?;
         }
         while link.may_publish()
             && let Some((bytes, sending)) = self.custody.take()
@@ -260,7 +309,7 @@ impl Appliance {
                     self.custody.reconnected(now);
                     let presence = self.presence(true, Reason::Start);
                     link.publish(&self.topics.presence, presence, Qos::AtLeastOnce, true, now)?;
-                    link.publish(&self.topics.birth, self.birth(), Qos::AtLeastOnce, true, now)?;
+                    self.publish_birth(link, now)?;
                 }
                 LinkEvent::Acked => self.published(now),
                 // Nothing that a hub says to an agent is as large as that.
@@ -286,19 +335,27 @@ impl Appliance {
 
     fn acknowledged(&mut self, link: &mut Link, ack: &Ack, now: Instant) -> Result<(), LinkError> {
         self.tally.ack();
+        if !std::mem::replace(&mut self.heard, true) {
+            self.tally.heard_the_hub();
+        }
         self.custody.acknowledged(ack, now, |age| self.tally.acked(age));
         for want in &ack.wants {
             if !link.may_publish() {
                 break;
             }
             match want {
-                Want::Birth => link.publish(&self.topics.birth, self.birth(), Qos::AtLeastOnce, true, now)?,
-                Want::Catalog { run, number: 1 } if *run == self.run => {
-                    let bytes = self.catalog_again();
-                    link.publish(&self.topics.data, bytes, Qos::AtLeastOnce, false, now)?;
+                Want::Birth => self.publish_birth(link, now)?,
+                Want::Catalog { run, number } if *run == self.run => {
+                    if let Some(bytes) = self.catalog_again(*number) {
+                        link.publish(&self.topics.data, bytes, Qos::AtLeastOnce, false, now)?;
+                    }
                 }
                 Want::Catalog { .. } => {}
             }
+        }
+        // The newest of those that the hub has is in use by what it lacks.
+        while self.catalogs.get(1).is_some_and(|(_, seq, _)| *seq < self.custody.floor()) {
+            self.catalogs.pop_front();
         }
         Ok(())
     }
@@ -332,13 +389,18 @@ impl Appliance {
         bytes.into()
     }
 
+    fn publish_birth(&mut self, link: &mut Link, now: Instant) -> Result<(), LinkError> {
+        self.birth_is_due = false;
+        link.publish(&self.topics.birth, self.birth(), Qos::AtLeastOnce, true, now)
+    }
+
     fn birth(&self) -> Bytes {
         let birth = Birth {
             run: self.run,
             connection: self.connection,
             floor: self.custody.floor(),
             next: self.custody.next(),
-            time: now_utc(),
+            time: Time::Utc { ms: self.unix_ms() },
             clock: ClockSource::Ntp,
             boot_id: [0; 16],
             tick_ms: 10_000,
@@ -354,36 +416,20 @@ impl Appliance {
             spool_bytes: 1 << 20,
             catalog: None::<Catalog<'_>>,
         };
+        let (number, catalog) = self.scribe.catalog();
         let mut bytes = Vec::new();
-        birth.encode(Some(&self.catalog), &mut bytes).expect("the texts are short");
+        birth.encode((number > 0).then_some(catalog), &mut bytes).expect("the texts are short");
         bytes.into()
     }
 
-    fn make_catalog_record(&mut self, now: Instant) {
-        let mut body = Vec::new();
-        Data::encode_catalog(&self.catalog, &mut body).expect("a Vec takes what it is given");
-        self.put(body.into(), now);
+    fn catalog_again(&self, number: u32) -> Option<Bytes> {
+        let (_, seq, body) = self.catalogs.iter().find(|(its, ..)| *its == number)?;
+        let (floor, sending) = (self.custody.floor(), Sending::Again);
+        Some(enveloped(&Envelope { run: self.run, seq: *seq, floor, sending }, body))
     }
 
-    fn catalog_again(&self) -> Bytes {
-        let envelope =
-            Envelope { run: self.run, seq: 0, floor: self.custody.floor(), sending: Sending::Again };
-        let mut bytes = Vec::new();
-        envelope.encode(&mut bytes).expect("a Vec takes what it is given");
-        Data::encode_catalog(&self.catalog, &mut bytes).expect("a Vec takes what it is given");
-        bytes.into()
+    /// Milliseconds since 1970-01-01 UTC on the fleet's clock.
+    fn unix_ms(&self) -> u64 {
+        clock::unix_ms() + self.options.ahead.as_millis() as u64
     }
-
-    fn reading(&mut self) -> Bytes {
-        let time = now_utc();
-        let values = self.series.step();
-        let mut body = Vec::new();
-        Data::encode_readings(1, &self.references, std::iter::once((time, values)), &mut body)
-            .expect("simulated values keep the wire's bounds");
-        body.into()
-    }
-}
-
-fn now_utc() -> Time {
-    Time::Utc { ms: clock::unix_ms() }
 }

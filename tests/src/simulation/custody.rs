@@ -69,6 +69,11 @@ impl Custody {
         self.held.push_back(Held { body, made: now });
     }
 
+    /// What is held was sent before, in another life of the link.
+    pub(crate) fn was_sent(&mut self) {
+        self.fresh = self.next();
+    }
+
     /// The next record to send on a connection, with its envelope written.
     pub(crate) fn take(&mut self) -> Option<(Bytes, Sending)> {
         let (seq, sending) = if self.fresh < self.next() {
@@ -151,12 +156,8 @@ mod tests {
         let mut custody = Custody::new(RUN, now);
         for _ in 0..records {
             let mut body = Vec::new();
-            let catalog = super::super::series::SimulatedSeries::new(1, 1).catalog(
-                1,
-                rackside_proto::Time::Utc { ms: 1 },
-                1,
-            );
-            Data::encode_catalog(&catalog, &mut body).unwrap();
+            let time = rackside_proto::Time::Utc { ms: 1 };
+            Data::encode_readings(1, &[], std::iter::once((time, &[][..])), &mut body).unwrap();
             custody.put(body.into(), now);
         }
         custody
@@ -191,6 +192,17 @@ mod tests {
         let now = clock::now();
         let mut custody = custody(3, now);
         sent(&mut custody);
+        custody.reconnected(now);
+        assert_eq!(sent(&mut custody), [(0, Sending::Again)]);
+        custody.acknowledged(&ack(1), now, |_| {});
+        assert_eq!(sent(&mut custody), [(1, Sending::Again), (2, Sending::Again)]);
+    }
+
+    #[test]
+    fn a_backlog_goes_as_one_the_oldest_alone_first() {
+        let now = clock::now();
+        let mut custody = custody(3, now);
+        custody.was_sent();
         custody.reconnected(now);
         assert_eq!(sent(&mut custody), [(0, Sending::Again)]);
         custody.acknowledged(&ack(1), now, |_| {});

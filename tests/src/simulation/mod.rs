@@ -1,6 +1,6 @@
 //! Simulated appliances: as many as wanted, over real MQTT, honouring custody.
 //!
-//! Each appliance is a task that connects (with its Last Will), says that it is there, publishes its birth and its
+//! Their series are those of the realistic [`day`](crate::day). Each appliance is a task that connects (with its Last Will), says that it is there, publishes its birth and its
 //! catalog, then a reading at each tick, and keeps every record until an ack covers it. So what a run reports is what real
 //! agents would see: how many records went out, how many were acknowledged and when, and whether any is left over.
 //! One or two threads, each with a runtime of its own; nothing is shared between appliances but the numbers in [`Tally`].
@@ -11,7 +11,6 @@ mod appliance;
 mod custody;
 mod discard;
 mod options;
-mod series;
 mod tally;
 mod transport;
 

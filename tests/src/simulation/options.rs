@@ -21,6 +21,10 @@ pub struct SimulationOptions {
     pub series: usize,
     /// What they do.
     pub mode: Mode,
+    /// How much time's readings each holds when it starts, steady ones only.
+    pub backlog: Duration,
+    /// How far the fleet's clock is ahead of this machine's.
+    pub ahead: Duration,
     /// Over how long they connect.
     pub ramp: Duration,
     /// A silent broker is gone after this.
@@ -75,6 +79,8 @@ impl SimulationOptions {
             appliances: 1,
             series: 30,
             mode: Mode::Steady { tick: Duration::from_secs(10) },
+            backlog: Duration::ZERO,
+            ahead: Duration::ZERO,
             ramp: Duration::ZERO,
             keep_alive: Duration::from_secs(7),
             threads: 1,

@@ -13,6 +13,7 @@ const DOUBLINGS: usize = 31;
 #[derive(Debug)]
 pub struct Tally {
     connected: AtomicU64,
+    hearing: AtomicU64,
     connects: AtomicU64,
     failures: AtomicU64,
     made: AtomicU64,
@@ -30,6 +31,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             connected: AtomicU64::new(0),
+            hearing: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             made: AtomicU64::new(0),
@@ -105,6 +107,14 @@ impl Tally {
         self.connected.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn heard_the_hub(&self) {
+        add(&self.hearing, 1);
+    }
+
+    pub(crate) fn lost_the_hub(&self) {
+        self.hearing.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn failed(&self, why: String) {
         add(&self.failures, 1);
         *self.last_failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(why);
@@ -137,6 +147,11 @@ impl Tally {
     /// How many are connected now.
     pub fn connected(&self) -> u64 {
         read(&self.connected)
+    }
+
+    /// How many have had an ack on their present connection.
+    pub fn hearing(&self) -> u64 {
+        read(&self.hearing)
     }
 
     /// Records acknowledged so far.
