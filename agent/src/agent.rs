@@ -9,6 +9,7 @@ use crate::custody::Custody;
 use crate::host::Host;
 use crate::sampler::Sampler;
 use crate::sensor::{Own, Report, Roots, Sensors};
+use crate::spool::Spool;
 use crate::transport::Traffic;
 use log::{error, info, warn};
 use rackside_proto::{
@@ -27,7 +28,7 @@ pub struct Gist {
     catalog: u32,
     clock: ClockSource,
     tick_ms: u32,
-    spool_bytes: u64,
+    spool: (SpoolPlace, u64),
 }
 
 /// One run of the agent.
@@ -51,7 +52,8 @@ pub struct Agent {
     host: Host,
     boot_id: [u8; 16],
     tick_ms: u32,
-    spool_bytes: u64,
+    /// How many bytes of records fit into memory, and onto the disk.
+    room: (u64, u64),
     sensors: Sensors,
     sampler: Sampler,
     /// Whether records were made with the clock unknown, so that an anchor will be due.
@@ -68,7 +70,7 @@ impl Agent {
         Self {
             name: config.name.clone(),
             prefix: config.mqtt.prefix.clone(),
-            custody: Custody::new(run, config.spool),
+            custody: Custody::new(run, config.spool.limits),
             traffic: Rc::default(),
             verdict: None,
             hub_time: None,
@@ -78,7 +80,7 @@ impl Agent {
             host,
             boot_id: clock.boot_id(),
             tick_ms,
-            spool_bytes: config.spool.bytes as u64,
+            room: (config.spool.limits.memory as u64, config.spool.disk),
             sensors: Sensors::new(roots),
             sampler: Sampler::new(clock.boot_id(), tick_ms),
             undated: false,
@@ -103,8 +105,24 @@ impl Agent {
             catalog: self.sampler.number(),
             clock: moment.source(),
             tick_ms: self.tick_ms,
-            spool_bytes: self.spool_bytes,
+            spool: self.spool(),
         }
+    }
+
+    /// Where records are kept, and how many bytes of them.
+    const fn spool(&self) -> (SpoolPlace, u64) {
+        if self.custody.is_durable() {
+            (SpoolPlace::Disk, self.room.1)
+        } else {
+            (SpoolPlace::Memory, self.room.0)
+        }
+    }
+
+    /// The spool on the disk is open, with what earlier runs left there.
+    pub fn attach(&mut self, spool: Spool, now: Instant) {
+        self.custody.attach(spool, now);
+        // Some of it may carry the time since a boot that is still this one.
+        self.undated |= self.custody.backlog() > 0;
     }
 
     /// Takes over a new configuration, all but the name: what is in custody belongs to that. Not while a conversation goes
@@ -112,9 +130,10 @@ impl Agent {
     pub fn configure(&mut self, config: &Config) {
         self.prefix = config.mqtt.prefix.clone();
         self.tick_ms = config.tick.as_millis() as u32;
-        self.spool_bytes = config.spool.bytes as u64;
+        self.room = (config.spool.limits.memory as u64, config.spool.disk);
         self.sampler.tick(self.tick_ms);
-        self.custody.limit(config.spool);
+        self.custody.limit(config.spool.limits);
+        self.custody.limit_disk(config.spool.disk);
     }
 
     /// One reading of everything, into custody.
@@ -122,6 +141,9 @@ impl Agent {
         self.sensors.machine.own = Own {
             backlog: self.custody.backlog(),
             dropped: self.custody.dropped(),
+            spool_bytes: self.custody.spool_bytes(),
+            is_durable: self.custody.is_durable(),
+            damaged: self.custody.damaged(),
             connects: self.connects,
             received: self.traffic.received(),
             transmitted: self.traffic.transmitted(),
@@ -208,6 +230,7 @@ impl Agent {
 
     /// The body of a birth message.
     pub fn birth(&self, moment: &Moment) -> Result<Vec<u8>, EncodeError> {
+        let (spool, spool_bytes) = self.spool();
         let birth = Birth {
             run: self.run,
             connection: self.connection,
@@ -225,8 +248,8 @@ impl Agent {
             arch: &self.host.arch,
             capabilities: if self.host.gpio { Capabilities::GPIO } else { Capabilities::default() },
             config_revision: 0,
-            spool: SpoolPlace::Memory,
-            spool_bytes: self.spool_bytes,
+            spool,
+            spool_bytes,
             catalog: None,
         };
         let mut body = Vec::new();

@@ -32,7 +32,7 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
         missing = true;
         writeln!(out, "missing  {error}")?;
     }
-    let (bytes, rate) = (config.spool.bytes / 1024, config.spool.resend_rate);
+    let (bytes, rate) = (config.spool.limits.memory / 1024, config.spool.limits.resend_rate);
     writeln!(out, "spool    {bytes} KiB in memory, a backlog goes at {rate} records a second")?;
     let roots = Roots::default();
     let moment = Clock::new(config.clock, &roots.proc).read();

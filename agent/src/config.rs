@@ -42,8 +42,19 @@ pub struct Config {
     pub level: log::LevelFilter,
     /// Where to publish.
     pub mqtt: Mqtt,
-    /// How much to keep.
-    pub spool: custody::Limits,
+    /// How records are kept until the hub has them.
+    pub spool: Spool,
+}
+
+/// How records are kept until the hub has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spool {
+    /// The state directory, below which the spool lies; systemd's, or the usual one, when not set.
+    pub directory: Option<PathBuf>,
+    /// Most bytes on the disk; 0 for none at all.
+    pub disk: u64,
+    /// What holds for memory, and on the way between the two and to the hub.
+    pub limits: custody::Limits,
 }
 
 /// The way to the hub.
@@ -115,14 +126,24 @@ struct FileMqtt {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct FileSpool {
+    directory: Option<PathBuf>,
+    disk: Size,
+    spill_after: Span,
     memory: Size,
     resend_rate: u32,
 }
 
 impl Default for FileSpool {
-    /// 1 MiB is about a day of readings at the usual tick; 200 records a second bring a day back within a minute.
+    /// 64 MiB are two months of readings at the usual tick, 1 MiB is about a day; 200 records a second bring a day back within a
+    /// minute. A power cut may take half a minute, and a card that is written twice a minute only during an outage lasts.
     fn default() -> Self {
-        Self { memory: Size::mebibytes(1), resend_rate: 200 }
+        Self {
+            directory: None,
+            disk: Size::mebibytes(64),
+            spill_after: Span::seconds(30),
+            memory: Size::mebibytes(1),
+            resend_rate: 200,
+        }
     }
 }
 
@@ -162,26 +183,45 @@ impl Config {
                 &format_args!("\"{}\" is out of range; from \"1s\" to \"1h\" is possible", raw.tick),
             ));
         }
-        let memory = raw.spool.memory;
-        if !(64 << 10..=1 << 30).contains(&memory.bytes()) {
-            let message =
-                format_args!("\"{memory}\" is out of range; from \"64 KiB\" to \"1 GiB\" is possible");
-            return Err(wrong("spool.memory", &message));
-        }
-        if !(1..=10_000).contains(&raw.spool.resend_rate) {
-            return Err(wrong(
-                "spool.resend_rate",
-                &"is out of range; from 1 to 10000 records a second is possible",
-            ));
-        }
         Ok(Self {
             name,
             tick,
             clock: raw.clock,
             level: raw.log.into(),
-            spool: custody::Limits { bytes: memory.bytes() as usize, resend_rate: raw.spool.resend_rate },
+            spool: raw.spool.check(&wrong)?,
             mqtt: raw.mqtt.check(&wrong)?,
         })
+    }
+}
+
+impl FileSpool {
+    fn check(self, wrong: &dyn Fn(&str, &dyn fmt::Display) -> ConfigError) -> Result<Spool, ConfigError> {
+        let Self { directory, disk, spill_after, memory, resend_rate } = self;
+        if let Some(relative) = directory.as_ref().filter(|directory| !directory.is_absolute()) {
+            let message = format!("\"{}\" does not begin with a slash", relative.display());
+            return Err(wrong("spool.directory", &message));
+        }
+        if disk.bytes() != 0 && !(1 << 20..=64 << 30).contains(&disk.bytes()) {
+            let message = format!(
+                "\"{disk}\" is out of range; from \"1 MiB\" to \"64 GiB\" is possible, or 0 for memory only"
+            );
+            return Err(wrong("spool.disk", &message));
+        }
+        let after = spill_after.get();
+        if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&after) {
+            let message = format!("\"{spill_after}\" is out of range; from \"1s\" to \"1h\" is possible");
+            return Err(wrong("spool.spill_after", &message));
+        }
+        if !(64 << 10..=1 << 30).contains(&memory.bytes()) {
+            let message = format!("\"{memory}\" is out of range; from \"64 KiB\" to \"1 GiB\" is possible");
+            return Err(wrong("spool.memory", &message));
+        }
+        if !(1..=10_000).contains(&resend_rate) {
+            let message = "is out of range; from 1 to 10000 records a second is possible";
+            return Err(wrong("spool.resend_rate", &message));
+        }
+        let limits = custody::Limits { memory: memory.bytes() as usize, spill_after: after, resend_rate };
+        Ok(Spool { directory, disk: disk.bytes(), limits })
     }
 }
 
@@ -250,7 +290,9 @@ mod tests {
         assert_eq!(config.name.to_string(), "arena-north/rack-1");
         assert_eq!((config.tick, config.level), (Duration::from_secs(10), log::LevelFilter::Info));
         assert_eq!((config.mqtt.host.as_str(), config.mqtt.port), ("hub", 1883));
-        assert_eq!((config.spool.bytes, config.spool.resend_rate), (1 << 20, 200));
+        let limits =
+            custody::Limits { memory: 1 << 20, spill_after: Duration::from_secs(30), resend_rate: 200 };
+        assert_eq!(config.spool, Spool { directory: None, disk: 64 << 20, limits });
         assert!(config.mqtt.tls.is_none());
     }
 

@@ -243,7 +243,7 @@ impl Session {
     pub fn deadline(&self, agent: &Agent, now: Instant) -> Instant {
         let link = self.link.deadline();
         // While the link takes nothing, the broker's PUBACK is what comes next.
-        let custody = if self.may_publish() { agent.custody.deadline(now) } else { None };
+        let custody = if self.may_publish() { agent.custody.send_at(now) } else { None };
         let stuck = (self.link.inflight() > 0).then(|| self.progress + STUCK);
         [Some(link), custody, self.birth_wanted, stuck].into_iter().flatten().min().unwrap_or(link)
     }

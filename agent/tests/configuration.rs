@@ -27,14 +27,11 @@ fn the_example_is_good_and_complete() {
     let plain = Config::parse(&text, "agent.example.toml").expect("a good file");
     assert_eq!(complete.tick, plain.tick);
     assert_eq!((complete.clock, complete.level), (plain.clock, plain.level));
-    assert_eq!(
-        (complete.spool.bytes, complete.spool.resend_rate),
-        (plain.spool.bytes, plain.spool.resend_rate)
-    );
+    assert_eq!((complete.spool.disk, complete.spool.limits), (plain.spool.disk, plain.spool.limits));
+    assert_eq!(complete.spool.directory.as_deref(), Some(Path::new("/var/lib/rackside")));
     assert_eq!(complete.mqtt.prefix, plain.mqtt.prefix);
     // An unknown key makes the error list those of its table: all of them must stand in the example.
-    for (table, from) in [("", "site ="), ("mqtt", "address ="), ("mqtt.tls", "ca ="), ("spool", "memory =")]
-    {
+    for (table, from) in [("", "site ="), ("mqtt", "address ="), ("mqtt.tls", "ca ="), ("spool", "disk =")] {
         let wrong = opened.replacen(from, &format!("nonsense = 1\n{from}"), 1);
         let error = Config::parse(&wrong, "x").expect_err("an unknown key").to_string();
         let known = error.split_once("known keys: ").unwrap_or_else(|| panic!("no list of keys: {error}")).1;
@@ -72,5 +69,5 @@ fn each_mistake_has_its_message() {
             assert_eq!(message, expected, "{name}; RACKSIDE_UPDATE=1 accepts the new message");
         }
     }
-    assert!(cases >= 15, "{cases} cases");
+    assert!(cases >= 20, "{cases} cases");
 }

@@ -71,6 +71,12 @@ metrics! {
         "Records that the agent holds and the hub has not acknowledged";
     AGENT_DROPPED = "rackside_agent_dropped_total", "", Counter, [],
         "Records that the agent let go before the hub had them, because its spool was full";
+    AGENT_SPOOL = "rackside_agent_spool_bytes", "bytes", Gauge, [],
+        "Disk space that the agent's spool takes; 0 while the hub acknowledges";
+    AGENT_SPOOL_DURABLE = "rackside_agent_spool_durable", "", State, [],
+        "1 while the agent has a disk for records that the hub does not acknowledge, 0 while it keeps them in memory only";
+    AGENT_SPOOL_DAMAGED = "rackside_agent_spool_damaged_bytes_total", "bytes", Counter, [],
+        "Bytes of the spool on the disk that were found damaged; the records in them are lost";
     AGENT_CONNECTS = "rackside_agent_connects_total", "", Counter, [],
         "Connections that the agent made to its broker";
     AGENT_LINK_BYTES = "rackside_agent_link_bytes_total", "bytes", Counter, ["direction"],

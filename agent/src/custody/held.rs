@@ -1,16 +1,16 @@
-//! What is held of one run: records in a row, and the catalogs that somebody may still need.
+//! What is held in memory: the newest records of this run in a row, and the catalogs that somebody may still need.
 //!
 //! Records of a run are numbered from 0 without gaps, so a queue and the number of its first are enough:
 //!
 //! ```text
-//! seq        0 1 2 3 │ 4 5 6 7 8 9        floor = 4, next = 10
-//!            let go  │ held
+//! seq        0 1 2 3 │ 4 5 6 7 8 9        first = 4, next = 10
+//!            gone    │ held               to the hub, or to the disk
 //! catalogs   1: seq 0, needed by 4, 5, 6 · 2: seq 7
 //! ```
 //!
 //! A catalog's body is kept apart from its record, under the record's number: it is needed as long as a held record uses
-//! it, and the newest one always, even when its own record was acked and let go. A spool on disk will hold the same of
-//! earlier runs; the rest of custody asks a `Held` by run and does not care where it lives.
+//! it, and the newest one always, even when its own record is gone. What lies on the disk, of this run and of earlier ones, is
+//! [`stock`](super::stock)'s business.
 
 use super::TooLarge;
 use rackside_proto::{Channel, Run, limits};
@@ -46,17 +46,20 @@ struct KeptCatalog {
 /// A record as it is held.
 #[derive(Debug)]
 pub(super) struct HeldRecord<'a> {
-    pub(super) run: Run,
+    pub(super) seq: u64,
     pub(super) channel: Channel,
+    /// The number of the catalog that it uses, or is.
+    pub(super) catalog: u32,
+    pub(super) is_catalog: bool,
     pub(super) body: &'a [u8],
     pub(super) made: Instant,
 }
 
-/// The records of a run between floor and next.
+/// The records of a run between first and next.
 #[derive(Debug)]
 pub(super) struct Held {
     run: Run,
-    floor: u64,
+    first: u64,
     records: VecDeque<Kept>,
     catalogs: VecDeque<KeptCatalog>,
     bytes: usize,
@@ -68,7 +71,7 @@ impl Held {
     pub(super) const fn new(run: Run, limit: usize) -> Self {
         Self {
             run,
-            floor: 0,
+            first: 0,
             records: VecDeque::new(),
             catalogs: VecDeque::new(),
             bytes: 0,
@@ -86,12 +89,13 @@ impl Held {
         self.run
     }
 
-    pub(super) const fn floor(&self) -> u64 {
-        self.floor
+    /// The lowest number that is held here; [`next`](Self::next) when none is.
+    pub(super) const fn first(&self) -> u64 {
+        self.first
     }
 
     pub(super) fn next(&self) -> u64 {
-        self.floor + self.records.len() as u64
+        self.first + self.records.len() as u64
     }
 
     pub(super) const fn dropped(&self) -> u64 {
@@ -122,18 +126,28 @@ impl Held {
         };
         self.bytes += body.len() + OVERHEAD;
         self.records.push_back(Kept { channel, catalog: number, body, made, sent: false });
-        // The newest record stays, whatever the bound: an agent that holds nothing is of no use.
-        while self.bytes > self.limit && self.records.len() > 1 {
-            self.pop();
-            self.dropped += 1;
-        }
         self.forget_catalogs();
         Ok(seq)
     }
 
+    /// Whether more is held than the bound allows. The newest record stays, whatever the bound: an agent that holds nothing is
+    /// of no use.
+    pub(super) fn is_over(&self) -> bool {
+        self.bytes > self.limit && self.records.len() > 1
+    }
+
+    /// Drops the oldest records until the bound is kept.
+    pub(super) fn drop_oldest(&mut self) {
+        while self.is_over() {
+            self.pop();
+            self.dropped += 1;
+        }
+        self.forget_catalogs();
+    }
+
     /// Lets go every record below `below`, which is at most [`next`](Self::next).
     pub(super) fn let_go(&mut self, below: u64) {
-        while self.floor < below.min(self.next()) {
+        while self.first < below.min(self.next()) {
             self.pop();
         }
         self.forget_catalogs();
@@ -142,7 +156,7 @@ impl Held {
     fn pop(&mut self) {
         if let Some(record) = self.records.pop_front() {
             self.bytes -= record.body.len() + OVERHEAD;
-            self.floor += 1;
+            self.first += 1;
         }
     }
 
@@ -162,24 +176,43 @@ impl Held {
         self.next() - fresh.count() as u64
     }
 
-    /// The record of this number, which counts as sent from now on.
-    pub(super) fn hand_out(&mut self, seq: u64) -> Option<HeldRecord<'_>> {
-        let at = usize::try_from(seq.checked_sub(self.floor)?).ok()?;
-        let record = self.records.get_mut(at)?;
-        record.sent = true;
+    /// When the oldest record here was made.
+    pub(super) fn oldest_made(&self) -> Option<Instant> {
+        self.records.front().map(|record| record.made)
+    }
+
+    /// The record of this number.
+    pub(super) fn record(&self, seq: u64) -> Option<HeldRecord<'_>> {
+        let at = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        let record = self.records.get(at)?;
         let catalog = self.catalogs.iter().find(|catalog| catalog.seq == seq);
-        let body = catalog.map_or(&record.body, |catalog| &catalog.body);
-        Some(HeldRecord { run: self.run, channel: record.channel, body, made: record.made })
+        Some(HeldRecord {
+            seq,
+            channel: record.channel,
+            catalog: record.catalog,
+            is_catalog: catalog.is_some(),
+            body: catalog.map_or(&record.body, |catalog| &catalog.body),
+            made: record.made,
+        })
     }
 
-    /// The number of the record that the catalog of this number is.
-    pub(super) fn catalog(&self, number: u32) -> Option<u64> {
-        self.catalogs.iter().find(|catalog| catalog.number == number).map(|catalog| catalog.seq)
+    /// Every record here, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = HeldRecord<'_>> {
+        (self.first..self.next()).filter_map(|seq| self.record(seq))
     }
 
-    /// The body of that record.
-    pub(super) fn catalog_body(&self, number: u32) -> Option<&[u8]> {
-        self.catalogs.iter().find(|catalog| catalog.number == number).map(|catalog| &*catalog.body)
+    /// The record of this number counts as sent from now on.
+    pub(super) fn sent(&mut self, seq: u64) {
+        let at = seq.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(record) = at.and_then(|at| self.records.get_mut(at)) {
+            record.sent = true;
+        }
+    }
+
+    /// The catalog of this number: its record's number, and its body.
+    pub(super) fn catalog(&self, number: u32) -> Option<(u64, &[u8])> {
+        let catalog = self.catalogs.iter().find(|catalog| catalog.number == number)?;
+        Some((catalog.seq, &catalog.body))
     }
 }
 
@@ -192,8 +225,8 @@ mod tests {
         Held::new(Run(7), limit)
     }
 
-    fn body(held: &mut Held, seq: u64) -> Option<Vec<u8>> {
-        held.hand_out(seq).map(|record| record.body.to_vec())
+    fn body(held: &Held, seq: u64) -> Option<Vec<u8>> {
+        held.record(seq).map(|record| record.body.to_vec())
     }
 
     #[test]
@@ -204,8 +237,8 @@ mod tests {
             assert_eq!(held.put(Channel::Event, None, vec![seq as u8], now), Ok(seq));
         }
         held.let_go(3);
-        assert_eq!((held.floor(), held.next()), (3, 5));
-        assert_eq!((body(&mut held, 2), body(&mut held, 3), body(&mut held, 5)), (None, Some(vec![3]), None));
+        assert_eq!((held.first(), held.next()), (3, 5));
+        assert_eq!((body(&held, 2), body(&held, 3), body(&held, 5)), (None, Some(vec![3]), None));
         held.let_go(5);
         assert_eq!(held.put(Channel::Event, None, vec![5], now), Ok(5));
     }
@@ -218,17 +251,13 @@ mod tests {
         held.put(Channel::Data, None, vec![1], now).expect("fits");
         held.put(Channel::Data, Some(2), vec![22], now).expect("fits");
         held.put(Channel::Data, None, vec![2], now).expect("fits");
-        assert_eq!(body(&mut held, 2), Some(vec![22]), "a catalog's record has its body");
+        assert_eq!(body(&held, 2), Some(vec![22]), "a catalog's record has its body");
         held.let_go(1);
-        assert_eq!(held.catalog_body(1), Some([11].as_slice()), "record 1 needs it");
+        assert_eq!(held.catalog(1), Some((0, [11].as_slice())), "record 1 needs it");
         held.let_go(2);
         assert_eq!(held.catalog(1), None);
         held.let_go(4);
-        assert_eq!(
-            (held.catalog(2), held.catalog_body(2)),
-            (Some(2), Some([22].as_slice())),
-            "the newest stays"
-        );
+        assert_eq!(held.catalog(2), Some((2, [22].as_slice())), "the newest stays");
     }
 
     #[test]
@@ -236,8 +265,9 @@ mod tests {
         let mut held = held(10 * (100 + OVERHEAD));
         for _ in 0..25 {
             held.put(Channel::Data, None, vec![0; 100], Clock::now()).expect("fits");
+            held.drop_oldest();
         }
-        assert_eq!((held.floor(), held.next(), held.dropped()), (15, 25, 15));
+        assert_eq!((held.first(), held.next(), held.dropped()), (15, 25, 15));
         assert_eq!(held.bytes, held.limit);
         held.let_go(25);
         assert_eq!(held.bytes, 0);
@@ -248,7 +278,8 @@ mod tests {
         let mut held = held(1);
         held.put(Channel::Data, Some(1), vec![0; 100], Clock::now()).expect("fits");
         held.put(Channel::Data, None, vec![0; 100], Clock::now()).expect("fits");
-        assert_eq!((held.floor(), held.next()), (1, 2));
+        held.drop_oldest();
+        assert_eq!((held.first(), held.next()), (1, 2));
         assert!(held.catalog(1).is_some());
     }
 

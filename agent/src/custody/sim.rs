@@ -154,7 +154,10 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         Self {
-            custody: Custody::new(RUN, Limits { bytes: 20_000, resend_rate: 200 }),
+            custody: Custody::new(
+                RUN,
+                Limits { memory: 20_000, spill_after: Duration::from_secs(30), resend_rate: 200 },
+            ),
             hub: Hub::new(1),
             now: Clock::now(),
             connected: false,

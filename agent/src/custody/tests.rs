@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use rackside_proto::Safe;
 
 const RUN: Run = Run(7);
+const LIMITS: Limits = Limits { memory: 1 << 20, spill_after: Duration::from_secs(30), resend_rate: 200 };
 
 struct Bench {
     custody: Custody,
@@ -13,7 +14,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let custody = Custody::new(RUN, Limits { bytes: 1 << 20, resend_rate: 200 });
+        let custody = Custody::new(RUN, LIMITS);
         Self { custody, now: Clock::now() }
     }
 
@@ -235,7 +236,7 @@ fn a_fresh_record_that_had_to_wait_is_no_sign_of_life() {
 #[test]
 fn a_spool_that_overflows_while_connected_goes_on_with_what_it_holds() {
     let mut bench = Bench::new();
-    bench.custody = Custody::new(RUN, Limits { bytes: 1000, resend_rate: 200 });
+    bench.custody = Custody::new(RUN, Limits { memory: 1000, ..LIMITS });
     bench.connect();
     bench.put(100);
     let floor = bench.custody.floor();
@@ -248,7 +249,7 @@ fn a_spool_that_overflows_while_connected_goes_on_with_what_it_holds() {
 fn new_limits_hold_from_the_next_record_on() {
     let mut bench = Bench::new();
     bench.put(100);
-    bench.custody.limit(Limits { bytes: 1000, resend_rate: 10 });
+    bench.custody.limit(Limits { memory: 1000, resend_rate: 10, ..LIMITS });
     assert_eq!(bench.custody.backlog(), 100, "nothing is let go for a file that was edited");
     bench.put(1);
     assert!(bench.custody.backlog() < 20, "{} held", bench.custody.backlog());

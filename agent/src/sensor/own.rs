@@ -15,6 +15,12 @@ pub struct Own {
     pub backlog: u64,
     /// Records let go because the spool was full.
     pub dropped: u64,
+    /// Bytes of the spool on the disk.
+    pub spool_bytes: u64,
+    /// Whether records outlive the process, on the disk.
+    pub is_durable: bool,
+    /// Bytes of the spool that were found damaged.
+    pub damaged: u64,
     /// Connections made.
     pub connects: u64,
     /// Bytes received from the broker.
@@ -27,6 +33,9 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     let own = machine.own;
     report.put_value(&metric::AGENT_BACKLOG, &[], Scale::ONE, number(own.backlog));
     report.put_value(&metric::AGENT_DROPPED, &[], Scale::ONE, number(own.dropped));
+    report.put_value(&metric::AGENT_SPOOL, &[], Scale::ONE, number(own.spool_bytes));
+    report.put_value(&metric::AGENT_SPOOL_DURABLE, &[], Scale::ONE, number(own.is_durable.into()));
+    report.put_value(&metric::AGENT_SPOOL_DAMAGED, &[], Scale::ONE, number(own.damaged));
     report.put_value(&metric::AGENT_CONNECTS, &[], Scale::ONE, number(own.connects));
     report.put_value(&metric::AGENT_LINK_BYTES, &["receive"], Scale::ONE, number(own.received));
     report.put_value(&metric::AGENT_LINK_BYTES, &["transmit"], Scale::ONE, number(own.transmitted));
