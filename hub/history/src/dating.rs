@@ -6,9 +6,9 @@
 use rackside_proto::Time;
 
 /// Before 2026-01-01 no agent existed: a moment earlier than that is a clock that nobody has set.
-const EARLIEST_MS: u64 = 1_767_225_600_000;
+pub(crate) const EARLIEST_MS: u64 = 1_767_225_600_000;
 /// So far ahead of the hub's clock an agent's may be. More is a wrong clock.
-const AHEAD_MS: u64 = 600_000;
+pub(crate) const AHEAD_MS: u64 = 600_000;
 /// A live record is never this old; no socket holds one for a day. One that says so has a wrong clock.
 const BEHIND_MS: u64 = 86_400_000;
 

@@ -34,6 +34,11 @@ impl Seqs {
 
     /// Puts `seq` in. `seq` is below `u64::MAX`.
     pub fn insert(&mut self, seq: u64) -> Entry {
+        self.insert_within(seq, INTERVALS)
+    }
+
+    /// Puts `seq` in, unless that makes more than `most` intervals.
+    pub(crate) fn insert_within(&mut self, seq: u64, most: usize) -> Entry {
         let at = self.at(seq);
         if self.ranges.get(at).is_some_and(|range| range.contains(&seq)) {
             return Entry::Duplicate;
@@ -47,7 +52,7 @@ impl Seqs {
             }
             (true, false) => self.ranges[at - 1].end = seq + 1,
             (false, true) => self.ranges[at].start = seq,
-            (false, false) if self.ranges.len() >= INTERVALS => return Entry::Full,
+            (false, false) if self.ranges.len() >= most => return Entry::Full,
             (false, false) => self.ranges.insert(at, seq..seq + 1),
         }
         Entry::New
@@ -73,10 +78,78 @@ impl Seqs {
         self.ranges.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
     }
 
+    /// The intervals, in order.
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<u64>> + '_ {
+        self.ranges.iter().cloned()
+    }
+
+    /// Puts all that is in `other` in.
+    pub fn merge(&mut self, other: &Self) {
+        let mut all: Vec<Range<u64>> = self.ranges().chain(other.ranges()).collect();
+        all.sort_unstable_by_key(|range| range.start);
+        self.ranges.clear();
+        for range in all {
+            match self.ranges.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => self.ranges.push(range),
+            }
+        }
+    }
+
+    /// As bytes: for each interval the distance from the end of the one before and its length, as LEB128.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(4 * self.ranges.len());
+        let mut before = 0;
+        for range in &self.ranges {
+            put(&mut bytes, range.start - before);
+            put(&mut bytes, range.end - range.start);
+            before = range.end;
+        }
+        bytes
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) wrote; `None` if it did not write this.
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        let mut before = 0_u64;
+        while !bytes.is_empty() {
+            let start = before.checked_add(take(&mut bytes)?)?;
+            let end = start.checked_add(take(&mut bytes)?)?;
+            if end == start || (start == before && !ranges.is_empty()) {
+                return None;
+            }
+            ranges.push(start..end);
+            before = end;
+        }
+        Some(Self { ranges })
+    }
+
     /// Where the interval that contains `seq` is, or would be.
     fn at(&self, seq: u64) -> usize {
         self.ranges.partition_point(|range| range.end <= seq)
     }
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let part = u64::from(byte & 0x7f);
+        number |= part.checked_shl(shift).filter(|shifted| shifted >> shift == part)?;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -120,6 +193,30 @@ mod tests {
                 for pair in seqs.ranges.windows(2) {
                     prop_assert!(pair[0].end < pair[1].start);
                 }
+            }
+            prop_assert_eq!(Seqs::from_bytes(&seqs.to_bytes()), Some(seqs));
+        }
+
+        #[test]
+        fn merged_sets_hold_what_either_holds(
+            one in prop::collection::btree_set(0..60_u64, 0..40), other in prop::collection::btree_set(0..60_u64, 0..40)
+        ) {
+            let set = |numbers: &BTreeSet<u64>| {
+                let mut seqs = Seqs::default();
+                for &seq in numbers {
+                    seqs.insert(seq);
+                }
+                seqs
+            };
+            let mut merged = set(&one);
+            merged.merge(&set(&other));
+            prop_assert_eq!(merged, set(&one.union(&other).copied().collect()));
+        }
+
+        #[test]
+        fn any_bytes_are_a_set_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(seqs) = Seqs::from_bytes(&bytes) {
+                prop_assert!(seqs.ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
             }
         }
     }

@@ -1,0 +1,55 @@
+//! What the history is made of, in numbers.
+
+use super::Store;
+use crate::StoreError;
+
+/// For `/metrics`. Numbers of rows, and bytes on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Bytes of the database's file.
+    pub bytes: u64,
+    /// Of these, bytes that hold nothing and are used next.
+    pub free_bytes: u64,
+    /// Agents with history.
+    pub agents: u64,
+    /// Records that are not in chunks yet.
+    pub inbox: u64,
+    /// Records that nobody can date yet.
+    pub undated: u64,
+    /// Records that could not be understood, since the history began; the latest of them are kept.
+    pub aside: u64,
+    /// Records that were never dated and are too old now, since the history began.
+    pub expired: u64,
+    /// Chunks of an hour.
+    pub hours: u64,
+    /// Chunks of a day.
+    pub days: u64,
+    /// Whether an agent's clock agrees with the hub's, so that old data may go.
+    pub clock_confirmed: bool,
+}
+
+impl Store {
+    /// Counts. Reads a few pages, but `hours` and `days` walk their keys: for every ten seconds, not for every commit.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        self.count().map_err(self.failed())
+    }
+
+    fn count(&self) -> rusqlite::Result<Stats> {
+        let number = |sql: &str| {
+            self.db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).map(|number| number as u64)
+        };
+        let page = number("PRAGMA page_size")?;
+        Ok(Stats {
+            bytes: number("PRAGMA page_count")? * page,
+            free_bytes: number("PRAGMA freelist_count")? * page,
+            agents: self.agents.iter().count() as u64,
+            inbox: self.index.len() as u64,
+            undated: number("SELECT count(*) FROM undated")?,
+            aside: number("SELECT aside FROM meta")?,
+            expired: number("SELECT expired FROM meta")?,
+            hours: number("SELECT count(*) FROM hours")?,
+            days: number("SELECT count(*) FROM days")?,
+            clock_confirmed: self.trust.is_confirmed(),
+        })
+    }
+}
