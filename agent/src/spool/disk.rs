@@ -11,7 +11,9 @@
 //! ```
 
 use rackside_proto::AgentName;
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, unlinkat,
+};
 use rustix::io::Errno;
 use std::fmt;
 use std::fs::File;
@@ -73,7 +75,8 @@ impl Folder {
                 Err(error) => return Err(failed("make")(error)),
             }
             // Nobody may lead us elsewhere by a link.
-            directory = openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("open"))?;
+            directory =
+                openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("open"))?;
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let lock = openat(&directory, "lock", flags, Mode::RUSR | Mode::WUSR).map_err(failed("lock"))?;

@@ -48,7 +48,10 @@ impl fmt::Display for SpoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full { file, error } => {
-                write!(f, "no room on the disk for {file} ({error}); make room, or set a smaller [spool] disk")
+                write!(
+                    f,
+                    "no room on the disk for {file} ({error}); make room, or set a smaller [spool] disk"
+                )
             }
             Self::Io { doing, file, error } => write!(f, "cannot {doing} {file}: {error}"),
             Self::TooLarge { seq, len } => {

@@ -114,7 +114,13 @@ impl Reader {
     }
 
     /// As [`bytes`](Self::bytes), and where only a part was read because the rest is unreadable, that is an error.
-    fn exactly(&mut self, disk: &mut dyn Disk, label: Label, at: u64, len: usize) -> Result<&[u8], Unreadable> {
+    fn exactly(
+        &mut self,
+        disk: &mut dyn Disk,
+        label: Label,
+        at: u64,
+        len: usize,
+    ) -> Result<&[u8], Unreadable> {
         let short = self.bytes(disk, label, at, len)?.len();
         if short < len {
             // Either the end, or a block that fails: asking for what follows tells.

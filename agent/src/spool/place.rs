@@ -120,8 +120,12 @@ impl fmt::Display for Unfit {
             Why::Missing { error } => write!(f, "{directory} does not exist and cannot be made: {error}"),
             Why::NotADirectory => write!(f, "{directory} is not a directory"),
             Why::Permission => write!(f, "this user may not write to {directory}: make it theirs"),
-            Why::Full { free } => write!(f, "the disk of {directory} is full: {free} bytes are left; make room"),
-            Why::Unknown { error } => write!(f, "cannot tell whether {directory} outlives a power cut: {error}"),
+            Why::Full { free } => {
+                write!(f, "the disk of {directory} is full: {free} bytes are left; make room")
+            }
+            Why::Unknown { error } => {
+                write!(f, "cannot tell whether {directory} outlives a power cut: {error}")
+            }
         }
     }
 }
@@ -150,7 +154,8 @@ fn judged(directory: &Path, proc: &Path, missing: Missing) -> Result<Durable, Wh
         .map(|text| parse(&text))?;
     // First by name, so that nothing is touched that may hang.
     let absolute = std::path::absolute(directory).map_err(unknown)?;
-    if let Some(Why::Served { system }) = under(&mounts, &absolute).and_then(|mount| fault(&mounts, mount, 0)) {
+    if let Some(Why::Served { system }) = under(&mounts, &absolute).and_then(|mount| fault(&mounts, mount, 0))
+    {
         return Err(Why::Served { system });
     }
     let found = match there(&absolute, missing) {
@@ -267,7 +272,17 @@ fn fault(mounts: &[Mount], mount: &Mount, depth: usize) -> Option<Why> {
     let system = mount.system.as_str();
     let served = matches!(
         system,
-        "nfs" | "nfs4" | "cifs" | "smb3" | "smbfs" | "ceph" | "afs" | "coda" | "glusterfs" | "lustre" | "autofs"
+        "nfs"
+            | "nfs4"
+            | "cifs"
+            | "smb3"
+            | "smbfs"
+            | "ceph"
+            | "afs"
+            | "coda"
+            | "glusterfs"
+            | "lustre"
+            | "autofs"
     ) || system.starts_with("fuse.");
     let memory_disk = ["/dev/zram", "/dev/ram"].iter().any(|start| mount.device.starts_with(start));
     let inner = String::from_utf8_lossy(&mount.inner);
@@ -292,7 +307,8 @@ fn overlaid(mounts: &[Mount], overlay: &Mount, depth: usize) -> Option<Why> {
     let Some(upper) = upper else { return Some(Why::ReadOnly) };
     let upper = PathBuf::from(std::ffi::OsStr::from_bytes(upper));
     // Its path is of the time when it was mounted. If that leads back to the overlay itself, it is out of sight.
-    let Some(below) = under(mounts, &upper).filter(|below| below.number != overlay.number && depth < DEPTH) else {
+    let Some(below) = under(mounts, &upper).filter(|below| below.number != overlay.number && depth < DEPTH)
+    else {
         return Some(Why::Overlay { upper, in_memory: false });
     };
     match fault(mounts, below, depth + 1) {
@@ -321,25 +337,41 @@ mod tests {
     #[test]
     fn a_pis_card_is_durable() {
         assert_eq!(said(CARD), None);
-        assert_eq!(with_card("40 29 0:35 / /run rw - tmpfs tmpfs rw"), None, "another mount is of no concern");
+        assert_eq!(
+            with_card("40 29 0:35 / /run rw - tmpfs tmpfs rw"),
+            None,
+            "another mount is of no concern"
+        );
         assert_eq!(with_card("40 29 0:35 / /var/libx rw - tmpfs tmpfs rw"), None, "nor one of a like name");
     }
 
     #[test]
     fn memory_is_not_durable_whatever_its_name() {
-        let memory = |system: &str, mount: &str| Some(Why::InMemory { system: system.into(), mount: mount.into() });
+        let memory =
+            |system: &str, mount: &str| Some(Why::InMemory { system: system.into(), mount: mount.into() });
         assert_eq!(with_card("40 29 0:35 / /var/lib rw - tmpfs tmpfs rw"), memory("tmpfs", "/var/lib"));
         assert_eq!(with_card("40 29 0:35 / /var rw - ramfs none rw"), memory("ramfs", "/var"));
-        assert_eq!(with_card("40 29 252:0 / /var rw - ext4 /dev/zram0 rw"), memory("ext4", "/var"), "log2ram");
+        assert_eq!(
+            with_card("40 29 252:0 / /var rw - ext4 /dev/zram0 rw"),
+            memory("ext4", "/var"),
+            "log2ram"
+        );
     }
 
     #[test]
     fn read_only_is_seen_in_either_place() {
         assert_eq!(said("29 1 179:2 / / ro,noatime - ext4 /dev/mmcblk0p2 rw\n"), Some(Why::ReadOnly));
-        assert_eq!(said("29 1 179:2 / / rw - ext4 /dev/mmcblk0p2 ro,errors=remount-ro\n"), Some(Why::ReadOnly));
+        assert_eq!(
+            said("29 1 179:2 / / rw - ext4 /dev/mmcblk0p2 ro,errors=remount-ro\n"),
+            Some(Why::ReadOnly)
+        );
         assert_eq!(said("29 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw,errors=remount-ro\n"), None);
         assert_eq!(said("29 1 7:1 / / rw - squashfs /dev/loop1 rw\n"), Some(Why::ReadOnly));
-        assert_eq!(said("29 1 0:9 / / rw - overlay overlay rw,lowerdir=/a:/b\n"), Some(Why::ReadOnly), "no upper");
+        assert_eq!(
+            said("29 1 0:9 / / rw - overlay overlay rw,lowerdir=/a:/b\n"),
+            Some(Why::ReadOnly),
+            "no upper"
+        );
     }
 
     #[test]
@@ -359,7 +391,9 @@ mod tests {
 
     #[test]
     fn an_overlay_is_as_good_as_its_upper_layer() {
-        let on = |upper: &str| format!("50 29 0:50 / /var rw - overlay o rw,lowerdir=/l,upperdir={upper},workdir=/w");
+        let on = |upper: &str| {
+            format!("50 29 0:50 / /var rw - overlay o rw,lowerdir=/l,upperdir={upper},workdir=/w")
+        };
         assert_eq!(with_card(&on("/data/upper")), None);
         let stick = "41 29 8:1 / /media/my\\040stick ro - vfat /dev/sda1 ro\n";
         assert_eq!(with_card(&format!("{stick}{}", on("/media/my\\040stick/up"))), Some(Why::ReadOnly));

@@ -43,7 +43,8 @@ impl Spool {
             let (label, behind) = (segment.label, at + head.frame());
             let sound = self.reader.body(&mut *self.disk, label, (at, head), Some(&mut body));
             if sound.or_else(|unreadable| self.faulty(label, unreadable).map(|()| false))? {
-                self.cursor = Some(Cursor { number: label.number, offset: behind, seq: head.seq.saturating_add(1) });
+                self.cursor =
+                    Some(Cursor { number: label.number, offset: behind, seq: head.seq.saturating_add(1) });
                 self.fault = None;
                 return Ok(Some(Stored { seq: head.seq, kind, catalog: head.catalog, body }));
             }
@@ -90,7 +91,8 @@ impl Spool {
         loop {
             match self.reader.find(&mut *self.disk, segment.extent(), at) {
                 Ok(found) => {
-                    let (begin, end) = found.map_or((segment.len, segment.len), |(at, head)| (at, at + head.frame()));
+                    let (begin, end) =
+                        found.map_or((segment.len, segment.len), |(at, head)| (at, at + head.frame()));
                     if begin > *from {
                         self.blemished(segment.label, *from, begin);
                     }

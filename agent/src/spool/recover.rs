@@ -4,8 +4,8 @@
 //! power cut leaves of the last write). Invariant: it ends, with bounded memory, whatever the bytes.
 
 use super::disk::Disk;
-use super::layout::{HEADER, Header, Label, What};
 use super::frames::{Extent, Reader};
+use super::layout::{HEADER, Header, Label, What};
 use super::{SEGMENT_MOST, Segment};
 use std::io;
 
@@ -44,7 +44,9 @@ pub(super) fn scan(reader: &mut Reader, disk: &mut dyn Disk, label: Label) -> io
     match header {
         Header::Ours | Header::Damaged => {}
         Header::Version(version) => {
-            return Ok(Found::Aside(format!("{label} has format {version}, which this version does not read")));
+            return Ok(Found::Aside(format!(
+                "{label} has format {version}, which this version does not read"
+            )));
         }
         Header::Misnamed(is) => return Ok(Found::Aside(format!("{label} is {is} under a wrong name"))),
     }

@@ -80,7 +80,8 @@ impl Spool {
             if body.len() > BODY_MOST {
                 return Err(SpoolError::TooLarge { seq: record.seq, len: body.len() });
             }
-            if open.as_ref().is_some_and(|staged| staged.end() >= self.segment() || staged.next != record.seq) {
+            if open.as_ref().is_some_and(|staged| staged.end() >= self.segment() || staged.next != record.seq)
+            {
                 self.commit(open, appended)?;
             }
             if open.is_none() {
@@ -108,7 +109,7 @@ impl Spool {
 
     /// Where a segment ends: small bounds have small segments, so that dropping one does not drop all.
     fn segment(&self) -> u64 {
-        SEGMENT.min(self.limit / 8).max(4096)
+        SEGMENT.min(self.limit / 8).max(512)
     }
 
     /// The head, if this record can follow there; else a new segment.
@@ -121,7 +122,15 @@ impl Spool {
             && let Some(catalogs) = self.head.clone()
         {
             let (label, offset) = (head.label, head.len);
-            return Ok(Staged { label, is_new: false, offset, buffer: Vec::new(), first: seq, next: seq, catalogs });
+            return Ok(Staged {
+                label,
+                is_new: false,
+                offset,
+                buffer: Vec::new(),
+                first: seq,
+                next: seq,
+                catalogs,
+            });
         }
         self.head = None;
         let label = Label { number: self.next_number, run };
@@ -148,7 +157,9 @@ impl Spool {
         let name = staged.label.to_string();
         self.disk.sync(&name).map_err(|error| SpoolError::of("sync", &name, error))?;
         if staged.is_new {
-            self.disk.sync_directory().map_err(|error| SpoolError::of("sync", "the spool's directory", error))?;
+            self.disk
+                .sync_directory()
+                .map_err(|error| SpoolError::of("sync", "the spool's directory", error))?;
         }
         let Some(staged) = open.take() else { return Ok(()) };
         let records = staged.next - staged.first;
@@ -180,12 +191,11 @@ impl Spool {
         while self.segments.len() > 1
             && (self.bytes() + self.segment() > self.limit || self.segments.len() > SEGMENTS_MOST)
         {
-            let Some(oldest) = self.segments.front().copied() else { break };
-            remove(&mut *self.disk, oldest.label)?;
-            self.segments.pop_front();
+            let Some(oldest) = self.segments.pop_front() else { break };
             let dropped = oldest.left(self.below(oldest.label.run));
             self.dropped += dropped;
             appended.dropped += dropped;
+            remove(&mut *self.disk, oldest.label).inspect_err(|_| self.litter.push(oldest.label))?;
         }
         Ok(())
     }
@@ -198,7 +208,8 @@ impl Spool {
                 self.litter.push(staged.label);
             }
         } else if let Some(segment) = self.segments.back_mut() {
-            segment.size = segment.size.max(self.disk.length(&staged.label.to_string()).unwrap_or(staged.end()));
+            segment.size =
+                segment.size.max(self.disk.length(&staged.label.to_string()).unwrap_or(staged.end()));
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The spool on a real file system, rule by rule. What power cuts leave is in `cut`.
 
+mod cuts;
+mod model;
+
 use super::*;
 use rackside_proto::AgentName;
 use tempfile::TempDir;
