@@ -183,13 +183,25 @@ impl Tally {
             acked: read(&self.acked),
             acks: read(&self.acks),
             bytes: read(&self.bytes),
-            latency: Percentiles {
-                p50: self.percentile(0.5),
-                p90: self.percentile(0.9),
-                p99: self.percentile(0.99),
-                max: self.percentile(1.0),
-            },
+            latency: self.latency(),
             is_complete,
+        }
+    }
+
+    /// From records' making to their acks, so far.
+    pub fn latency(&self) -> Percentiles {
+        Percentiles {
+            p50: self.percentile(0.5),
+            p90: self.percentile(0.9),
+            p99: self.percentile(0.99),
+            max: self.percentile(1.0),
+        }
+    }
+
+    /// Lets [`latency`](Self::latency) begin anew.
+    pub fn forget_latencies(&self) {
+        for step in &self.latencies {
+            step.store(0, Ordering::Relaxed);
         }
     }
 
