@@ -72,11 +72,15 @@ fn profile(directory: &Path) -> &str {
 
 /// A program of the system, also where PATH does not lead for ordinary users.
 pub fn installed(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| panic!("{name} is not installed; ./tests/run installs what the tests need"))
+}
+
+/// The same for what one can do without.
+pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories =
         std::env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from));
-    let found = directories.map(|directory| directory.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not installed; ./tests/run installs what the tests need"))
+    directories.map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 /// The library that shows a program another time, preloaded; Debian puts it into the directory of its architecture.
