@@ -4,6 +4,8 @@
 
 /// An hour, in milliseconds.
 pub(crate) const HOUR_MS: u64 = 3_600_000;
+/// A minute, in milliseconds.
+pub(crate) const MINUTE_MS: u64 = 60_000;
 /// A day, in milliseconds.
 pub(crate) const DAY_MS: u64 = 24 * HOUR_MS;
 /// What one row of rollups by the hour spans, in milliseconds: 32 days.

@@ -45,8 +45,8 @@ impl Held {
 
     /// What table `runs` says of a run.
     pub(crate) fn load(db: &Connection, (agent, run): RunKey) -> rusqlite::Result<Option<Self>> {
-        let mut select =
-            db.prepare_cached("SELECT seqs, lost, first_ms, last_ms FROM runs WHERE agent = ?1 AND run = ?2")?;
+        let mut select = db
+            .prepare_cached("SELECT seqs, lost, first_ms, last_ms FROM runs WHERE agent = ?1 AND run = ?2")?;
         select.query_row(params![agent, run], Self::from_row).optional()
     }
 

@@ -29,14 +29,20 @@ pub(crate) fn decode<T>(body: &[u8], with: impl FnOnce(&Catalog<'_>) -> T) -> Op
 }
 
 /// The listing of a catalog, if it is known.
-pub(crate) fn listing(db: &Connection, agent: u32, run: u32, number: u32) -> rusqlite::Result<Option<Listing>> {
+pub(crate) fn listing(
+    db: &Connection,
+    agent: u32,
+    run: u32,
+    number: u32,
+) -> rusqlite::Result<Option<Listing>> {
     let mut select =
         db.prepare_cached("SELECT body, series FROM catalogs WHERE agent = ?1 AND run = ?2 AND number = ?3")?;
     let found = select
         .query_row(params![agent, run, number], |row| {
             let body = row.get_ref(0)?.as_blob()?;
             let ids = row.get_ref(1)?.as_blob()?;
-            let references = decode(body, |catalog| catalog.series().map(|series| series.reference).collect());
+            let references =
+                decode(body, |catalog| catalog.series().map(|series| series.reference).collect());
             Ok(references.map(|references: Vec<Value>| Listing { references, series: from_bytes(ids) }))
         })
         .optional()?
@@ -230,8 +236,9 @@ mod tests {
 
     #[test]
     fn labels_of_any_text_come_back() {
-        let labels: Box<[(Box<str>, Box<str>)]> =
-            [("mount", "/\nsrv\\n=\0ü"), ("z", "a=b")].map(|(name, value)| (name.into(), value.into())).into();
+        let labels: Box<[(Box<str>, Box<str>)]> = [("mount", "/\nsrv\\n=\0ü"), ("z", "a=b")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into();
         assert_eq!(labels_from_text(&labels_to_text(&labels)), Some(labels));
         assert_eq!(labels_from_text(""), Some([].into()));
     }

@@ -11,6 +11,9 @@ use rackside_proto::{AgentName, Channel, Data, Envelope, Event, Record, Time, Wh
 use rusqlite::{Connection, Transaction, params};
 use std::collections::{HashMap, HashSet};
 
+/// So many records that could not be understood are kept, the latest; all are counted.
+const ASIDE: u32 = 1_000;
+
 /// What became of a batch's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Committed {
@@ -31,6 +34,7 @@ struct Pending {
     /// Accounts that the inbox alone would not give again.
     dirty: HashSet<RunKey>,
     rows: Vec<(u32, i64)>,
+    bytes: u64,
     dated: Vec<(u32, u32)>,
     live: Vec<(Time, u64)>,
     done: Committed,
@@ -89,6 +93,7 @@ impl Store {
             self.next_row = last + 1;
         }
         self.index.enter(&pending.rows);
+        self.bytes_since_flush += pending.bytes;
         for boot in pending.dated {
             if !self.datable.contains(&boot) {
                 self.datable.push(boot);
@@ -159,7 +164,9 @@ impl Store {
             }
             Body::Event(Record { body: event, .. }) => event.time,
         };
-        if let Body::Event(Record { body: Event { what: What::Anchor { boot, boot_ms, utc_ms }, .. }, .. }) = body
+        if let Body::Event(Record {
+            body: Event { what: What::Anchor { boot, boot_ms, utc_ms }, .. }, ..
+        }) = body
             && dates::see_anchor(db, agent, (*boot, *boot_ms), *utc_ms, received_ms)?
         {
             pending.dated.push((agent, *boot));
@@ -178,6 +185,7 @@ impl Store {
             let row = self.next_row + pending.rows.len() as i64;
             append(db, row, (agent, received_ms, shift, event), payload)?;
             pending.rows.push((agent, row));
+            pending.bytes += payload.len() as u64;
             held.rows += 1;
         } else {
             let boot = if let Time::Boot { boot, .. } = time { Some(boot) } else { None };
@@ -200,9 +208,11 @@ impl Store {
     ) -> rusqlite::Result<()> {
         let agent = self.agent(db, &account.agent, now_ms, pending)?;
         let key = (agent, account.run.0);
-        let mut held = self
-            .account(db, key, pending)?
-            .unwrap_or_else(|| Held { first_ms: now_ms, last_ms: now_ms, ..Held::default() });
+        let mut held = self.account(db, key, pending)?.unwrap_or_else(|| Held {
+            first_ms: now_ms,
+            last_ms: now_ms,
+            ..Held::default()
+        });
         held.seqs.merge(&account.seqs);
         held.lost = held.lost.max(account.lost);
         pending.dirty.insert(key);
@@ -279,6 +289,7 @@ pub(super) fn put_aside(
 ) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO aside (agent, received_ms, why, payload) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![agent, received_ms as i64, why, payload])?;
+    db.prepare_cached("DELETE FROM aside WHERE id <= (SELECT max(id) FROM aside) - ?1")?.execute([ASIDE])?;
     db.prepare_cached("UPDATE meta SET aside = aside + 1")?.execute([])?;
     Ok(())
 }

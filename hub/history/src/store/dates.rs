@@ -29,7 +29,9 @@ impl Trust {
         let between = now_ms as i64 - monotonic.as_millis() as i64;
         let jumped = self.between_ms.is_some_and(|before| before.abs_diff(between) > AGREES_MS);
         if jumped {
-            log::warn!("the clock jumped; nothing old is deleted until an appliance with a clock agrees with it");
+            log::warn!(
+                "the clock jumped; nothing old is deleted until an appliance with a clock agrees with it"
+            );
         }
         self.confirmed &= !jumped;
         self.between_ms = Some(between);
@@ -133,11 +135,23 @@ pub(crate) fn see_anchor(
     set(db, (agent, boot), Offset { ms: offset, at_ms: boot_ms, anchored: true }, received_ms)
 }
 
-fn set(db: &Connection, (agent, boot): (u32, u32), offset: Offset, received_ms: u64) -> rusqlite::Result<bool> {
+fn set(
+    db: &Connection,
+    (agent, boot): (u32, u32),
+    offset: Offset,
+    received_ms: u64,
+) -> rusqlite::Result<bool> {
     db.prepare_cached(
         "INSERT OR REPLACE INTO boots (agent, boot, offset_ms, at_ms, anchored, set_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![agent, boot, offset.ms, offset.at_ms as i64, offset.anchored, received_ms as i64])?;
+    .execute(params![
+        agent,
+        boot,
+        offset.ms,
+        offset.at_ms as i64,
+        offset.anchored,
+        received_ms as i64
+    ])?;
     Ok(true)
 }

@@ -28,6 +28,14 @@ impl Index {
         })
     }
 
+    /// The agent's last row that is not above `upto`.
+    pub(crate) fn last(&self, agent: u32, upto: i64) -> Option<i64> {
+        self.read(agent, |rows| {
+            let end = rows.partition_point(|&row| row <= upto);
+            end.checked_sub(1).and_then(|at| rows.get(at)).copied()
+        })
+    }
+
     /// How many rows there are.
     pub(crate) fn len(&self) -> usize {
         self.rows.read().unwrap_or_else(PoisonError::into_inner).values().map(Vec::len).sum()

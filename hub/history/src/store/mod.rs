@@ -13,29 +13,37 @@
 //! account ([`account`]), and writes the record and what makes the account contain it in one transaction.
 
 mod account;
+mod age;
 mod agents;
 pub(crate) mod catalog;
+pub(crate) mod chunks;
 mod commit;
 mod dates;
+mod flush;
 pub(crate) mod index;
 mod known;
+mod maintain;
 mod open;
 pub(crate) mod schema;
 mod stats;
 
+pub(crate) use account::Held;
+pub(crate) use age::{last_of, together};
+pub(crate) use agents::name;
 pub use commit::Committed;
 pub use known::KnownAgent;
-pub use stats::Stats;
-pub(crate) use agents::name;
-pub(crate) use account::Held;
 pub(crate) use open::{connect, envelope};
+pub use stats::Stats;
 
 use crate::{OpenError, Reader, StoreError};
 use account::Accounts;
+use age::AgentDay;
 use agents::Agents;
 use dates::Trust;
 use index::Index;
+use maintain::Plan;
 use rusqlite::Connection;
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,6 +102,10 @@ pub struct Store {
     datable: Vec<(u32, u32)>,
     /// The next row of the inbox. Never one that was used before, even when the inbox is empty.
     next_row: i64,
+    bytes_since_flush: u64,
+    plan: Plan,
+    /// Days that are too large to be put together.
+    left_in_hours: HashSet<AgentDay>,
     readers: Reader,
     /// Locked as long as the store is open.
     _lock: File,

@@ -7,10 +7,12 @@ use super::account::Accounts;
 use super::agents::Agents;
 use super::dates::Trust;
 use super::index::Index;
+use super::maintain::Plan;
 use super::{Settings, Store, schema};
 use crate::{OpenError, Reader, StoreError};
-use rackside_proto::{Channel, Data, Envelope, Event, Record};
+use rackside_proto::{Data, Envelope, Event, Record};
 use rusqlite::{Connection, OpenFlags};
+use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -202,7 +204,7 @@ fn load(db: Connection, path: &Arc<Path>, settings: Settings, lock: File) -> rus
     let history = db.query_row("SELECT history FROM meta", [], |row| row.get::<_, i64>(0))? as u64;
     let mut agents = Agents::load(&db)?;
     let index = Arc::new(Index::default());
-    let (accounts, last_row) = scan(&db, &mut agents, &index)?;
+    let Scan { accounts, last_row, bytes } = scan(&db, &mut agents, &index)?;
     let flushed = agents.iter().map(|(_, agent)| agent.flushed_upto).max();
     let datable = db
         .prepare("SELECT DISTINCT agent, boot FROM undated JOIN boots USING (agent, boot)")?
@@ -220,15 +222,27 @@ fn load(db: Connection, path: &Arc<Path>, settings: Settings, lock: File) -> rus
         trust: Trust::default(),
         datable,
         next_row: last_row.max(flushed.unwrap_or(0)) + 1,
+        bytes_since_flush: bytes,
+        plan: Plan::at_open(),
+        left_in_hours: HashSet::new(),
         readers,
         _lock: lock,
     })
 }
 
-/// Walks the inbox: whose rows are where, and what they account for. Gives the last row's number.
-fn scan(db: &Connection, agents: &mut Agents, index: &Index) -> rusqlite::Result<(Accounts, i64)> {
+/// What the inbox tells at open.
+struct Scan {
+    accounts: Accounts,
+    /// The number of its last row.
+    last_row: i64,
+    /// How many bytes of records are in it.
+    bytes: u64,
+}
+
+/// Walks the inbox: whose rows are where, and what they account for.
+fn scan(db: &Connection, agents: &mut Agents, index: &Index) -> rusqlite::Result<Scan> {
     let mut accounts = Accounts::default();
-    let mut last = 0;
+    let (mut last, mut bytes) = (0, 0);
     let mut entered = Vec::new();
     let mut select = db.prepare("SELECT id, agent, received_ms, event, payload FROM inbox ORDER BY id")?;
     let mut rows = select.query([])?;
@@ -242,12 +256,14 @@ fn scan(db: &Connection, agents: &mut Agents, index: &Index) -> rusqlite::Result
         }
         agent.last_ms = agent.last_ms.max(received_ms);
         entered.push((id, last));
-        if let Some(envelope) = envelope(row.get(3)?, row.get_ref(4)?.as_blob()?) {
+        let payload = row.get_ref(4)?.as_blob()?;
+        bytes += payload.len() as u64;
+        if let Some(envelope) = envelope(row.get(3)?, payload) {
             accounts.replay(db, (id, envelope.run.0), &envelope, received_ms)?;
         }
     }
     index.enter(&entered);
-    Ok((accounts, last))
+    Ok(Scan { accounts, last_row: last, bytes })
 }
 
 /// The envelope of a row of the inbox.
@@ -257,9 +273,4 @@ pub(crate) fn envelope(event: bool, payload: &[u8]) -> Option<Envelope> {
     } else {
         Record::<Data<'_>>::decode(payload).ok().map(|record| record.envelope)
     }
-}
-
-/// What column `event` says of a record's channel.
-pub(crate) const fn channel(event: bool) -> Channel {
-    if event { Channel::Event } else { Channel::Data }
 }

@@ -19,7 +19,8 @@ CREATE TABLE meta (
   history    INTEGER NOT NULL,
   created_ms INTEGER NOT NULL,
   expired    INTEGER NOT NULL DEFAULT 0,
-  aside      INTEGER NOT NULL DEFAULT 0
+  aside      INTEGER NOT NULL DEFAULT 0,
+  left_out   INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE agents (
   id           INTEGER PRIMARY KEY,
