@@ -1,107 +1,110 @@
-//! The values of one series as bytes: whichever form is smallest for it.
+//! The values of one series as bytes: which of them are known, then the known ones as a list of numbers.
+//!
+//! ```text
+//! 0 · numbers                                  all are known
+//! 1 · runs · length · how long each · numbers  known and missing ones take turns; the first run is of known ones, maybe none
+//! ```
 
 use crate::chunk::ChunkError;
-use crate::chunk::bytes::{Input, put, put_signed};
-use pco::ChunkConfig;
-use pco::standalone::{simple_compress, simple_decompress_into};
+use crate::chunk::bytes::{Input, put};
+use crate::numbers;
 
-const CONSTANT: u8 = 0;
-const RUNS: u8 = 1;
-const PCO: u8 = 2;
-/// Added to the first byte when some values are missing.
-const WITH_GAPS: u8 = 0x80;
+const KNOWN: u8 = 0;
+const WITH_GAPS: u8 = 1;
+const WHAT: &str = "column";
 
 /// Writes values.
 pub(crate) fn encode(values: &[Option<i64>]) -> Vec<u8> {
     let known: Vec<i64> = values.iter().copied().flatten().collect();
-    let (form, body) = encode_known(&known);
-    let mut out = vec![form];
-    if known.len() < values.len() {
-        out[0] |= WITH_GAPS;
-        let runs: Vec<usize> = values.chunk_by(|a, b| a.is_some() == b.is_some()).map(<[_]>::len).collect();
-        put(&mut out, runs.len() as u64);
-        out.push(u8::from(values[0].is_some()));
-        for run in runs {
-            put(&mut out, run as u64);
-        }
+    if known.len() == values.len() {
+        let mut out = vec![KNOWN];
+        out.extend_from_slice(&numbers::encode(&known));
+        return out;
     }
-    out.extend_from_slice(&body);
+    let mut runs: Vec<i64> = Vec::new();
+    if values.first().is_some_and(Option::is_none) {
+        runs.push(0);
+    }
+    runs.extend(values.chunk_by(|a, b| a.is_some() == b.is_some()).map(|run| run.len() as i64));
+    let mut out = vec![WITH_GAPS];
+    put(&mut out, runs.len() as u64);
+    let runs = numbers::encode(&runs);
+    put(&mut out, runs.len() as u64);
+    out.extend_from_slice(&runs);
+    out.extend_from_slice(&numbers::encode(&known));
     out
 }
 
-/// Reads `samples` values.
-pub(crate) fn decode(body: &[u8], samples: usize) -> Result<Vec<Option<i64>>, ChunkError> {
-    let (&tag, rest) = body.split_first().ok_or(ChunkError::Malformed("column"))?;
+/// Reads `count` values.
+pub(crate) fn decode(body: &[u8], count: usize) -> Result<Vec<Option<i64>>, ChunkError> {
+    match body.split_first() {
+        Some((&KNOWN, rest)) => Ok(numbers::decode(rest, count)?.into_iter().map(Some).collect()),
+        Some((&WITH_GAPS, rest)) => with_gaps(rest, count),
+        _ => Err(ChunkError::Malformed(WHAT)),
+    }
+}
+
+fn with_gaps(rest: &[u8], count: usize) -> Result<Vec<Option<i64>>, ChunkError> {
     let mut input = Input::new(rest);
-    let form = tag & !WITH_GAPS;
-    if tag & WITH_GAPS == 0 {
-        return Ok(decode_known(form, input.rest(), samples)?.into_iter().map(Some).collect());
+    let runs = input.take(WHAT)?;
+    // The first run alone may be empty.
+    if runs > count as u64 + 1 {
+        return Err(ChunkError::Malformed(WHAT));
     }
-    let runs = input.take("gaps")?;
-    let mut known = input.take("gaps")? == 1;
-    let mut present = Vec::new();
-    for _ in 0..runs {
-        let run = input.take("gaps")? as usize;
-        if run > samples - present.len() {
-            return Err(ChunkError::Malformed("gaps"));
+    let length = input.take_u32(WHAT)? as usize;
+    let runs = numbers::decode(input.take_bytes(length, WHAT)?, runs as usize)?;
+    let (mut left, mut known) = (count, 0);
+    for (at, run) in runs.iter().enumerate() {
+        let run = usize::try_from(*run).ok().filter(|run| *run <= left).ok_or(ChunkError::Malformed(WHAT))?;
+        left -= run;
+        known += if at % 2 == 0 { run } else { 0 };
+    }
+    if left > 0 {
+        return Err(ChunkError::Malformed(WHAT));
+    }
+    let mut known = numbers::decode(input.rest(), known)?.into_iter();
+    let mut values = Vec::with_capacity(count);
+    for (at, run) in runs.iter().enumerate() {
+        let run = *run as usize;
+        if at % 2 == 0 {
+            values.extend(known.by_ref().take(run).map(Some));
+        } else {
+            values.resize(values.len() + run, None);
         }
-        present.resize(present.len() + run, known);
-        known = !known;
     }
-    if present.len() != samples {
-        return Err(ChunkError::Malformed("gaps"));
-    }
-    let count = present.iter().filter(|present| **present).count();
-    let mut known = decode_known(form, input.rest(), count)?.into_iter();
-    Ok(present.into_iter().map(|present| if present { known.next() } else { None }).collect())
+    Ok(values)
 }
 
-fn encode_known(known: &[i64]) -> (u8, Vec<u8>) {
-    let Some(&first) = known.first() else { return (CONSTANT, Vec::new()) };
-    if known.iter().all(|value| *value == first) {
-        let mut out = Vec::new();
-        put_signed(&mut out, first);
-        return (CONSTANT, out);
-    }
-    let mut runs = Vec::new();
-    let mut before = 0_i64;
-    for run in known.chunk_by(|a, b| a == b) {
-        put_signed(&mut runs, run[0].wrapping_sub(before));
-        put(&mut runs, run.len() as u64);
-        before = run[0];
-    }
-    let pco = simple_compress(known, &ChunkConfig::default())
-        .expect("the configuration is valid and there are few numbers");
-    if runs.len() <= pco.len() { (RUNS, runs) } else { (PCO, pco) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-fn decode_known(form: u8, body: &[u8], count: usize) -> Result<Vec<i64>, ChunkError> {
-    let mut input = Input::new(body);
-    match form {
-        CONSTANT if count == 0 => Ok(Vec::new()),
-        CONSTANT => Ok(vec![input.take_signed("column")?; count]),
-        RUNS => {
-            let (mut known, mut value) = (Vec::new(), 0_i64);
-            while known.len() < count {
-                value = value.wrapping_add(input.take_signed("column")?);
-                let run = input.take("column")? as usize;
-                if run == 0 || run > count - known.len() {
-                    return Err(ChunkError::Malformed("column"));
-                }
-                known.resize(known.len() + run, value);
-            }
-            Ok(known)
+    proptest! {
+        #[test]
+        fn values_come_back(runs in prop::collection::vec((any::<Option<i16>>(), 1..50_usize), 0..12)) {
+            let values: Vec<Option<i64>> =
+                runs.into_iter().flat_map(|(value, run)| vec![value.map(i64::from); run]).collect();
+            prop_assert_eq!(decode(&encode(&values), values.len()), Ok(values));
         }
-        PCO => {
-            let mut known = vec![0; count];
-            let progress =
-                simple_decompress_into(body, &mut known).map_err(|_| ChunkError::Malformed("column"))?;
-            if progress.n_processed == count && progress.finished {
-                Ok(known)
-            } else {
-                Err(ChunkError::Malformed("column"))
+
+        #[test]
+        fn bytes_that_nobody_wrote_are_an_error_or_values(
+            bytes in prop::collection::vec(0..12_u8, 0..30),
+            count in 0..500_usize,
+        ) {
+            if let Ok(values) = decode(&bytes, count) {
+                prop_assert_eq!(values.len(), count);
             }
         }
-        _ => Err(ChunkError::Malformed("form of a column")),
+    }
+
+    #[test]
+    fn a_gap_costs_its_ends() {
+        let mut values = vec![Some(0); 8640];
+        assert_eq!(encode(&values), [KNOWN]);
+        values[100..200].fill(None);
+        // 100 known, 100 missing, 8440 known: 100, +0, +8340 as zigzag varints behind the list's form.
+        assert_eq!(encode(&values), [WITH_GAPS, 3, 7, 1, 0xc8, 1, 0, 0xa8, 0x82, 1]);
     }
 }

@@ -37,9 +37,15 @@ pub fn encode(columns: &[(u32, Samples)]) -> Result<Vec<u8>, ChunkError> {
         if samples.values.len() != samples.times.len() {
             return Err(ChunkError::Refused("a series has as many values as times"));
         }
+        fits(&samples.times)?;
         parts.push(Part { series: *series, times: &samples.times, body: column::encode(&samples.values) });
     }
     write(parts)
+}
+
+/// To be asked before a column is written: nothing is spent on one that is refused.
+pub(crate) fn fits(times: &[u64]) -> Result<(), ChunkError> {
+    if times.len() > SAMPLES { Err(ChunkError::Limit("number of samples")) } else { Ok(()) }
 }
 
 /// A column that is written already, and the moments that it is for.
@@ -103,9 +109,6 @@ fn shared<'a>(parts: &[Part<'a>]) -> Result<(Vec<&'a [u64]>, Vec<usize>), ChunkE
         of_part.push(at);
     }
     for (times, _) in &users {
-        if times.len() > SAMPLES {
-            return Err(ChunkError::Limit("number of samples"));
-        }
         if times.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(ChunkError::Refused("times rise from sample to sample"));
         }

@@ -33,11 +33,11 @@ pub fn encode(columns: &[(u32, Rollup)]) -> Result<Vec<u8>, ChunkError> {
         .iter()
         .map(|(_, rollup)| rollup.buckets.iter().map(|bucket| bucket.start).collect())
         .collect();
-    let parts = columns
-        .iter()
-        .zip(&starts)
-        .map(|((series, rollup), times)| Part { series: *series, times, body: body(rollup) })
-        .collect();
+    let mut parts = Vec::with_capacity(columns.len());
+    for ((series, rollup), times) in columns.iter().zip(&starts) {
+        chunk::fits(times)?;
+        parts.push(Part { series: *series, times, body: body(rollup) });
+    }
     chunk::write(parts)
 }
 
