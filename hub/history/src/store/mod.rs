@@ -127,6 +127,12 @@ impl Store {
         self.path.to_path_buf()
     }
 
+    /// Another size of the disk from now on, in pages of 4 KiB; `None`: whatever there is. For tests.
+    pub fn limit_pages(&mut self, most: Option<u32>) -> Result<(), StoreError> {
+        let most = most.unwrap_or(u32::MAX - 1);
+        self.db.pragma_update(None, "max_page_count", most).map_err(self.failed())
+    }
+
     /// A way to look on, for any thread.
     pub fn reader(&self) -> Reader {
         self.readers.clone()
