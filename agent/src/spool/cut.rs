@@ -137,6 +137,12 @@ impl CutDisk {
         self.state().capacity = bytes;
     }
 
+    /// Lets so many more bytes fit than there are now; `None`: no bound.
+    pub fn room(&self, free: Option<u64>) {
+        let mut state = self.state();
+        state.capacity = free.map(|free| free + state.used());
+    }
+
     /// Makes the block of 4 KiB that has this offset unreadable, or readable again.
     pub fn spoil(&self, name: &str, offset: u64, spoilt: bool) {
         if let Some(entry) = self.state().entries.get_mut(name) {
@@ -217,6 +223,7 @@ impl CutDisk {
             entry.is_there
         });
         state.is_off = false;
+        state.fail_at = None;
         state.cut_at = None;
     }
 
@@ -278,16 +285,21 @@ impl State {
         entry.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn room(&self) -> u64 {
+    fn used(&self) -> u64 {
         let used: usize =
             self.entries.values().filter(|one| one.is_there).map(|one| one.file.bytes.len()).sum();
-        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64))
+        used as u64
+    }
+
+    fn free(&self) -> u64 {
+        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used()))
     }
 }
 
 impl Disk for CutDisk {
     fn list(&mut self) -> io::Result<Vec<String>> {
-        if self.is_off() { Err(off()) } else { Ok(self.names()) }
+        // In no order that anybody could rely on.
+        if self.is_off() { Err(off()) } else { Ok(self.names().into_iter().rev().collect()) }
     }
 
     fn create(&mut self, name: &str) -> io::Result<()> {
@@ -316,8 +328,7 @@ impl Disk for CutDisk {
         if was_off {
             return done;
         }
-        let room = state.room();
-        let fits = bytes.len().min(room as usize);
+        let fits = bytes.len().min(state.free() as usize);
         // What fails fails somewhere: half of it is there. A cut leaves all of it to the fate of what was not synced.
         let there = if done.is_ok() || state.is_off { fits } else { fits / 2 };
         state.entry(name)?.file.bytes.extend(bytes.iter().take(there));

@@ -140,7 +140,11 @@ impl Disk for Folder {
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.writer(name)?.sync_data()
+        match &self.writing {
+            Some((open, file)) if open == name => file.sync_data(),
+            // Linux syncs the file, however it was opened.
+            _ => self.reader(name)?.sync_data(),
+        }
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {

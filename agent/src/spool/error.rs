@@ -1,5 +1,5 @@
 //! Why the spool cannot do what it was asked to. Whatever it is, records stay where they are: in memory, or on the disk as far
-//! as [`Spool::next`](super::Spool::next) says.
+//! as [`Spool::written`](super::Spool::written) says.
 
 use super::layout::BODY_MOST;
 use std::fmt;

@@ -37,8 +37,8 @@ pub(super) struct Extent {
 /// The buffer, and what is in it.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    /// The segment's number; segments are numbered from 1.
-    number: u64,
+    /// Of which segment. A number alone is not enough: a removed file that a power cut brings back may have that of a new one.
+    label: Option<Label>,
     start: u64,
     bytes: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl Reader {
         len: usize,
     ) -> Result<&[u8], Unreadable> {
         let len = len.min(WINDOW);
-        let there = self.number == label.number
+        let there = self.label == Some(label)
             && offset >= self.start
             && offset + len as u64 <= self.start + self.bytes.len() as u64;
         if !there {
@@ -66,7 +66,7 @@ impl Reader {
 
     fn fill(&mut self, disk: &mut dyn Disk, label: Label, offset: u64) -> Result<(), Unreadable> {
         let name = label.to_string();
-        self.number = 0;
+        self.label = None;
         self.bytes.resize(WINDOW, 0);
         let read = match disk.read_at(&name, offset, &mut self.bytes) {
             Ok(read) => read,
@@ -88,7 +88,7 @@ impl Reader {
         };
         self.bytes.truncate(read);
         self.start = offset;
-        self.number = label.number;
+        self.label = Some(label);
         Ok(())
     }
 

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Invariants:
-//! - what is below [`next`](Spool::next) of a run and was given to [`append`](Spool::append) is synced to the disk;
+//! - what was given to [`append`](Spool::append) and is below [`written`](Spool::written) is synced to the disk;
 //! - each segment has a copy of every catalog that its records use, so it is readable without the others;
 //! - a record comes out as it went in, and once, or not at all;
 //! - only a segment that this process made and wrote without an error is appended to;
@@ -254,26 +254,49 @@ impl Spool {
                 Err(error) => recovery.aside.push(format!("{label} cannot be read: {error}")),
             }
         }
+        if !self.segments.is_empty() {
+            // A process that was killed leaves its last write to the kernel. What is offered from now on is on the medium.
+            for segment in &self.segments {
+                self.disk.sync(&segment.label.to_string())?;
+            }
+            self.disk.sync_directory()?;
+        }
         self.settle(&mut recovery);
         recovery.segments = self.segments.len();
         recovery.records = self.segments.iter().map(|segment| segment.records).sum();
         Ok(recovery)
     }
 
-    /// What two segments have, the later one gives: the earlier was given up in the middle of a write that was then repeated.
+    /// Two segments have the same records if a write failed and was repeated. What has them all gives them: the later one, unless
+    /// that write was cut short and the earlier one has no holes.
     fn settle(&mut self, recovery: &mut Recovery) {
-        let mut lowest: Vec<(Run, u64)> = Vec::new();
-        for segment in self.segments.iter_mut().rev() {
-            match lowest.iter_mut().find(|(run, _)| *run == segment.label.run) {
-                None => lowest.push((segment.label.run, segment.first)),
-                Some((_, first)) => {
-                    recovery.missing_records += first.saturating_sub(segment.next);
-                    segment.end_at(*first);
-                    *first = segment.first.min(*first);
+        let mut kept: Vec<Segment> = Vec::new();
+        for segment in &mut self.segments {
+            let mut at = kept.len();
+            while let Some(before) = at.checked_sub(1).and_then(|at| kept.get_mut(at)) {
+                if before.label.run == segment.label.run && before.next > segment.first {
+                    if before.next > segment.next && !before.has_holes {
+                        segment.records = 0;
+                        break;
+                    }
+                    before.end_at(segment.first);
+                }
+                at -= 1;
+            }
+            kept.push(*segment);
+        }
+        self.segments = kept.into();
+        recovery.removed += self.remove_if(|segment, _| segment.records == 0);
+        let mut ends: Vec<(Run, u64)> = Vec::new();
+        for segment in &self.segments {
+            match ends.iter_mut().find(|(run, _)| *run == segment.label.run) {
+                None => ends.push((segment.label.run, segment.next)),
+                Some((_, end)) => {
+                    recovery.missing_records += segment.first.saturating_sub(*end);
+                    *end = segment.next.max(*end);
                 }
             }
         }
-        recovery.removed += self.remove_if(|segment, _| segment.records == 0);
     }
 }
 
@@ -312,10 +335,17 @@ impl Spool {
         Some(Holding { run, floor, next: self.next(run) })
     }
 
-    /// One above the highest record that is held of this run; 0 when none is. After an error of [`append`](Self::append) too:
-    /// what is below it is safe.
+    /// One above the highest record that is held of this run; 0 when none is.
     pub fn next(&self, run: Run) -> u64 {
         self.of(run).map(|segment| segment.next).max().unwrap_or(0)
+    }
+
+    /// What of a run is below this and was given to [`append`](Self::append), or found by [`open`](Self::open), is safe. It holds
+    /// after an error, too, and is what memory may let go. What was found with holes does not count.
+    pub fn written(&self, run: Run) -> u64 {
+        let has_holes = self.of(run).any(|segment| !segment.is_ours && segment.has_holes);
+        let safe = self.of(run).filter(|segment| segment.is_ours || !has_holes);
+        safe.map(|segment| segment.next).max().unwrap_or(0)
     }
 
     /// Bytes of all segments.

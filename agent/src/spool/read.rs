@@ -15,7 +15,7 @@ const PATIENCE: u32 = 3;
 /// Where reading will likely go on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor {
-    number: u64,
+    label: Label,
     offset: u64,
     /// Every record before the offset is below this.
     seq: u64,
@@ -24,7 +24,7 @@ pub(super) struct Cursor {
 /// A read that failed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault {
-    number: u64,
+    label: Label,
     at: u64,
     times: u32,
 }
@@ -43,8 +43,7 @@ impl Spool {
             let (label, behind) = (segment.label, at + head.frame());
             let sound = self.reader.body(&mut *self.disk, label, (at, head), Some(&mut body));
             if sound.or_else(|unreadable| self.faulty(label, unreadable).map(|()| false))? {
-                self.cursor =
-                    Some(Cursor { number: label.number, offset: behind, seq: head.seq.saturating_add(1) });
+                self.cursor = Some(Cursor { label, offset: behind, seq: head.seq.saturating_add(1) });
                 self.fault = None;
                 return Ok(Some(Stored { seq: head.seq, kind, catalog: head.catalog, body }));
             }
@@ -72,7 +71,7 @@ impl Spool {
             let Some(segment) = segment else { return Ok(None) };
             number = segment.label.number;
             let mut from = match self.cursor {
-                Some(cursor) if cursor.number == number && cursor.seq <= seq => cursor.offset,
+                Some(cursor) if cursor.label == segment.label && cursor.seq <= seq => cursor.offset,
                 _ => HEADER as u64,
             };
             while let Some((at, head)) = self.frame(&segment, &mut from)? {
@@ -137,10 +136,10 @@ impl Spool {
 
     /// A read that fails once may succeed later; one that fails again and again is damage.
     fn faulty(&mut self, label: Label, unreadable: Unreadable) -> Result<(), SpoolError> {
-        let (number, at) = (label.number, unreadable.at);
-        let known = self.fault.filter(|fault| (fault.number, fault.at) == (number, at));
+        let at = unreadable.at;
+        let known = self.fault.filter(|fault| (fault.label, fault.at) == (label, at));
         let times = known.map_or(1, |fault| fault.times.saturating_add(1));
-        self.fault = Some(Fault { number, at, times });
+        self.fault = Some(Fault { label, at, times });
         if times < PATIENCE {
             return Err(SpoolError::of("read", &label.to_string(), unreadable.error));
         }

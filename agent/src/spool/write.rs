@@ -41,10 +41,10 @@ impl Staged {
 
 impl Spool {
     /// Puts records of a run behind those that are held: one write and one sync for all, unless they fill a segment. When it
-    /// returns `Ok`, they outlive a power cut; when not, those below [`next`](Self::next) do.
+    /// returns `Ok`, they outlive a power cut; when not, those below [`written`](Self::written) do.
     ///
     /// `records` ascend; those that were appended before are passed over. `catalogs` gives a catalog's record number and body
-    /// where records use one that is not on the disk yet.
+    /// for each number that records use: every segment begins with a copy of those that it needs.
     pub fn append<'c, B: AsRef<[u8]>>(
         &mut self,
         run: Run,
@@ -71,9 +71,9 @@ impl Spool {
         open: &mut Option<Staged>,
         appended: &mut Appended,
     ) -> Result<(), SpoolError> {
-        let mut next = self.of(run).filter(|segment| segment.is_ours).map(|segment| segment.next).max();
+        let mut next = self.written(run);
         for record in records {
-            if next.is_some_and(|next| record.seq < next) {
+            if record.seq < next {
                 continue;
             }
             let body = record.body.as_ref();
@@ -93,13 +93,11 @@ impl Spool {
                 // Not to be had is no reason to lose the record.
                 if let Some((seq, body)) = catalogs(number).filter(|(_, body)| body.len() <= BODY_MOST) {
                     staged.put(What::Copy, (number, seq), body);
-                } else if let Ok(Some((seq, body))) = self.catalog(run, number) {
-                    staged.put(What::Copy, (number, seq), &body);
                 }
             }
             staged.put(What::Record(record.kind), (number, record.seq), body);
             staged.next = record.seq.saturating_add(1);
-            next = Some(staged.next);
+            next = staged.next;
             if staged.buffer.len() >= CHUNK {
                 self.write(staged)?;
             }

@@ -2,6 +2,7 @@
 
 mod cuts;
 mod model;
+mod scripts;
 
 use super::*;
 use rackside_proto::AgentName;
