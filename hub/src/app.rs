@@ -1,18 +1,21 @@
 //! Starting and stopping the hub: the one place that knows all parts.
 //!
-//! Order of starting: the web address is taken, then the way in, so that a port in use ends the start before anything is
-//! promised to anybody. Order of stopping: everything is told at once, and waited for.
+//! Order of starting: the web address is taken, then the history is opened, then the way in, so that a port in use or a
+//! history that cannot be opened ends the start before anything is promised to anybody. Order of stopping: ingest first,
+//! which has what waits written and acked; then everything else is told at once, and waited for.
 
 use crate::broker::{Broker, BrokerError};
 use crate::clock;
 use crate::config::Config;
 use crate::inbound::Outlet;
-use crate::ingest::task::{self, Shared};
-use crate::ingest::{Ingest, NoPast};
+use crate::ingest::Ingest;
+use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
+use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Live, Updates, WayIn, Web};
 use futures_util::future::select_all;
+use rackside_history::{OpenError, StoreError};
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -25,12 +28,18 @@ use tokio::task::JoinHandle;
 const BATCHES: usize = 1024;
 /// What stops later than this is left behind.
 const STOP_WITHIN: Duration = Duration::from_millis(4500);
+/// The last acks have so long to leave before the sockets are closed.
+const LAST_ACKS: Duration = Duration::from_millis(100);
 
 /// Why the hub cannot start.
 #[derive(Debug)]
 pub enum StartError {
     /// The web address cannot be had.
     Web(BindError),
+    /// The history cannot be opened.
+    History(OpenError),
+    /// The system gives no thread to write it.
+    Thread(std::io::Error),
     /// The listener cannot start.
     Listener(ListenError),
     /// The link to the outside broker cannot even be tried.
@@ -41,6 +50,8 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Web(error) => error.fmt(f),
+            Self::History(error) => error.fmt(f),
+            Self::Thread(error) => write!(f, "no thread to write the history: {error}"),
             Self::Listener(error) => error.fmt(f),
             Self::Broker(error) => error.fmt(f),
         }
@@ -49,14 +60,52 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::History(error)
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::History(error.into())
+    }
+}
+
 /// A running hub.
 #[derive(Debug)]
 pub struct Hub {
     web: SocketAddr,
     listener: Option<ListenerHandle>,
     broker: Option<Broker>,
+    /// Ingest stops first.
+    last_call: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+/// The core and the history behind it.
+struct Core {
+    shared: Shared,
+    commits: Commits,
+    status: Status,
+    /// Ends when the history is closed.
+    thread: JoinHandle<()>,
+}
+
+/// Opens the history and makes the core of what it knows.
+fn core(config: &Config) -> Result<Core, StartError> {
+    let now = clock::now();
+    let directory = storage::whole(&config.data);
+    let store = storage::open(&directory, &config.history, now.utc_ms)?;
+    let mut ingest = Ingest::new(config.prefix.clone(), store.id(), Arc::new(store.reader()), now);
+    let known = store.known()?;
+    log::info!("history in {}: {} appliances", directory.display(), known.len());
+    ingest.know(known, now);
+    let status = Status::new(directory);
+    let (commits, end) = storage::start(store, status.clone()).map_err(StartError::Thread)?;
+    let thread = tokio::spawn(async { end.await.expect("its thread has panicked") });
+    Ok(Core { shared: Shared::new(ingest), commits, status, thread })
 }
 
 impl Hub {
@@ -64,42 +113,42 @@ impl Hub {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let started = clock::now();
         let (shutdown, asked) = watch::channel(false);
+        let (last_call, stop) = watch::channel(false);
         let socket = server::bind(config.web.address).await.map_err(StartError::Web)?;
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
-        let ingest = Ingest::new(config.prefix.clone(), clock::random(), Arc::new(NoPast), started);
-        let shared = Shared::new(ingest);
+        let Core { shared, commits, status, thread } = core(config)?;
         let (live, updates) = Live::start(shared.clone(), asked.clone());
-        let mut tasks = Vec::new();
-        let (mut listener, mut outside) = (None, None);
-        let way: Arc<dyn WayIn> = if let Some(mqtt) = &config.mqtt {
-            let broker =
+        let (mut listener, mut broker) = (None, None);
+        let (way, outlet, mirror): (Arc<dyn WayIn>, Arc<dyn Outlet>, _) = if let Some(mqtt) = &config.mqtt {
+            let link =
                 Broker::start(mqtt, &config.prefix, inbound, asked.clone()).map_err(StartError::Broker)?;
-            let mirror = broker.mirror_changes();
-            let outlet = Arc::new(broker.clone());
-            tasks.push(("ingest", ingest_task(&shared, batches, outlet, updates, mirror, &asked)));
-            outside = Some(broker.clone());
-            Arc::new(broker)
+            broker = Some(link.clone());
+            let mirror = link.mirror_changes();
+            (Arc::new(link.clone()), Arc::new(link), mirror)
         } else {
             let handle =
                 Listener::start(config.listener(), inbound, asked.clone()).map_err(StartError::Listener)?;
-            let mirror = handle.mirror_changes();
-            let outlet = Arc::new(handle.clone());
-            tasks.push(("ingest", ingest_task(&shared, batches, outlet, updates, mirror, &asked)));
             listener = Some(handle.clone());
-            Arc::new(handle)
+            let mirror = handle.mirror_changes();
+            (Arc::new(handle.clone()), Arc::new(handle), mirror)
         };
-        let pages = Web::new(shared, Arc::clone(&way), live, started, asked.clone());
-        tasks.push((
-            "the web server",
-            tokio::spawn(server::serve(socket, web::router(pages), Bounds::default(), asked)),
-        ));
+        let ends: Ends<Updates> = Ends { inbound: batches, outlet, watcher: updates, mirror, commits };
+        let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, started, asked.clone());
+        let tasks = vec![
+            ("ingest", tokio::spawn(task::run(shared, ends, stop))),
+            ("the history", thread),
+            (
+                "the web server",
+                tokio::spawn(server::serve(socket, web::router(pages), Bounds::default(), asked)),
+            ),
+        ];
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",
             env!("CARGO_PKG_VERSION"),
             way.address()
         );
-        Ok(Self { web: address, listener, broker: outside, shutdown, tasks })
+        Ok(Self { web: address, listener, broker, last_call, shutdown, tasks })
     }
 
     /// Where the pages are; the port is the one that was bound.
@@ -143,13 +192,16 @@ impl Hub {
     }
 
     /// Stops everything. Says whether all of it ended in time.
-    pub async fn stop(self) -> bool {
-        self.shutdown.send_replace(true);
+    pub async fn stop(mut self) -> bool {
         let all = async {
-            for (name, task) in self.tasks {
-                if let Err(error) = task.await {
-                    log::error!("{name} had failed: {error}");
-                }
+            self.last_call.send_replace(true);
+            if let Some(at) = self.tasks.iter().position(|(name, _)| *name == "ingest") {
+                ended(self.tasks.swap_remove(at)).await;
+                tokio::time::sleep(LAST_ACKS).await;
+            }
+            self.shutdown.send_replace(true);
+            for task in self.tasks {
+                ended(task).await;
             }
             if let Some(listener) = self.listener {
                 listener.stopped().await;
@@ -162,29 +214,31 @@ impl Hub {
     }
 }
 
-fn ingest_task(
-    shared: &Shared,
-    batches: mpsc::Receiver<Vec<crate::inbound::Inbound>>,
-    outlet: Arc<dyn Outlet>,
-    updates: Updates,
-    mirror: watch::Receiver<bool>,
-    asked: &watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(task::run(shared.clone(), batches, outlet, updates, mirror, asked.clone()))
+async fn ended((name, task): (&'static str, JoinHandle<()>)) {
+    if let Err(error) = task.await {
+        log::error!("{name} had failed: {error}");
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempfile::TempDir;
 
-    async fn hub() -> Hub {
+    async fn hub(data: &TempDir) -> Hub {
         let text = "[listener]\naddress = \"127.0.0.1:0\"\n[web]\naddress = \"127.0.0.1:0\"\n";
-        Hub::start(&Config::parse(text, "hub.toml").expect("right")).await.expect("it starts")
+        let config = Config::parse(text, "hub.toml").expect("right");
+        Hub::start(&Config { data: data.path().to_owned(), ..config }).await.expect("it starts")
+    }
+
+    fn data() -> TempDir {
+        tempfile::tempdir().expect("a temporary directory")
     }
 
     #[tokio::test]
     async fn a_part_that_fails_is_noticed_and_named() {
-        let mut hub = hub().await;
+        let data = data();
+        let mut hub = hub(&data).await;
         let early = tokio::time::timeout(Duration::from_millis(50), hub.failed()).await;
         assert!(early.is_err(), "all is well: {early:?}");
         hub.tasks.push(("a part", tokio::spawn(async { panic!("on purpose") })));
@@ -195,7 +249,8 @@ mod tests {
 
     #[tokio::test]
     async fn ingest_that_is_gone_is_noticed() {
-        let mut hub = hub().await;
+        let data = data();
+        let mut hub = hub(&data).await;
         hub.tasks[0].1.abort();
         assert!(hub.failed().await.starts_with("ingest has failed: "));
     }

@@ -13,6 +13,10 @@ rackside-hub takes in the telemetry of many sites, keeps the fleet, serves its m
 Usage:
   rackside-hub run [--config FILE]    run; without a file: MQTT on 127.0.0.1:1883, web on 127.0.0.1:8080
   rackside-hub check --config FILE    say what would run, and what is wrong
+  rackside-hub backup DIR [--config FILE]
+                                      copy the history to DIR, while the hub runs or not
+  rackside-hub salvage [--config FILE]
+                                      save what can be read of a damaged history, while the hub does not run
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -22,6 +26,9 @@ Usage:
 
 SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log level and users take effect at once.
 ";
+
+/// For whoever wrote another word.
+const COMMANDS: &str = "run, check, backup, salvage, decode and hash-password";
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +42,18 @@ pub enum Command {
     Check {
         /// The configuration.
         config: PathBuf,
+    },
+    /// Copy the history.
+    Backup {
+        /// The directory that the copy goes to.
+        to: PathBuf,
+        /// The configuration of the hub whose history it is; defaults without one.
+        config: Option<PathBuf>,
+    },
+    /// Save what can be read of a damaged history.
+    Salvage {
+        /// The configuration of the hub whose history it is; defaults without one.
+        config: Option<PathBuf>,
     },
     /// Decode one message.
     Decode {
@@ -70,7 +89,7 @@ impl fmt::Display for CliError {
         match self {
             Self::Option(error) => write!(f, "{error}")?,
             Self::Command(word) => {
-                write!(f, "no command {word:?}; there are run, check, decode and hash-password")?;
+                write!(f, "no command {word:?}; there are {COMMANDS}")?;
             }
             Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
             Self::Name(name) => write!(
@@ -99,16 +118,17 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         Some(Value(word)) => word.to_string_lossy().into_owned(),
         Some(other) => return Err(other.unexpected().into()),
     };
-    if !matches!(command.as_str(), "run" | "check" | "decode" | "hash-password") {
+    if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
         return Err(CliError::Command(command));
     }
-    let (mut config, mut topic, mut name) = (None, None, None);
+    let (mut config, mut topic, mut name, mut to) = (None, None, None, None);
     while let Some(word) = words.next()? {
         match word {
-            Short('c') | Long("config") if matches!(command.as_str(), "run" | "check") => {
+            Short('c') | Long("config") if !matches!(command.as_str(), "decode" | "hash-password") => {
                 config = Some(PathBuf::from(words.value()?));
             }
             Long("topic") if command == "decode" => topic = Some(words.value()?.string()?),
+            Value(word) if command == "backup" && to.is_none() => to = Some(PathBuf::from(word)),
             Value(word) if command == "hash-password" && name.is_none() => name = Some(word.string()?),
             Short('h') | Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
@@ -116,6 +136,11 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
     }
     match command.as_str() {
         "run" => Ok(Command::Run { config }),
+        "backup" => {
+            let to = to.ok_or(CliError::Needs("backup", "the DIR that the copy goes to"))?;
+            Ok(Command::Backup { to, config })
+        }
+        "salvage" => Ok(Command::Salvage { config }),
         "check" => {
             config.map(|config| Command::Check { config }).ok_or(CliError::Needs("check", "--config FILE"))
         }
@@ -142,6 +167,9 @@ mod tests {
         assert_eq!(said(&["run"]), Ok(Command::Run { config: None }));
         assert_eq!(said(&["run", "--config=a"]), Ok(Command::Run { config: Some("a".into()) }));
         assert_eq!(said(&["check", "-c", "a"]), Ok(Command::Check { config: "a".into() }));
+        let backup = Command::Backup { to: "b".into(), config: Some("a".into()) };
+        assert_eq!(said(&["backup", "b", "-c", "a"]), Ok(backup));
+        assert_eq!(said(&["salvage"]), Ok(Command::Salvage { config: None }));
         assert_eq!(said(&["decode"]), Ok(Command::Decode { topic: "data".to_owned() }));
         assert_eq!(said(&["decode", "--topic", "ack"]), Ok(Command::Decode { topic: "ack".to_owned() }));
     }
@@ -157,7 +185,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),
@@ -165,6 +193,11 @@ mod tests {
         );
         assert!(line(&["hash-password", "a:b"]).starts_with("\"a:b\" cannot be a user's name: "));
         assert!(line(&["hash-password", "a", "secret"]).starts_with("unexpected argument \"secret\""));
+        assert_eq!(
+            line(&["backup"]),
+            "backup needs the DIR that the copy goes to (rackside-hub --help tells more)"
+        );
+        assert!(line(&["backup", "a", "b"]).starts_with("unexpected argument \"b\""));
         assert_eq!(line(&["check"]), "check needs --config FILE (rackside-hub --help tells more)");
         assert_eq!(
             line(&["run", "--topic", "x"]),

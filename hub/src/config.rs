@@ -4,6 +4,8 @@
 //! prefix = "rackside"
 //! [listener]
 //! address = "127.0.0.1:1883"
+//! [history]
+//! raw = "30d"
 //! [web]
 //! address = "127.0.0.1:8080"
 //! [log]
@@ -15,7 +17,7 @@
 use crate::broker::MqttConfig;
 use crate::listener::ListenerConfig;
 use log::LevelFilter;
-use rackside_config::ConfigError;
+use rackside_config::{ConfigError, Span};
 use rackside_proto::Prefix;
 use serde::Deserialize;
 use serde::de::Error;
@@ -29,8 +31,10 @@ pub struct Config {
     /// The first word of all topics.
     #[serde(deserialize_with = "prefix")]
     pub prefix: Prefix,
-    /// Where the hub will keep what must last; nothing is written there yet.
+    /// The directory of what must last.
     pub data: PathBuf,
+    /// How long history is kept.
+    pub history: HistoryConfig,
     /// The hub's own MQTT listener; defaults, unless `mqtt` names an outside broker.
     pub listener: Option<ListenerConfig>,
     /// An outside broker, instead of the listener.
@@ -39,6 +43,18 @@ pub struct Config {
     pub web: WebConfig,
     /// The log.
     pub log: LogConfig,
+}
+
+/// `[history]`. Invariant of one in a [`Config`]: a day ≤ `raw` ≤ `minute` ≤ `hour`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryConfig {
+    /// For so long every sample is kept.
+    pub raw: Span,
+    /// For so long rollups of a minute are kept.
+    pub minute: Span,
+    /// For so long rollups of an hour are kept.
+    pub hour: Span,
 }
 
 /// `[web]`.
@@ -96,11 +112,43 @@ impl Default for Config {
         Self {
             prefix: Prefix::default(),
             data: PathBuf::from("./rackside-data"),
+            history: HistoryConfig::default(),
             listener: None,
             mqtt: None,
             web: WebConfig::default(),
             log: LogConfig::default(),
         }
+    }
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { raw: days(30), minute: days(180), hour: days(1095) }
+    }
+}
+
+impl HistoryConfig {
+    /// The first key that cannot be, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let Self { raw, minute, hour } = *self;
+        if raw < days(1) {
+            let why =
+                format!("\"{raw}\" is less than a day, in which history is kept; write for example \"30d\"");
+            return Err(("history.raw", why));
+        }
+        if minute < raw {
+            let why = format!(
+                "\"{minute}\" is less than raw, \"{raw}\"; rollups are made of samples and are there to outlive them"
+            );
+            return Err(("history.minute", why));
+        }
+        if hour < minute {
+            let why = format!(
+                "\"{hour}\" is less than minute, \"{minute}\"; rollups of an hour are there to outlive those of a minute"
+            );
+            return Err(("history.hour", why));
+        }
+        Ok(())
     }
 }
 
@@ -114,6 +162,10 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { level: Level::Info }
     }
+}
+
+const fn days(days: u64) -> Span {
+    Span::seconds(days * 86_400)
 }
 
 fn prefix<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {
@@ -159,6 +211,9 @@ impl Config {
                     return objection(key, message);
                 }
             }
+        }
+        if let Err((key, message)) = config.history.check() {
+            return objection(key, &message);
         }
         if let Some(mqtt) = &config.mqtt
             && let Err((key, message)) = mqtt.check()

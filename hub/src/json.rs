@@ -5,10 +5,10 @@
 //! from the fleet into text: a large fleet makes no trees in memory.
 
 use crate::clock::Now;
-use crate::fleet::{About, Appliance, Entry, Latest, Listing, RunState};
+use crate::fleet::{Appliance, Entry, Latest, Listing, RunState};
 use crate::moment::rfc3339;
 use rackside_history::dated;
-use rackside_proto::{Envelope, Event, Run, Sending, Value, What};
+use rackside_proto::{Envelope, Event, Run, Sending, SpoolPlace, Value, What};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
@@ -138,13 +138,14 @@ struct Agent<'a> {
     kernel: &'a str,
     arch: &'a str,
     tick_seconds: Quantity,
-    clock: &'static str,
+    clock_source: &'static str,
     spool: &'static str,
 }
 
-impl<'a> From<&'a About> for Agent<'a> {
-    fn from(about: &'a About) -> Self {
-        Self {
+impl<'a> Agent<'a> {
+    fn of(run: &'a RunState) -> Option<Self> {
+        let about = run.about.as_ref()?;
+        Some(Self {
             version: &about.version,
             hostname: &about.hostname,
             model: &about.model,
@@ -152,20 +153,23 @@ impl<'a> From<&'a About> for Agent<'a> {
             kernel: &about.kernel,
             arch: &about.arch,
             tick_seconds: Quantity(f64::from(about.tick_ms) / 1000.0),
-            clock: about.clock,
-            spool: about.spool,
-        }
+            clock_source: run.clock_source().unwrap_or(about.clock).as_str(),
+            spool: match about.spool {
+                SpoolPlace::Memory => "memory",
+                SpoolPlace::Disk => "disk",
+            },
+        })
     }
 }
 
-/// The mirror's `birth`.
-pub fn birth(appliance: &Appliance, run: Run, about: &About) -> String {
-    text(&Birth {
+/// The mirror's `birth`; nothing before the run has said who it is.
+pub fn birth(appliance: &Appliance, run: &RunState) -> Option<String> {
+    Some(text(&Birth {
         site: appliance.name.site.as_str(),
         appliance: appliance.name.appliance.as_str(),
-        run: run.to_string(),
-        agent: about.into(),
-    })
+        run: run.run.to_string(),
+        agent: Agent::of(run)?,
+    }))
 }
 
 #[derive(Serialize)]
@@ -262,7 +266,7 @@ impl<'a> OfSite<'a> {
             last_seen: rfc3339(appliance.seen.utc_ms),
             live_runs: appliance.live_runs(now),
             run: run.map(|run| run.run.to_string()),
-            agent: run.and_then(|run| run.about.as_ref()).map(Agent::from),
+            agent: run.and_then(Agent::of),
             records,
             reading: latest.map(|latest| OfReading {
                 time: latest.time_ms.map(rfc3339),

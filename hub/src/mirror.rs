@@ -9,7 +9,7 @@ use crate::fleet::{Appliance, Fleet, State};
 use crate::inbound::Outbound;
 use crate::json;
 use bytes::Bytes;
-use rackside_proto::{AgentName, Envelope, Event, Prefix, Run};
+use rackside_proto::{AgentName, ClockSource, Envelope, Event, Prefix, Run};
 
 /// Appliances of a snapshot that are published at once. A subscriber's queue and the link to a broker hold some thousand
 /// messages; a large fleet that came all at once would cost the one its connection and the other its messages.
@@ -28,7 +28,7 @@ pub struct Mirror {
 struct Said {
     presence: Option<(State, Option<Run>)>,
     data: Option<(Run, u64)>,
-    birth: Option<Run>,
+    birth: Option<(Run, Option<ClockSource>)>,
 }
 
 impl Mirror {
@@ -88,11 +88,12 @@ impl Mirror {
             out.push(retained(prefix, appliance, "presence", json::presence(appliance)));
         }
         let Some(run) = run else { return };
-        if let Some(about) = &run.about
-            && said.birth != Some(run.run)
+        let birth = Some((run.run, run.clock_source()));
+        if said.birth != birth
+            && let Some(text) = json::birth(appliance, run)
         {
-            said.birth = Some(run.run);
-            out.push(retained(prefix, appliance, "birth", json::birth(appliance, run.run, about)));
+            said.birth = birth;
+            out.push(retained(prefix, appliance, "birth", text));
         }
         if let Some(latest) = &run.latest
             && said.data != Some((run.run, latest.seq()))

@@ -2,10 +2,10 @@
 
 use crate::app::Hub;
 use crate::cli::{self, Command};
-use crate::config::Config;
+use crate::config::{Config, HistoryConfig};
 use crate::listener::{Listener, hash_password};
 use crate::reload::Files;
-use crate::{decode, logging, password};
+use crate::{clock, decode, logging, password, storage};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Check { config }) => check(&config),
         Ok(Command::HashPassword { name }) => line_of(&name),
         Ok(Command::Run { config }) => run(config),
+        Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
+        Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),
     };
     match done {
@@ -72,6 +74,44 @@ fn check(path: &Path) -> Result<(), String> {
     }
     writeln!(said, "topics begin with {}/1/", config.prefix).expect("a String takes everything");
     writeln!(said, "the page is at http://{}/", config.web.address).expect("a String takes everything");
+    writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
+    print(&said)
+}
+
+/// Where history goes, how much is there and how long it is kept; or why it cannot go there.
+fn place_of_history(config: &Config) -> Result<String, String> {
+    let place = storage::place(&config.data).map_err(|error| error.to_string())?;
+    let HistoryConfig { raw, minute, hour } = config.history;
+    Ok(format!("{place}\nevery sample is kept {raw}, one a minute {minute}, one an hour {hour}"))
+}
+
+fn read(config: Option<&Path>) -> Result<Config, String> {
+    config.map_or_else(|| Ok(Config::default()), |path| Config::read(path).map_err(|error| error.to_string()))
+}
+
+/// Copies the history of a hub that may be running.
+fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
+    let data = storage::whole(&read(config)?.data);
+    let copy = rackside_history::backup(&data, to).map_err(|error| error.to_string())?;
+    print(&format!(
+        "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
+        copy.display(),
+        data.join("history.db").display()
+    ))
+}
+
+/// Saves what can be read of a damaged history.
+fn salvage(config: Option<&Path>) -> Result<(), String> {
+    let data = storage::whole(&read(config)?.data);
+    let saved = rackside_history::salvage(&data, clock::now().utc_ms).map_err(|error| error.to_string())?;
+    let mut said = String::new();
+    for table in &saved.tables {
+        let and = if table.gaps { ", and nobody knows how many more" } else { "" };
+        writeln!(said, "{}: {} rows saved, {} lost{and}", table.name, table.copied, table.lost)
+            .expect("a String takes everything");
+    }
+    writeln!(said, "the damaged file is kept as {}; the hub can be started", saved.kept.display())
+        .expect("a String takes everything");
     print(&said)
 }
 

@@ -17,8 +17,11 @@ fn said(output: &Output) -> (bool, String, String) {
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
+/// Writes a configuration; its data are in the same directory.
 fn file(directory: &TempDir, text: &str) -> String {
     let path = directory.path().join("hub.toml");
+    let data = directory.path().join("data");
+    let text = format!("data = {:?}\n{text}", data.to_str().expect("text"));
     std::fs::write(&path, text).expect("the directory can be written");
     path.to_str().expect("text").to_owned()
 }
@@ -136,7 +139,7 @@ fn sighup_takes_the_log_level_and_a_bad_file_keeps_everything() {
     file(&directory, "[web]\nadress = 1\n");
     running.signal(rustix::process::Signal::HUP);
     let line = running.expect("stays as it was");
-    assert!(line.contains("hub.toml:2: unknown key `adress`"), "{line}");
+    assert!(line.contains("hub.toml:3: unknown key `adress`"), "{line}");
 }
 
 #[test]

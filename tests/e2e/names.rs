@@ -78,8 +78,8 @@ fn a_clock_in_1970_is_never_shown() {
     crate::complete::expect_complete(&hub, &ledger, 3);
     let said = hub.appliance(RACK.0, RACK.1).expect("it is there");
     assert_eq!(
-        (&said["up"], &said["agent"]["clock"]),
-        (&true.into(), &"none".into()),
+        (&said["up"], &said["agent"]["clock_source"]),
+        (&true.into(), &"hub".into()),
         "{said}\n{}",
         agent.last_words()
     );

@@ -17,6 +17,8 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(super) const RIVAL_FOR: Duration = Duration::from_mins(1);
 /// The fallback when no presence says that an appliance is gone: never sooner than this, and not before three ticks.
 const SILENCE: Duration = Duration::from_secs(15);
+/// After a restart of the hub all agents are back within a minute; who is not then is silent.
+const COMES_BACK: Duration = Duration::from_mins(1);
 /// A tick beyond this is not believed when silence is measured.
 const LONGEST_TICK: Duration = Duration::from_mins(10);
 
@@ -31,6 +33,8 @@ pub struct Appliance {
     pub since_ms: u64,
     /// When it was last heard of, on either clock.
     pub seen: Now,
+    /// When the hub remembered it, as long as it has not been heard since.
+    recollected: Option<Instant>,
     /// The least lately heard of first.
     runs: Vec<RunState>,
     shown: Option<Run>,
@@ -78,7 +82,14 @@ pub enum Heard {
 impl Appliance {
     pub(super) fn new(name: AgentName, now: Now) -> Self {
         let (state, since_ms) = (State::Unknown, now.utc_ms);
-        Self { name, state, since_ms, seen: now, runs: Vec::new(), shown: None }
+        Self { name, state, since_ms, seen: now, recollected: None, runs: Vec::new(), shown: None }
+    }
+
+    /// It was heard last at `last_ms`, by the hub before this one.
+    pub(super) fn recollect(&mut self, last_ms: u64, now: Now) {
+        self.since_ms = last_ms;
+        self.seen.utc_ms = last_ms;
+        self.recollected = Some(now.instant);
     }
 
     /// The run that is shown.
@@ -247,6 +258,11 @@ impl Appliance {
         if self.state.is_up() && self.shown_is_silent(now) {
             log::info!("{}: silent for {} s", self.name, self.silence().as_secs());
             self.turn(State::Silent, now);
+            changed = true;
+        }
+        if self.state == State::Unknown && self.recollected.is_some_and(|at| now.since(at) > COMES_BACK) {
+            // Since it was heard last, not since the hub noticed.
+            (self.state, self.recollected) = (State::Silent, None);
             changed = true;
         }
         for state in &mut self.runs {

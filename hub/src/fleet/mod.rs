@@ -87,6 +87,13 @@ impl Fleet {
         Ok(slot)
     }
 
+    /// Opens the slot of an appliance that is known from before the hub started.
+    pub fn recollect(&mut self, name: &AgentName, last_ms: u64, now: Now) -> Result<usize, FleetFull> {
+        let slot = self.open(name, now)?;
+        self.appliances[slot].recollect(last_ms, now);
+        Ok(slot)
+    }
+
     /// Does something to an appliance, and minds what follows from it for the layout and for those who watch.
     fn change<T>(&mut self, slot: usize, what: impl FnOnce(&mut Appliance) -> T) -> T {
         let appliance = &mut self.appliances[slot];

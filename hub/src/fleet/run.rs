@@ -4,7 +4,9 @@
 use super::Listing;
 use crate::clock::Now;
 use rackside_history::dated;
-use rackside_proto::{Birth, DecodeError, Envelope, Readings, Run, Sending, SpoolPlace, Value};
+use rackside_proto::{
+    Birth, ClockSource, DecodeError, Envelope, Readings, Run, Sending, SpoolPlace, Time, Value,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +28,8 @@ pub struct RunState {
     pub(super) offline: Option<Instant>,
     /// When it was last heard to live.
     pub(super) heard: Option<Instant>,
+    /// Whether the latest live readings had no time that could be right, so that the hub's own dated them.
+    dated_here: bool,
     /// When a newer run took its place.
     pub(super) superseded: Option<Instant>,
     /// When it was last heard to live although a newer run had taken its place.
@@ -51,10 +55,10 @@ pub struct About {
     pub arch: Box<str>,
     /// Milliseconds from one reading to the next.
     pub tick_ms: u32,
-    /// `ntp`, `hub` or `none`.
-    pub clock: &'static str,
-    /// `memory` or `disk`.
-    pub spool: &'static str,
+    /// Where its time comes from, as it says itself; see [`RunState::clock_source`].
+    pub clock: ClockSource,
+    /// Where it keeps its records.
+    pub spool: SpoolPlace,
 }
 
 /// The latest values of a run.
@@ -100,10 +104,17 @@ impl RunState {
             connection: 0,
             offline: None,
             heard: None,
+            dated_here: false,
             superseded: None,
             rival: None,
             listings: Vec::new(),
         }
+    }
+
+    /// Where the time of its readings comes from; nothing before its birth.
+    pub fn clock_source(&self) -> Option<ClockSource> {
+        let of_agent = self.about.as_ref()?.clock;
+        Some(if self.dated_here { ClockSource::Hub } else { of_agent })
     }
 
     /// How many series its catalogs list together.
@@ -182,6 +193,7 @@ impl RunState {
             }
         }
         let time_ms = dated(time, true, now.utc_ms);
+        self.dated_here = !matches!(time, Time::Utc { ms } if time_ms == Some(ms));
         self.latest = Some(Latest { listing, values, time_ms, live: true, seq: envelope.seq, events });
         Ok(Reading::Latest)
     }
@@ -223,11 +235,8 @@ impl About {
             kernel: birth.kernel.into(),
             arch: birth.arch.into(),
             tick_ms: birth.tick_ms,
-            clock: birth.clock.as_str(),
-            spool: match birth.spool {
-                SpoolPlace::Memory => "memory",
-                SpoolPlace::Disk => "disk",
-            },
+            clock: birth.clock,
+            spool: birth.spool,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock;
 use crate::rack::{Rack, vitals};
-use rackside_proto::{Channel, Data, Event, Message, Reason, What};
+use rackside_proto::{Channel, ClockSource, Data, Event, Message, Reason, Time, What};
 use std::time::Duration;
 
 /// Hands messages to the fleet without accounting for them.
@@ -363,4 +363,32 @@ fn a_second_machine_that_leaves_is_no_second_machine_any_more() {
     assert_eq!(desk.rack().live_runs(desk.now), 2);
     desk.take(rack.presence(false));
     assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn a_clock_that_nobody_has_set_is_the_hubs() {
+    let (mut desk, mut rack) = running();
+    let source = |desk: &Desk| desk.rack().shown().and_then(RunState::clock_source);
+    assert_eq!(source(&desk), Some(ClockSource::Hub), "dated when it came");
+    rack.time = Time::Utc { ms: desk.now.utc_ms };
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    assert_eq!(source(&desk), Some(ClockSource::None), "as it says itself");
+    rack.time = Time::Utc { ms: 5_000 };
+    desk.take(rack.numbers(&[402, 0, 0, 0, 0]));
+    assert_eq!(source(&desk), Some(ClockSource::Hub), "1970 is no time");
+}
+
+#[test]
+fn what_is_known_from_before_is_shown_and_is_silent_after_a_minute() {
+    let mut desk = Desk::new();
+    let (rack, before) = (Rack::new("arena-north", "rack-1"), desk.now.utc_ms - 3_600_000);
+    desk.fleet.recollect(&rack.name, before, desk.now).expect("room");
+    assert_eq!((desk.rack().state, desk.rack().since_ms), (State::Unknown, before));
+    assert_eq!(desk.rack().seen.utc_ms, before);
+    desk.after(60.0);
+    assert_eq!(desk.rack().state, State::Unknown);
+    desk.after(1.0);
+    assert_eq!((desk.rack().state, desk.rack().since_ms), (State::Silent, before));
+    desk.take(rack.presence(true));
+    assert!(desk.rack().state.is_up());
 }

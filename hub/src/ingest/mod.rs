@@ -38,7 +38,7 @@ use crate::inbound::{Inbound, Outbound};
 use crate::json::Records;
 use crate::mirror::Mirror;
 use bytes::Bytes;
-use rackside_history::{Account, Batch};
+use rackside_history::{Account, Batch, KnownAgent};
 use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Severity, Topic, Verdict};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -99,6 +99,24 @@ impl Ingest {
             swept: now.instant,
             spared: false,
             out: Vec::new(),
+        }
+    }
+
+    /// What is known from before the hub started: appliances that nobody has heard of since, accounts of their runs, and
+    /// the catalog that their next readings most likely use.
+    pub fn know(&mut self, known: Vec<KnownAgent>, now: Now) {
+        for KnownAgent { name, last_ms, runs, catalog } in known {
+            let Ok(slot) = self.fleet.recollect(&name, last_ms, now) else {
+                log::warn!("{name} is in the history, and the fleet has no room for it");
+                continue;
+            };
+            self.custody.resize_with(slot + 1, Custody::default);
+            for account in runs {
+                self.custody[slot].open(account.run, 0, Some(account));
+            }
+            if let Some((run, bytes)) = catalog {
+                past::with_catalog(&bytes, |catalog| self.fleet.catalog(slot, run, catalog));
+            }
         }
     }
 
@@ -203,6 +221,11 @@ impl Ingest {
     /// stays with its agent.
     pub fn is_full(&self, now: Now) -> bool {
         !self.waiting.has_room() && !self.waiting.is_troubled(now.instant)
+    }
+
+    /// Whether a batch is being written.
+    pub fn is_writing(&self) -> bool {
+        self.waiting.is_flying()
     }
 
     /// How many records, and how many bytes, wait for the disk.

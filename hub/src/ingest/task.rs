@@ -1,12 +1,17 @@
-//! The loop around [`Ingest`]: takes batches from both ways in, sends what the core wants sent, tells the pages what
-//! changed. Decides nothing.
+//! The loop around [`Ingest`]: takes what comes from both ways in, has batches written, sends what the core wants sent,
+//! tells the pages what changed. Decides nothing.
 
 use super::Ingest;
 use crate::clock;
 use crate::inbound::{Inbound, Outlet};
 use crate::shutdown;
+use crate::storage::{Commits, Outcome};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// What waits for the disk when the hub stops has so long to get there.
+const FINISH: Duration = Duration::from_millis(2500);
 
 /// The core, shared with the pages that read it.
 #[derive(Debug, Clone)]
@@ -34,54 +39,102 @@ pub trait Watcher: Send {
     fn changed(&mut self, ingest: &Ingest, changed: &[usize]);
 }
 
-/// Runs until `shutdown` says so or nobody can send any more. `mirror` is true while somebody listens to the JSON mirror.
-pub async fn run(
-    shared: Shared,
-    mut inbound: mpsc::Receiver<Vec<Inbound>>,
-    outlet: Arc<dyn Outlet>,
-    mut watcher: impl Watcher,
-    mut mirror: watch::Receiver<bool>,
-    mut shutdown: watch::Receiver<bool>,
-) {
+/// What the loop talks to beside the core.
+pub struct Ends<W> {
+    /// Messages as they come in.
+    pub inbound: mpsc::Receiver<Vec<Inbound>>,
+    /// The way back to agents and subscribers.
+    pub outlet: Arc<dyn Outlet>,
+    /// The pages.
+    pub watcher: W,
+    /// True while somebody listens to the JSON mirror.
+    pub mirror: watch::Receiver<bool>,
+    /// What writes to the disk.
+    pub commits: Commits,
+}
+
+/// Runs until `shutdown` says so or nobody can send any more; then what waits is written and acked, if that can be done
+/// soon.
+pub async fn run<W: Watcher>(shared: Shared, mut ends: Ends<W>, mut shutdown: watch::Receiver<bool>) {
     let mut batches = Vec::new();
     let mut mirror_ended = false;
-    shared.write().mirror(outlet.mirror_wanted());
-    mirror.mark_unchanged();
+    shared.write().mirror(ends.outlet.mirror_wanted());
+    ends.mirror.mark_unchanged();
     loop {
-        let due = shared.read().due();
+        let (due, full) = {
+            let ingest = shared.read();
+            (ingest.due(), ingest.is_full(clock::now()))
+        };
+        let mut outcome = None;
         tokio::select! {
-            count = inbound.recv_many(&mut batches, 64) => if count == 0 { return },
+            // While too much waits for the disk, the sockets wait, too.
+            count = ends.inbound.recv_many(&mut batches, 64), if !full => if count == 0 { break },
+            became = ends.commits.outcome() => match became {
+                Some(became) => outcome = Some(became),
+                None => return,
+            },
             () = tokio::time::sleep_until(due.into()) => {}
-            changed = mirror.changed(), if !mirror_ended => match changed {
+            changed = ends.mirror.changed(), if !mirror_ended => match changed {
                 Ok(()) => {
-                    let wanted = *mirror.borrow_and_update();
+                    let wanted = *ends.mirror.borrow_and_update();
                     shared.write().mirror(wanted);
                 }
                 Err(_) => mirror_ended = true,
             },
-            () = shutdown::asked(&mut shutdown) => return,
+            () = shutdown::asked(&mut shutdown) => break,
         }
-        let mut ingest = shared.write();
-        let now = clock::now();
-        for message in batches.drain(..).flatten() {
-            ingest.take(&message, now);
-        }
-        ingest.tick(now);
-        while ingest.take_batch(now).is_some() {
-            ingest.committed(now);
-            ingest.tick(now);
-        }
-        let changed = ingest.take_changed();
-        let out = ingest.take_out();
-        if !changed.is_empty() {
-            watcher.changed(&ingest, &changed);
-        }
-        drop(ingest);
-        for message in out {
-            outlet.publish(message);
-        }
+        turn(&shared, &mut ends, outcome, batches.drain(..).flatten());
+    }
+    let last = tokio::time::timeout(FINISH, finish(&shared, &mut ends)).await;
+    if last.is_err() {
+        log::warn!("the disk took too long to write what waited; it is still with the agents");
     }
 }
 
-/// How many batches may wait for ingest; each is one read of a socket.
-pub const BATCHES: usize = 1024;
+/// One turn: what came in, what became of the last batch, what is due.
+fn turn<W: Watcher>(
+    shared: &Shared,
+    ends: &mut Ends<W>,
+    outcome: Option<Outcome>,
+    messages: impl Iterator<Item = Inbound>,
+) {
+    let mut ingest = shared.write();
+    let now = clock::now();
+    match outcome {
+        Some(Outcome::Committed) => ingest.committed(now),
+        Some(Outcome::Failed) => ingest.failed(now),
+        None => {}
+    }
+    for message in messages {
+        ingest.take(&message, now);
+    }
+    ingest.tick(now);
+    if let Some(batch) = ingest.take_batch(now) {
+        ends.commits.write(batch);
+    }
+    let changed = ingest.take_changed();
+    let out = ingest.take_out();
+    if !changed.is_empty() {
+        ends.watcher.changed(&ingest, &changed);
+    }
+    drop(ingest);
+    for message in out {
+        ends.outlet.publish(message);
+    }
+}
+
+/// Writes and acks what waits. Gives up when the disk does: the agents have it.
+async fn finish<W: Watcher>(shared: &Shared, ends: &mut Ends<W>) {
+    let mut outcome = None;
+    while outcome != Some(Outcome::Failed) {
+        shared.write().hurry(clock::now());
+        turn(shared, ends, outcome, std::iter::empty());
+        if !shared.read().is_writing() {
+            return;
+        }
+        outcome = ends.commits.outcome().await;
+        if outcome.is_none() {
+            return;
+        }
+    }
+}

@@ -119,6 +119,11 @@ impl Waiting {
         (self.keys.len() + flying, self.bytes)
     }
 
+    /// Whether a batch is being written.
+    pub(super) fn is_flying(&self) -> bool {
+        self.flying.is_some()
+    }
+
     /// Whether writing fails, or takes so long that it may as well.
     pub(super) fn is_troubled(&self, now: Instant) -> bool {
         let stalled = |flying: &Flying| now.saturating_duration_since(flying.since) >= STALLED;

@@ -1,9 +1,10 @@
 //! `/health/liveness`, `/health/readiness`, `/health/detailed`: `{status, message, timestamp, details}`, 200 or 503.
 //!
-//! Alive is who answers. Ready is who can take telemetry: the listener listens, or the outside broker is connected.
+//! Alive is who answers. Ready is who can take telemetry and keep it: the listener listens, or the outside broker is
+//! connected, and history can be written.
 
 use super::{Web, own};
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::moment::rfc3339;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -27,13 +28,25 @@ pub(super) async fn liveness() -> Response {
 }
 
 pub(super) async fn readiness(State(web): State<Arc<Web>>) -> Response {
-    let (ready, message) = web.way.ready();
+    let (ready, message) = web.ready(clock::now());
     health(ready, &message, &json!({}))
 }
 
+impl Web {
+    /// Whether telemetry can come in and be kept, and how or why not.
+    fn ready(&self, now: Now) -> (bool, String) {
+        let (ready, message) = self.way.ready();
+        match self.history.trouble(now) {
+            Some(trouble) if ready => (false, trouble),
+            Some(trouble) => (false, format!("{message}; {trouble}")),
+            None => (ready, message),
+        }
+    }
+}
+
 pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
-    let (ready, message) = web.way.ready();
     let now = clock::now();
+    let (ready, message) = web.ready(now);
     let details = {
         let ingest = web.shared.read();
         let (fleet, counts) = (ingest.fleet(), ingest.counts());
@@ -43,8 +56,9 @@ pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
             "uptime_seconds": now.since(web.started.instant).as_secs(),
             "resident_memory_bytes": own::resident_bytes(),
             "appliances": { "up": fleet.up(), "down": fleet.appliances().len() - fleet.up() },
-            "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost },
+            "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost, "refused": counts.refused, "aside": counts.aside },
             "messages_rejected": rejected,
+            "history": web.history.details(now, ingest.waiting()),
             "live_watchers": web.live.watchers(),
         })
     };

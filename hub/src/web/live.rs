@@ -2,16 +2,16 @@
 //!
 //! First `event: all` with every appliance, then `event: rows` with those that changed, at most four times a second, and
 //! after 10 s without either `event: time` with the hub's clock: the line is alive. Whenever it changed since the event
-//! before, `event: trouble` says why no telemetry can come in, or "" when it can. A client that does not keep up is let
-//! go: it comes back by itself and is told everything anew.
+//! before, `event: trouble` says why no telemetry can come in, or "" when it can, and `event: history` why history cannot be
+//! written. A client that does not keep up is let go: it comes back by itself and is told everything anew.
 //!
 //! ```text
 //! event: rows
 //! data: [{"site":"arena-north","appliance":"rack-1","up":true,...}]
 //! ```
 
-use super::Web;
 use super::row::Row;
+use super::{Troubles, Web};
 use crate::clock;
 use crate::ingest::Ingest;
 use crate::ingest::task::{Shared, Watcher};
@@ -134,8 +134,8 @@ struct Stream {
     first: Option<Bytes>,
     updates: broadcast::Receiver<Bytes>,
     shutdown: watch::Receiver<bool>,
-    /// What was said last of why nothing can come in.
-    trouble: Option<String>,
+    /// What was said last of what is wrong, by event.
+    said: [(&'static str, Option<String>); 2],
     _seat: Seat,
 }
 
@@ -144,11 +144,13 @@ impl Stream {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let trouble = self.web.trouble();
-        if self.trouble.as_ref() != Some(&trouble) {
-            let json = serde_json::to_string(&trouble).expect("a text is JSON");
-            self.trouble = Some(trouble);
-            return Some(Bytes::from(format!("event: trouble\ndata: {json}\n\n")));
+        let Troubles { way, history } = self.web.troubles();
+        for ((event, said), trouble) in self.said.iter_mut().zip([way, history]) {
+            if said.as_ref() != Some(&trouble) {
+                let json = serde_json::to_string(&trouble).expect("a text is JSON");
+                *said = Some(trouble);
+                return Some(Bytes::from(format!("event: {event}\ndata: {json}\n\n")));
+            }
         }
         tokio::select! {
             // Lagging ends the stream: whoever missed one update has to see all rows again.
@@ -173,7 +175,8 @@ pub(super) async fn live(State(web): State<Arc<Web>>) -> Response {
     let writing = tokio::task::spawn_blocking(move || rows("all", &shared, 0..crate::fleet::APPLIANCES));
     let all = writing.await.expect("writing rows does not panic, and is not cancelled");
     let shutdown = web.shutdown.clone();
-    let stream = Stream { web, first: Some(all), updates, shutdown, trouble: None, _seat: seat };
+    let said = [("trouble", None), ("history", None)];
+    let stream = Stream { web, first: Some(all), updates, shutdown, said, _seat: seat };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let next = stream.next().await?;
         Some((Ok::<_, Infallible>(next), stream))

@@ -26,8 +26,9 @@ mod sites;
 pub use live::{Live, Updates};
 pub use own::{Format, Kind, Text};
 
-use crate::clock::Now;
+use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
+use crate::storage::Status;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
@@ -49,12 +50,23 @@ pub trait WayIn: Send + Sync {
     fn is_broker(&self) -> bool;
 }
 
+/// What the page warns of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Troubles {
+    /// Why nothing can come in.
+    way: String,
+    /// Why history cannot be written.
+    history: String,
+}
+
 /// What the endpoints share.
 pub struct Web {
     /// The core.
     pub shared: Shared,
     /// The way in.
     pub way: Arc<dyn WayIn>,
+    /// How the history fares.
+    pub history: Status,
     /// Who watches live.
     pub live: Live,
     /// When the hub started.
@@ -69,18 +81,22 @@ impl Web {
     pub fn new(
         shared: Shared,
         way: Arc<dyn WayIn>,
+        history: Status,
         live: Live,
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let exposition = Mutex::new(exposition::Exposition::default());
-        Arc::new(Self { shared, way, live, started, shutdown, exposition })
+        Arc::new(Self { shared, way, history, live, started, shutdown, exposition })
     }
 
-    /// Why nothing can come in; nothing while all is well.
-    fn trouble(&self) -> String {
+    /// What is wrong: nothing can come in, history cannot be written. Each is empty while that is well.
+    fn troubles(&self) -> Troubles {
         let (ready, why) = self.way.ready();
-        if ready { String::new() } else { why }
+        Troubles {
+            way: if ready { String::new() } else { why },
+            history: self.history.trouble(clock::now()).unwrap_or_default(),
+        }
     }
 }
 

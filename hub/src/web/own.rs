@@ -121,6 +121,9 @@ pub(super) fn write(text: &mut Text, web: &Web, ingest: &Ingest, now: Now) {
         text.gauge("rackside_hub_resident_memory_bytes", "bytes", help, bytes as f64);
     }
     counts(text, ingest);
+    let help = "Records left with their agent because history cannot be written and enough waits for it";
+    text.counter("rackside_hub_refused_total", help, ingest.counts().refused);
+    web.history.write(text, now, ingest.waiting());
     web.way.write(text);
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);

@@ -31,6 +31,8 @@ struct Page {
     twice: usize,
     ready: bool,
     trouble: String,
+    history_well: bool,
+    history_trouble: String,
     time: String,
     /// The time of day, for who has no script to count from it.
     clock: String,
@@ -74,7 +76,7 @@ pub(super) fn missing(title: &str, what: &str) -> String {
 impl Web {
     fn page(&self) -> String {
         let now = clock::now();
-        let trouble = self.trouble();
+        let troubles = self.troubles();
         let mut rows: Vec<Row> = {
             let ingest = self.shared.read();
             ingest.fleet().by_name().into_iter().map(|appliance| Row::of(appliance, now)).collect()
@@ -95,8 +97,10 @@ impl Web {
             any_down: up < rows.len(),
             any_twice: twice > 0,
             twice,
-            ready: trouble.is_empty(),
-            trouble,
+            ready: troubles.way.is_empty(),
+            trouble: troubles.way,
+            history_well: troubles.history.is_empty(),
+            history_trouble: troubles.history,
             clock: format!("{} UTC", &time[11..19]),
             time,
             time_ms: now.utc_ms,

@@ -4,9 +4,9 @@
 //! `{"site":"arena-north","appliance":"rack-1","up":true,"word":"up","temperature":"48.3 °C",...}`
 
 use crate::clock::Now;
-use crate::fleet::{About, Appliance, Latest, State};
+use crate::fleet::{About, Appliance, Latest, RunState, State};
 use crate::moment::{rfc3339, span};
-use rackside_proto::{Reason, metric};
+use rackside_proto::{ClockSource, Reason, SpoolPlace, metric};
 use serde::Serialize;
 
 /// An SoC throttles at 85 degrees; a bar that is full there tells how much is left.
@@ -42,6 +42,10 @@ pub(super) struct Row {
     pub(super) twice: bool,
     twice_text: String,
     machine: String,
+    /// What is worth saying of its time: nothing when it has its own.
+    clock: &'static str,
+    /// What is worth saying of where it keeps its records: nothing when it has a disk.
+    spool: &'static str,
 }
 
 /// One value with its bar.
@@ -71,6 +75,7 @@ impl Row {
         let latest = run.and_then(|run| run.latest.as_ref()).filter(|latest| latest.live);
         let up = appliance.state.is_up();
         let live_runs = appliance.live_runs(now);
+        let about = run.and_then(|run| run.about.as_ref());
         let backlog = latest.and_then(|latest| latest.quantity_of(metric::AGENT_BACKLOG.name)).unwrap_or(0.0);
         // A record or two are always on their way.
         let has_backlog = up && backlog > 10.0;
@@ -97,7 +102,16 @@ impl Row {
             } else {
                 String::new()
             },
-            machine: run.and_then(|run| run.about.as_ref()).map_or_else(String::new, machine),
+            machine: about.map_or_else(String::new, machine),
+            clock: match run.and_then(RunState::clock_source) {
+                Some(ClockSource::Hub) => "time from the hub",
+                Some(ClockSource::None) => "no clock",
+                Some(ClockSource::Ntp | ClockSource::Trusted) | None => "",
+            },
+            spool: match about.map(|about| about.spool) {
+                Some(SpoolPlace::Memory) => "backlog in memory only",
+                Some(SpoolPlace::Disk) | None => "",
+            },
         }
     }
 }

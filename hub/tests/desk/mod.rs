@@ -7,15 +7,19 @@ use rackside_hub::config::Config;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// A running hub.
+/// A running hub, with a data directory of its own.
 pub struct Desk {
     runtime: Runtime,
     hub: Option<Hub>,
+    config: Config,
+    // Last, so that it goes after the hub that writes there.
+    _data: TempDir,
 }
 
 impl Desk {
@@ -29,12 +33,25 @@ impl Desk {
         Self::try_with(&format!("{text}[web]\naddress = \"127.0.0.1:0\"\n")).expect("it starts")
     }
 
-    /// A hub with exactly this configuration.
+    /// A hub with exactly this configuration, but for its data directory.
     pub fn try_with(text: &str) -> Result<Self, StartError> {
+        let data = tempfile::tempdir().expect("a temporary directory");
         let config = Config::parse(text, "hub.toml").expect("the configuration is right");
+        let config = Config { data: data.path().join("data"), ..config };
         let runtime = Runtime::new().expect("threads");
         let hub = runtime.block_on(Hub::start(&config))?;
-        Ok(Self { runtime, hub: Some(hub) })
+        Ok(Self { runtime, hub: Some(hub), config, _data: data })
+    }
+
+    /// Stops the hub, and starts it again over the same data. It may be elsewhere then.
+    pub fn restart(&mut self) {
+        assert!(self.stop().0, "it stops in time");
+        self.hub = Some(self.runtime.block_on(Hub::start(&self.config)).expect("it starts"));
+    }
+
+    /// Where its data are.
+    pub fn data(&self) -> &Path {
+        &self.config.data
     }
 
     fn hub(&self) -> &Hub {

@@ -5,7 +5,6 @@
 (() => {
   const racks = document.getElementById("racks");
   const lost = document.getElementById("lost");
-  const trouble = document.getElementById("trouble");
   const lineText = document.querySelector(".line-text");
   if (!lost || !window.EventSource) return;
 
@@ -122,12 +121,15 @@
     };
     source.addEventListener("all", on(true));
     source.addEventListener("rows", on(false));
-    source.addEventListener("trouble", (event) => {
-      heard = Date.now();
-      const why = JSON.parse(event.data);
-      trouble.hidden = !why;
-      put(trouble.querySelector("span"), why);
-    });
+    for (const name of ["trouble", "history"]) {
+      const banner = document.getElementById(name);
+      source.addEventListener(name, (event) => {
+        heard = Date.now();
+        const why = JSON.parse(event.data);
+        banner.hidden = !why;
+        put(banner.querySelector("span"), why);
+      });
+    }
     // The hub says its time every few seconds, whether or not anything changed.
     source.addEventListener("time", (event) => {
       heard = Date.now();
