@@ -11,6 +11,7 @@
 //! [`Store`] is the one writer and runs on a thread of its own; any number of [`Reader`]s look on. Nothing here knows MQTT,
 //! the fleet or a clock: moments are arguments. `FORMAT.md` says how the database and a chunk are laid out.
 
+mod backup;
 mod batch;
 pub mod chunk;
 mod column;
@@ -20,6 +21,7 @@ mod keys;
 mod numbers;
 mod reader;
 pub mod rollup;
+mod salvage;
 mod samples;
 mod seqs;
 mod store;
@@ -27,10 +29,12 @@ mod timeline;
 mod unfold;
 mod view;
 
+pub use backup::{BackupError, backup};
 pub use batch::{Account, Batch, NewCatalog, NewRecord};
 pub use dating::dated;
 pub use error::{OpenError, StoreError};
 pub use reader::{Reader, Resolution, SeriesId};
+pub use salvage::{Salvaged, SalvagedTable, salvage};
 pub use samples::{Samples, SeriesKey};
 pub use seqs::{Entry, INTERVALS, Seqs};
 pub use store::{Committed, KnownAgent, Settings, Stats, Step, Store};

@@ -92,13 +92,50 @@ pub(crate) fn one_series(db: &Connection, agent: u32, id: u32) -> rusqlite::Resu
     .optional()
 }
 
+/// Writes rows of `series` anew from the catalogs that list them.
+pub(crate) fn restore_series(db: &Connection) -> rusqlite::Result<()> {
+    let mut select = db.prepare("SELECT agent, series, body FROM catalogs")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let agent: u32 = row.get(0)?;
+        let ids = from_bytes(row.get_ref(1)?.as_blob()?);
+        let keys = decode(row.get_ref(2)?.as_blob()?, |catalog| {
+            catalog.series().map(|series| key(&series)).collect::<Vec<_>>()
+        });
+        for (id, key) in ids.into_iter().zip(keys.unwrap_or_default()).filter(|(id, _)| *id != NOT_KEPT) {
+            insert_series(db, "OR IGNORE", (agent, id), &key)?;
+        }
+    }
+    Ok(())
+}
+
+fn insert_series(
+    db: &Connection,
+    conflict: &str,
+    (agent, id): (u32, u32),
+    key: &SeriesKey,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(&format!(
+        "INSERT {conflict} INTO series (agent, id, name, labels, unit, kind, times, per)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+    ))?
+    .execute(params![
+        agent,
+        id,
+        &*key.name,
+        labels_to_text(&key.labels),
+        &*key.unit,
+        kind_to_number(key.kind),
+        key.scale.times,
+        key.scale.per
+    ])?;
+    Ok(())
+}
+
 fn number_series(db: &Connection, agent: u32, keys: Vec<SeriesKey>) -> rusqlite::Result<Vec<u32>> {
     let known = series(db, agent)?;
     let mut next = known.last().map_or(1, |(id, _)| id + 1);
     let mut known: HashMap<SeriesKey, u32> = known.into_iter().map(|(id, key)| (key, id)).collect();
-    let mut insert = db.prepare_cached(
-        "INSERT INTO series (agent, id, name, labels, unit, kind, times, per) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
     let mut listed = HashSet::new();
     let mut ids = Vec::with_capacity(keys.len());
     for key in keys {
@@ -111,16 +148,7 @@ fn number_series(db: &Connection, agent: u32, keys: Vec<SeriesKey>) -> rusqlite:
             ids.push(id);
             continue;
         }
-        insert.execute(params![
-            agent,
-            next,
-            &*key.name,
-            labels_to_text(&key.labels),
-            &*key.unit,
-            kind_to_number(key.kind),
-            key.scale.times,
-            key.scale.per
-        ])?;
+        insert_series(db, "", (agent, next), &key)?;
         ids.push(next);
         known.insert(key, next);
         next += 1;

@@ -32,7 +32,9 @@ pub(crate) use age::{last_of, together};
 pub(crate) use agents::name;
 pub use commit::Committed;
 pub use known::KnownAgent;
-pub(crate) use open::{connect, envelope};
+pub(crate) use open::{
+    Claim, DATABASE, SALVAGING, beside, claim, connect, create_partial, envelope, lock, settle,
+};
 pub use stats::Stats;
 
 use crate::{OpenError, Reader, StoreError};

@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// The database's file in the data directory.
 pub(crate) const DATABASE: &str = "history.db";
+/// Lies in the directory while a salvage is under way.
+pub(crate) const SALVAGING: &str = "history.db.salvaging";
 /// Whoever writes holds a lock on this one.
 const LOCK: &str = "history.lock";
 /// How a SQLite database begins.
@@ -50,6 +52,10 @@ pub(super) fn open(dir: &Path, settings: Settings) -> Result<Store, OpenError> {
     fs::create_dir_all(dir).map_err(|error| StoreError::io(dir, &error))?;
     let lock = lock(dir)?;
     let path: Arc<Path> = dir.join(DATABASE).into();
+    if dir.join(SALVAGING).exists() {
+        let what = "a salvage was interrupted".to_owned();
+        return Err(StoreError::Damaged { path: path.to_path_buf(), what }.into());
+    }
     let exists = path.try_exists().map_err(|error| StoreError::io(&path, &error))?;
     let claim = if exists {
         claim(&path)?
@@ -128,21 +134,26 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
     }
 }
 
-/// Makes a new file under another name, syncs it, and gives it its own.
-pub(crate) fn create(dir: &Path, path: &Path, now_ms: u64) -> Result<(), StoreError> {
+/// Makes a new file: under another name, synced, renamed.
+fn create(dir: &Path, path: &Path, now_ms: u64) -> Result<(), StoreError> {
+    let partial = create_partial(dir, now_ms)?;
+    settle(dir, &partial, path).map_err(|error| StoreError::io(path, &error))
+}
+
+/// Makes a new file that does not have its name yet.
+pub(crate) fn create_partial(dir: &Path, now_ms: u64) -> Result<PathBuf, StoreError> {
     let partial = dir.join("history.db.new");
-    for stale in [partial.clone(), beside(&partial, "-wal"), beside(&partial, "-shm")] {
-        remove(&stale)?;
-    }
     // What lies beside a file that somebody took away would be replayed over the new one.
-    for stale in [beside(path, "-wal"), beside(path, "-shm")] {
-        remove(&stale)?;
+    for name in [&partial, &dir.join(DATABASE)] {
+        remove(&beside(name, "-wal"))?;
+        remove(&beside(name, "-shm"))?;
     }
+    remove(&partial)?;
     let failed = |error| StoreError::sqlite(&partial, &error);
     let mut db = connect(&partial, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     schema::create(&mut db, now_ms).map_err(failed)?;
     db.close().map_err(|(_, error)| failed(error))?;
-    settle(dir, &partial, path).map_err(|error| StoreError::io(path, &error))
+    Ok(partial)
 }
 
 /// Gives a finished file its name, for good.
