@@ -1,83 +1,11 @@
 //! `rackside-hub` as a program: its commands, what it prints, how it ends.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod running;
+
+use running::{FREE, Running, file, hub, said};
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
-use tempfile::TempDir;
-
-fn hub(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rackside-hub"));
-    command.args(words).stdin(Stdio::null());
-    command
-}
-
-fn said(output: &Output) -> (bool, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout), text(&output.stderr))
-}
-
-/// Writes a configuration; its data are in the same directory.
-fn file(directory: &TempDir, text: &str) -> String {
-    let path = directory.path().join("hub.toml");
-    let data = directory.path().join("data");
-    let text = format!("data = {:?}\n{text}", data.to_str().expect("text"));
-    std::fs::write(&path, text).expect("the directory can be written");
-    path.to_str().expect("text").to_owned()
-}
-
-const FREE: &str = "[listener]\naddress = \"127.0.0.1:0\"\n[web]\naddress = \"127.0.0.1:0\"\n";
-
-/// A hub that runs, and the lines that it logs.
-struct Running {
-    child: Child,
-    lines: std::sync::mpsc::Receiver<String>,
-    /// Where agents connect.
-    agents: String,
-}
-
-impl Running {
-    fn start(config: &str) -> Self {
-        let mut child = hub(&["run", "--config", config]).stderr(Stdio::piped()).spawn().expect("it starts");
-        let stderr = child.stderr.take().expect("piped");
-        let (sender, lines) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut running = Self { child, lines, agents: String::new() };
-        let line = running.expect("page at http://127.0.0.1:");
-        line.rsplit(' ').next().expect("split gives one at least").clone_into(&mut running.agents);
-        running
-    }
-
-    /// Waits for a line with this in it.
-    fn expect(&self, part: &str) -> String {
-        loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(10));
-            let line = line.unwrap_or_else(|_| panic!("no line with {part:?} within 10 s"));
-            if line.contains(part) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("it runs");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::{Output, Stdio};
 
 #[test]
 fn version_and_help_go_to_stdout() {
@@ -268,10 +196,6 @@ fn both_signals_stop_it_with_code_0() {
         let mut running = Running::start(&config);
         running.signal(signal);
         running.expect("stopping");
-        let ended = (0..250).find_map(|_| {
-            std::thread::sleep(Duration::from_millis(20));
-            running.child.try_wait().expect("it is ours")
-        });
-        assert!(ended.is_some_and(|status| status.success()), "not within 5 s: {signal:?}");
+        assert!(running.ended().is_some_and(|status| status.success()), "not within 5 s: {signal:?}");
     }
 }

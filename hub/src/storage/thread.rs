@@ -154,6 +154,11 @@ fn rest(done: &Result<Step, StoreError>, status: &Status, now: Now) -> Duration 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HistoryConfig;
+    use crate::inbound::{Inbound, Via};
+    use crate::ingest::{ACK_WITHIN, Ingest, RETRY as RETRY_AFTER};
+    use crate::rack::{Rack, series};
+    use rackside_proto::Prefix;
     use std::path::PathBuf;
     use std::sync::Mutex;
 
@@ -205,5 +210,57 @@ mod tests {
         let acts = played.0.lock().expect("nobody panics with it");
         assert_eq!(acts.written, 2);
         assert!(acts.steps >= 3, "a step between two batches: {}", acts.steps);
+    }
+
+    /// A real history on a disk of a size of one's own choice.
+    struct Small {
+        store: Store,
+        pages: Arc<Mutex<Option<u32>>>,
+    }
+
+    impl Journal for Small {
+        fn commit(&mut self, batch: &Batch, now_ms: u64) -> Result<(), StoreError> {
+            self.store.limit_pages(*self.pages.lock().expect("nobody panics with it"))?;
+            self.store.commit(batch, now_ms).map(|_| ())
+        }
+
+        fn maintain(&mut self, now_ms: u64, running: Duration) -> Result<Step, StoreError> {
+            self.store.maintain(now_ms, running)
+        }
+
+        fn stats(&mut self) -> Result<Stats, StoreError> {
+            self.store.stats()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_history_that_is_full_is_written_when_there_is_room_again() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let now = clock::now();
+        let store =
+            super::super::open(directory.path(), &HistoryConfig::default(), now.utc_ms).expect("it opens");
+        let (reader, pages) = (store.reader(), Arc::new(Mutex::new(Some(1))));
+        let status = Status::new(directory.path().into());
+        let small = Small { store, pages: Arc::clone(&pages) };
+        let (mut commits, end) = start(small, status.clone()).expect("a thread");
+        let mut ingest = Ingest::new(Prefix::default(), 1, Arc::new(reader), now);
+        let mut rack = Rack::new("arena-north", "rack-1");
+        let name = "x".repeat(60);
+        let many: Vec<_> = (0..1000).map(|n| format!("{name}{n}")).collect();
+        let (topic, body) = rack.catalog(&many.iter().map(|name| series(name, &[])).collect::<Vec<_>>());
+        ingest.take(&Inbound { topic, payload: body.into(), retained: false, via: Via::Broker }, now);
+        let mut now = now.plus(ACK_WITHIN);
+        commits.write(ingest.take_batch(now).expect("due"));
+        assert_eq!(commits.outcome().await, Some(Outcome::Failed));
+        ingest.failed(now);
+        let why = status.trouble(clock::now()).expect("trouble");
+        assert!(why.contains("history.db: the disk is full; make room"), "{why}");
+        *pages.lock().expect("nobody panics with it") = None;
+        now = now.plus(RETRY_AFTER);
+        commits.write(ingest.take_batch(now).expect("due again"));
+        assert_eq!(commits.outcome().await, Some(Outcome::Committed));
+        assert_eq!(status.trouble(clock::now()), None);
+        drop(commits);
+        end.await.expect("it ends by itself");
     }
 }
