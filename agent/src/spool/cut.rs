@@ -187,6 +187,11 @@ impl CutDisk {
             .insert(name.to_owned(), Entry { file, is_there: true, is_safe: true, former: None });
     }
 
+    /// Takes a file away, for good.
+    pub fn take(&self, name: &str) {
+        self.state().entries.remove(name);
+    }
+
     /// The names of the files, in order.
     pub fn names(&self) -> Vec<String> {
         let state = self.state();

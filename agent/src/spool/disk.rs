@@ -10,10 +10,9 @@
 //! /var/lib/rackside/spool/arena-north/rack-1/0000000000000001-7a3f01bc.seg
 //! ```
 
-use rackside_proto::AgentName;
-use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, unlinkat,
-};
+use super::layout::Label;
+use rackside_proto::{AgentName, Id};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use std::fmt;
 use std::fs::File;
@@ -21,6 +20,9 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+
+/// More other names than this are not listed.
+const LEFTOVERS_MOST: usize = 32;
 
 /// A directory of append-only files.
 ///
@@ -117,11 +119,7 @@ impl Disk for Folder {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.directory)? {
             let entry = entry?;
-            // A file system that does not tell the type says so; opening it will.
-            if matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown)
-                && let Ok(name) = entry.file_name().to_str()
-                && !matches!(name, "." | "..")
-            {
+            if let Ok(name) = entry.file_name().to_str() {
                 names.push(name.to_owned());
             }
         }
@@ -167,7 +165,7 @@ impl Disk for Folder {
 
     fn length(&mut self, name: &str) -> io::Result<u64> {
         let found = self.reader(name)?.metadata()?;
-        if found.is_file() { Ok(found.len()) } else { Err(io::ErrorKind::InvalidInput.into()) }
+        if found.is_file() { Ok(found.len()) } else { Err(io::Error::other("it is not a file")) }
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
@@ -180,6 +178,52 @@ impl Disk for Folder {
 /// Where an agent's records are under a state directory.
 pub fn path(state: &Path, agent: &AgentName) -> PathBuf {
     state.join("spool").join(agent.site.as_str()).join(agent.appliance.as_str())
+}
+
+/// Records under a state directory that were made under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// That name.
+    pub agent: AgentName,
+    /// How many segments there are.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { agent, segments, bytes } = self;
+        write!(
+            f,
+            "{bytes} bytes in {segments} segments were recorded as {agent}; they are sent when this machine is that again"
+        )
+    }
+}
+
+/// What was recorded under other names than this. It stays: to send it as this agent's would be wrong.
+pub fn leftovers(state: &Path, own: &AgentName) -> Vec<Leftover> {
+    let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let name = |entry: &std::fs::DirEntry| entry.file_name().to_str().and_then(|name| name.parse().ok());
+    let mut found = Vec::new();
+    for (site, at_site) in
+        entries(&state.join("spool")).filter_map(|entry| Some((name(&entry)?, entry.path())))
+    {
+        for appliance in entries(&at_site).filter_map(|entry| name(&entry)) {
+            let agent = AgentName { site: Id::clone(&site), appliance };
+            let files = entries(&path(state, &agent))
+                .filter(|file| file.file_name().to_str().is_some_and(|name| Label::parse(name).is_some()));
+            let (mut segments, mut bytes) = (0, 0);
+            for file in files {
+                segments += 1;
+                bytes += file.metadata().map_or(0, |found| found.len());
+            }
+            if agent != *own && segments > 0 && found.len() < LEFTOVERS_MOST {
+                found.push(Leftover { agent, segments, bytes });
+            }
+        }
+    }
+    found
 }
 
 /// Why a [`Folder`] cannot be had.

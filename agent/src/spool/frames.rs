@@ -70,26 +70,28 @@ impl Reader {
         self.bytes.resize(WINDOW, 0);
         let read = match disk.read_at(&name, offset, &mut self.bytes) {
             Ok(read) => read,
-            Err(_) => {
-                // What comes before the block that fails is still to be had.
-                let mut read = 0;
-                loop {
-                    let at = offset + read as u64;
-                    let step = (BLOCK - at % BLOCK) as usize;
-                    let Some(into) = self.bytes.get_mut(read..read + step) else { break read };
-                    match disk.read_at(&name, at, into) {
-                        Ok(more) if more < step => break read + more,
-                        Ok(more) => read += more,
-                        Err(error) if read == 0 => return Err(Unreadable { at, error }),
-                        Err(_) => break read,
-                    }
-                }
-            }
+            Err(_) => self.blocks(disk, &name, offset)?,
         };
         self.bytes.truncate(read);
         self.start = offset;
         self.label = Some(label);
         Ok(())
+    }
+
+    /// What comes before the block that does not read.
+    fn blocks(&mut self, disk: &mut dyn Disk, name: &str, offset: u64) -> Result<usize, Unreadable> {
+        let mut read = 0;
+        loop {
+            let at = offset + read as u64;
+            let step = (BLOCK - at % BLOCK) as usize;
+            let Some(into) = self.bytes.get_mut(read..read + step) else { return Ok(read) };
+            match disk.read_at(name, at, into) {
+                Ok(more) if more < step => return Ok(read + more),
+                Ok(more) => read += more,
+                Err(error) if read == 0 => return Err(Unreadable { at, error }),
+                Err(_) => return Ok(read),
+            }
+        }
     }
 
     /// The first frame at or behind `from` whose head is sound and that ends within the segment.

@@ -15,7 +15,7 @@
 //! - each segment has a copy of every catalog that its records use, so it is readable without the others;
 //! - a record comes out as it went in, and once, or not at all;
 //! - only a segment that this process made and wrote without an error is appended to;
-//! - memory is one small buffer and some 70 bytes a segment, however much is held.
+//! - memory is one small buffer and 72 bytes a segment, however much is held.
 
 #[cfg(any(test, feature = "simulation"))]
 pub mod cut;
@@ -30,7 +30,7 @@ mod recover;
 mod tests;
 mod write;
 
-pub use disk::{Disk, Folder, FolderError, path};
+pub use disk::{Disk, Folder, FolderError, Leftover, leftovers, path};
 pub use error::SpoolError;
 
 use frames::{Extent, Reader};
@@ -168,6 +168,9 @@ struct Segment {
     /// Whether this process wrote all of it, and synced it.
     is_ours: bool,
 }
+
+/// FORMAT.md says so.
+const _: () = assert!(size_of::<Segment>() == 72 && HEADER == 32);
 
 impl Segment {
     const fn empty(label: Label, size: u64) -> Self {

@@ -25,7 +25,8 @@ pub(super) struct Cursor {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fault {
     label: Label,
-    at: u64,
+    /// Behind the block that did not read.
+    behind: u64,
     times: u32,
 }
 
@@ -44,7 +45,6 @@ impl Spool {
             let sound = self.reader.body(&mut *self.disk, label, (at, head), Some(&mut body));
             if sound.or_else(|unreadable| self.faulty(label, unreadable).map(|()| false))? {
                 self.cursor = Some(Cursor { label, offset: behind, seq: head.seq.saturating_add(1) });
-                self.fault = None;
                 return Ok(Some(Stored { seq: head.seq, kind, catalog: head.catalog, body }));
             }
             self.blemished(label, at, behind);
@@ -136,10 +136,10 @@ impl Spool {
 
     /// A read that fails once may succeed later; one that fails again and again is damage.
     fn faulty(&mut self, label: Label, unreadable: Unreadable) -> Result<(), SpoolError> {
-        let at = unreadable.at;
-        let known = self.fault.filter(|fault| (fault.label, fault.at) == (label, at));
+        let behind = unreadable.behind();
+        let known = self.fault.filter(|fault| (fault.label, fault.behind) == (label, behind));
         let times = known.map_or(1, |fault| fault.times.saturating_add(1));
-        self.fault = Some(Fault { label, at, times });
+        self.fault = Some(Fault { label, behind, times });
         if times < PATIENCE {
             return Err(SpoolError::of("read", &label.to_string(), unreadable.error));
         }

@@ -4,7 +4,7 @@
 //! is new), remember. Whatever fails before the last step leaves the spool as if nothing had been given: a new file is removed,
 //! one that had records is never appended to again.
 
-use super::layout::{BODY_MOST, HEADER, Label, What, header, put_frame};
+use super::layout::{BODY_MOST, Label, What, header, put_frame};
 use super::{Appended, Kind, SEGMENT, SEGMENTS_MOST, Segment, Spool, SpoolError, Stored, remove};
 use rackside_proto::Run;
 
@@ -211,5 +211,3 @@ impl Spool {
         }
     }
 }
-
-const _: () = assert!(HEADER == 32, "a header is as long in every version");

@@ -87,7 +87,7 @@ impl Bench {
 
     /// Gives everything that is in memory to the spool, and believes its answer.
     pub(super) fn spill(&mut self, spool: &mut Spool) -> Result<Appended, SpoolError> {
-        let before = spool.dropped();
+        let (before, there) = (spool.dropped(), spool.written(self.run));
         let (ever, run, kept) = (&self.ever, self.run, &self.catalogs);
         let records = self.unspilt.iter().filter_map(|seq| ever.get(&(run, *seq))).map(|made| {
             let body = made.body.as_slice();
@@ -96,13 +96,13 @@ impl Bench {
         let catalog = |number| kept.get(&(run, number)).map(|(seq, body)| (*seq, body.as_slice()));
         let done = spool.append(run, records, &catalog);
         let safe = spool.written(run);
-        // What the disk has of these from before a cut is now there once more, and counts from its new place.
-        let again = self.unspilt.first().copied().unwrap_or(u64::MAX);
-        if safe > again {
+        // What the disk has of these with holes is now there once more, and counts from its new place.
+        if let Some(again) = self.unspilt.iter().copied().find(|seq| *seq >= there).filter(|seq| *seq < safe)
+        {
             self.held.retain(|(of, seq)| *of != run || *seq < again);
-            self.held.extend(self.unspilt.iter().filter(|seq| **seq < safe).map(|seq| (run, *seq)));
-            self.unspilt.retain(|seq| *seq >= safe);
+            self.held.extend((again..safe).map(|seq| (run, seq)));
         }
+        self.unspilt.retain(|seq| *seq >= safe);
         self.held.drain(..(spool.dropped() - before) as usize);
         if let Ok(appended) = &done {
             assert_eq!(appended.dropped, spool.dropped() - before);

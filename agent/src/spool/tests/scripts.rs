@@ -129,3 +129,34 @@ proptest! {
         live(limit, &acts);
     }
 }
+
+#[test]
+fn a_removed_segment_that_comes_back_may_have_the_number_of_a_new_one() {
+    let fate = Fate { tail: Tail::Kept, entries: Entries::OnlyMade };
+    let made = Act::Make(Kind::Readings, 1, 0);
+    live(
+        2048,
+        &[made.clone(), Act::Spill, Act::LetGo(100), Act::Restart, Act::Cut(0, fate), made, Act::Spill],
+    );
+}
+
+#[test]
+fn a_repeated_write_that_is_cut_short_hides_nothing() {
+    let fate = Fate { tail: Tail::Kept, entries: Entries::Kept };
+    let made = |records| Act::Make(Kind::Readings, records, 127);
+    let room = |bytes| Act::Room(Some(bytes));
+    live(
+        20_000,
+        &[
+            made(1),
+            Act::Spill,
+            made(9),
+            room(755),
+            Act::Spill,
+            Act::Reopen,
+            Act::Cut(1, fate),
+            room(247),
+            Act::Spill,
+        ],
+    );
+}
