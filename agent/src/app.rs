@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::reload::{self, ConfigFile};
 use crate::sensor::Roots;
 use crate::session::Session;
+use crate::state::State;
 use crate::ticker::Ticker;
 use crate::transport::{Backoff, ConnectError, Connector, Stream, TlsError};
 use async_io::Timer;
@@ -33,6 +34,8 @@ const STABLE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 /// For the goodbye to leave the socket.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// The monotonic clock lags so far behind `CLOCK_BOOTTIME` only when the machine was suspended.
+const SUSPENDED_MS: u64 = 1000;
 /// What one read takes at most.
 const READ: usize = 4096;
 
@@ -176,6 +179,7 @@ struct App {
     agent: Agent,
     clock: Clock,
     ticker: Ticker,
+    state: State,
     config: Config,
     /// Where that came from, if from a file.
     file: Option<ConfigFile>,
@@ -184,6 +188,22 @@ struct App {
     line: Line,
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
+    suspension: Suspension,
+}
+
+/// Notices that the machine was suspended: `CLOCK_BOOTTIME` went on meanwhile, and the monotonic clock did not.
+#[derive(Debug, Default)]
+struct Suspension {
+    last: Option<(Instant, u64)>,
+}
+
+impl Suspension {
+    /// Whether there was one since the moment before.
+    fn ended_by(&mut self, moment: &Moment) -> bool {
+        let Some((now, boot_ms)) = self.last.replace((moment.now, moment.boot_ms)) else { return false };
+        let awake = moment.now.saturating_duration_since(now).as_millis() as u64;
+        moment.boot_ms.saturating_sub(boot_ms) > awake + SUSPENDED_MS
+    }
 }
 
 /// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks. SIGHUP, and a change of `file`, from
@@ -217,16 +237,19 @@ impl App {
         let mut clock = Clock::new(config.clock, &roots.proc);
         let moment = clock.read();
         let run = Run(random().map_err(|why| StartError::System { what: "random numbers", why })?);
-        let agent = Agent::new(&config, run, &clock, roots, Host::read(Path::new("/")));
+        let mut state = State::new(&config.spool, &roots.proc);
+        let mut agent = Agent::new(&config, run, &clock, roots, Host::read(Path::new("/")));
         info!("rackside-agent {} starts as {}, run {run}", crate::agent::VERSION, agent.name);
         info!("the broker is {}", config.mqtt);
         warn_of_plain_password(&config.mqtt);
+        state.step(&mut agent, moment.now);
         if !moment.known {
             info!("the clock is not known yet; readings carry the time since boot until it is");
         }
         Ok(Self {
             agent,
             ticker: Ticker::new(config.tick, moment.now),
+            state,
             clock,
             config,
             file,
@@ -234,6 +257,7 @@ impl App {
             backoff: Backoff::new(u64::from(run.0)),
             line: Line::Down { until: moment.now },
             said: None,
+            suspension: Suspension::default(),
         })
     }
 
@@ -249,6 +273,9 @@ impl App {
             let moment = self.clock.read();
             if let Some(utc_ms) = self.agent.hub_time.take() {
                 self.clock.hub_said(utc_ms, &moment);
+            }
+            if self.suspension.ended_by(&moment) {
+                self.agent.custody.slept(moment.now);
             }
             let mut deadline = self.work(&moment, leaving.is_some());
             if let Some(end) = leaving {
@@ -301,7 +328,10 @@ impl App {
             }
             self.agent.tick(moment);
         }
-        let mut deadline = self.ticker.next();
+        self.state.step(&mut self.agent, now);
+        self.agent.custody.keep(now);
+        let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
+        let mut deadline = kept.into_iter().flatten().fold(self.ticker.next(), Instant::min);
         match &mut self.line {
             Line::Down { until } if *until <= now => {
                 let traffic = Rc::clone(&self.agent.traffic);
@@ -400,17 +430,30 @@ impl App {
             self.ticker = Ticker::new(fresh.tick, Clock::now());
         }
         self.clock.trust(fresh.clock);
+        let state = State::new(&fresh.spool, &Roots::default().proc);
+        if state.is_same(&self.state) || !self.agent.custody.has_spool() {
+            self.state = state;
+        } else {
+            // What is in the old one would be forgotten.
+            warn!("another place for the spool waits for a restart of the agent");
+            (fresh.spool.directory, fresh.spool.disk) =
+                (self.config.spool.directory.clone(), self.config.spool.disk);
+        }
         self.agent.configure(&fresh);
         self.config = fresh;
     }
 
     async fn say_goodbye(&mut self) {
         info!("stopping");
-        self.hang_up().await;
-        let held = self.agent.custody.backlog();
-        if held > 0 {
-            warn!("lost with this run, for want of the hub's acknowledgement: {held} of its records");
+        // First what must not be lost; the broker may take its time.
+        let left = self.agent.custody.stop(Clock::now());
+        if left.kept > 0 {
+            info!("{} records wait on the disk for the next run", left.kept);
         }
+        if left.lost > 0 {
+            warn!("lost with this run, for want of the hub's acknowledgement: {} of its records", left.lost);
+        }
+        self.hang_up().await;
     }
 
     /// Ends the conversation in good order, if there is one; the next try is due at once.

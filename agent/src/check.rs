@@ -5,7 +5,9 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
 use crate::sensor::{Roots, SENSORS, Sensors};
+use crate::state::State;
 use crate::transport::Connector;
+use rackside_config::Size;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -32,9 +34,17 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
         missing = true;
         writeln!(out, "missing  {error}")?;
     }
-    let (bytes, rate) = (config.spool.limits.memory / 1024, config.spool.limits.resend_rate);
-    writeln!(out, "spool    {bytes} KiB in memory, a backlog goes at {rate} records a second")?;
     let roots = Roots::default();
+    let limits = &config.spool.limits;
+    let (memory, after, rate) =
+        (Size::from_bytes(limits.memory as u64), limits.spill_after, limits.resend_rate);
+    let (place, durable) = State::new(&config.spool, &roots.proc).describe(Some(&config.name));
+    if durable {
+        writeln!(out, "spool    {memory} in memory, after {after:?} without the hub {place}")?;
+    } else {
+        writeln!(out, "spool    {memory} {place}")?;
+    }
+    writeln!(out, "resend   a backlog goes at {rate} records a second")?;
     let moment = Clock::new(config.clock, &roots.proc).read();
     writeln!(out, "clock    {}", clock(&moment))?;
     let mut sensors = Sensors::new(roots);

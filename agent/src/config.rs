@@ -194,6 +194,18 @@ impl Config {
     }
 }
 
+impl Default for Spool {
+    fn default() -> Self {
+        let file = FileSpool::default();
+        let limits = custody::Limits {
+            memory: file.memory.bytes() as usize,
+            spill_after: file.spill_after.get(),
+            resend_rate: file.resend_rate,
+        };
+        Self { directory: file.directory, disk: file.disk.bytes(), limits }
+    }
+}
+
 impl FileSpool {
     fn check(self, wrong: &dyn Fn(&str, &dyn fmt::Display) -> ConfigError) -> Result<Spool, ConfigError> {
         let Self { directory, disk, spill_after, memory, resend_rate } = self;
@@ -293,6 +305,7 @@ mod tests {
         let limits =
             custody::Limits { memory: 1 << 20, spill_after: Duration::from_secs(30), resend_rate: 200 };
         assert_eq!(config.spool, Spool { directory: None, disk: 64 << 20, limits });
+        assert_eq!(config.spool, Spool::default());
         assert!(config.mqtt.tls.is_none());
     }
 

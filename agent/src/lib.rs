@@ -5,7 +5,7 @@
 //! 1. [`config`] says who this is and where to publish, and [`reload`] when that changed; [`host`] what machine it is; [`panel`] on what board.
 //! 2. [`ticker`] says when to read, by the clocks of [`clock`] (nobody else reads one).
 //! 3. [`sensor`] reads this machine into a report; [`sampler`] codes it against a catalog of its series.
-//! 4. [`custody`] keeps each record until the hub has it, and decides what is sent when.
+//! 4. [`custody`] keeps each record until the hub has it, and decides what is sent when; [`spool`] is its disk, [`state`] where that is.
 //! 5. [`agent`] ties these together; none of them does network I/O or knows whether there is a connection.
 //! 6. [`session`] is one conversation with the broker, on the MQTT core of `rackside-link`; [`transport`] opens the stream
 //!    of bytes that it runs on.
@@ -30,5 +30,6 @@ pub mod sampler;
 pub mod sensor;
 pub mod session;
 pub mod spool;
+pub mod state;
 pub mod ticker;
 pub mod transport;

@@ -5,11 +5,13 @@
 //! temperature  rackside_soc_temperature_celsius                  48.3 °C
 //! cpu          rackside_cpu_usage_ratio                          12.3 %
 //! disk         rackside_disk_used_bytes{mount="/"}               11.9 GiB
+//! spool        up to 64 MiB in /var/lib/rackside/spool/arena-north/rack-1
 //! ```
 
 use crate::clock::{Clock, Moment, Trust};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::sensor::{Entry, Report, Roots, SENSORS, Sensors};
+use crate::state::State;
 use async_io::Timer;
 use rackside_proto::Value;
 use std::fmt::Write as _;
@@ -19,20 +21,23 @@ use std::time::Duration;
 /// Processor usage is a share of the time between two readings, so two are taken.
 const APART: Duration = Duration::from_millis(500);
 
-/// Reads and prints. `config` is looked at for the clock only.
+/// Reads and prints. `config` is looked at for the clock and the spool's place only.
 pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Result<()> {
     let roots = Roots::default();
     let mut clock = Clock::new(config.map_or(Trust::Auto, |config| config.clock), &roots.proc);
+    let spool = config.map_or_else(config::Spool::default, |config| config.spool.clone());
+    let (place, durable) = State::new(&spool, &roots.proc).describe(config.map(|config| &config.name));
     let mut sensors = Sensors::new(roots);
+    sensors.machine.own.is_durable = durable;
     sensors.read(&clock.read());
     smol::block_on(Timer::after(APART));
     let moment = clock.read();
     let report = sensors.read(&moment);
-    let text = if json { as_json(&report, &moment) } else { as_table(&report, &sensors) };
+    let text = if json { as_json(&report, &moment, &place) } else { as_table(&report, &sensors, &place) };
     out.write_all(text.as_bytes())
 }
 
-fn as_table(report: &Report, sensors: &Sensors) -> String {
+fn as_table(report: &Report, sensors: &Sensors, place: &str) -> String {
     let rows: Vec<(&str, String, String)> = report
         .entries()
         .iter()
@@ -52,6 +57,7 @@ fn as_table(report: &Report, sensors: &Sensors) -> String {
                 .expect("a String has room");
         }
     }
+    writeln!(text, "{:first$}  {place}", "spool").expect("a String has room");
     text
 }
 
@@ -94,11 +100,12 @@ fn human(entry: &Entry) -> String {
 }
 
 /// One object: the time, and a list of series as they would be published.
-fn as_json(report: &Report, moment: &Moment) -> String {
+fn as_json(report: &Report, moment: &Moment, place: &str) -> String {
     let mut text = format!(
-        "{{\"time_ms\":{},\"clock_known\":{},\"series\":[",
+        "{{\"time_ms\":{},\"clock_known\":{},\"spool\":{},\"series\":[",
         if moment.known { moment.utc_ms.to_string() } else { "null".to_owned() },
-        moment.known
+        moment.known,
+        quoted(place)
     );
     for (at, entry) in report.entries().iter().enumerate() {
         let comma = if at > 0 { "," } else { "" };

@@ -279,7 +279,7 @@ fn a_hangup_takes_over_a_new_configuration_within_the_same_run() {
     agent.logs("changed: tick");
     let (run, held) = subscriber.wait("readings", readings);
     agent.edit("tick = \"1h\"", "tick = \"2s\"");
-    agent.edit("[mqtt]", "[spool]\nmemory = \"2 MiB\"\n[mqtt]\nuser = \"somebody\"");
+    agent.edit("[mqtt]", "[spool]\ndisk = \"2 MiB\"\n[mqtt]\nuser = \"somebody\"");
     agent.signal("-HUP");
     let line = agent.logs("configuration read again");
     assert!(line.ends_with("; log level Debug; changed: tick, mqtt, spool"), "{line}");

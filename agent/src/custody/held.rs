@@ -44,7 +44,7 @@ struct KeptCatalog {
 }
 
 /// A record as it is held.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct HeldRecord<'a> {
     pub(super) seq: u64,
     pub(super) channel: Channel,

@@ -333,6 +333,10 @@ impl Stock {
         if run == self.run() {
             self.memory.let_go(below);
         }
+        if !self.earlier.is_empty() && self.holdings.iter().all(|holding| holding.run == self.run()) {
+            info!("the hub has what earlier runs left");
+            self.earlier.clear();
+        }
         if self.holdings.is_empty() && std::mem::take(&mut self.said_spill) {
             info!("the hub has what was on the disk");
         }

@@ -218,7 +218,7 @@ fn parse(line: &str) -> Option<Seen> {
     Some(Seen { channel: topic.channel, retained, body })
 }
 
-/// The agent as a process.
+/// The agent as a process. Its state directory is `state` beside its configuration.
 pub(crate) struct Agent {
     process: Process,
     log: Lines,
@@ -227,16 +227,35 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts it; `more` is put in front of the `[mqtt]` table, `mqtt` into it.
+    /// Starts it; `more` is put in front of the `[mqtt]` table, `mqtt` into it and behind it.
     pub(crate) fn start(dir: &Path, port: u16, more: &str, mqtt: &str) -> Self {
+        Self::again(Self::configure(dir, port, more, mqtt))
+    }
+
+    /// Writes a configuration.
+    pub(crate) fn configure(dir: &Path, port: u16, more: &str, mqtt: &str) -> PathBuf {
         let text = format!(
             "site = \"arena-north\"\nappliance = \"rack-1\"\ntick = \"1s\"\nlog = \"debug\"\n{more}\n\
              [mqtt]\naddress = \"127.0.0.1:{port}\"\n{mqtt}\n"
         );
         let file = dir.join("agent.toml");
         fs::write(&file, text).expect("written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rackside-agent"));
-        command.arg("run").arg("--config").arg(&file);
+        file
+    }
+
+    /// Starts another one on the configuration and the state of an earlier one.
+    pub(crate) fn again(file: PathBuf) -> Self {
+        Self::within(&[], file)
+    }
+
+    /// Starts one through another program, which becomes it.
+    pub(crate) fn within(wrapper: &[&str], file: PathBuf) -> Self {
+        let state = file.with_file_name("state");
+        fs::create_dir_all(&state).expect("made");
+        let program = env!("CARGO_BIN_EXE_rackside-agent");
+        let mut words = wrapper.iter().copied().chain([program, "run", "--config"]);
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words).arg(&file).env("STATE_DIRECTORY", state);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the agent starts");
         let log = Lines::of(child.stderr.take().expect("piped"));
         Self { process: Process(child), log, file }
@@ -288,6 +307,13 @@ impl Agent {
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("the agent does not stop");
+    }
+
+    /// Bytes that it wrote to a disk since it started: `write_bytes` of `/proc/PID/io`.
+    pub(crate) fn written(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.process.0.id())).expect("it runs");
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("a line");
+        line.parse().expect("a number")
     }
 
     /// Whether it still runs.

@@ -1,0 +1,249 @@
+//! The state directory: where the spool is, or why there is none on a disk.
+//!
+//! A directory that cannot be used is no error. Records are then kept in memory only, which is said once, in the log, the birth
+//! and a series; the directory is tried again, and what is wrong may be put right while the agent runs. What a directory is
+//! worth is judged in [`place`]; what is done with the spool is custody's business.
+//!
+//! ```text
+//! /var/lib/rackside/spool/arena-north/rack-1/0000000000000001-7a3f01bc.seg
+//! ```
+
+use crate::agent::Agent;
+use crate::config;
+use crate::spool::place::{self, Missing, Unfit};
+use crate::spool::{self, Folder, FolderError, Recovery, Spool, SpoolError};
+use log::{info, warn};
+use rackside_config::Size;
+use rackside_proto::AgentName;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where state is kept when neither the configuration nor systemd says.
+const DEFAULT: &str = "/var/lib/rackside";
+
+/// How soon a directory that could not be used is tried again.
+const AGAIN: Duration = Duration::from_mins(1);
+
+/// How many other names are named.
+const NAMED: usize = 3;
+
+/// Why there is no spool on a disk.
+#[derive(Debug)]
+pub enum NoSpool {
+    /// The configuration wants none.
+    NotWanted,
+    /// The directory does not outlive a power cut, or cannot be written.
+    Unfit(Unfit),
+    /// Our own directory below it cannot be had.
+    Folder(FolderError),
+    /// What is in that cannot be read.
+    Spool(SpoolError),
+}
+
+impl fmt::Display for NoSpool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotWanted => f.write_str("[spool] disk is 0"),
+            Self::Unfit(error) => error.fmt(f),
+            Self::Folder(error) => error.fmt(f),
+            Self::Spool(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NoSpool {}
+
+/// The state directory of one agent.
+#[derive(Debug)]
+pub struct State {
+    directory: PathBuf,
+    /// Most bytes of the spool.
+    disk: u64,
+    proc: PathBuf,
+    /// When the directory is tried, if there is no spool.
+    again: Option<Instant>,
+    /// Why there is none, as it was said last.
+    said: Option<String>,
+}
+
+impl State {
+    /// What the configuration says, else systemd (`STATE_DIRECTORY`), else the usual place. `proc` is where `/proc` is mounted.
+    pub fn new(spool: &config::Spool, proc: &Path) -> Self {
+        Self::of(spool, std::env::var_os("STATE_DIRECTORY"), proc)
+    }
+
+    fn of(spool: &config::Spool, from_systemd: Option<OsString>, proc: &Path) -> Self {
+        // Several are separated by colons (systemd.exec(5)); the first is the one.
+        let first = |list: OsString| std::env::split_paths(&list).next().filter(|path| path.is_absolute());
+        let directory = spool.directory.clone().or_else(|| from_systemd.and_then(first));
+        let directory = directory.unwrap_or_else(|| DEFAULT.into());
+        Self { directory, disk: spool.disk, proc: proc.to_owned(), again: None, said: None }
+    }
+
+    /// Whether it is about the same directory, wanted or not.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.directory == other.directory && (self.disk == 0) == (other.disk == 0)
+    }
+
+    /// Opens the spool if there is none and it is time to try, and gives it to the agent.
+    pub fn step(&mut self, agent: &mut Agent, now: Instant) {
+        if agent.custody.has_lost_spool() {
+            warn!("the spool's files in {} are gone", self.directory.display());
+            agent.custody.detach(now);
+            self.again = Some(now);
+        }
+        if agent.custody.has_spool() || self.again.is_some_and(|again| again > now) {
+            return;
+        }
+        match self.open(&agent.name) {
+            Ok((spool, recovery)) => {
+                self.say_open(&recovery, &agent.name);
+                agent.attach(spool, now);
+            }
+            Err(error) => {
+                let wanted = self.disk > 0;
+                self.again = Some(now + AGAIN);
+                let text = format!("{error}; records are kept in memory only");
+                if self.said.as_ref() != Some(&text) {
+                    if wanted {
+                        warn!("{text}, until that is put right");
+                    } else {
+                        info!("{text}");
+                    }
+                    self.said = Some(text);
+                }
+            }
+        }
+    }
+
+    /// When [`step`](Self::step) has something to do.
+    pub fn deadline(&self, agent: &Agent) -> Option<Instant> {
+        self.again.filter(|_| self.disk > 0 && !agent.custody.has_spool())
+    }
+
+    fn open(&self, agent: &AgentName) -> Result<(Spool, Recovery), NoSpool> {
+        self.judge(Missing::Make)?;
+        let folder = Folder::open(&self.directory, agent).map_err(NoSpool::Folder)?;
+        Spool::open(Box::new(folder), self.disk).map_err(NoSpool::Spool)
+    }
+
+    fn judge(&self, missing: Missing) -> Result<(), NoSpool> {
+        if self.disk == 0 {
+            return Err(NoSpool::NotWanted);
+        }
+        place::judge(&self.directory, &self.proc, missing).map(|_| ()).map_err(NoSpool::Unfit)
+    }
+
+    fn say_open(&mut self, recovery: &Recovery, agent: &AgentName) {
+        let path = spool::path(&self.directory, agent);
+        let path = path.display();
+        if recovery.is_damaged() {
+            warn!("the spool in {path} is damaged: {recovery}; what is readable is sent");
+        } else if recovery.records > 0 {
+            info!("earlier runs left {recovery} in {path}; they are sent first");
+        } else {
+            info!("without the hub, records go to {path}");
+        }
+        let others = self.others(agent);
+        if !others.is_empty() {
+            let (shown, more) = others.split_at(others.len().min(NAMED));
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            let shown = shown.join(", ");
+            warn!(
+                "records of other names are in there and stay untouched: {shown}{more}; start an agent of that name to send them"
+            );
+        }
+        (self.said, self.again) = (None, None);
+    }
+
+    /// The other names under which records are kept here.
+    fn others(&self, agent: &AgentName) -> Vec<String> {
+        let inside = |path: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect()
+        };
+        let own = spool::path(&self.directory, agent);
+        let root = self.directory.join("spool");
+        let appliances = inside(&root).into_iter().flat_map(|site| inside(&site));
+        let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "seg");
+        let held = appliances.filter(|path| *path != own && inside(path).iter().any(is_segment));
+        let name = |path: PathBuf| Some(path.strip_prefix(&root).ok()?.display().to_string());
+        let mut names: Vec<String> = held.filter_map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// Where the spool would be and why, for people; whether it would be on a disk. Makes nothing.
+    pub fn describe(&self, agent: Option<&AgentName>) -> (String, bool) {
+        let path = agent.map_or_else(|| self.directory.clone(), |agent| spool::path(&self.directory, agent));
+        match self.judge(Missing::Leave) {
+            Ok(()) => (format!("up to {} in {}", Size::from_bytes(self.disk), path.display()), true),
+            Err(error) => (format!("in memory only: {error}"), false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const TEXT: &str = "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n[spool]\n";
+
+    fn state(more: &str, from_systemd: Option<&str>) -> State {
+        let config = Config::parse(&format!("{TEXT}{more}"), "agent.toml").expect("a good file");
+        State::of(&config.spool, from_systemd.map(Into::into), Path::new("/proc"))
+    }
+
+    fn name() -> AgentName {
+        AgentName::new("arena-north", "rack-1").expect("a good name")
+    }
+
+    #[test]
+    fn the_configuration_goes_before_systemd_and_systemd_before_the_usual_place() {
+        let directory = "directory = \"/srv/state\"\n";
+        assert_eq!(state(directory, Some("/run/x")).directory, Path::new("/srv/state"));
+        assert_eq!(state("", Some("/var/lib/a:/var/lib/b")).directory, Path::new("/var/lib/a"));
+        for nothing in [None, Some(""), Some("relative")] {
+            assert_eq!(state("", nothing).directory, Path::new(DEFAULT), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_another_name_is_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (path, file) in [
+            ("arena-north/rack-1", "0000000000000001-00000007.seg"),
+            ("arena-north/rack-2", "0000000000000001-00000007.seg"),
+            ("arena-north/rack-3", "lock"),
+            ("old-hall/rack-1", "0000000000000001-00000007.seg"),
+        ] {
+            let path = dir.path().join("spool").join(path);
+            fs::create_dir_all(&path).expect("made");
+            fs::write(path.join(file), "").expect("written");
+        }
+        let state = state(&format!("directory = \"{}\"\n", dir.path().display()), None);
+        assert_eq!(state.others(&name()), ["arena-north/rack-2", "old-hall/rack-1"]);
+    }
+
+    #[test]
+    fn a_look_makes_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let inner = dir.path().join("state");
+        let state = state(&format!("directory = \"{}\"\n", inner.display()), None);
+        let (said, durable) = state.describe(Some(&name()));
+        let on_disk = format!("up to 64 MiB in {}/spool/arena-north/rack-1", inner.display());
+        // This machine's temporary directory may itself be in memory.
+        assert!(said == on_disk && durable || said.starts_with("in memory only: ") && !durable, "{said}");
+        assert!(!inner.exists());
+    }
+
+    #[test]
+    fn a_disk_that_is_not_wanted_is_not_looked_at() {
+        let state = state("disk = 0\n", None);
+        assert_eq!(state.describe(None), ("in memory only: [spool] disk is 0".to_owned(), false));
+    }
+}
