@@ -179,3 +179,20 @@ fn samples_that_break_their_invariant_are_refused() {
         assert_eq!(encode(&columns), Err(ChunkError::Refused(why)));
     }
 }
+
+#[test]
+fn the_example_in_the_format_is_what_is_written() {
+    let format = include_str!("../FORMAT.md");
+    let example = format.split("### An example").nth(1).and_then(|rest| rest.split("```").nth(1));
+    let example = example.expect("an example between fences").lines().skip(1);
+    let told: Vec<u8> = example
+        .flat_map(|line| {
+            line.split_whitespace().map_while(|word| match word.len() {
+                2 => u8::from_str_radix(word, 16).ok(),
+                _ => None,
+            })
+        })
+        .collect();
+    let samples = Samples { times: [1000, 2000, 3000].into(), values: vec![Some(5), Some(5), Some(6)] };
+    assert_eq!(encode(&[(7, samples)]), Ok(told));
+}

@@ -105,6 +105,14 @@ impl Directory {
         self.find(series).map_or(0, |column| self.timelines[column.timeline].samples)
     }
 
+    /// How many bytes of the chunk hold the values of `series`, checksum included.
+    pub fn bytes(&self, series: u32) -> usize {
+        self.find(series).map_or(0, |column| match &column.body {
+            Body::Here(body) => body.len(),
+            Body::At(range) => range.len(),
+        })
+    }
+
     pub(super) fn find(&self, series: u32) -> Option<&ColumnEntry> {
         let at = self.columns.binary_search_by_key(&series, |column| column.series).ok()?;
         self.columns.get(at)
