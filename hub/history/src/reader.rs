@@ -130,7 +130,10 @@ impl Reader {
     /// The agent's series; none if it has no history.
     pub fn series(&self, agent: &AgentName) -> Result<Vec<(SeriesId, SeriesKey)>, StoreError> {
         let series = self.view(agent, |view| Ok(catalog::series(view.db, view.agent)?))?;
-        Ok(series.unwrap_or_default().into_iter().map(|(id, key)| (SeriesId(id), key)).collect())
+        // A salvage leaves a series of that name where numbers had been given that must not be given again.
+        let kept =
+            series.unwrap_or_default().into_iter().filter(|(_, key)| !catalog::is_of_the_hub(&key.name));
+        Ok(kept.map(|(id, key)| (SeriesId(id), key)).collect())
     }
 
     /// The samples of a series within `range`, in milliseconds since 1970-01-01 UTC: those that are not rolled up yet.

@@ -177,7 +177,7 @@ fn lasts(db: &Connection, day: u64, agent: u32) -> rusqlite::Result<HashMap<u32,
 
 /// The last number of a rollup that is worth going on from, at the end of its minute.
 pub(crate) fn last_of(rollup: &Rollup) -> Option<(u64, i64)> {
-    let known = |bucket: &Bucket| Some((bucket.start + MINUTE_MS - 1, bucket.last?));
+    let known = |bucket: &Bucket| Some((bucket.start + MINUTE_MS, bucket.last?));
     match rollup.kind {
         // A counter that was gone for a while goes on from where it was; a state that ended does not.
         Kind::Counter | Kind::Gauge => rollup.buckets.iter().rev().find_map(known),

@@ -157,7 +157,7 @@ fn number_series(db: &Connection, agent: u32, keys: Vec<SeriesKey>) -> rusqlite:
 }
 
 /// Names that the hub itself serves are not for agents.
-fn is_of_the_hub(name: &str) -> bool {
+pub(crate) fn is_of_the_hub(name: &str) -> bool {
     name.starts_with("rackside_hub_") || name == "rackside_appliance_up"
 }
 

@@ -25,7 +25,7 @@ const MANY_BYTES: u64 = 64 << 20;
 /// Most undated records that are dated in one step.
 const DATED: u32 = 1_000;
 /// Pages that hold nothing are given back when they are more than this...
-const FREE_PAGES: u64 = 1_024;
+const FREE_PAGES: u64 = 256;
 /// ...and more than one in so many.
 const FREE_SHARE: u64 = 16;
 /// Most pages given back in one step.
@@ -62,7 +62,7 @@ impl Store {
     pub fn maintain(&mut self, now_ms: u64, monotonic: Duration) -> Result<Step, StoreError> {
         self.trust.look(now_ms, monotonic);
         if let Some(&boot) = self.datable.last() {
-            if !self.date(boot)? {
+            if !self.date(boot, now_ms)? {
                 self.datable.pop();
             }
             return Ok(Step::More);
@@ -146,9 +146,9 @@ impl Store {
     }
 
     /// Puts records whose boot is dated by now back into the inbox, behind all others. Says whether there may be more.
-    fn date(&mut self, (agent, boot): (u32, u32)) -> Result<bool, StoreError> {
+    fn date(&mut self, (agent, boot): (u32, u32), now_ms: u64) -> Result<bool, StoreError> {
         let failed = self.failed();
-        let (rows, more) = self.put_back(agent, boot).map_err(failed)?;
+        let (rows, more) = self.put_back((agent, boot), now_ms).map_err(failed)?;
         if let Some((_, last)) = rows.last() {
             self.next_row = last + 1;
         }
@@ -156,7 +156,7 @@ impl Store {
         Ok(more)
     }
 
-    fn put_back(&mut self, agent: u32, boot: u32) -> rusqlite::Result<(Vec<(u32, i64)>, bool)> {
+    fn put_back(&self, (agent, boot): (u32, u32), now_ms: u64) -> rusqlite::Result<(Vec<(u32, i64)>, bool)> {
         let transaction = self.db.unchecked_transaction()?;
         let mut rows = Vec::new();
         let mut seen = 0;
@@ -172,7 +172,7 @@ impl Store {
                 let payload = row.get_ref(3)?.as_blob()?;
                 seen += 1;
                 let shift = match time_of(event, payload) {
-                    Some(time) => dates::shift(&transaction, agent, time, (false, received_ms), &self.trust)?,
+                    Some(time) => dates::shift(&transaction, agent, time, (false, now_ms), &self.trust)?,
                     None => None,
                 };
                 let Some(shift) = shift else {
