@@ -16,6 +16,8 @@
 //! ack that makes no sense (an unknown run, beyond what was made, backwards) changes nothing.
 
 mod held;
+#[cfg(test)]
+mod on_disk;
 mod pace;
 #[cfg(test)]
 mod sim;
@@ -447,7 +449,12 @@ impl Custody {
             self.probe_at = None;
             return None;
         };
-        self.backlog = Backlog::Probing { end: self.fresh };
+        let end = match self.backlog {
+            // The first one on this connection: what was fresh then is on its way.
+            Backlog::Probing { end } if self.quiet == QUIET => end,
+            _ => self.fresh,
+        };
+        self.backlog = Backlog::Probing { end };
         self.probe_at = Some(now + self.quiet);
         self.quiet = (self.quiet * 2).min(QUIET_MOST);
         Some(self.hand_out(found, false, now))
@@ -465,11 +472,10 @@ impl Custody {
         };
         self.pace.take(now);
         let uses = (found.run, found.catalog);
-        if !found.place.is_own() && found.catalog != 0 && self.led != Some(uses) {
+        let is_led = found.place.is_own() || found.is_catalog || found.catalog == 0 || self.led == Some(uses);
+        if !is_led {
             self.led = Some(uses);
-            if !found.is_catalog
-                && let Some((seq, body)) = self.stock.catalog(found.run, found.catalog)
-            {
+            if let Some((seq, body)) = self.stock.catalog(found.run, found.catalog) {
                 self.backlog = Backlog::Streaming { next: found.place, end };
                 return Some(self.outgoing_catalog(found.run, seq, body));
             }
@@ -481,6 +487,9 @@ impl Custody {
     fn hand_out(&mut self, found: Found, fresh: bool, now: Instant) -> Outgoing<'_> {
         self.probe_at.get_or_insert(now + QUIET);
         self.stock.sent(&found);
+        if found.is_catalog && !found.place.is_own() {
+            self.led = Some((found.run, found.catalog));
+        }
         let is_live = |made: Instant| {
             now.saturating_duration_since(made) <= FRESH_FOR && self.awake.is_none_or(|awake| made >= awake)
         };

@@ -100,6 +100,8 @@ pub(super) struct Stock {
     earlier: Vec<Run>,
     /// What the disk holds of each run, as of the last change.
     holdings: Vec<Holding>,
+    /// Runs of which the disk gives nothing any more. Their files stay: another day it may.
+    unreadable: Vec<Run>,
     spill_after: Duration,
     /// When an ack last moved.
     moved: Option<Instant>,
@@ -126,6 +128,7 @@ impl Stock {
             disk: None,
             earlier: Vec::new(),
             holdings: Vec::new(),
+            unreadable: Vec::new(),
             spill_after: limits.spill_after,
             moved: None,
             cannot_write: None,
@@ -174,6 +177,7 @@ impl Stock {
             self.abandoned += self.taken_away;
         }
         self.holdings.clear();
+        self.unreadable.clear();
         self.earlier.clear();
         (self.cannot_write, self.cannot_read) = (None, None);
     }
@@ -365,6 +369,7 @@ impl Stock {
     /// Takes note of what the disk holds.
     fn look(&mut self) {
         self.holdings = self.disk.as_mut().map_or_else(Vec::new, Spool::runs);
+        self.holdings.retain(|holding| !self.unreadable.contains(&holding.run));
     }
 
     /// The oldest place of this run or of earlier ones that may hold something.
@@ -406,39 +411,34 @@ impl Stock {
     }
 
     fn find_on_disk(&mut self, place: Place) -> Result<Option<Found>, SpoolError> {
-        let own = self.run();
         let Some(disk) = &mut self.disk else { return Ok(None) };
+        let damaged = disk.damaged();
+        let (mut found, mut unreadable) = (None, Vec::new());
         for holding in &self.holdings {
             let run = holding.run;
             let rank = self.earlier.iter().position(|earlier| *earlier == run).unwrap_or(Rank::MAX);
-            if rank < place.rank {
-                continue;
-            }
             let from = if rank == place.rank { place.seq } else { 0 };
-            if from >= holding.next {
+            if rank < place.rank || from >= holding.next {
                 continue;
             }
-            debug_assert!(rank < Rank::MAX || run == own, "runs come with the disk");
-            let damaged = disk.damaged();
-            let found = disk.next_from(run, from)?;
-            if let Some(Stored { seq, kind, catalog, body }) = found {
-                let place = Place { rank, seq };
+            if let Some(Stored { seq, kind, catalog, body }) = disk.next_from(run, from)? {
                 self.body = body;
-                if damaged != disk.damaged() {
-                    self.look();
-                }
-                let is_catalog = kind == Kind::Catalog;
-                return Ok(Some(Found {
-                    place,
-                    run,
-                    channel: kind.channel(),
-                    catalog,
-                    is_catalog,
-                    made: None,
-                }));
+                let (place, is_catalog) = (Place { rank, seq }, kind == Kind::Catalog);
+                found = Some(Found { place, run, channel: kind.channel(), catalog, is_catalog, made: None });
+                break;
+            }
+            if from <= holding.floor {
+                unreadable.push(run);
             }
         }
-        Ok(None)
+        if damaged != disk.damaged() || !unreadable.is_empty() {
+            for run in &unreadable {
+                warn!("nothing more can be read of run {run}; its files stay in the spool");
+            }
+            self.unreadable.append(&mut unreadable);
+            self.look();
+        }
+        Ok(found)
     }
 
     /// When a disk that could not be read is tried again.
