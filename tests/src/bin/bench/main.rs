@@ -11,7 +11,10 @@
 
 mod agent;
 mod build;
+mod codec;
+mod history;
 mod hub;
+mod peer;
 mod rate;
 
 use rackside_config::Span;
@@ -20,11 +23,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const HELP: &str = "\
-bench [--seconds SPAN] [--rounds N] [SECTION...]
+bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
-Sections: sizes wire agent hub connections rate. All of them when none is named.
+Sections: sizes wire agent hub hour connections rate codec history year. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
+  --appliances N   how many live the day of which the history's size is told (100)
 ";
 
 /// How thoroughly.
@@ -32,16 +36,21 @@ Sections: sizes wire agent hub connections rate. All of them when none is named.
 pub(crate) struct Effort {
     pub(crate) lasts: Duration,
     pub(crate) rounds: usize,
+    pub(crate) appliances: usize,
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 10] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
     ("hub", hub::fleet),
+    ("hour", hub::hour),
     ("connections", hub::connections),
     ("rate", rate::rates),
+    ("codec", codec::codec),
+    ("history", history::day),
+    ("year", history::year),
 ];
 
 fn main() -> ExitCode {
@@ -55,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let mut effort = Effort { lasts: Duration::from_mins(1), rounds: 2 };
+    let mut effort = Effort { lasts: Duration::from_mins(1), rounds: 2, appliances: 100 };
     let mut wanted = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -68,6 +77,10 @@ fn run() -> Result<(), String> {
             "--seconds" => effort.lasts = value()?.parse::<Span>()?.get(),
             "--rounds" => {
                 effort.rounds = value()?.parse().map_err(|_| "--rounds needs a number".to_owned())?;
+            }
+            "--appliances" => {
+                let number = value()?.parse().ok().filter(|number| *number > 0);
+                effort.appliances = number.ok_or("--appliances needs a number, at least 1")?;
             }
             name => {
                 let section = SECTIONS.iter().find(|(section, _)| *section == name);
