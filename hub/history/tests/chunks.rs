@@ -112,7 +112,7 @@ proptest! {
             let ends = *samples.times.first().expect("not empty")..=*samples.times.last().expect("not empty");
             prop_assert_eq!(directory.range(series), Some(ends));
             prop_assert_eq!(read, Ok(Some(samples)));
-            prop_assert!(reads <= 4);
+            prop_assert!(reads <= 3);
         }
         prop_assert_eq!(directory.column(1, |range| bytes.get(range).ok_or(ChunkError::Malformed("end"))), Ok(None));
     }

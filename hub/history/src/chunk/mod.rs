@@ -6,7 +6,7 @@
 //!
 //! The series of one agent are read together, so most of them share one list of moments, which is stored once; a series with
 //! an event of its own has that list with a moment more. Each column is written in whichever way is smallest for it
-//! ([`column`](crate::column)). Not a place: what is merged into which chunk, and where chunks are kept, others know.
+//! ([`column`]). Not a place: what is merged into which chunk, and where chunks are kept, others know.
 //! Invariant: what [`encode`] wrote reads back as it was; other bytes are an error, never a panic, and never memory without
 //! bound. `FORMAT.md` has the bytes.
 
@@ -179,8 +179,8 @@ impl<'a> Chunk<'a> {
 }
 
 impl Directory {
-    /// The samples of `series`, from the parts of the chunk that `fetch` returns: a few ranges of bytes, counted from the front
-    /// of the chunk. `None` if the series has no samples here.
+    /// The samples of `series`, from the parts of the chunk that `fetch` returns: at most three ranges of bytes, counted
+    /// from the front of the chunk. `None` if the series has no samples here.
     pub fn column<F, B, E>(&self, series: u32, fetch: F) -> Result<Option<Samples>, E>
     where
         F: FnMut(Range<usize>) -> Result<B, E>,
@@ -217,20 +217,26 @@ impl Directory {
     {
         let entry = &self.timelines[at];
         let expected = timeline::Expected { samples: entry.samples, first: entry.first, last: entry.last };
-        let times = entry.body.read(fetch, "timeline", |body| {
-            if timeline::is_edit(body) { Ok(None) } else { timeline::decode(body, expected).map(Some) }
+        let read = entry.body.read(fetch, "timeline", |body| {
+            if timeline::is_edit(body) {
+                Ok(Read::Edit(body.to_vec()))
+            } else {
+                timeline::decode(body, expected).map(Read::Times)
+            }
         })?;
-        if let Some(times) = times {
-            return Ok(times.into());
-        }
-        if at == 0 {
-            return Err(ChunkError::Malformed("first timeline").into());
-        }
-        let base = self.times(0, fetch)?;
-        let times =
-            entry.body.read(fetch, "timeline", |body| timeline::decode_edit(body, &base, expected))?;
+        let times = match read {
+            Read::Times(times) => times,
+            Read::Edit(_) if at == 0 => return Err(ChunkError::Malformed("first timeline").into()),
+            Read::Edit(edit) => timeline::decode_edit(&edit, &self.times(0, fetch)?, expected)?,
+        };
         Ok(times.into())
     }
+}
+
+/// A timeline's body, as far as it can be read by itself.
+enum Read {
+    Times(Vec<u64>),
+    Edit(Vec<u8>),
 }
 
 impl Body {
