@@ -37,8 +37,11 @@ use stock::{Found, Place, Stock};
 const QUIET: Duration = Duration::from_secs(10);
 /// Where the doubling of that ends.
 const QUIET_MOST: Duration = Duration::from_mins(5);
-/// A record that was made at most this long ago and never sent is fresh, even if the link came up in between.
+/// A record that was made at most this long ago and never sent is fresh, even if the link came up in between: it goes at once.
 const FRESH_FOR: Duration = Duration::from_secs(5);
+/// Only what was made at most this long ago is said to be sent for the first time: the hub takes the moment at which such a
+/// record comes in for that at which it was made.
+const LIVE_FOR: Duration = Duration::from_secs(1);
 /// The same catalog is not sent again within this time, however often the hub asks: its request and our answer cross.
 const WANT_PAUSE: Duration = Duration::from_secs(2);
 
@@ -491,7 +494,7 @@ impl Custody {
             self.led = Some((found.run, found.catalog));
         }
         let is_live = |made: Instant| {
-            now.saturating_duration_since(made) <= FRESH_FOR && self.awake.is_none_or(|awake| made >= awake)
+            now.saturating_duration_since(made) <= LIVE_FOR && self.awake.is_none_or(|awake| made >= awake)
         };
         let sending = if fresh && found.made.is_some_and(is_live) { Sending::First } else { Sending::Again };
         let seq = found.place.seq;

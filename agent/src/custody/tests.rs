@@ -229,7 +229,7 @@ fn a_fresh_record_that_had_to_wait_is_no_sign_of_life() {
     let mut bench = Bench::new();
     bench.connect();
     bench.put(1);
-    bench.wait(5001);
+    bench.wait(1001);
     assert_eq!(bench.sent(), [(0, Sending::Again)]);
 }
 
