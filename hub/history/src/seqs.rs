@@ -58,6 +58,21 @@ impl Seqs {
         Entry::New
     }
 
+    /// Takes `seq` out. That may make one interval more than [`INTERVALS`].
+    pub fn remove(&mut self, seq: u64) {
+        let at = self.at(seq);
+        let Some(range) = self.ranges.get_mut(at).filter(|range| range.contains(&seq)) else { return };
+        let after = seq + 1..range.end;
+        range.end = seq;
+        let is_empty = range.is_empty();
+        if !after.is_empty() {
+            self.ranges.insert(at + 1, after);
+        }
+        if is_empty {
+            self.ranges.remove(at);
+        }
+    }
+
     /// Puts everything below `floor` in, and says how many of these were not.
     pub fn fill_below(&mut self, floor: u64) -> u64 {
         if floor == 0 {
@@ -161,11 +176,16 @@ mod tests {
     #[derive(Debug, Clone, Copy)]
     enum Op {
         Insert(u64),
+        Remove(u64),
         Fill(u64),
     }
 
     fn op() -> impl Strategy<Value = Op> {
-        prop_oneof![8 => (0..300_u64).prop_map(Op::Insert), 1 => (0..300_u64).prop_map(Op::Fill)]
+        prop_oneof![
+            8 => (0..300_u64).prop_map(Op::Insert),
+            2 => (0..300_u64).prop_map(Op::Remove),
+            1 => (0..300_u64).prop_map(Op::Fill),
+        ]
     }
 
     proptest! {
@@ -178,6 +198,10 @@ mod tests {
                     Op::Insert(seq) => {
                         let expected = if model.insert(seq) { Entry::New } else { Entry::Duplicate };
                         prop_assert_eq!(seqs.insert(seq), expected);
+                    }
+                    Op::Remove(seq) => {
+                        model.remove(&seq);
+                        seqs.remove(seq);
                     }
                     Op::Fill(floor) => {
                         let before = model.len();

@@ -193,11 +193,16 @@ impl Custody {
         }
     }
 
-    /// The account of `run` for a batch, if it has to be in it.
-    pub fn written(&mut self, agent: &AgentName, run: Run) -> Option<Account> {
+    /// The account of `run` for a batch, if it has to be in it: without the records that wait `behind` this batch, which
+    /// the history would otherwise take for duplicates when they come.
+    pub fn written(&mut self, agent: &AgentName, run: Run, behind: &[u64]) -> Option<Account> {
         let held = self.account(run).filter(|held| held.changed)?;
         held.changed = false;
-        Some(Account { agent: agent.clone(), run, seqs: held.seqs.clone(), lost: held.lost })
+        let mut seqs = held.seqs.clone();
+        for &seq in behind {
+            seqs.remove(seq);
+        }
+        Some(Account { agent: agent.clone(), run, seqs, lost: held.lost })
     }
 
     /// Whether a catalog is known to be lacking.
@@ -329,9 +334,22 @@ mod tests {
         let agent = AgentName::new("arena-north", "rack-1").expect("ids");
         custody.open(Run(1), 50, Some(Account { agent: agent.clone(), run: Run(1), seqs, lost: 7 }));
         assert_eq!(custody.floor(Run(1), 50), 10, "the hub knew the run, so these were for it");
-        let account = custody.written(&agent, Run(1)).expect("it changed");
+        let account = custody.written(&agent, Run(1), &[]).expect("it changed");
         assert_eq!((account.lost, account.seqs.first_missing()), (17, 50));
-        assert!(custody.written(&agent, Run(1)).is_none(), "once");
+        assert!(custody.written(&agent, Run(1), &[]).is_none(), "once");
+    }
+
+    #[test]
+    fn a_written_account_leaves_out_what_waits_for_a_later_batch() {
+        let mut custody = Custody::default();
+        custody.open(Run(1), 0, None);
+        for seq in [0, 1, 4, 5] {
+            custody.take(&record(seq, 0));
+        }
+        custody.floor(Run(1), 3);
+        let agent = AgentName::new("arena-north", "rack-1").expect("ids");
+        let account = custody.written(&agent, Run(1), &[4, 5]).expect("one is lost");
+        assert_eq!((account.lost, account.seqs.ranges().collect::<Vec<_>>()), (1, vec![0..3]));
     }
 
     #[test]

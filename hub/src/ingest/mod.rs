@@ -40,7 +40,7 @@ use crate::mirror::Mirror;
 use bytes::Bytes;
 use rackside_history::{Account, Batch, KnownAgent};
 use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Severity, Topic, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use waiting::{Landed, Waiting};
@@ -183,9 +183,17 @@ impl Ingest {
         for key in self.waiting.behind() {
             self.custody[key.slot].stays(key.run, key.seq);
         }
-        let mut accounts: Vec<Account> = Vec::with_capacity(cut.changed.len());
-        for &(slot, run) in &cut.changed {
-            accounts.extend(self.custody[slot].written(&self.fleet.appliances()[slot].name, run));
+        let mut behind: BTreeMap<(usize, Run), Vec<u64>> =
+            cut.changed.iter().map(|&run| (run, Vec::new())).collect();
+        for key in self.waiting.behind() {
+            if let Some(seqs) = behind.get_mut(&(key.slot, key.run)) {
+                seqs.push(key.seq);
+            }
+        }
+        let mut accounts: Vec<Account> = Vec::with_capacity(behind.len());
+        for ((slot, run), behind) in behind {
+            let name = &self.fleet.appliances()[slot].name;
+            accounts.extend(self.custody[slot].written(name, run, &behind));
         }
         Some(self.waiting.fly(cut, accounts, now.instant))
     }
