@@ -14,6 +14,7 @@ mod build;
 mod codec;
 mod history;
 mod hub;
+mod outage;
 mod peer;
 mod rate;
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
-Sections: sizes wire agent hub hour connections rate codec history year. All of them when none is named.
+Sections: sizes wire agent hub hour connections rate codec history year catch-up comeback. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100)
@@ -40,7 +41,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 12] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -51,6 +52,8 @@ const SECTIONS: [Section; 10] = [
     ("codec", codec::codec),
     ("history", history::day),
     ("year", history::year),
+    ("catch-up", outage::catch_up),
+    ("comeback", outage::comeback),
 ];
 
 fn main() -> ExitCode {
@@ -88,7 +91,7 @@ fn run() -> Result<(), String> {
             }
         }
     }
-    // Five thousand sockets here, and as many in each program that is started from here.
+    // Ten thousand sockets here, and as many in each program that is started from here.
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .map_err(|error| format!("cannot raise the number of open files: {error}"))?;
