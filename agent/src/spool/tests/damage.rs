@@ -304,7 +304,7 @@ fn a_block_that_never_reads_again_is_passed_over() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn rubbish_costs_what_it_covers(

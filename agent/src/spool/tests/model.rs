@@ -6,7 +6,7 @@
 
 use super::*;
 use crate::spool::cut::{CutDisk, Fate};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A record as it went in.
 type Made = Stored<Vec<u8>>;
@@ -168,16 +168,15 @@ impl Bench {
 
     /// Whether the promise holds. A record that was not promised may come out, too.
     pub(super) fn check(&self, spool: &mut Spool) {
-        let out = self.walk(spool);
+        let out: BTreeSet<_> = self.walk(spool).into_iter().collect();
         for key in &self.held {
             assert!(out.contains(key), "{key:?} was promised; there are {out:?}");
         }
-        for (run, seq) in &out {
-            let number = self.ever[&(*run, *seq)].catalog;
-            if number != 0 {
-                let there = spool.catalog(*run, number).expect("readable");
-                assert_eq!(there.as_ref(), self.catalogs.get(&(*run, number)), "the catalog of {run} {seq}");
-            }
+        let used: BTreeSet<_> =
+            out.iter().map(|(run, seq)| (*run, self.ever[&(*run, *seq)].catalog)).collect();
+        for (run, number) in used.into_iter().filter(|(_, number)| *number != 0) {
+            let there = spool.catalog(run, number).expect("readable");
+            assert_eq!(there.as_ref(), self.catalogs.get(&(run, number)), "catalog {number} of {run}");
         }
     }
 
