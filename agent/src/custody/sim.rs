@@ -267,6 +267,10 @@ struct World {
     catalog: u32,
     /// How many records each run made.
     made: BTreeMap<Run, u64>,
+    /// When this run made them.
+    made_at: Vec<Instant>,
+    /// When an ack last moved.
+    moved: Instant,
     /// What nobody promised to keep.
     excused: BTreeSet<(Run, u64)>,
     /// What earlier runs counted as dropped.
@@ -294,6 +298,8 @@ impl World {
             dice: fastrand::Rng::with_seed(seed),
             catalog: 0,
             made: BTreeMap::new(),
+            made_at: Vec::new(),
+            moved: Clock::now(),
             excused: BTreeSet::new(),
             dropped: 0,
             sent: 0,
@@ -310,6 +316,7 @@ impl World {
     fn begin(&mut self) {
         self.connected = false;
         self.catalog = 0;
+        self.made_at.clear();
         self.custody = Custody::new(Run(self.made.len() as u32 + 1), LIMITS);
         self.made.insert(self.custody.run(), 0);
         self.attach();
@@ -365,6 +372,7 @@ impl World {
                 let left = self.custody.stop(self.now);
                 let held = (self.custody.backlog(), self.custody.unspilled());
                 assert_eq!((left.kept + left.lost, left.lost), held, "it says what it leaves");
+                assert!(left.lost == 0 || !self.custody.is_durable(), "{left:?}");
                 self.end();
             }
             Op::Kill => self.end(),
@@ -378,6 +386,7 @@ impl World {
             Op::Wipe => self.wipe(),
         }
         self.made.insert(self.custody.run(), self.custody.next());
+        self.made_at.resize(self.custody.next() as usize, self.now);
         self.exchange();
         self.fall();
     }
@@ -436,11 +445,13 @@ impl World {
         self.exchange();
     }
 
-    /// What a kill would take now is not older than it may be.
+    /// What a kill would take now was made lately, or while acks moved, or the disk takes nothing.
     fn check_promise(&self) {
-        if self.custody.is_durable() {
-            let at = self.custody.stock.spill_at();
-            assert!(at.is_none_or(|at| at > self.now), "something waits too long in memory");
+        let unspilled = self.custody.unspilled();
+        if self.custody.is_durable() && unspilled > 0 {
+            let oldest = self.made_at[(self.custody.next() - unspilled) as usize];
+            let since = self.now - oldest.max(self.moved);
+            assert!(since < LIMITS.spill_after, "something has waited in memory for {since:?}");
         }
     }
 
@@ -478,7 +489,12 @@ impl World {
         if self.dice.u8(..8) < self.lose {
             return;
         }
+        let (held, history) = (self.custody.backlog(), self.custody.history);
         self.custody.acked(&ack, self.now);
+        // A hub that begins anew is well, too.
+        if self.custody.backlog() < held || history.is_some_and(|history| history != ack.history) {
+            self.moved = self.now;
+        }
     }
 
     /// All is well again; whatever is held must reach the hub, and then it must be quiet.

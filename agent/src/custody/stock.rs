@@ -284,10 +284,12 @@ impl Stock {
         }
     }
 
-    /// When what is in memory should go to the disk, if no ack moves before.
+    /// When what is in memory should go to the disk, if no ack moves before. Acks that crawl, on a link that loses much, put it
+    /// off once: a power cut must not take more than that.
     pub(super) fn spill_at(&self) -> Option<Instant> {
         let oldest = self.disk.as_ref().and(self.memory.oldest_made())?;
         let quiet = self.moved.map_or(oldest, |moved| moved.max(oldest)) + self.spill_after;
+        let quiet = quiet.min(oldest + 2 * self.spill_after);
         let again = self.cannot_write.as_ref().and_then(|trouble| trouble.again);
         Some(again.map_or(quiet, |again| quiet.max(again)))
     }
