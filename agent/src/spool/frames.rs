@@ -40,7 +40,10 @@ pub(super) struct Reader {
     /// Of which segment. A number alone is not enough: a removed file that a power cut brings back may have that of a new one.
     label: Option<Label>,
     start: u64,
+    /// As long as the window once something was read.
     bytes: Vec<u8>,
+    /// How many of them were read.
+    filled: usize,
 }
 
 impl Reader {
@@ -55,24 +58,26 @@ impl Reader {
         let len = len.min(WINDOW);
         let there = self.label == Some(label)
             && offset >= self.start
-            && offset + len as u64 <= self.start + self.bytes.len() as u64;
+            && offset + len as u64 <= self.start + self.filled as u64;
         if !there {
             self.fill(disk, label, offset)?;
         }
         let from = (offset - self.start) as usize;
-        let to = (from + len).min(self.bytes.len());
+        let to = (from + len).min(self.filled);
         Ok(self.bytes.get(from..to).unwrap_or_default())
     }
 
     fn fill(&mut self, disk: &mut dyn Disk, label: Label, offset: u64) -> Result<(), Unreadable> {
         let name = label.to_string();
         self.label = None;
-        self.bytes.resize(WINDOW, 0);
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; WINDOW];
+        }
         let read = match disk.read_at(&name, offset, &mut self.bytes) {
             Ok(read) => read,
             Err(_) => self.blocks(disk, &name, offset)?,
         };
-        self.bytes.truncate(read);
+        self.filled = read;
         self.start = offset;
         self.label = Some(label);
         Ok(())
