@@ -35,6 +35,6 @@ pub use dating::dated;
 pub use error::{OpenError, StoreError};
 pub use reader::{Reader, Resolution, SeriesId};
 pub use salvage::{Salvaged, SalvagedTable, salvage};
-pub use samples::{Samples, SeriesKey};
+pub use samples::{Labels, Samples, SeriesKey};
 pub use seqs::{Entry, INTERVALS, Seqs};
 pub use store::{Committed, KnownAgent, Settings, Stats, Step, Store};

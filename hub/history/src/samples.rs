@@ -12,13 +12,16 @@ pub struct Samples {
     pub values: Vec<Option<i64>>,
 }
 
+/// Labels: names and values.
+pub type Labels = Box<[(Box<str>, Box<str>)]>;
+
 /// What makes a series of an agent: another kind or scale is another series, which readers join under the one name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SeriesKey {
     /// The metric's name.
     pub name: Box<str>,
     /// Its labels beside site and appliance, in order of their names, none of them empty.
-    pub labels: Box<[(Box<str>, Box<str>)]>,
+    pub labels: Labels,
     /// Its unit, or nothing.
     pub unit: Box<str>,
     /// How it moves.

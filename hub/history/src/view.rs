@@ -21,6 +21,9 @@ const NEAR_MS: u64 = HOUR_MS;
 /// ...and then so far. A counter that was silent for longer starts anew.
 const FAR_MS: u64 = 25 * HOUR_MS;
 
+/// The samples and texts of the inbox.
+type Unfolded = (Vec<(u32, Samples)>, Vec<Text>);
+
 /// One consistent view, for one agent.
 pub(crate) struct View<'d> {
     pub(crate) db: &'d Connection,
@@ -47,7 +50,7 @@ impl<'d> View<'d> {
         })
     }
 
-    fn unfold(&self, only: Option<&[u32]>) -> Result<(Vec<(u32, Samples)>, Vec<Text>), Trouble> {
+    fn unfold(&self, only: Option<&[u32]>) -> Result<Unfolded, Trouble> {
         let mut unfold = Unfold::new(self.db, self.agent, self.place, only);
         self.rows(|row, _| {
             // What cannot be understood is put aside when the writer comes to it.

@@ -8,6 +8,7 @@ use crate::{Account, Seqs};
 use rackside_proto::{AgentName, Envelope, Run};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// An agent's run: (agent, run).
 pub(crate) type RunKey = (u32, u32);
@@ -105,11 +106,6 @@ impl Accounts {
         self.held.iter().map(|(&key, held)| (key, held))
     }
 
-    /// Whether the run has rows in the inbox.
-    pub(crate) fn has_rows(&self, key: RunKey) -> bool {
-        self.held.get(&key).is_some_and(|held| held.rows > 0)
-    }
-
     /// Replaces an account by what is on the disk now.
     pub(crate) fn put(&mut self, key: RunKey, held: Held) {
         if held.rows == 0 {
@@ -127,11 +123,12 @@ impl Accounts {
         envelope: &Envelope,
         received_ms: u64,
     ) -> rusqlite::Result<()> {
-        if !self.held.contains_key(&key) {
-            let held = Held::load(db, key)?.unwrap_or_else(|| Held::open(envelope, received_ms));
-            self.held.insert(key, held);
-        }
-        let held = self.held.get_mut(&key).expect("inserted above");
+        let held = match self.held.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(Held::load(db, key)?.unwrap_or_else(|| Held::open(envelope, received_ms)))
+            }
+        };
         held.enter(envelope, received_ms);
         held.rows += 1;
         Ok(())

@@ -156,7 +156,7 @@ fn roll_up(db: &Connection, day: u64, agent: u32) -> rusqlite::Result<()> {
             Ok(_) => {}
             // A day has 1,440 minutes and a month 768 hours: far below what a chunk can hold.
             Err(error) => {
-                log::error!("rollups of {} are left out: {error}", chunks::describe(key(piece, agent)))
+                log::error!("rollups of {} are left out: {error}", chunks::describe(key(piece, agent)));
             }
         }
     }

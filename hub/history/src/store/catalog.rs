@@ -2,7 +2,7 @@
 //!
 //! A series gets its number when a catalog first lists it, so that readers know it before its first sample is in a chunk.
 
-use crate::SeriesKey;
+use crate::{Labels, SeriesKey};
 use rackside_proto::{Catalog, Data, Kind, Scale, Series, Value};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{HashMap, HashSet};
@@ -163,7 +163,7 @@ pub(crate) fn is_of_the_hub(name: &str) -> bool {
 
 fn key(series: &Series<'_>) -> SeriesKey {
     // A label without a value is none; sorted, so that two orders of the same labels are the same series.
-    let mut labels: Box<[(Box<str>, Box<str>)]> = series
+    let mut labels: Labels = series
         .labels
         .iter()
         .filter(|label| !label.value.is_empty())
@@ -198,7 +198,7 @@ fn labels_to_text(labels: &[(Box<str>, Box<str>)]) -> String {
     text
 }
 
-fn labels_from_text(text: &str) -> Option<Box<[(Box<str>, Box<str>)]>> {
+fn labels_from_text(text: &str) -> Option<Labels> {
     text.split_terminator('\n')
         .map(|line| {
             let (name, escaped) = line.split_once('=')?;
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn labels_of_any_text_come_back() {
-        let labels: Box<[(Box<str>, Box<str>)]> = [("mount", "/\nsrv\\n=\0ü"), ("z", "a=b")]
+        let labels: Labels = [("mount", "/\nsrv\\n=\0ü"), ("z", "a=b")]
             .map(|(name, value)| (name.into(), value.into()))
             .into();
         assert_eq!(labels_from_text(&labels_to_text(&labels)), Some(labels));

@@ -37,6 +37,8 @@ struct Pending {
     bytes: u64,
     dated: Vec<(u32, u32)>,
     live: Vec<(Time, u64)>,
+    /// The latest moments of boots that were dated.
+    boots: HashMap<(u32, u32), u64>,
     done: Committed,
 }
 
@@ -87,7 +89,13 @@ impl Store {
             self.accounts.put(key, held);
         }
         for (time, received_ms) in pending.live {
-            self.trust.hear(time, received_ms);
+            if self.trust.hear(time, received_ms) {
+                self.look_again = Some(0);
+            }
+        }
+        for (boot, ms) in pending.boots {
+            let latest = self.boots.entry(boot).or_default();
+            *latest = ms.max(*latest);
         }
         if let Some((_, last)) = pending.rows.last() {
             self.next_row = last + 1;
@@ -167,14 +175,25 @@ impl Store {
         if let Body::Event(Record {
             body: Event { what: What::Anchor { boot, boot_ms, utc_ms }, .. }, ..
         }) = body
-            && dates::see_anchor(db, agent, (*boot, *boot_ms), *utc_ms, received_ms)?
+            && dates::see_anchor(
+                db,
+                agent,
+                (*boot, *boot_ms, self.latest_of((agent, *boot), pending)),
+                (*utc_ms, received_ms),
+                &self.trust,
+            )?
         {
             pending.dated.push((agent, *boot));
         }
         if record.live {
             pending.live.push((time, received_ms));
             if let Time::Boot { boot, ms } = time
-                && dates::see_live(db, agent, (boot, ms), received_ms)?
+                && dates::see_live(
+                    db,
+                    agent,
+                    (boot, ms, self.latest_of((agent, boot), pending)),
+                    received_ms,
+                )?
             {
                 pending.dated.push((agent, boot));
             }
@@ -182,6 +201,10 @@ impl Store {
         let event = record.channel == Channel::Event;
         let payload = record.payload.as_ref();
         if let Some(shift) = dates::shift(db, agent, time, (record.live, received_ms), &self.trust)? {
+            if let Time::Boot { boot, ms } = time {
+                let latest = pending.boots.entry((agent, boot)).or_default();
+                *latest = ms.max(*latest);
+            }
             let row = self.next_row + pending.rows.len() as i64;
             append(db, row, (agent, received_ms, shift, event), payload)?;
             pending.rows.push((agent, row));
@@ -220,6 +243,12 @@ impl Store {
         Ok(())
     }
 
+    /// The latest moment of a boot that was dated, as far as memory goes.
+    fn latest_of(&self, boot: (u32, u32), pending: &Pending) -> u64 {
+        let of = |boots: &HashMap<(u32, u32), u64>| boots.get(&boot).copied().unwrap_or_default();
+        of(&self.boots).max(of(&pending.boots))
+    }
+
     fn account(&self, db: &Connection, key: RunKey, pending: &mut Pending) -> rusqlite::Result<Option<Held>> {
         pending.accounts.remove(&key).map_or_else(|| self.accounts.find(db, key), |held| Ok(Some(held)))
     }
@@ -232,17 +261,14 @@ impl Store {
         pending: &mut Pending,
     ) -> rusqlite::Result<u32> {
         let known = self.agents.id(name).or_else(|| pending.new_agents.get(name).copied());
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let id = self.agents.last_id() + 1 + pending.new_agents.len() as u32;
-                db.prepare_cached(
-                    "INSERT INTO agents (id, name, flushed_upto, last_ms) VALUES (?1, ?2, 0, ?3)",
-                )?
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let id = self.agents.last_id() + 1 + pending.new_agents.len() as u32;
+            db.prepare_cached("INSERT INTO agents (id, name, flushed_upto, last_ms) VALUES (?1, ?2, 0, ?3)")?
                 .execute(params![id, name.to_string(), received_ms as i64])?;
-                pending.new_agents.insert(name.clone(), id);
-                id
-            }
+            pending.new_agents.insert(name.clone(), id);
+            id
         };
         let heard = pending.heard.entry(id).or_default();
         *heard = received_ms.max(*heard);

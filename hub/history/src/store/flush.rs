@@ -116,7 +116,7 @@ impl Store {
         let samples = unfold.len();
         let (place, columns, texts) = unfold.finish();
         for (hour, columns) in cut(columns, HOUR_MS) {
-            add_to_hour(db, key(hour, agent), columns)?;
+            add_to_hour(db, key(hour, agent), &columns)?;
         }
         save_texts(db, agent, &texts)?;
         let mut accounts = Vec::new();
@@ -152,9 +152,9 @@ impl Store {
     }
 }
 
-fn add_to_hour(db: &Connection, key: i64, columns: Vec<(u32, Samples)>) -> rusqlite::Result<()> {
+fn add_to_hour(db: &Connection, key: i64, columns: &[(u32, Samples)]) -> rusqlite::Result<()> {
     let old = chunks::columns(db, HOURS, key)?;
-    let all = old.map_or(columns.clone(), |old| chunk::join(&[&old, &columns]));
+    let all = old.map_or_else(|| columns.to_vec(), |old| chunk::join(&[&old, columns]));
     match chunk::encode(&all) {
         Ok(bytes) => chunks::put(db, HOURS, key, &bytes),
         Err(error) => {

@@ -4,16 +4,11 @@
 //! memory, and a step that fails stays planned.
 
 use super::age::AgentDay;
-use super::commit::append;
-use super::dates;
 use super::flush::Flush;
 use super::{Step, Store};
 use crate::StoreError;
 use crate::keys::HOUR_MS;
-use crate::view::walk;
-use rackside_proto::{Data, Event, Record, Time, What};
 use rusqlite::{Connection, params};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// An hour is closed when it has been over for so long: records of its end are in by then.
@@ -22,12 +17,10 @@ const HOUR_RESTS_MS: u64 = 60_000;
 const MANY_ROWS: usize = 2_000_000;
 /// ...and so many bytes of them.
 const MANY_BYTES: u64 = 64 << 20;
-/// Most undated records that are dated in one step.
-const DATED: u32 = 1_000;
 /// Pages that hold nothing are given back when they are more than this...
-const FREE_PAGES: u64 = 256;
+const FREE_PAGES: u64 = 64;
 /// ...and more than one in so many.
-const FREE_SHARE: u64 = 16;
+const FREE_SHARE: u64 = 50;
 /// Most pages given back in one step.
 const GIVEN_BACK: u32 = 256;
 /// Most rows that are tidied away in one step.
@@ -41,6 +34,8 @@ pub(super) struct Plan {
     delete: bool,
     close: Vec<AgentDay>,
     roll_up: Vec<AgentDay>,
+    /// Agents with catalogs that are not needed any more.
+    catalogs: Vec<u32>,
     /// Old rollups and what is kept beside chunks are to be deleted.
     old: bool,
     tidy: bool,
@@ -67,6 +62,10 @@ impl Store {
             }
             return Ok(Step::More);
         }
+        if let Some(after) = self.look_again {
+            self.look_again = self.date_again(after, now_ms)?;
+            return Ok(Step::More);
+        }
         if let Some(mut flush) = self.plan.flush.take() {
             let more = self.flush(&mut flush);
             if !matches!(more, Ok(false)) {
@@ -90,6 +89,10 @@ impl Store {
                 self.roll_up(day)?;
             }
             self.plan.roll_up.pop();
+            return Ok(Step::More);
+        }
+        if let Some(agent) = self.plan.catalogs.pop() {
+            self.forget_catalogs(agent, now_ms)?;
             return Ok(Step::More);
         }
         if self.plan.old {
@@ -121,6 +124,7 @@ impl Store {
             if self.plan.close.is_empty() {
                 self.plan.looked = Some(hour);
                 (self.plan.old, self.plan.tidy) = (true, true);
+                self.plan.catalogs = self.agents_with_old_catalogs(now_ms)?;
                 if self.trust.is_confirmed() {
                     self.plan.roll_up = self.days_to_roll_up(now_ms)?;
                 }
@@ -145,92 +149,11 @@ impl Store {
         Ok(received < hour || received > hour + 1)
     }
 
-    /// Puts records whose boot is dated by now back into the inbox, behind all others. Says whether there may be more.
-    fn date(&mut self, (agent, boot): (u32, u32), now_ms: u64) -> Result<bool, StoreError> {
-        let failed = self.failed();
-        let (rows, more) = self.put_back((agent, boot), now_ms).map_err(failed)?;
-        if let Some((_, last)) = rows.last() {
-            self.next_row = last + 1;
-        }
-        self.index.enter(&rows);
-        Ok(more)
-    }
-
-    fn put_back(&self, (agent, boot): (u32, u32), now_ms: u64) -> rusqlite::Result<(Vec<(u32, i64)>, bool)> {
-        let transaction = self.db.unchecked_transaction()?;
-        let mut rows = Vec::new();
-        let mut seen = 0;
-        {
-            let mut select = transaction.prepare_cached(
-                "SELECT id, received_ms, event, payload FROM undated WHERE agent = ?1 AND boot = ?2 ORDER BY id LIMIT ?3",
-            )?;
-            let mut found = select.query(params![agent, boot, DATED])?;
-            while let Some(row) = found.next()? {
-                let id: i64 = row.get(0)?;
-                let received_ms = row.get::<_, i64>(1)? as u64;
-                let event = row.get(2)?;
-                let payload = row.get_ref(3)?.as_blob()?;
-                seen += 1;
-                let shift = match time_of(event, payload) {
-                    Some(time) => dates::shift(&transaction, agent, time, (false, now_ms), &self.trust)?,
-                    None => None,
-                };
-                let Some(shift) = shift else {
-                    // Its moment cannot be, whatever the boot's date: it is not looked at again.
-                    transaction
-                        .prepare_cached("UPDATE undated SET boot = NULL WHERE id = ?1")?
-                        .execute([id])?;
-                    continue;
-                };
-                let next = self.next_row + rows.len() as i64;
-                append(&transaction, next, (agent, received_ms, shift, event), payload)?;
-                transaction.prepare_cached("DELETE FROM undated WHERE id = ?1")?.execute([id])?;
-                rows.push((agent, next));
-            }
-        }
-        transaction.commit()?;
-        Ok((rows, seen == DATED))
-    }
-
     /// Deletes what is kept beside chunks and too old, a slice of it. Says whether there is more.
     fn tidy(&mut self, now_ms: u64) -> Result<bool, StoreError> {
         let raw_ms = now_ms.saturating_sub(self.settings.raw.as_millis() as u64) as i64;
         let hour_ms = now_ms.saturating_sub(self.settings.hour.as_millis() as u64) as i64;
-        let tidied = tidy(&self.db, raw_ms, hour_ms).map_err(self.failed())?;
-        Ok(tidied || self.delete_old_catalogs(raw_ms).map_err(self.failed())?)
-    }
-
-    /// Deletes catalogs that came so long ago and that no reading needs any more. An agent's newest stays, and the one of
-    /// its newest reading.
-    fn delete_old_catalogs(&self, before_ms: i64) -> rusqlite::Result<bool> {
-        let old: Vec<(i64, u32, u32, u32)> = self
-            .db
-            .prepare_cached(
-                "SELECT id, agent, run, number FROM catalogs AS old WHERE received_ms < ?1
-                   AND id < (SELECT max(id) FROM catalogs WHERE agent = old.agent)
-                   AND NOT EXISTS (SELECT 1 FROM undated WHERE undated.agent = old.agent)
-                   AND NOT EXISTS (SELECT 1 FROM agents
-                                   WHERE id = old.agent AND run = old.run AND number = old.number)",
-            )?
-            .query_map([before_ms], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-            .collect::<Result<_, _>>()?;
-        for (id, agent, run, number) in old {
-            if self.accounts.has_rows((agent, run)) && self.is_in_use(agent, run, number)? {
-                continue;
-            }
-            self.db.prepare_cached("DELETE FROM catalogs WHERE id = ?1")?.execute([id])?;
-        }
-        Ok(false)
-    }
-
-    /// Whether a record of the inbox was coded against this catalog.
-    fn is_in_use(&self, agent: u32, run: u32, number: u32) -> rusqlite::Result<bool> {
-        let mut used = false;
-        walk(&self.db, &self.index.rows(agent), &mut |_, row, _| {
-            used |= uses(row.event, row.payload, run, number);
-            Ok::<_, rusqlite::Error>(if used { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        Ok(used)
+        tidy(&self.db, raw_ms, hour_ms).map_err(self.failed())
     }
 
     /// Gives pages that hold nothing back to the file system, a few at a time. Says whether there were any.
@@ -248,31 +171,6 @@ impl Store {
         };
         give_back().map_err(self.failed())
     }
-}
-
-/// When a record was made, as its agent knew it; that of its last reading.
-fn time_of(event: bool, payload: &[u8]) -> Option<Time> {
-    if event {
-        return Record::<Event<'_>>::decode(payload).ok().map(|record| record.body.time);
-    }
-    match Record::<Data<'_>>::decode(payload).ok()?.body {
-        Data::Readings(readings) => readings.iter().last().map(|reading| reading.time),
-        Data::Catalog(_) => None,
-    }
-}
-
-fn uses(event: bool, payload: &[u8], run: u32, number: u32) -> bool {
-    if event {
-        let record = Record::<Event<'_>>::decode(payload);
-        return record.is_ok_and(|record| {
-            record.envelope.run.0 == run
-                && matches!(record.body.what, What::Sample { catalog, .. } if catalog == number)
-        });
-    }
-    Record::<Data<'_>>::decode(payload).is_ok_and(|record| {
-        record.envelope.run.0 == run
-            && matches!(record.body, Data::Readings(readings) if readings.catalog == number)
-    })
 }
 
 fn tidy(db: &Connection, raw_ms: i64, hour_ms: i64) -> rusqlite::Result<bool> {

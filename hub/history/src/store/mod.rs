@@ -20,12 +20,14 @@ pub(crate) mod chunks;
 mod commit;
 mod dates;
 mod flush;
+mod forget;
 pub(crate) mod index;
 mod known;
 mod maintain;
 mod open;
 pub(crate) mod schema;
 mod stats;
+mod undated;
 
 pub(crate) use account::Held;
 pub(crate) use age::{last_of, together};
@@ -45,7 +47,7 @@ use dates::Trust;
 use index::Index;
 use maintain::Plan;
 use rusqlite::Connection;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,6 +104,10 @@ pub struct Store {
     trust: Trust,
     /// Boots that can be dated now and have records in `undated`.
     datable: Vec<(u32, u32)>,
+    /// After which row of `undated` to look again for records whose agent knew the time: a clock agrees by now.
+    look_again: Option<i64>,
+    /// Of boots heard of since the start: the latest moment that was dated.
+    boots: HashMap<(u32, u32), u64>,
     /// The next row of the inbox. Never one that was used before, even when the inbox is empty.
     next_row: i64,
     bytes_since_flush: u64,

@@ -12,7 +12,7 @@ use super::{Settings, Store, schema};
 use crate::{OpenError, Reader, StoreError};
 use rackside_proto::{Data, Envelope, Event, Record};
 use rusqlite::{Connection, OpenFlags};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -232,6 +232,8 @@ fn load(db: Connection, path: &Arc<Path>, settings: Settings, lock: File) -> rus
         index,
         trust: Trust::default(),
         datable,
+        look_again: None,
+        boots: HashMap::new(),
         next_row: last_row.max(flushed.unwrap_or(0)) + 1,
         bytes_since_flush: bytes,
         plan: Plan::at_open(),

@@ -62,12 +62,11 @@ CREATE TABLE runs (
   PRIMARY KEY (agent, run)
 ) WITHOUT ROWID;
 CREATE TABLE boots (
-  agent     INTEGER NOT NULL,
-  boot      INTEGER NOT NULL,
-  offset_ms INTEGER NOT NULL,
-  at_ms     INTEGER NOT NULL,
-  anchored  INTEGER NOT NULL,
-  set_ms    INTEGER NOT NULL,
+  agent    INTEGER NOT NULL,
+  boot     INTEGER NOT NULL,
+  segments BLOB NOT NULL,
+  anchored INTEGER NOT NULL,
+  set_ms   INTEGER NOT NULL,
   PRIMARY KEY (agent, boot)
 ) WITHOUT ROWID;
 CREATE TABLE inbox (

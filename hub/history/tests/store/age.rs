@@ -204,9 +204,9 @@ fn a_clock_that_jumps_ten_years_ahead_deletes_nothing() {
     assert!(!store.stats().expect("counts").clock_confirmed);
     // The clock comes back.
     let back = now + 5 * DAY;
-    run(&mut store, back, uptime + Duration::from_secs(5 * 86_400));
+    run(&mut store, back, uptime + Duration::from_hours(5 * 24));
     confirm(&mut store, &mut rack, back);
-    run(&mut store, back + HOUR, uptime + Duration::from_secs(5 * 86_400 + 3600));
+    run(&mut store, back + HOUR, uptime + Duration::from_hours(5 * 24 + 1));
     assert_eq!(held(&store).0, 2880);
     assert!(store.stats().expect("counts").clock_confirmed);
 }
@@ -233,7 +233,7 @@ fn nothing_is_deleted_before_a_clock_agrees() {
 #[test]
 fn the_file_shrinks_when_its_content_does() {
     let dir = tempfile::tempdir().expect("a directory");
-    let settings = Settings { raw: Duration::from_secs(86_400), ..Settings::new(DAY0) };
+    let settings = Settings { raw: Duration::from_hours(24), ..Settings::new(DAY0) };
     let mut store = Store::open(dir.path(), settings).expect("opens");
     let mut rack = Rack::new("rack-1", 1);
     store.commit(&batch([rack.list(NAMES, DAY0)]), DAY0).expect("commits");

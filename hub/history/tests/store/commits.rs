@@ -11,11 +11,12 @@ fn account(store: &Store, rack: &Rack) -> Option<Account> {
     store.reader().account(&rack.agent, rack.run).expect("reads")
 }
 
-fn seqs(ranges: &[std::ops::Range<u64>]) -> Seqs {
+/// From each first number to before each second.
+fn seqs(ranges: &[(u64, u64)]) -> Seqs {
     let mut seqs = Seqs::default();
-    ranges.iter().cloned().flatten().for_each(|seq| {
+    for seq in ranges.iter().flat_map(|&(from, to)| from..to) {
         seqs.insert(seq);
-    });
+    }
     seqs
 }
 
@@ -43,7 +44,7 @@ fn a_record_is_stored_once_whatever_is_offered() {
         drop(store);
         store = open(dir.path(), DAY0 + 3 * HOUR);
     }
-    assert_eq!(account(&store, &rack).expect("known").seqs, seqs(&[0..22]));
+    assert_eq!(account(&store, &rack).expect("known").seqs, seqs(&[(0, 22)]));
     assert_eq!(store.stats().expect("counts").inbox, 0);
 }
 
@@ -62,7 +63,7 @@ fn a_run_first_heard_of_at_a_floor_has_lost_nothing() {
     assert_eq!((done.stored, done.duplicates), (0, 1));
     assert!(store.reader().catalog(&rack.agent, rack.run, 1).expect("reads").is_some(), "kept all the same");
     let account = account(&store, &rack).expect("known");
-    assert_eq!((account.seqs, account.lost), (seqs(&[0..50, 57..58]), 0));
+    assert_eq!((account.seqs, account.lost), (seqs(&[(0, 50), (57, 58)]), 0));
 }
 
 #[test]
@@ -70,16 +71,16 @@ fn what_is_lost_lasts() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path(), DAY0);
     let mut rack = Rack::new("rack-1", 1);
-    let list = rack.list(NAMES, DAY0);
-    store.commit(&batch([list]), DAY0).expect("commits");
+    let catalog = rack.list(NAMES, DAY0);
+    store.commit(&batch([catalog]), DAY0).expect("commits");
     rack.next = 9;
     let reading = rack.reading(utc(DAY0), true, DAY0, &[1, 2, 1]);
-    let lost = Account { agent: rack.agent.clone(), run: rack.run, seqs: seqs(&[0..5, 9..10]), lost: 4 };
+    let lost = Account { agent: rack.agent.clone(), run: rack.run, seqs: seqs(&[(0, 5), (9, 10)]), lost: 4 };
     let both = Batch { records: vec![reading], accounts: vec![lost.clone()], ..Batch::default() };
     store.commit(&both, DAY0).expect("commits");
     assert_eq!(account(&store, &rack), Some(lost.clone()));
     // An account of a run that has no record at all.
-    let other = Account { run: Run(77), seqs: seqs(&[0..3]), lost: 3, ..lost.clone() };
+    let other = Account { run: Run(77), seqs: seqs(&[(0, 3)]), lost: 3, ..lost.clone() };
     store.commit(&Batch { accounts: vec![other.clone()], ..Batch::default() }, DAY0).expect("commits");
     drop(store);
     let mut store = open(dir.path(), DAY0);
@@ -103,7 +104,7 @@ fn a_floor_closes_what_lies_below_it_after_a_restart_too() {
     store.commit(&batch([list, before, after]), DAY0).expect("commits");
     for _ in 0..2 {
         let account = account(&store, &rack).expect("known");
-        assert_eq!(account.seqs, seqs(&[0..8, 9..11]));
+        assert_eq!(account.seqs, seqs(&[(0, 8), (9, 11)]));
         drop(store);
         store = open(dir.path(), DAY0);
     }
@@ -160,7 +161,7 @@ fn what_cannot_be_understood_is_put_aside_counted_and_accounted_for() {
     let mut store = open(dir.path(), DAY0);
     let mut model = Model::default();
     let mut rack = Rack::new("rack-1", 1);
-    let list = rack.list(NAMES, DAY0);
+    let catalog = rack.list(NAMES, DAY0);
     model.list(&rack.agent, rack.run, 1, NAMES);
     let good = rack.reading(utc(DAY0), true, DAY0, &[1, 2, 1]);
     // Coded against a catalog with more series, against one that never came, and no record at all.
@@ -174,12 +175,12 @@ fn what_cannot_be_understood_is_put_aside_counted_and_accounted_for() {
     garbage.payload = vec![1, 2, 3].into();
     let last = rack.reading(utc(DAY0 + 3), true, DAY0, &[2, 2, 1]);
     let done =
-        store.commit(&batch([list.clone(), good.clone(), misfit, unlisted, garbage, last.clone()]), DAY0);
+        store.commit(&batch([catalog.clone(), good.clone(), misfit, unlisted, garbage, last.clone()]), DAY0);
     assert_eq!(done.map(|done| (done.stored, done.aside)), Ok((5, 1)));
     settle(&mut store, DAY0 + 2 * HOUR);
     assert_eq!(store.stats().expect("counts").aside, 3);
-    assert_eq!(account(&store, &rack).expect("known").seqs, seqs(&[0..4, 5..6]));
-    for record in [&list, &good, &last] {
+    assert_eq!(account(&store, &rack).expect("known").seqs, seqs(&[(0, 4), (5, 6)]));
+    for record in [&catalog, &good, &last] {
         model.commit(record);
     }
     let (id, _) = store.reader().series(&rack.agent).expect("reads")[0].clone();

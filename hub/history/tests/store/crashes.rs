@@ -157,9 +157,9 @@ impl World {
         self.steps(3);
     }
 
-    fn run(&mut self, op: Op) {
+    fn run(&mut self, op: &Op) {
         let now = self.now;
-        match op {
+        match *op {
             Op::Readings { rack, ago, count, values } => {
                 let rack = &mut self.racks[rack];
                 let numbers = |at: u64| -> Vec<Value> {
@@ -233,7 +233,7 @@ proptest! {
     fn whatever_happens_history_holds_each_record_once(ops in prop::collection::vec(op(), 1..60)) {
         let mut world = World::new();
         for op in ops {
-            world.run(op);
+            world.run(&op);
         }
         world.model.check(&world.store);
         world.cut();

@@ -73,6 +73,11 @@ fn an_anchor_counts_more_than_the_hubs_clock_and_an_impossible_one_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let (mut store, mut rack) = begun(dir.path());
     let now = DAY0 + HOUR;
+    // Another agent confirms the hub's clock; else whoever says that he knows the time would be believed.
+    let mut other = Rack::new("rack-2", 2);
+    let list = other.list(NAMES, now);
+    let confirming = other.reading(utc(now), true, now, &[1]);
+    store.commit(&batch([list, confirming]), now).expect("commits");
     let by_hub = rack.reading(boot(10 * SECOND), true, now, &[1]);
     let wrong = anchor(&mut rack, 15 * SECOND, 15 * SECOND, now + 5 * SECOND);
     let future = anchor(&mut rack, 15 * SECOND, now + 20 * DAY, now + 5 * SECOND);
@@ -84,7 +89,7 @@ fn an_anchor_counts_more_than_the_hubs_clock_and_an_impossible_one_nothing() {
 }
 
 #[test]
-fn a_record_that_was_held_up_does_not_move_its_boot_and_a_quicker_one_does() {
+fn a_boot_whose_first_record_was_held_up_is_put_right_without_a_step_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let (mut store, mut rack) = begun(dir.path());
     let now = DAY0 + HOUR;
@@ -93,9 +98,11 @@ fn a_record_that_was_held_up_does_not_move_its_boot_and_a_quicker_one_does() {
         rack.reading(boot(10 * SECOND), true, now + 8 * SECOND, &[1]),
         rack.reading(boot(20 * SECOND), true, now + 10 * SECOND, &[2]),
         rack.reading(boot(30 * SECOND), true, now + 27 * SECOND, &[3]),
+        rack.reading(boot(110 * SECOND), true, now + 100 * SECOND, &[4]),
     ];
     store.commit(&batch(records), now).expect("commits");
-    assert_eq!(times(&store, &rack), [now + 8 * SECOND, now + 10 * SECOND, now + 20 * SECOND]);
+    let expected = [now + 8 * SECOND, now + 18 * SECOND, now + 26 * SECOND + 750, now + 100 * SECOND];
+    assert_eq!(times(&store, &rack), expected);
 }
 
 #[test]
@@ -179,4 +186,56 @@ fn two_agents_with_one_boot_id_are_two_boots() {
     settle(&mut store, now);
     assert_eq!(times(&store, &rack), [now]);
     assert_eq!(times(&store, &twin), [0; 0]);
+}
+
+#[test]
+fn a_boot_that_a_wrong_hub_clock_dated_is_dated_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut store, mut rack) = begun(dir.path());
+    let wrong = rack.reading(boot(10 * SECOND), true, DAY0 + HOUR, &[1]);
+    // Somebody sets the hub's clock: two months on.
+    let later = DAY0 + 60 * DAY;
+    let right = rack.reading(boot(20 * SECOND), true, later, &[2]);
+    let backlog = rack.reading(boot(15 * SECOND), false, later, &[3]);
+    store.commit(&batch([wrong, right, backlog]), later).expect("commits");
+    assert_eq!(times(&store, &rack), [DAY0 + HOUR, later - 5 * SECOND, later]);
+}
+
+#[test]
+fn an_agent_that_knows_the_time_is_believed_before_a_hub_that_nobody_confirmed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut store, mut rack) = begun(dir.path());
+    // The hub believes that it is 1994, then that it is months ago.
+    for hub in [757_382_400_000, DAY0 - 90 * DAY] {
+        let live = rack.reading(utc(DAY0 + rack.next), true, hub, &[1]);
+        let backlog = rack.reading(utc(DAY0 + rack.next), false, hub, &[1]);
+        store.commit(&batch([live, backlog]), hub).expect("commits");
+    }
+    assert_eq!(times(&store, &rack), [DAY0 + 1, DAY0 + 2, DAY0 + 3, DAY0 + 4]);
+}
+
+#[test]
+fn what_a_confirmed_hub_did_not_believe_is_looked_at_again_when_its_clock_was_set() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut store, mut rack) = begun(dir.path());
+    let look = |store: &mut Store, now: u64, uptime_s: u64| {
+        for _ in 0..100 {
+            store.maintain(now, std::time::Duration::from_secs(uptime_s)).expect("housekeeping");
+        }
+    };
+    look(&mut store, DAY0, 100);
+    let confirming = rack.reading(utc(DAY0), true, DAY0, &[1]);
+    store.commit(&batch([confirming]), DAY0).expect("commits");
+    // The clock falls back by months, and nobody has noticed yet.
+    let behind = DAY0 - 90 * DAY;
+    let backlog = rack.reading(utc(DAY0 + 5), false, behind, &[2]);
+    store.commit(&batch([backlog]), behind).expect("commits");
+    assert_eq!(store.stats().expect("counts").undated, 1);
+    look(&mut store, behind, 110);
+    look(&mut store, DAY0 + HOUR, 120);
+    let confirming = rack.reading(utc(DAY0 + HOUR), true, DAY0 + HOUR, &[3]);
+    store.commit(&batch([confirming]), DAY0 + HOUR).expect("commits");
+    look(&mut store, DAY0 + HOUR, 130);
+    assert_eq!(times(&store, &rack), [DAY0, DAY0 + 5, DAY0 + HOUR]);
+    assert_eq!(store.stats().expect("counts").undated, 0);
 }

@@ -41,7 +41,9 @@ fn fill(store: &mut Store, model: &mut Model, racks: &mut [Rack], from: u64, min
                 &[400 + n % 7, 100_000 + 37 * n * n % 1000 + n * 1000, n % 2],
             ));
         }
-        records.iter().for_each(|record| model.commit(record));
+        for record in &records {
+            model.commit(record);
+        }
         store.commit(&batch(records), now).expect("commits");
     }
 }
@@ -295,7 +297,7 @@ fn salvage_keeps_what_can_be_read_wherever_pages_are_garbage() {
 #[test]
 fn salvage_of_a_hopeless_file_says_so_and_begins_anew() {
     let dir = tempfile::tempdir().expect("a directory");
-    fs::write(dir.path().join("history.db"), [0xa5; 20_000]).expect("writes");
+    fs::write(dir.path().join("history.db"), vec![0xa5; 20_000]).expect("writes");
     let salvaged = salvage(dir.path(), DAY0).expect("salvages");
     assert!(salvaged.tables.iter().all(|table| table.copied == 0 && table.gaps), "{salvaged:?}");
     assert_eq!(fs::metadata(&salvaged.kept).expect("is there").len(), 20_000);

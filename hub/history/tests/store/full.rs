@@ -19,7 +19,11 @@ fn fill(store: &mut Store, model: &mut Model, rack: &mut Rack) -> (Vec<NewRecord
             .map(|n| rack.reading(utc(now + n * 1000), true, now, &[minute as i64, 7, n as i64]))
             .collect();
         match store.commit(&batch(records.clone()), now) {
-            Ok(_) => records.iter().for_each(|record| model.commit(record)),
+            Ok(_) => {
+                for record in &records {
+                    model.commit(record);
+                }
+            }
             Err(error) => return (records, error),
         }
     }
@@ -57,7 +61,9 @@ fn a_full_disk_refuses_whole_batches_and_takes_them_when_there_is_room() {
     drop(store);
     let mut store = small(dir.path(), 1_000);
     store.commit(&batch(refused.clone()), DAY0).expect("there is room");
-    refused.iter().for_each(|record| model.commit(record));
+    for record in &refused {
+        model.commit(record);
+    }
     store.commit(&batch([stranger.clone()]), DAY0).expect("there is room");
     model.list(&other.agent, other.run, 1, &["temp"]);
     model.commit(&stranger);
@@ -84,7 +90,9 @@ fn housekeeping_makes_room_by_itself() {
                 .map(|n| rack.reading(utc(now + n * 10_000), true, now, &[minute as i64, 7, n as i64]))
                 .collect();
             store.commit(&batch(records.clone()), now).expect("the inbox is emptied each hour");
-            records.iter().for_each(|record| model.commit(record));
+            for record in &records {
+                model.commit(record);
+            }
         }
         settle(&mut store, now + 2 * MINUTE);
     }

@@ -34,24 +34,17 @@ impl Model {
     /// Takes a record that was committed; once, however often it is.
     pub(crate) fn commit(&mut self, record: &NewRecord) {
         let agent = self.agents.entry(record.agent.clone()).or_default();
-        let (run, seq, time, anchor) = match record.channel {
-            Channel::Event => {
-                let event = Record::<Event<'_>>::decode(&record.payload).expect("made here");
-                let anchor = match event.body.what {
-                    What::Anchor { boot, boot_ms, utc_ms } => Some((boot, utc_ms - boot_ms)),
-                    _ => None,
-                };
-                (event.envelope.run, event.envelope.seq, event.body.time, anchor)
+        let mut anchor = None;
+        let envelope = if record.channel == Channel::Event {
+            let event = Record::<Event<'_>>::decode(&record.payload).expect("made here");
+            if let What::Anchor { boot, boot_ms, utc_ms } = event.body.what {
+                anchor = Some((boot, utc_ms - boot_ms));
             }
-            _ => {
-                let data = Record::<Data<'_>>::decode(&record.payload).expect("made here");
-                let time = match data.body {
-                    Data::Readings(readings) => readings.iter().last().expect("one at least").time,
-                    Data::Catalog(_) => Time::Utc { ms: record.received_ms },
-                };
-                (data.envelope.run, data.envelope.seq, time, None)
-            }
+            event.envelope
+        } else {
+            Record::<Data<'_>>::decode(&record.payload).expect("made here").envelope
         };
+        let (run, seq, time) = (envelope.run, envelope.seq, time_of(record));
         if !agent.taken.entry(run).or_default().insert(seq) {
             return;
         }
@@ -72,11 +65,11 @@ impl Model {
         }
         agent.enter(record);
         if let Some(boot) = dated {
-            let (now, later) = std::mem::take(&mut agent.undated)
+            let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut agent.undated)
                 .into_iter()
                 .partition(|record| matches!(time_of(record), Time::Boot { boot: of, .. } if of == boot));
             agent.undated = later;
-            for record in Vec::<NewRecord>::from(now) {
+            for record in now {
                 agent.enter(&record);
             }
         }
