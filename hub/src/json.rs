@@ -104,7 +104,6 @@ struct Data<'a> {
     run: String,
     seq: u64,
     time: Option<String>,
-    live: bool,
     series: Samples<'a>,
 }
 
@@ -116,7 +115,6 @@ pub fn data(appliance: &Appliance, run: Run, latest: &Latest) -> String {
         run: run.to_string(),
         seq: latest.seq(),
         time: latest.time_ms.map(rfc3339),
-        live: latest.live,
         series: Samples(latest),
     })
 }
@@ -249,7 +247,6 @@ pub struct Records {
 #[derive(Serialize)]
 struct OfReading<'a> {
     time: Option<String>,
-    live: bool,
     series: Samples<'a>,
 }
 
@@ -270,7 +267,6 @@ impl<'a> OfSite<'a> {
             records,
             reading: latest.map(|latest| OfReading {
                 time: latest.time_ms.map(rfc3339),
-                live: latest.live,
                 series: Samples(latest),
             }),
         }

@@ -61,7 +61,7 @@ pub struct About {
     pub spool: SpoolPlace,
 }
 
-/// The latest values of a run.
+/// The latest values of a run. They came right after they were read: a backlog says how it was, and not how it is.
 #[derive(Debug, Clone)]
 pub struct Latest {
     /// The catalog that they are of.
@@ -70,8 +70,6 @@ pub struct Latest {
     pub values: Vec<Value>,
     /// When they were read, in milliseconds since 1970-01-01 UTC; `None` when nobody knows.
     pub time_ms: Option<u64>,
-    /// Whether they came right after they were read, and not out of the history.
-    pub live: bool,
     seq: u64,
     /// Series that an event has set since, by the event's number.
     events: Vec<(usize, u64)>,
@@ -194,7 +192,7 @@ impl RunState {
         }
         let time_ms = dated(time, true, now.utc_ms);
         self.dated_here = !matches!(time, Time::Utc { ms } if time_ms == Some(ms));
-        self.latest = Some(Latest { listing, values, time_ms, live: true, seq: envelope.seq, events });
+        self.latest = Some(Latest { listing, values, time_ms, seq: envelope.seq, events });
         Ok(Reading::Latest)
     }
 

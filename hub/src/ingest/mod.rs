@@ -228,7 +228,7 @@ impl Ingest {
     /// Whether more should come only after the batch is written. Not while writing fails: then what comes is shown, and
     /// stays with its agent.
     pub fn is_full(&self, now: Now) -> bool {
-        !self.waiting.has_room() && !self.waiting.is_troubled(now.instant)
+        self.waiting.is_full() && !self.waiting.is_troubled(now.instant)
     }
 
     /// Whether a batch is being written.
@@ -340,7 +340,7 @@ impl Ingest {
         }
         self.fleet.birth(slot, birth, retained, now);
         if !retained {
-            self.open_account(slot, birth.run, birth.floor);
+            self.open_account(slot, birth.run, birth.floor, now);
             // A broker's copy has an old floor: an account that begins there would call lost what was acked since.
             self.lose_below(slot, birth.run, birth.floor, now);
             self.ack_within(slot, HEARD_WITHIN, now);
@@ -350,9 +350,9 @@ impl Ingest {
     }
 
     /// What is stored of a run is known from now on; nobody's account begins at `floor`. If what is stored cannot be
-    /// read, there is no account, and nothing is taken.
-    fn open_account(&mut self, slot: usize, run: Run, floor: u64) {
-        if self.custody[slot].knows(run) {
+    /// read, there is no account, and nothing is taken. A disk that does not answer is not asked: nobody waits for it.
+    fn open_account(&mut self, slot: usize, run: Run, floor: u64, now: Now) {
+        if self.custody[slot].knows(run) || self.waiting.is_stalled(now.instant) {
             return;
         }
         match self.past.account(&self.fleet.appliances()[slot].name, run) {

@@ -31,7 +31,7 @@ impl Ingest {
     ) -> Result<(), Reason> {
         let envelope = plausible(&record.envelope, message.retained)?;
         let slot = self.open(agent, now)?;
-        self.open_account(slot, envelope.run, envelope.floor);
+        self.open_account(slot, envelope.run, envelope.floor, now);
         let had = self.custody[slot].has(&envelope);
         let mut fits = true;
         match &record.body {
@@ -83,7 +83,7 @@ impl Ingest {
     ) -> Result<(), Reason> {
         let envelope = plausible(&record.envelope, message.retained)?;
         let slot = self.open(agent, now)?;
-        self.open_account(slot, envelope.run, envelope.floor);
+        self.open_account(slot, envelope.run, envelope.floor, now);
         if self.custody[slot].has(&envelope) {
             self.fleet.heard(slot, &envelope, now);
             self.came_again(slot, &envelope, Duration::ZERO, now);
@@ -121,7 +121,7 @@ impl Ingest {
         now: Now,
     ) -> Result<Reading, ReadingError> {
         match self.fleet.readings(slot, envelope, readings, now) {
-            Err(ReadingError::NoCatalog(number)) if self.recall(slot, envelope.run, number) => {
+            Err(ReadingError::NoCatalog(number)) if self.recall(slot, envelope.run, number, now) => {
                 self.fleet.readings(slot, envelope, readings, now)
             }
             taken => taken,
@@ -136,7 +136,7 @@ impl Ingest {
         now: Now,
     ) -> Result<Reading, ReadingError> {
         match self.fleet.sample(slot, envelope, sample, now) {
-            Err(ReadingError::NoCatalog(number)) if self.recall(slot, envelope.run, number) => {
+            Err(ReadingError::NoCatalog(number)) if self.recall(slot, envelope.run, number, now) => {
                 self.fleet.sample(slot, envelope, sample, now)
             }
             taken => taken,
@@ -145,8 +145,8 @@ impl Ingest {
 
     /// Gets a catalog back that is stored. Says whether it is there now; one that was looked for in vain is not looked
     /// for again until it comes.
-    fn recall(&mut self, slot: usize, run: Run, number: u32) -> bool {
-        if self.custody[slot].lacks(run, number) {
+    fn recall(&mut self, slot: usize, run: Run, number: u32, now: Now) -> bool {
+        if self.custody[slot].lacks(run, number) || self.waiting.is_stalled(now.instant) {
             return false;
         }
         let stored = self.past.catalog(&self.fleet.appliances()[slot].name, run, number);
@@ -252,7 +252,7 @@ impl Ingest {
         (channel, message): (Channel, &Inbound),
         now: Now,
     ) -> Result<bool, Reason> {
-        if !self.waiting.has_room() || !self.custody[slot].knows(envelope.run) {
+        if !self.waiting.has_room(now.instant) || !self.custody[slot].knows(envelope.run) {
             self.refuse(slot, now);
             return Ok(false);
         }

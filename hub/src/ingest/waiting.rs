@@ -103,9 +103,15 @@ fn cost(payload: &Bytes) -> usize {
 }
 
 impl Waiting {
-    /// Whether there is room for one more record.
-    pub(super) fn has_room(&self) -> bool {
-        self.bytes < WAITING
+    /// Whether there is room for one more record. While writing works, more of what has been read already than that: the
+    /// sockets wait then, and nobody has to send anything again.
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        self.bytes < if self.is_troubled(now) { WAITING } else { 2 * WAITING }
+    }
+
+    /// Whether so much waits that more should come only later.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= WAITING
     }
 
     /// Whether there is room for one more catalog. More than for records: what is shown needs them.
@@ -126,8 +132,13 @@ impl Waiting {
 
     /// Whether writing fails, or takes so long that it may as well.
     pub(super) fn is_troubled(&self, now: Instant) -> bool {
+        self.retry_at.is_some() || self.is_stalled(now)
+    }
+
+    /// Whether the disk does not answer.
+    pub(super) fn is_stalled(&self, now: Instant) -> bool {
         let stalled = |flying: &Flying| now.saturating_duration_since(flying.since) >= STALLED;
-        self.retry_at.is_some() || self.flying.as_ref().is_some_and(stalled)
+        self.flying.as_ref().is_some_and(stalled)
     }
 
     /// Takes a record; the batch is due `within` from now at the latest.

@@ -1,8 +1,8 @@
 //! What agents measure, laid out as metrics. The layout (which families there are, and whose series belong to each) is
 //! made anew only when the fleet's catalogs change; a scrape then copies prepared lines and writes numbers.
 //!
-//! An appliance that is down, or of which only the backlog was heard so far, has no lines: its series end, as
-//! Prometheus understands it. `rackside_appliance_up` stays, and is 0.
+//! An appliance that is down has no lines: its series end, as Prometheus understands it. `rackside_appliance_up` stays, and
+//! is 0.
 
 use super::{Kind, Text};
 use crate::fleet::{Fleet, Latest, Listing, is_of_the_hub};
@@ -44,7 +44,7 @@ impl Exposition {
             .iter()
             .map(|appliance| {
                 let latest = appliance.shown()?.latest.as_ref()?;
-                (appliance.state.is_up() && latest.live).then_some(latest)
+                appliance.state.is_up().then_some(latest)
             })
             .collect();
         for family in &self.families {

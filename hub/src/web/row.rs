@@ -71,8 +71,7 @@ impl Measure {
 impl Row {
     pub(super) fn of(appliance: &Appliance, now: Now) -> Self {
         let run = appliance.shown();
-        // What only the backlog has said so far is not how it is now.
-        let latest = run.and_then(|run| run.latest.as_ref()).filter(|latest| latest.live);
+        let latest = run.and_then(|run| run.latest.as_ref());
         let up = appliance.state.is_up();
         let live_runs = appliance.live_runs(now);
         let about = run.and_then(|run| run.about.as_ref());
