@@ -91,6 +91,11 @@ impl Reader {
         Self { shared: Arc::new(Shared { path, index, idle: Mutex::default() }) }
     }
 
+    /// Closes the connections that wait: the last one to close a database tidies up, and these cannot write.
+    pub(crate) fn rest(&self) {
+        self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// What is accounted for of a run; `None` if it was never heard of.
     pub fn account(&self, agent: &AgentName, run: Run) -> Result<Option<Account>, StoreError> {
         self.view(agent, |view| {

@@ -151,3 +151,9 @@ impl Store {
         move |error| StoreError::sqlite(&path, &error)
     }
 }
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.readers.rest();
+    }
+}

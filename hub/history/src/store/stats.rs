@@ -20,6 +20,8 @@ pub struct Stats {
     pub aside: u64,
     /// Records that were never dated and are too old now, since the history began.
     pub expired: u64,
+    /// Samples that no chunk could hold, since the history began: more than a thousand a second of one series.
+    pub left_out: u64,
     /// Chunks of an hour.
     pub hours: u64,
     /// Chunks of a day.
@@ -47,6 +49,7 @@ impl Store {
             undated: number("SELECT count(*) FROM undated")?,
             aside: number("SELECT aside FROM meta")?,
             expired: number("SELECT expired FROM meta")?,
+            left_out: number("SELECT left_out FROM meta")?,
             hours: number("SELECT count(*) FROM hours")?,
             days: number("SELECT count(*) FROM days")?,
             clock_confirmed: self.trust.is_confirmed(),

@@ -223,3 +223,51 @@ fn thousands_of_agents_touch_one_place_of_the_disk() {
     // 500 rows of some 50 bytes are seven pages; each is 4,120 bytes in the log.
     assert!(log() - before < 16 * 4_120, "{} bytes", log() - before);
 }
+
+#[test]
+fn catalogs_that_no_record_needs_are_forgotten_and_no_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path(), DAY0);
+    let mut rack = Rack::new("rack-1", 1);
+    for n in 0..20 {
+        let now = DAY0 + n * MINUTE;
+        let catalog = rack.list(NAMES, now);
+        let reading = rack.reading(utc(now), true, now, &[n as i64, 2, 1]);
+        store.commit(&batch([catalog, reading]), now).expect("commits");
+    }
+    let known = |store: &Store| -> Vec<u32> {
+        let find =
+            |number: &u32| store.reader().catalog(&rack_1(), Run(1), *number).expect("reads").is_some();
+        (1..=20).filter(find).collect()
+    };
+    settle(&mut store, DAY0 + 30 * MINUTE);
+    assert_eq!(known(&store), (1..=20).collect::<Vec<_>>(), "their records are not in chunks yet");
+    // A record of an old catalog comes late, and one that nobody can date.
+    let mut late = Rack { catalog: 3, ..rack.clone() };
+    let now = DAY0 + 2 * HOUR;
+    settle(&mut store, now);
+    assert_eq!(known(&store), [19, 20]);
+    let catalog = Rack { catalog: 2, next: 100, ..rack.clone() }.list(NAMES, now);
+    let reading = late.reading(utc(DAY0 + 7), false, now, &[5, 5, 1]);
+    store.commit(&batch([catalog, reading]), now).expect("commits");
+    settle(&mut store, now + 20 * MINUTE);
+    assert_eq!(known(&store), [3, 19, 20]);
+    settle(&mut store, now + 3 * HOUR);
+    assert_eq!(known(&store), [19, 20]);
+    let (id, _) = store.reader().series(&rack.agent).expect("reads")[0].clone();
+    let samples = store.reader().samples(&rack.agent, id, 0..u64::MAX).expect("reads");
+    assert_eq!((samples.times.len(), samples.times[1]), (21, DAY0 + 7));
+    // A newer run: of the old one everything goes when it is too old.
+    let far = DAY0 + 31 * 24 * HOUR;
+    let mut next = Rack::new("rack-1", 2);
+    let catalog = next.list(NAMES, far);
+    let reading = next.reading(utc(far), true, far, &[1, 2, 1]);
+    store.commit(&batch([catalog, reading]), far).expect("commits");
+    settle(&mut store, far + 3 * HOUR);
+    assert_eq!(known(&store), [0; 0]);
+    assert!(store.reader().catalog(&next.agent, next.run, 1).expect("reads").is_some());
+}
+
+fn rack_1() -> AgentName {
+    AgentName::new("arena-north", "rack-1").expect("a name")
+}

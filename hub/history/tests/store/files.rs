@@ -135,6 +135,20 @@ fn an_id_lasts_and_a_restored_backup_gets_another() {
 }
 
 #[test]
+fn a_hub_that_stops_leaves_one_whole_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, model, _) = filled(dir.path());
+    let reader = store.reader();
+    reader.agents().expect("reads");
+    drop(store);
+    assert!(!dir.path().join("history.db-wal").exists());
+    drop(reader);
+    let alone = tempfile::tempdir().expect("a directory");
+    fs::copy(dir.path().join("history.db"), alone.path().join("history.db")).expect("copies");
+    model.check(&open(alone.path(), DAY0));
+}
+
+#[test]
 fn a_backup_put_over_a_used_database_is_not_mixed_with_its_log() {
     let dir = tempfile::tempdir().expect("a directory");
     let (mut store, mut model, mut racks) = filled(dir.path());

@@ -5,6 +5,7 @@ mod commits;
 mod crashes;
 mod dates;
 mod files;
+mod fixture;
 mod full;
 mod model;
 mod rack;
