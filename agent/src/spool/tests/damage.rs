@@ -170,6 +170,24 @@ fn a_damaged_segment_is_never_appended_to() {
 }
 
 #[test]
+fn a_repeated_write_that_was_cut_short_hides_nothing_of_the_first() {
+    let disk = CutDisk::new();
+    let (mut spool, _) = opened(&disk);
+    put(&mut spool, RUN, 0, 3);
+    disk.fail_at(disk.steps() + 1, std::io::ErrorKind::Other);
+    let records = || (3..7).map(|seq| Stored { seq, kind: Kind::Event, catalog: 0, body: body(seq) });
+    spool.append(RUN, records(), &|_| None).expect_err("the sync fails");
+    assert_eq!(spool.written(RUN), 3);
+    spool.append(RUN, records(), &|_| None).expect("into another segment");
+    let second = disk.names()[1].clone();
+    let bytes = disk.bytes(&second).expect("there");
+    disk.place(&second, &bytes[..HEADER + OVERHEAD + body(3).len()]);
+    let (mut spool, recovery) = opened(&disk);
+    assert_eq!((recovery.records, recovery.missing_records, disk.names().len()), (7, 0, 1));
+    assert_eq!(spool.read(RUN, 6).expect("readable").map(|record| record.body), Some(body(6)));
+}
+
+#[test]
 fn empty_segments_go() {
     let disk = CutDisk::new();
     disk.place("0000000000000001-00000001.seg", b"");
