@@ -56,6 +56,8 @@ fn written(dir: &Path) -> Store {
     for (start, readings, every) in
         [(DAY0, 96, 15 * MINUTE), (NOW - 3 * DAY, 96, 15 * MINUTE), (NOW - HOUR, 40, 2 * MINUTE)]
     {
+        let text = rack.event(utc(start), What::Text { subject: "codec", text: "aac" }, true, start);
+        store.commit(&batch([text]), start).expect("commits");
         for n in 0..readings {
             let now = start + n * every;
             let i = n as i64;
