@@ -265,10 +265,8 @@ impl<'a> OfSite<'a> {
             run: run.map(|run| run.run.to_string()),
             agent: run.and_then(Agent::of),
             records,
-            reading: latest.map(|latest| OfReading {
-                time: latest.time_ms.map(rfc3339),
-                series: Samples(latest),
-            }),
+            reading: latest
+                .map(|latest| OfReading { time: latest.time_ms.map(rfc3339), series: Samples(latest) }),
         }
     }
 }

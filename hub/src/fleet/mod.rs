@@ -149,6 +149,11 @@ impl Fleet {
         Ok(ignored)
     }
 
+    /// Lets go of a catalog: it is not stored any more, and has to come again.
+    pub fn forget_catalog(&mut self, slot: usize, run: Run, number: u32) {
+        self.appliances[slot].run_mut(run).forget_listing(number);
+    }
+
     /// Takes the readings of a record.
     pub fn readings(
         &mut self,

@@ -140,6 +140,11 @@ impl RunState {
         any
     }
 
+    /// Lets go of one catalog.
+    pub(super) fn forget_listing(&mut self, number: u32) {
+        self.listings.retain(|listing| listing.number != number);
+    }
+
     /// Keeps a catalog. A number that is known already stays as it is: catalogs do not change under their number.
     pub(super) fn keep(&mut self, listing: Listing) {
         if self.has_listing(listing.number) {

@@ -18,6 +18,10 @@ const RUNS: usize = 32;
 const WANTS: usize = limits::PAIRS - 1;
 /// Most catalogs that are known to be lacking; the one that was lacking first is forgotten first.
 const LACKING: usize = 64;
+/// Most catalogs that are known to be stored; the one that was stored first is forgotten first, and looked for again.
+const STORED: usize = 64;
+/// The history lets go of an old catalog that nothing uses, but not of one that is younger than an hour.
+const STAYS: Duration = Duration::from_mins(30);
 /// A catalog that did not come for so long is never going to: an agent that is asked sends it within seconds...
 const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
 /// ...and has heard the question at least once of so many times.
@@ -33,6 +37,8 @@ pub struct Custody {
     /// The most lately heard of last.
     runs: Vec<Held>,
     lacking: Vec<Lacking>,
+    /// Catalogs that were stored, or seen to be, and when.
+    stored: Vec<(Run, u32, Instant)>,
     /// Whether the birth of the shown run is missing.
     pub wants_birth: bool,
     /// Records that wait for the next batch.
@@ -226,6 +232,21 @@ impl Custody {
         false
     }
 
+    /// A catalog is put into a batch, or was seen in the history.
+    pub fn stored(&mut self, run: Run, number: u32, now: Instant) {
+        self.stored.retain(|known| (known.0, known.1) != (run, number));
+        if self.stored.len() >= STORED {
+            self.stored.remove(0);
+        }
+        self.stored.push((run, number, now));
+    }
+
+    /// Whether the history has a catalog for sure. If not, it has to be looked for.
+    pub fn is_stored(&self, run: Run, number: u32, now: Instant) -> bool {
+        let fresh = |at: Instant| now.saturating_duration_since(at) < STAYS;
+        self.stored.iter().rev().any(|known| (known.0, known.1) == (run, number) && fresh(known.2))
+    }
+
     /// A catalog came, or the hub has no room for it: either way its agent has it.
     pub fn has_catalog(&mut self, run: Run, number: u32) {
         self.lacking.retain(|known| (known.run, known.number) != (run, number));
@@ -349,7 +370,7 @@ mod tests {
         custody.floor(Run(1), 3);
         let agent = AgentName::new("arena-north", "rack-1").expect("ids");
         let account = custody.written(&agent, Run(1), &[4, 5]).expect("one is lost");
-        assert_eq!((account.lost, account.seqs.ranges().collect::<Vec<_>>()), (1, vec![0..3]));
+        assert_eq!((account.lost, account.seqs.ranges().collect::<Vec<_>>()), (1, Vec::from([0..3])));
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Ingest {
                 return Ok(());
             }
             Data::Readings(readings) => {
+                self.look_for(slot, &envelope, readings.catalog, now);
                 let taken = self.readings(slot, &envelope, readings, now);
                 match self.understood(slot, &envelope, taken, now) {
                     Understood::Yes => {}
@@ -68,8 +69,11 @@ impl Ingest {
                 }
             }
         }
-        if self.keep(slot, &envelope, (Channel::Data, message), now)? && !fits {
-            self.counts.aside += 1;
+        if self.keep(slot, &envelope, (Channel::Data, message), now)? {
+            self.counts.aside += u64::from(!fits);
+            if let Data::Catalog(catalog) = &record.body {
+                self.custody[slot].stored(envelope.run, catalog.head.number, now.instant);
+            }
         }
         Ok(())
     }
@@ -91,6 +95,7 @@ impl Ingest {
         }
         let understood = match record.body.what {
             What::Sample { catalog, series, value } => {
+                self.look_for(slot, &envelope, catalog, now);
                 let taken = self.sample(slot, &envelope, (catalog, series, value), now);
                 self.understood(slot, &envelope, taken, now)
             }
@@ -143,6 +148,24 @@ impl Ingest {
         }
     }
 
+    /// Makes sure that the history has the catalog of a record from the backlog: it lets go of old ones that nothing uses
+    /// any more, and what uses one now would not be understood there. Live records use the newest, which stays.
+    fn look_for(&mut self, slot: usize, envelope: &Envelope, number: u32, now: Now) {
+        let run = envelope.run;
+        if envelope.sending == Sending::First || self.custody[slot].is_stored(run, number, now.instant) {
+            return;
+        }
+        let appliance = &self.fleet.appliances()[slot];
+        if !appliance.run(run).is_some_and(|run| run.has_listing(number)) {
+            return;
+        }
+        match self.past.catalog(&appliance.name, run, number) {
+            Ok(Some(_)) => self.custody[slot].stored(run, number, now.instant),
+            Ok(None) => self.fleet.forget_catalog(slot, run, number),
+            Err(error) => log::debug!("catalog {number} of run {run} cannot be read: {error}"),
+        }
+    }
+
     /// Gets a catalog back that is stored. Says whether it is there now; one that was looked for in vain is not looked
     /// for again until it comes.
     fn recall(&mut self, slot: usize, run: Run, number: u32, now: Now) -> bool {
@@ -157,6 +180,9 @@ impl Ingest {
         let kept = bytes.and_then(|bytes| {
             past::with_catalog(&bytes, |catalog| self.fleet.catalog(slot, run, catalog).is_ok())
         });
+        if kept == Some(true) {
+            self.custody[slot].stored(run, number, now.instant);
+        }
         kept.unwrap_or(false)
     }
 
@@ -226,6 +252,7 @@ impl Ingest {
         if !known {
             let body = past::bytes_of(catalog).into();
             self.waiting.push_catalog(NewCatalog { agent, run, number, body }, now.instant + ACK_WITHIN);
+            self.custody[slot].stored(run, number, now.instant);
         }
         Ok(!known)
     }

@@ -223,3 +223,24 @@ fn the_backlog_changes_no_value_and_no_state() {
     assert!(!appliance.state.is_up());
     assert_eq!(desk.ack().safe[0].below, 4, "it is in the history");
 }
+
+#[test]
+fn an_old_catalog_that_the_history_let_go_of_comes_again_before_its_data_are_taken() {
+    // Nothing is in the past that this desk looks into: as if the history had let go of it.
+    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
+    let catalog = rack.catalog(&vitals());
+    desk.take(catalog.clone());
+    rack.sending = rackside_proto::Sending::Again;
+    let (at_once, late) = (rack.numbers(&[1, 0, 0, 0, 0]), rack.numbers(&[2, 0, 0, 0, 0]));
+    desk.take(at_once);
+    assert_eq!(desk.ack().safe[0].below, 2, "it was stored a moment ago");
+    desk.after(1_800_000);
+    desk.take(late.clone());
+    let ack = desk.ack();
+    assert_eq!((ack.safe[0].below, ack.wants.last()), (2, Some(&Want::Catalog { run: rack.run, number: 1 })));
+    desk.take(catalog);
+    desk.take(late);
+    assert_eq!(desk.ack().safe[0].below, 3);
+    let apart: Vec<_> = desk.disk.iter().flat_map(|batch| &batch.catalogs).map(|one| one.number).collect();
+    assert_eq!(apart, [1], "stored again with what needs it");
+}
