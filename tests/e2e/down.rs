@@ -99,11 +99,7 @@ fn a_cable_pulled_between_network_namespaces_is_noticed_within_15_s_and_nothing_
     let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
     options.program = Some(cable.wrap(&programs.agent, directory.path()));
     let agent = Agent::start(&options);
-    // The script is in its namespace as soon as it waits for the cable; plugging before that would be into ours.
-    let own = std::fs::read_link("/proc/self/ns/net").expect("a process has a namespace");
-    let moved = || std::fs::read_link(format!("/proc/{}/ns/net", agent.id())).ok().filter(|its| *its != own);
-    eventually(SOON, moved).unwrap_or_else(|| panic!("no namespace\n{}", agent.last_words()));
-    cable.plug(agent.id());
+    cable.plug_when_ready(agent.id());
     expect_up(&hub);
     cable.pull();
     expect_down(&hub, "will");

@@ -2,6 +2,7 @@
 
 use crate::process::Process;
 use crate::programs;
+use rackside_proto::AgentName;
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,16 @@ use tempfile::TempDir;
 
 /// What an agent promises for SIGTERM.
 pub const STOP: Duration = Duration::from_secs(5);
+/// The state directory's name in the test's own.
+const STATE: &str = "state";
 
 /// A running agent.
 #[derive(Debug)]
 pub struct Agent {
     process: Process,
+    options: AgentOptions,
     // Last, so that it goes after the process that lives in it.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// What an agent is started with.
@@ -35,6 +39,8 @@ pub struct AgentOptions {
     pub top: String,
     /// Lines for its `[mqtt]`.
     pub mqtt: String,
+    /// Lines for its `[spool]`, whose directory is the test's own.
+    pub spool: String,
     /// A program other than the one that tests build.
     pub program: Option<PathBuf>,
     /// Environment variables.
@@ -51,15 +57,19 @@ impl AgentOptions {
             tick: "1s",
             top: String::new(),
             mqtt: String::new(),
+            spool: String::new(),
             program: None,
             environment: Vec::new(),
         }
     }
 
-    fn toml(&self) -> String {
-        let Self { site, appliance, broker, tick, top, mqtt, .. } = self;
+    /// Its file; `state` is where it keeps what is to last.
+    fn toml(&self, state: &Path) -> String {
+        let Self { site, appliance, broker, tick, top, mqtt, spool, .. } = self;
+        let state = state.display();
         format!(
-            "site = \"{site}\"\nappliance = \"{appliance}\"\ntick = \"{tick}\"\n{top}\n[mqtt]\naddress = \"{broker}\"\n{mqtt}\n"
+            "site = \"{site}\"\nappliance = \"{appliance}\"\ntick = \"{tick}\"\n{top}\n[mqtt]\naddress = \"{broker}\"\n{mqtt}\n\
+             [spool]\ndirectory = \"{state}\"\n{spool}\n"
         )
     }
 }
@@ -68,14 +78,31 @@ impl Agent {
     /// Starts one; panics when the program is not there.
     pub fn start(options: &AgentOptions) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let config = directory.path().join("agent.toml");
-        std::fs::write(&config, options.toml()).expect("the directory can be written");
-        let program: &Path = options.program.as_deref().unwrap_or_else(|| &programs::programs().agent);
-        let mut command = Command::new(program);
-        command.envs(options.environment.iter().cloned());
-        command.current_dir(directory.path()).arg("run").arg("--config").arg(&config);
-        let process = Process::start(&mut command, &directory.path().join("log"));
-        Self { process: process.unwrap_or_else(|error| panic!("{error}")), _directory: directory }
+        std::fs::create_dir(directory.path().join(STATE)).expect("the directory can be written");
+        Self::start_in(directory, options)
+    }
+
+    /// Starts one in a directory that has its `state` already.
+    pub fn start_in(directory: TempDir, options: &AgentOptions) -> Self {
+        let process = launch(options, directory.path());
+        Self { process, options: options.clone(), directory }
+    }
+
+    /// Starts it once more on what it left behind, after [`kill`](Self::kill) or [`stop`](Self::stop).
+    pub fn restart(&mut self) {
+        self.process.kill();
+        self.process = launch(&self.options, self.directory.path());
+    }
+
+    /// Where it keeps what is to last.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join(STATE)
+    }
+
+    /// Site and appliance.
+    pub fn name(&self) -> AgentName {
+        let AgentOptions { site, appliance, .. } = &self.options;
+        AgentName { site: site.parse().expect("an id"), appliance: appliance.parse().expect("an id") }
     }
 
     /// Its process id.
@@ -108,4 +135,15 @@ impl Agent {
     pub fn last_words(&self) -> String {
         self.process.last_words()
     }
+}
+
+fn launch(options: &AgentOptions, directory: &Path) -> Process {
+    let config = directory.join("agent.toml");
+    std::fs::write(&config, options.toml(&directory.join(STATE))).expect("the directory can be written");
+    let program: &Path = options.program.as_deref().unwrap_or_else(|| &programs::programs().agent);
+    let mut command = Command::new(program);
+    command.envs(options.environment.iter().cloned());
+    command.current_dir(directory).arg("run").arg("--config").arg(&config);
+    let process = Process::start(&mut command, &directory.join("log"));
+    process.unwrap_or_else(|error| panic!("{error}"))
 }

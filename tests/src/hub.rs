@@ -95,7 +95,8 @@ impl Hub {
         hub
     }
 
-    fn come_up(&mut self) {
+    /// Starts it, on the same ports and on what it left behind.
+    pub fn come_up(&mut self) {
         let mut command = Command::new(&self.program);
         command.envs(self.environment.iter().cloned());
         command.current_dir(self.directory.path()).args(["run", "--config", "hub.toml"]);
@@ -110,10 +111,20 @@ impl Hub {
         assert_eq!(up, Some(true), "the hub does not start\n{}", process.last_words());
     }
 
-    /// Ends it by SIGKILL, as a power cut would, and starts it again on the same ports.
-    pub fn restart(&mut self) {
+    /// Ends it by SIGKILL.
+    pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Ends it by SIGKILL and starts it again.
+    pub fn restart(&mut self) {
+        self.kill();
         self.come_up();
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("rackside-data")
     }
 
     /// Ends it by SIGTERM; its exit status, if it kept its promise.

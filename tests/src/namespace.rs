@@ -9,16 +9,36 @@
 //! 10.99.0.1/24 on `rack` ──────────── veth ──────────── 10.99.0.2/24 on `venue`
 //! ```
 
+use crate::clock;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The near end's address; the far end is the next one.
 pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
+/// How long a process may take to get a namespace.
+const SOON: Duration = Duration::from_secs(20);
 const INSIDE: &str = "RACKSIDE_TEST_IN_NAMESPACE";
+
+/// Whether this machine lets its user make them, and lay cables between them.
+pub fn are_possible() -> bool {
+    let mut unshare = unshare();
+    let test = unshare.args(["--net", "sh", "-c", "ip link add a type veth peer name b"]);
+    test.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
+}
+
+/// As root in it, whoever we are outside.
+fn unshare() -> Command {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        unshare.arg("--map-root-user");
+    }
+    unshare
+}
 
 /// Whether the caller is inside and goes on. Outside, runs the test of this name inside, and fails if that fails.
 pub fn enter(test: &str) -> bool {
@@ -26,10 +46,7 @@ pub fn enter(test: &str) -> bool {
         ip("link set lo up");
         return true;
     }
-    let mut inside = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        inside.arg("--map-root-user");
-    }
+    let mut inside = unshare();
     inside
         .args(["--net", "--fork", "--kill-child"])
         .arg(std::env::current_exe().expect("this program has a path"));
@@ -49,10 +66,15 @@ pub struct Cable(());
 impl Cable {
     /// A cable whose far end is loose. Only inside.
     pub fn new() -> Self {
-        ip("link add rack type veth peer name venue");
-        ip(&format!("address add {NEAR}/24 dev rack"));
-        ip("link set rack up");
+        lay();
         Self(())
+    }
+
+    /// Another one in its place: a far end is gone with the namespace that it was plugged into, and the near end with it.
+    pub fn renew(&self) {
+        // The kernel takes its time with that; what is left is removed.
+        let _ = Command::new("ip").args(["link", "delete", "rack"]).output();
+        lay();
     }
 
     /// A script in `directory` that runs `program` in a namespace of its own, once the far end is plugged in there.
@@ -72,8 +94,17 @@ impl Cable {
     }
 
     /// Plugs the far end into the namespace of a process.
-    pub fn plug(&self, process: u32) {
+    fn plug(&self, process: u32) {
         ip(&format!("link set venue netns {process}"));
+    }
+
+    /// Plugs it into the namespace of a process that runs the script of [`wrap`](Self::wrap), once it has one of its own.
+    pub fn plug_when_ready(&self, process: u32) {
+        // The script is in its namespace as soon as it waits for the cable; plugging before that would be into ours.
+        let own = fs::read_link("/proc/self/ns/net").expect("a process has a namespace");
+        let moved = || fs::read_link(format!("/proc/{process}/ns/net")).ok().filter(|its| *its != own);
+        assert!(clock::eventually(SOON, moved).is_some(), "process {process} made no namespace");
+        self.plug(process);
     }
 
     /// Pulls the near end: no packet passes any more, and nobody is told.
@@ -91,6 +122,12 @@ impl Default for Cable {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn lay() {
+    ip("link add rack type veth peer name venue");
+    ip(&format!("address add {NEAR}/24 dev rack"));
+    ip("link set rack up");
 }
 
 fn ip(arguments: &str) {
