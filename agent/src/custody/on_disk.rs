@@ -272,6 +272,7 @@ fn what_cannot_be_read_holds_up_nothing_else_and_stays() {
     bench.seconds(120);
     assert_eq!(bench.held(), (0, 1), "it is not waited for for ever");
     bench.ack(2, 1);
+    bench.seconds(1);
     assert_eq!((bench.held(), bench.custody.deadline(bench.now)), ((0, 0), None));
     for block in 0..5 {
         bench.disk.spoil(&name, block * 4096, false);

@@ -300,8 +300,8 @@ impl Stock {
         let run = memory.run();
         let before = disk.dropped();
         let done = disk.append(run, memory.records().map(stored), &|number| memory.catalog(number));
-        // After a failure too: what was written before it is safe.
-        let safe = disk.next(run);
+        // What was written before a failure is safe, too.
+        let safe = if done.is_ok() { memory.next() } else { disk.written(run) };
         let dropped = disk.dropped() - before;
         let moved = self.in_memory();
         self.memory.let_go(safe);

@@ -18,7 +18,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// More other names than this are not listed.
@@ -134,7 +134,12 @@ impl Disk for Folder {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.writer(name)?.write_all(bytes)
+        let file = self.writer(name)?;
+        // Somebody removed it: what goes there goes nowhere.
+        if file.metadata()?.nlink() == 0 {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        file.write_all(bytes)
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

@@ -205,6 +205,8 @@ pub struct Spool {
     litter: Vec<Label>,
     cursor: Option<Cursor>,
     fault: Option<Fault>,
+    /// Segments with places that did not read, and up to where these are taken for damage.
+    passed: Vec<(Label, u64)>,
     dropped: u64,
     damaged: u64,
 }
@@ -223,6 +225,7 @@ impl Spool {
             litter: Vec::new(),
             cursor: None,
             fault: None,
+            passed: Vec::new(),
             dropped: 0,
             damaged: 0,
         };

@@ -134,14 +134,22 @@ impl Spool {
         }
     }
 
-    /// A read that fails once may succeed later; one that fails again and again is damage.
+    /// A read that fails once may succeed later; one that fails again and again is damage, and is not waited for a second time.
     fn faulty(&mut self, label: Label, unreadable: Unreadable) -> Result<(), SpoolError> {
         let behind = unreadable.behind();
+        let passed = self.passed.iter_mut().find(|(passed, _)| *passed == label);
+        if passed.as_ref().is_some_and(|(_, to)| behind <= *to) {
+            return Ok(());
+        }
         let known = self.fault.filter(|fault| (fault.label, fault.behind) == (label, behind));
         let times = known.map_or(1, |fault| fault.times.saturating_add(1));
         self.fault = Some(Fault { label, behind, times });
         if times < PATIENCE {
             return Err(SpoolError::of("read", &label.to_string(), unreadable.error));
+        }
+        match passed {
+            Some((_, to)) => *to = behind,
+            None => self.passed.push((label, behind)),
         }
         Ok(())
     }

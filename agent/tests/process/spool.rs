@@ -1,15 +1,11 @@
 //! The agent as a process and its state directory: what outlives a kill, a stop and a broker that is down, what is written to the
 //! disk and when, and what becomes of a directory that is of no use.
 
-#![expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
-
-mod support;
-
+use crate::support::{Agent, Broker, Seen, Subscriber};
 use rackside_proto::{Ack, Channel, Data, Message, Run, Safe, Sending, SpoolPlace, Value, metric};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use support::{Agent, Broker, Seen, Subscriber};
 
 const ACK: &str = "rackside/1/arena-north/rack-1/ack";
 /// The shortest there is.
@@ -113,7 +109,7 @@ fn a_clean_stop_writes_what_is_unacknowledged_for_the_next_run() {
     let line = agent.logs("without the hub, records go to ");
     assert!(line.ends_with("state/spool/arena-north/rack-1"), "{line}");
     std::thread::sleep(Duration::from_millis(2500));
-    assert_eq!(segments(dir.path()), [PathBuf::new(); 0]);
+    assert!(segments(dir.path()).is_empty());
     assert!(agent.terminate().success());
     let line = agent.logs("wait on the disk for the next run");
     assert!(number(line.trim_start_matches("<6>")) >= 3, "{line}");
@@ -222,6 +218,19 @@ fn a_directory_that_is_put_right_is_used() {
     agent.logs("without the hub, records go to ");
     agent.logs("records went to the disk");
     assert!(home.join("spool/arena-north/rack-1").is_dir());
+}
+
+#[test]
+fn a_spool_that_somebody_removes_is_made_anew() {
+    let dir = dir();
+    let agent = Agent::start(dir.path(), dead_port(), "", SOON);
+    agent.logs("records went to the disk");
+    fs::remove_dir_all(dir.path().join("state/spool")).expect("it was there");
+    agent.logs("the spool fails: ");
+    agent.logs("are gone");
+    agent.logs("without the hub, records go to ");
+    agent.logs("records went to the disk");
+    assert_eq!(segments(dir.path()).len(), 1);
 }
 
 #[test]

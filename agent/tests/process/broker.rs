@@ -1,16 +1,12 @@
 //! The agent as a process against a real Mosquitto: what a subscriber sees of it, and what becomes of it when the link, the
 //! broker or the process breaks. Custody's promise end to end, with a hub, is tested in the crate `tests`.
 
-#![expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
-
-mod support;
-
+use crate::support::{Agent, Broker, Proxy, Seen, Subscriber};
 use rackside_agent::config::Config;
 use rackside_proto::{
     Ack, Channel, Data, Message, Presence, Reason, Run, Safe, Sending, Value, Want, metric,
 };
 use std::time::{Duration, Instant};
-use support::{Agent, Broker, Proxy, Seen, Subscriber};
 
 fn dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")

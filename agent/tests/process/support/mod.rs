@@ -2,8 +2,6 @@
 //!
 //! Everything is started on a free port and ended when it goes out of scope. Waiting is always for something, with an end.
 
-#![expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
-
 use rackside_proto::{Channel, Message, Prefix, Topic};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,8 @@
+//! The agent as a process, on real time: against a broker, and with a state directory. One program, so that its tests run beside
+//! each other: they wait more than they work.
+
+#![expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
+
+mod broker;
+mod spool;
+mod support;
