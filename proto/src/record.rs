@@ -77,6 +77,11 @@ impl Envelope {
         put(sink, &Wire { run: self.run, seq: self.seq, behind, sending: self.sending })
     }
 
+    /// Reads the envelope of a message on `data` or `event` whose body need not be readable.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::take(&mut Input::body(bytes, limits::LARGE)?)
+    }
+
     fn take(input: &mut Input<'_>) -> Result<Self, DecodeError> {
         let wire: Wire = input.take("envelope")?;
         let floor = wire.seq.wrapping_sub(wire.behind as u64);

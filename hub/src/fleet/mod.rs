@@ -50,6 +50,11 @@ impl Fleet {
         self.slots.get(name).map(|&slot| &self.appliances[slot])
     }
 
+    /// The slot of the appliance of that name.
+    pub fn slot(&self, name: &AgentName) -> Option<usize> {
+        self.slots.get(name).copied()
+    }
+
     /// The appliances, in the order of their names.
     pub fn by_name(&self) -> Vec<&Appliance> {
         let mut all: Vec<_> = self.appliances.iter().collect();

@@ -12,7 +12,7 @@ pub struct Counts {
     pub records: u64,
     /// Records that had been taken before, and were not taken again.
     pub duplicates: u64,
-    /// Records that their agent let go before the hub had them, or whose catalog never came.
+    /// Records that their agent let go before the hub had them, whose catalog never came, or that can never be read.
     pub lost: u64,
     /// Records that were left with their agent, because the hub lacks their catalog.
     pub deferred: u64,

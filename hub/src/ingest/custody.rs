@@ -22,9 +22,12 @@ const LACKING: usize = 64;
 const STORED: usize = 64;
 /// The history lets go of an old catalog that nothing uses, but not of one that is younger than an hour.
 const STAYS: Duration = Duration::from_mins(30);
+/// Most records at once that cannot be read.
+const SPOILED: usize = 16;
 /// A catalog that did not come for so long is never going to: an agent that is asked sends it within seconds...
 const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
-/// ...and has heard the question at least once of so many times.
+/// ...and has heard the question at least once of so many times. The same goes for a record that cannot be read: what only
+/// its way had spoiled would have come whole by then.
 const GIVE_UP_ASKED: u32 = 4;
 /// No agent holds so many records; a floor that far above a record's number is garbage.
 pub(super) const FLOOR_AHEAD: u64 = 1 << 32;
@@ -39,6 +42,8 @@ pub struct Custody {
     lacking: Vec<Lacking>,
     /// Catalogs that were stored, or seen to be, and when.
     stored: Vec<(Run, u32, Instant)>,
+    /// Records that cannot be read: since when, and how often they came.
+    spoiled: Vec<(Run, u64, Instant, u32)>,
     /// Whether the birth of the shown run is missing.
     pub wants_birth: bool,
     /// Records that wait for the next batch.
@@ -51,7 +56,7 @@ pub struct Custody {
     pub records: u64,
     /// Records that came again.
     pub duplicates: u64,
-    /// Records that the agent let go before the hub had them, or whose catalog never came.
+    /// Records that the agent let go before the hub had them, whose catalog never came, or that can never be read.
     pub lost: u64,
 }
 
@@ -252,6 +257,20 @@ impl Custody {
         self.lacking.retain(|known| (known.run, known.number) != (run, number));
     }
 
+    /// A record came that cannot be read. Says whether it has come so often, for so long, that it will never be readable.
+    pub fn is_spoiled(&mut self, envelope: &Envelope, now: Instant) -> bool {
+        let is = |known: &(Run, u64, Instant, u32)| (known.0, known.1) == (envelope.run, envelope.seq);
+        if let Some(known) = self.spoiled.iter_mut().find(|known| is(known)) {
+            known.3 += 1;
+            return known.3 >= GIVE_UP_ASKED && now.saturating_duration_since(known.2) >= GIVE_UP_AFTER;
+        }
+        if self.spoiled.len() >= SPOILED {
+            self.spoiled.remove(0);
+        }
+        self.spoiled.push((envelope.run, envelope.seq, now, 1));
+        false
+    }
+
     /// What the agent is told now. What is asked for is asked for once; data that lack it ask again.
     pub fn ack(&mut self, history: u64, now: Now) -> Ack {
         let safe = self.runs.iter().rev().take(limits::PAIRS);
@@ -370,7 +389,8 @@ mod tests {
         custody.floor(Run(1), 3);
         let agent = AgentName::new("arena-north", "rack-1").expect("ids");
         let account = custody.written(&agent, Run(1), &[4, 5]).expect("one is lost");
-        assert_eq!((account.lost, account.seqs.ranges().collect::<Vec<_>>()), (1, Vec::from([0..3])));
+        let has = [0, 1, 2, 4, 5].map(|seq| account.seqs.contains(seq));
+        assert_eq!((account.lost, has), (1, [true, true, true, false, false]));
     }
 
     #[test]

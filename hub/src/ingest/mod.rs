@@ -291,7 +291,11 @@ impl Ingest {
             Channel::Reply | Channel::Still => return Err(Reason::NotSpoken),
             _ => {}
         }
-        match Message::decode(topic.channel, &message.payload)? {
+        let decoded = Message::decode(topic.channel, &message.payload);
+        if decoded.is_err() && matches!(topic.channel, Channel::Data | Channel::Event) {
+            self.unreadable(&topic.agent, message, now);
+        }
+        match decoded? {
             Message::Presence(presence) => self.presence(&topic.agent, &presence, message.retained, now),
             Message::Birth(birth) => self.birth(&topic.agent, &birth, message.retained, now),
             Message::Data(record) => self.data(&topic.agent, &record, message, now),

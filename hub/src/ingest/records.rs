@@ -224,6 +224,26 @@ impl Ingest {
         }
     }
 
+    /// A record that cannot be read is left with its agent. One that comes again and again and never can be is lost, and
+    /// acked past: all that was made after it waits behind it.
+    pub(super) fn unreadable(&mut self, agent: &AgentName, message: &Inbound, now: Now) {
+        let envelope = Envelope::decode(&message.payload).map_err(Reason::from);
+        let Ok(envelope) = envelope.and_then(|envelope| plausible(&envelope, message.retained)) else {
+            return;
+        };
+        let Some(slot) = self.fleet.slot(agent) else { return };
+        self.open_account(slot, envelope.run, envelope.floor, now);
+        self.ack_within(slot, ACK_WITHIN, now);
+        let custody = &mut self.custody[slot];
+        if custody.has(&envelope) || !custody.is_spoiled(&envelope, now.instant) {
+            return;
+        }
+        let lost = custody.give_up(&envelope);
+        let Envelope { run, seq, .. } = envelope;
+        log::warn!("{agent}: record {seq} of run {run} cannot be read, however often it comes; it is lost");
+        self.count_lost(slot, run, lost, now);
+    }
+
     /// A catalog that comes in a record of its own.
     fn catalog(&mut self, slot: usize, run: Run, catalog: &Catalog<'_>) -> Result<(), Reason> {
         self.custody[slot].has_catalog(run, catalog.head.number);

@@ -8,11 +8,16 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Less room than this is none: the history's log alone takes 8 MiB before it is cut.
+const LEAST: u64 = 8 << 20;
+
 /// Why the history cannot go there.
 #[derive(Debug)]
 pub enum PlaceError {
     /// Something else has that name.
     NotADirectory(PathBuf),
+    /// There is no room.
+    Full(PathBuf),
     /// It is there and cannot be written, or it cannot be made.
     Denied {
         /// The directory, or the one that it would be made in.
@@ -28,6 +33,11 @@ impl fmt::Display for PlaceError {
             Self::NotADirectory(path) => {
                 write!(f, "data: {} is not a directory; name one in `data`", path.display())
             }
+            Self::Full(path) => write!(
+                f,
+                "data: there is no room under {}; make some, or name a directory on another disk in `data`",
+                path.display()
+            ),
             Self::Denied { directory, why } => write!(
                 f,
                 "data: {} cannot be written: {why}; give the hub's user access to it, or name another directory in `data`",
@@ -56,7 +66,11 @@ pub fn place(data: &Path) -> Result<String, PlaceError> {
                 .map_err(|error| PlaceError::Denied { directory: path.to_owned(), why: error.into() })?;
         }
     }
-    let free = free_bytes(there).map_or_else(String::new, |bytes| format!(", {} free", amount(bytes)));
+    let free = free_bytes(there);
+    if free.is_some_and(|bytes| bytes < LEAST) {
+        return Err(PlaceError::Full(there.to_owned()));
+    }
+    let free = free.map_or_else(String::new, |bytes| format!(", {} free", amount(bytes)));
     Ok(format!("history goes to {}: {so_far}{free}", file.display()))
 }
 

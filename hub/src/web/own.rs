@@ -141,7 +141,7 @@ fn counts(text: &mut Text, ingest: &Ingest) {
     text.counter("rackside_hub_records_total", "Records taken, each once", counts.records);
     let help = "Records that had been taken before, and were not taken again";
     text.counter("rackside_hub_duplicates_total", help, counts.duplicates);
-    let help = "Records that their agent let go before the hub had them, or whose catalog never came";
+    let help = "Records that their agent let go before the hub had them, whose catalog never came, or that can never be read";
     text.counter("rackside_hub_lost_total", help, counts.lost);
     let help = "Records left with their agent because their catalog was not known yet";
     text.counter("rackside_hub_deferred_total", help, counts.deferred);

@@ -244,3 +244,23 @@ fn an_old_catalog_that_the_history_let_go_of_comes_again_before_its_data_are_tak
     let apart: Vec<_> = desk.disk.iter().flat_map(|batch| &batch.catalogs).map(|one| one.number).collect();
     assert_eq!(apart, [1], "stored again with what needs it");
 }
+
+#[test]
+fn a_record_that_can_never_be_read_does_not_block_what_was_made_after_it() {
+    let (mut desk, mut rack) = running();
+    rack.sending = rackside_proto::Sending::Again;
+    let (topic, mut body) = rack.numbers(&[400, 0, 0, 0, 0]);
+    body.truncate(body.len() - 1);
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    for _ in 0..3 {
+        desk.take((topic.clone(), body.clone()));
+        assert_eq!(desk.ack().safe[0].below, 2, "its way may have spoiled it");
+        desk.after(300_000);
+    }
+    assert_eq!(desk.ingest.counts().lost, 0);
+    desk.take((topic, body));
+    assert_eq!(desk.ack().safe[0].below, 4);
+    assert_eq!((desk.ingest.counts().lost, desk.rejected(Reason::Malformed)), (1, 4));
+    let accounts: Vec<_> = desk.disk.iter().flat_map(|batch| &batch.accounts).collect();
+    assert_eq!((accounts.len(), accounts[0].lost, accounts[0].seqs.first_missing()), (1, 1, 4));
+}
