@@ -10,6 +10,9 @@ use std::collections::{HashMap, HashSet};
 /// A position whose samples are not kept: the catalog lists the series twice, or its name is the hub's own.
 pub(crate) const NOT_KEPT: u32 = u32::MAX;
 
+/// A catalog that came so lately is not noted again.
+const SEEN_MS: u64 = 600_000;
+
 /// What it takes to read the readings of a catalog.
 #[derive(Debug)]
 pub(crate) struct Listing {
@@ -58,9 +61,15 @@ pub(crate) fn keep(
     body: &[u8],
 ) -> rusqlite::Result<bool> {
     let known = db
-        .prepare_cached("SELECT 1 FROM catalogs WHERE agent = ?1 AND run = ?2 AND number = ?3")?
-        .exists(params![agent, run, number])?;
-    if known {
+        .prepare_cached("SELECT id, received_ms FROM catalogs WHERE agent = ?1 AND run = ?2 AND number = ?3")?
+        .query_row(params![agent, run, number], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    if let Some((id, before_ms)) = known {
+        // Given again, it is needed again; but a birth on each connection is not worth a page each.
+        if before_ms.abs_diff(received_ms as i64) > SEEN_MS {
+            db.prepare_cached("UPDATE catalogs SET received_ms = ?2 WHERE id = ?1")?
+                .execute(params![id, received_ms as i64])?;
+        }
         return Ok(true);
     }
     let Some(keys) = decode(body, |catalog| catalog.series().map(|series| key(&series)).collect::<Vec<_>>())

@@ -252,6 +252,12 @@ fn catalogs_that_no_record_needs_are_forgotten_and_no_others() {
     store.commit(&batch([catalog, reading]), now).expect("commits");
     settle(&mut store, now + 20 * MINUTE);
     assert_eq!(known(&store), [3, 19, 20]);
+    // Given again, it stays for another hour.
+    let again = Rack { catalog: 3, ..rack.clone() }.new_catalog();
+    let birth = Batch { catalogs: vec![again], ..Batch::default() };
+    store.commit(&birth, now + 50 * MINUTE).expect("commits");
+    settle(&mut store, now + 105 * MINUTE);
+    assert_eq!(known(&store), [3, 19, 20]);
     settle(&mut store, now + 3 * HOUR);
     assert_eq!(known(&store), [19, 20]);
     let (id, _) = store.reader().series(&rack.agent).expect("reads")[0].clone();

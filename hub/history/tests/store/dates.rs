@@ -226,6 +226,7 @@ fn what_a_confirmed_hub_did_not_believe_is_looked_at_again_when_its_clock_was_se
     look(&mut store, DAY0, 100);
     let confirming = rack.reading(utc(DAY0), true, DAY0, &[1]);
     store.commit(&batch([confirming]), DAY0).expect("commits");
+    look(&mut store, DAY0, 101);
     // The clock falls back by months, and nobody has noticed yet.
     let behind = DAY0 - 90 * DAY;
     let backlog = rack.reading(utc(DAY0 + 5), false, behind, &[2]);
@@ -233,6 +234,7 @@ fn what_a_confirmed_hub_did_not_believe_is_looked_at_again_when_its_clock_was_se
     assert_eq!(store.stats().expect("counts").undated, 1);
     look(&mut store, behind, 110);
     look(&mut store, DAY0 + HOUR, 120);
+    assert_eq!(store.stats().expect("counts").undated, 1);
     let confirming = rack.reading(utc(DAY0 + HOUR), true, DAY0 + HOUR, &[3]);
     store.commit(&batch([confirming]), DAY0 + HOUR).expect("commits");
     look(&mut store, DAY0 + HOUR, 130);
