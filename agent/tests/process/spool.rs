@@ -121,9 +121,11 @@ fn while_the_hub_acknowledges_nothing_is_written() {
     let dir = dir();
     let broker = Broker::open(dir.path());
     let subscriber = Subscriber::start(&broker).ready(&broker);
-    let agent = Agent::start(dir.path(), broker.port, "", SOON);
-    let seconds: u64 =
-        std::env::var("RACKSIDE_QUIET_SECONDS").ok().map_or(6, |text| text.parse().expect("seconds"));
+    // Ten minutes, with the usual half a minute to the first write, when somebody asks for them.
+    let asked = std::env::var("RACKSIDE_QUIET_SECONDS").ok().map(|text| text.parse().expect("seconds"));
+    let seconds: u64 = asked.unwrap_or(12);
+    let spill_after = format!("[spool]\nspill_after = \"{}s\"\n", (seconds / 2).min(30));
+    let agent = Agent::start(dir.path(), broker.port, "", &spill_after);
     let (mut before, mut records) = (None, 0);
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {
