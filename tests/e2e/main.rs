@@ -3,9 +3,11 @@
 //! Each test has its own hub, agent, broker, ports and directories. What a single part can be held to without the others
 //! stands in that part's own tests.
 
+mod chaos;
 mod complete;
 mod custody;
 mod down;
+mod lasting;
 mod names;
 mod page;
 mod rubbish;

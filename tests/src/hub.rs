@@ -122,6 +122,26 @@ impl Hub {
         self.come_up();
     }
 
+    /// `rackside-hub backup`, while it runs.
+    pub fn back_up(&self, target: &Path) {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.directory.path()).arg("backup").arg(target).args(["--config", "hub.toml"]);
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Stops it, puts the backup in its history's place, and starts it.
+    pub fn restore(&mut self, backup: &Path) {
+        self.stop();
+        let database = self.data().join("history.db");
+        for journal in ["history.db-wal", "history.db-shm"] {
+            // Of the database that goes; there is none after a clean end.
+            let _ = std::fs::remove_file(self.data().join(journal));
+        }
+        std::fs::copy(backup.join("history.db"), database).expect("there is room");
+        self.come_up();
+    }
+
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("rackside-data")
