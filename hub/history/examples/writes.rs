@@ -61,13 +61,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(batches);
 
     let (before, io) = (processor()?, written()?);
-    let mut steps = 0;
-    while store.maintain(START + 2 * 3_600_000, Duration::ZERO)? == Step::More {
+    let (mut steps, mut longest) = (0, 0);
+    loop {
+        let before = processor()?;
+        let done = store.maintain(START + 2 * 3_600_000, Duration::ZERO)?;
+        longest = longest.max(processor()? - before);
+        if done != Step::More {
+            break;
+        }
         steps += 1;
     }
     let samples = (1_036_000 * SERIES) as u64;
     println!(
-        "flush of {samples} samples in {steps} steps: {} ns of CPU and {:.2} bytes a sample",
+        "flush of {samples} samples in {steps} steps, the longest {} ms: {} ns of CPU and {:.2} bytes a sample",
+        longest / 1_000_000,
         (processor()? - before) / samples,
         (written()? - io) as f64 / samples as f64
     );

@@ -67,6 +67,7 @@ impl Store {
             return Ok(Step::More);
         }
         if let Some(mut flush) = self.plan.flush.take() {
+            self.chunks_changed = true;
             let more = self.flush(&mut flush);
             if !matches!(more, Ok(false)) {
                 self.plan.flush = Some(flush);
@@ -79,6 +80,7 @@ impl Store {
             return Ok(Step::More);
         }
         if let Some(&day) = self.plan.close.last() {
+            self.chunks_changed = true;
             self.close_day(day)?;
             self.plan.close.pop();
             return Ok(Step::More);
@@ -86,6 +88,7 @@ impl Store {
         if let Some(&day) = self.plan.roll_up.last() {
             // The clock may have been set since the plan was made.
             if self.trust.is_confirmed() {
+                self.chunks_changed = true;
                 self.roll_up(day)?;
             }
             self.plan.roll_up.pop();
@@ -130,6 +133,9 @@ impl Store {
                 }
             }
             return Ok(Step::More);
+        }
+        if self.chunks_changed {
+            self.count_pieces()?;
         }
         Ok(Step::IdleUntil((hour + 1) * HOUR_MS + HOUR_RESTS_MS))
     }

@@ -112,6 +112,9 @@ pub struct Store {
     next_row: i64,
     bytes_since_flush: u64,
     plan: Plan,
+    /// Chunks of hours and of days, when they were counted last.
+    pieces: (u64, u64),
+    chunks_changed: bool,
     /// Days that are too large to be put together.
     left_in_hours: HashSet<AgentDay>,
     readers: Reader,

@@ -237,6 +237,8 @@ fn load(db: Connection, path: &Arc<Path>, settings: Settings, lock: File) -> rus
         next_row: last_row.max(flushed.unwrap_or(0)) + 1,
         bytes_since_flush: bytes,
         plan: Plan::at_open(),
+        pieces: (0, 0),
+        chunks_changed: true,
         left_in_hours: HashSet::new(),
         readers,
         _lock: lock,

@@ -22,18 +22,30 @@ pub struct Stats {
     pub expired: u64,
     /// Samples that no chunk could hold, since the history began: more than a thousand a second of one series.
     pub left_out: u64,
-    /// Chunks of an hour.
+    /// Chunks of an hour, when they were counted last.
     pub hours: u64,
-    /// Chunks of a day.
+    /// Chunks of a day, likewise.
     pub days: u64,
     /// Whether an agent's clock agrees with the hub's, so that old data may go.
     pub clock_confirmed: bool,
 }
 
 impl Store {
-    /// Counts. Reads a few pages, but `hours` and `days` walk their keys: for every ten seconds, not for every commit.
+    /// Counts; reads a few pages. Chunks are counted by housekeeping when it has nothing else to do.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         self.count().map_err(self.failed())
+    }
+
+    /// Counts chunks. Their tables are large, so not whenever somebody asks.
+    pub(super) fn count_pieces(&mut self) -> Result<(), StoreError> {
+        let count = |table: &str| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            self.db.prepare_cached(&sql)?.query_row([], |row| row.get::<_, i64>(0)).map(|count| count as u64)
+        };
+        let both = || Ok((count("hours")?, count("days")?));
+        self.pieces = both().map_err(self.failed())?;
+        self.chunks_changed = false;
+        Ok(())
     }
 
     fn count(&self) -> rusqlite::Result<Stats> {
@@ -50,8 +62,8 @@ impl Store {
             aside: number("SELECT aside FROM meta")?,
             expired: number("SELECT expired FROM meta")?,
             left_out: number("SELECT left_out FROM meta")?,
-            hours: number("SELECT count(*) FROM hours")?,
-            days: number("SELECT count(*) FROM days")?,
+            hours: self.pieces.0,
+            days: self.pieces.1,
             clock_confirmed: self.trust.is_confirmed(),
         })
     }
