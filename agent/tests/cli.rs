@@ -1,5 +1,6 @@
 //! The command line from the outside: what is printed where, and the exit codes. 0 is well, 1 failed, 2 misuse.
 
+use rackside_agent::spool::place;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -107,6 +108,34 @@ fn check_says_what_would_run_and_what_is_missing() {
         "{}",
         text(&missing.stdout)
     );
+}
+
+#[test]
+fn check_and_once_say_where_records_would_go_and_make_nothing() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    if let Err(unfit) = place::judge(target, Path::new("/proc"), place::Missing::Leave) {
+        println!("{unfit}: nothing to see here");
+        return;
+    }
+    let disk = tempfile::tempdir_in(target).expect("a directory");
+    let on_disk = format!("up to 64 MiB in {}/spool/arena-north/rack-1", disk.path().display());
+    // Nobody can write there, not even root.
+    let nowhere = "in memory only: the disk of /proc is full: 0 bytes are left; make room".to_owned();
+    for (directory, check, once) in [
+        (disk.path(), format!("spool    1 MiB in memory, after 30s without the hub {on_disk}\n"), on_disk),
+        (Path::new("/proc"), format!("spool    1 MiB {nowhere}\n"), nowhere),
+    ] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = write(dir.path(), &format!("[spool]\ndirectory = \"{}\"\n", directory.display()));
+        let said = text(&agent(&["check", "--config", &file]).stdout);
+        assert!(said.contains(&check), "{check} in\n{said}");
+        let said = text(&agent(&["once", "--config", &file]).stdout);
+        assert!(said.ends_with(&format!("spool        {once}\n")), "{once} in\n{said}");
+        let json = agent(&["once", "--json", "--config", &file]);
+        let value: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+        assert_eq!(value["spool"], once);
+    }
+    assert_eq!(std::fs::read_dir(disk.path()).expect("it is there").count(), 0);
 }
 
 #[test]
