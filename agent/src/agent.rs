@@ -275,6 +275,10 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
+            Self::of(Run(9))
+        }
+
+        fn of(run: Run) -> Self {
             let root = tempfile::tempdir().expect("a temporary directory");
             std::fs::create_dir(root.path().join("net")).expect("a directory");
             let text = "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n";
@@ -282,7 +286,7 @@ mod tests {
             let mut clock = Clock::new(Trust::Auto, Path::new("/proc"));
             let moment = Moment { known: false, boot: 7, boot_ms: 1000, utc_ms: 3000, ..clock.read() };
             let roots = Roots { proc: root.path().into(), sys: root.path().into() };
-            let agent = Agent::new(&config, Run(9), &clock, roots, Host::default());
+            let agent = Agent::new(&config, run, &clock, roots, Host::default());
             Self { root, agent, moment }
         }
 
@@ -415,6 +419,26 @@ mod tests {
             "readings at 1795000020000",
         ];
         assert_eq!(bench.held(), expected);
+    }
+
+    #[test]
+    fn a_clock_known_all_along_is_anchored_for_what_an_earlier_run_left() {
+        use crate::spool::cut::CutDisk;
+        let disk = CutDisk::new();
+        let spool = || Spool::open(Box::new(disk.clone()), 1 << 20).expect("it reads").0;
+        let mut bench = Bench::new();
+        bench.agent.attach(spool(), bench.moment.now);
+        bench.tick();
+        bench.agent.custody.stop(bench.moment.now);
+        // Another run in the same boot; NTP came in between.
+        let mut bench = Bench::of(Run(10));
+        bench.agent.attach(spool(), bench.moment.now);
+        assert_eq!(bench.agent.custody.backlog(), 2);
+        bench.set_clock();
+        bench.tick();
+        assert_eq!(bench.agent.custody.next(), 3, "an anchor, a catalog and readings");
+        let gist = bench.agent.gist(&bench.moment);
+        assert_eq!(gist.spool, (SpoolPlace::Disk, 64 << 20));
     }
 
     #[test]

@@ -540,3 +540,23 @@ fn random() -> io::Result<u32> {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Trust;
+
+    #[test]
+    fn a_suspension_is_boot_time_without_monotonic_time() {
+        let mut suspension = Suspension::default();
+        let mut moment = Clock::new(Trust::Auto, Path::new("/proc")).read();
+        assert!(!suspension.ended_by(&moment), "nothing came before");
+        for (awake_ms, asleep_ms, suspended) in
+            [(10, 0, false), (60_000, 900, false), (0, 2000, true), (10, 0, false)]
+        {
+            moment.now += Duration::from_millis(awake_ms);
+            moment.boot_ms += awake_ms + asleep_ms;
+            assert_eq!(suspension.ended_by(&moment), suspended, "{awake_ms} ms awake, {asleep_ms} ms asleep");
+        }
+    }
+}

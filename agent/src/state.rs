@@ -10,7 +10,7 @@
 
 use crate::agent::Agent;
 use crate::config;
-use crate::spool::place::{self, Missing, Unfit};
+use crate::spool::place::{self, Missing, Unfit, Why};
 use crate::spool::{self, Folder, FolderError, Recovery, Spool, SpoolError};
 use log::{info, warn};
 use rackside_config::Size;
@@ -125,7 +125,11 @@ impl State {
     }
 
     fn open(&self, agent: &AgentName) -> Result<(Spool, Recovery), NoSpool> {
-        self.judge(Missing::Make)?;
+        match self.judge(Missing::Make) {
+            // What earlier runs left there can be sent all the same, which makes room.
+            Err(NoSpool::Unfit(Unfit { why: Why::Full { .. }, .. })) => {}
+            judged => judged?,
+        }
         let folder = Folder::open(&self.directory, agent).map_err(NoSpool::Folder)?;
         Spool::open(Box::new(folder), self.disk).map_err(NoSpool::Spool)
     }
