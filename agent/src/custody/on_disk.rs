@@ -189,6 +189,27 @@ fn earlier_runs_go_first_the_oldest_before_the_others_and_catalogs_ahead_of_thei
 }
 
 #[test]
+fn hundreds_of_short_runs_are_caught_up_in_their_order() {
+    let mut bench = Bench::new();
+    for _ in 0..300 {
+        bench.put(2);
+        bench.custody.stop(bench.now);
+        bench.restart(LIMITS);
+    }
+    assert_eq!(bench.held(), (0, 600));
+    bench.connect();
+    let mut sent = bench.sent();
+    bench.ack(1, 1);
+    sent.extend(bench.seconds(5));
+    let expected: Vec<(u32, u64)> = (1..=300).flat_map(|run| [(run, 0), (run, 1)]).collect();
+    assert_eq!(sent, expected);
+    for run in 1..=300 {
+        bench.ack(run, 2);
+    }
+    assert_eq!((bench.held(), bench.disk.names().len()), ((0, 0), 0));
+}
+
+#[test]
 fn a_killed_run_may_be_acked_beyond_what_it_left() {
     let mut bench = Bench::new();
     bench.put(3);

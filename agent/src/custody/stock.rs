@@ -416,9 +416,11 @@ impl Stock {
         let Some(disk) = &mut self.disk else { return Ok(None) };
         let damaged = disk.damaged();
         let (mut found, mut unreadable) = (None, Vec::new());
+        // Both are in the order of age; there may be a thousand runs.
+        let mut earlier = self.earlier.iter().enumerate();
         for holding in &self.holdings {
             let run = holding.run;
-            let rank = self.earlier.iter().position(|earlier| *earlier == run).unwrap_or(Rank::MAX);
+            let rank = earlier.find(|(_, earlier)| **earlier == run).map_or(Rank::MAX, |(rank, _)| rank);
             let from = if rank == place.rank { place.seq } else { 0 };
             if rank < place.rank || from >= holding.next {
                 continue;
