@@ -103,6 +103,13 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
 /// Saves what can be read of a damaged history.
 fn salvage(config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
+    if !data.is_dir() {
+        let file = data.join("history.db");
+        return Err(format!(
+            "{}: there is no history; name the hub's configuration with --config",
+            file.display()
+        ));
+    }
     let saved = rackside_history::salvage(&data, clock::now().utc_ms).map_err(|error| error.to_string())?;
     let mut said = String::new();
     for table in &saved.tables {

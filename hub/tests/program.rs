@@ -37,9 +37,32 @@ fn check_says_what_would_run() {
         out.contains("own listener at 127.0.0.1:1883") && out.contains("http://127.0.0.1:8080/"),
         "{out}"
     );
+    assert!(
+        out.contains("/rackside-data/history.db: ") && out.contains("every sample is kept 30d, "),
+        "{out}"
+    );
+    let nowhere = directory.path().join("nowhere.toml");
+    std::fs::write(&nowhere, "data = \"/proc/version/data\"\n").expect("written");
+    let (ok, _, err) = said(&hub(&["check", "--config"]).arg(&nowhere).output().expect("it runs"));
+    let expected = "rackside-hub: data: /proc/version is not a directory; name one in `data`\n";
+    assert!(!ok && err == expected, "{err}");
     let config = file(&directory, "[mqtt]\naddress = \"broker\"\n[mqtt.tls]\nca = \"/nowhere.pem\"\n");
     let (ok, _, err) = said(&hub(&["check", "--config", &config]).output().expect("it runs"));
     assert!(!ok && err.contains("/nowhere.pem"), "{err}");
+}
+
+#[test]
+fn without_a_history_there_is_nothing_to_copy_or_save() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = file(&directory, FREE);
+    let copies = directory.path().join("copies");
+    let backup = ["backup", copies.to_str().expect("text"), "--config", &config];
+    for words in [&backup[..], &["salvage", "--config", &config]] {
+        let (ok, out, err) = said(&hub(words).output().expect("it runs"));
+        assert!(!ok && out.is_empty() && err.lines().count() == 1, "{words:?}: {err}");
+        assert!(err.contains("data/history.db"), "{err}");
+    }
+    assert!(!copies.exists());
 }
 
 #[test]
