@@ -48,7 +48,11 @@ impl Ledger {
             self.now.dated.extend(heard.anchor.or(by_receipt).map(|boot| (agent, boot)));
         }
         let expected = Committed { stored, duplicates: batch.records.len() as u64 - stored, aside: 0 };
-        if committed == expected { Ok(()) } else { Err(format!("{committed:?} of a batch with {expected:?}")) }
+        if committed == expected {
+            Ok(())
+        } else {
+            Err(format!("{committed:?} of a batch with {expected:?}"))
+        }
     }
 
     /// A message reaches the hub while its clock is wrong.
@@ -84,6 +88,12 @@ impl Ledger {
     /// How many of a run's records are committed.
     pub(crate) fn count(&self, agent: usize, run: Run) -> u64 {
         self.now.records.range((agent, run, 0)..=(agent, run, u64::MAX)).count() as u64
+    }
+
+    /// Whether all of a run's records came while the hub's clock was wrong: it may take them for older than it keeps any.
+    pub(crate) fn is_doubtful_run(&self, agent: usize, run: Run) -> bool {
+        let mut records = self.now.records.range((agent, run, 0)..=(agent, run, u64::MAX));
+        records.all(|number| self.doubtful.contains(number))
     }
 
     /// Whether a boot has been dated.

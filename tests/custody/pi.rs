@@ -366,7 +366,8 @@ impl Pi {
         let is_counter = |series: &rackside_proto::Series<'_>| {
             series.name == COUNTER.0 && series.labels.iter().any(|label| label.value == COUNTER.1)
         };
-        let series = catalog.series().position(|series| is_counter(&series)).expect("of every catalog") as u32;
+        let series =
+            catalog.series().position(|series| is_counter(&series)).expect("of every catalog") as u32;
         self.made += 1;
         let value = Value::Known(self.made);
         let what = What::Sample { catalog: catalog.head.number, series, value };

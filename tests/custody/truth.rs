@@ -95,6 +95,11 @@ impl Truth {
         }
     }
 
+    /// Whether bits of its disk turned over.
+    pub(crate) fn is_rotten(&self) -> bool {
+        self.rotten
+    }
+
     /// Bits of the disk turned over: what becomes of its records is not known.
     pub(crate) fn rots(&mut self) {
         self.rotten = true;
@@ -186,7 +191,9 @@ impl Truth {
         for made in self.made.iter().filter(|made| !found.contains_key(&made.number)) {
             let any =
                 |test: &dyn Fn(Number) -> bool| made.seqs.clone().any(|seq| test((agent, made.run, seq)));
-            if made.seqs.clone().all(|seq| ledger.has((agent, made.run, seq))) {
+            if ledger.is_doubtful(agent, made.run, made.seqs.clone(), made.time) {
+                outcome.misdated += 1;
+            } else if made.seqs.clone().all(|seq| ledger.has((agent, made.run, seq))) {
                 let Time::Boot { boot, .. } = made.time else {
                     return Err(format!("{made:?} was committed and is not in the history"));
                 };
@@ -246,6 +253,16 @@ pub(crate) struct Outcome {
     pub(crate) dropped: usize,
     /// In the hub, with no date yet.
     pub(crate) undated: usize,
+    /// Dated by a hub whose clock was wrong, and too old by that date.
+    pub(crate) misdated: usize,
+}
+
+impl Outcome {
+    /// The same, but that what was dated far into the past may have come of age.
+    pub(crate) fn agrees_with(self, later: Self) -> bool {
+        let aged = later.misdated.saturating_sub(self.misdated);
+        later == Self { found: self.found.saturating_sub(aged), misdated: later.misdated, ..self }
+    }
 }
 
 impl AddAssign for Outcome {
@@ -255,5 +272,6 @@ impl AddAssign for Outcome {
         self.restored_away += other.restored_away;
         self.dropped += other.dropped;
         self.undated += other.undated;
+        self.misdated += other.misdated;
     }
 }

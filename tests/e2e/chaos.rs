@@ -137,13 +137,7 @@ impl Stage {
         Self::of(hub, None, Link::Cable(cable), Some(directory), agent)
     }
 
-    fn of(
-        hub: Hub,
-        broker: Option<Mosquitto>,
-        link: Link,
-        script: Option<TempDir>,
-        agent: Agent,
-    ) -> Self {
+    fn of(hub: Hub, broker: Option<Mosquitto>, link: Link, script: Option<TempDir>, agent: Agent) -> Self {
         hub.expect("a reading", RECOVERY, RACK, has_reading);
         let born_ms = clock::unix_ms();
         Self { hub, broker, link, _script: script, agent, lives: Vec::new(), born_ms }
@@ -221,7 +215,12 @@ impl Stage {
             let backlog = self.hub.metrics().value("rackside_agent_backlog_records", &labels)?;
             (backlog <= 2.0).then_some(())
         });
-        assert!(caught_up.is_some(), "the backlog does not go\n{}\n{}", self.agent.last_words(), self.hub.last_words());
+        assert!(
+            caught_up.is_some(),
+            "the backlog does not go\n{}\n{}",
+            self.agent.last_words(),
+            self.hub.last_words()
+        );
         // The tick that said so is acked too before the agent goes.
         std::thread::sleep(Duration::from_secs(3));
         let stopped = self.agent.stop();
@@ -276,7 +275,12 @@ fn check_accounts(reader: &Reader, stage: &Stage) {
         if life.killed {
             assert!(missing <= tail, "run {run}, {life:?}: {ranges:?}, {} lost", account.lost);
         } else {
-            assert_eq!((missing, ranges.len()), (0, 1), "run {run} was not killed: {ranges:?}, {} lost", account.lost);
+            assert_eq!(
+                (missing, ranges.len()),
+                (0, 1),
+                "run {run} was not killed: {ranges:?}, {} lost",
+                account.lost
+            );
         }
     }
 }
@@ -297,7 +301,8 @@ fn check_samples(samples: &Samples, stage: &Stage) {
     }
     let skipped = stage.skipped();
     assert!(gaps <= skipped, "{gaps} readings are missing, {skipped} were skipped; {:?}", stage.lives);
-    let uptimes: Vec<i64> = samples.values.iter().map(|value| value.expect("an uptime is always known")).collect();
+    let uptimes: Vec<i64> =
+        samples.values.iter().map(|value| value.expect("an uptime is always known")).collect();
     assert!(uptimes.windows(2).all(|pair| pair[0] <= pair[1]), "history runs backwards: {uptimes:?}");
     for (at, uptime) in samples.times.iter().zip(&uptimes) {
         let boot = at / 1000 - *uptime as u64;
@@ -316,7 +321,8 @@ fn chaos(mut stage: Stage) {
     check_accounts(&reader, &stage);
     let name = stage.agent.name();
     let series = reader.series(&name).expect("the history can be read");
-    let (id, _) = series.iter().find(|(_, key)| &*key.name == "rackside_uptime_seconds").expect("it has an uptime");
+    let (id, _) =
+        series.iter().find(|(_, key)| &*key.name == "rackside_uptime_seconds").expect("it has an uptime");
     let samples = reader.samples(&name, *id, 0..u64::MAX).expect("the history can be read");
     check_samples(&samples, &stage);
 }

@@ -89,7 +89,8 @@ fn a_day_without_a_hub_is_caught_up_within_a_minute_and_no_old_value_is_shown() 
     let reader = reader(&hub);
     let account = reader.account(&name(), old).expect("it can be read").expect("the run is known");
     assert_eq!((account.seqs.first_missing(), account.lost), (records, 0));
-    let most = times_of(&reader, "rackside_soc_temperature_celsius").into_iter().map(|times| times.len()).max();
+    let most =
+        times_of(&reader, "rackside_soc_temperature_celsius").into_iter().map(|times| times.len()).max();
     assert!(most >= Some((DAY_MS / TICK_MS) as usize), "each of its samples is there, not {most:?}");
 }
 
@@ -113,7 +114,8 @@ fn gaps(reader: &Reader, (from_ms, to_ms): (u64, u64)) -> Vec<(u64, u64)> {
 /// The bytes that a process made the kernel write to a disk.
 fn written(process: u32) -> u64 {
     let io = fs::read_to_string(format!("/proc/{process}/io")).expect("it runs, and is ours");
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("the kernel counts them");
+    let line =
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("the kernel counts them");
     line.parse().expect("a number")
 }
 
