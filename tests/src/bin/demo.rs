@@ -132,8 +132,10 @@ impl Demo {
             return Err(format!("the hub does not start\n{}", hub.last_words()));
         }
         let text = format!(
-            "site = \"{SITE}\"\nappliance = \"{}\"\ntick = \"2s\"\n\n[mqtt]\naddress = \"{mqtt}\"\n",
-            appliance()
+            "site = \"{SITE}\"\nappliance = \"{}\"\ntick = \"2s\"\n\n[mqtt]\naddress = \"{mqtt}\"\n\n\
+             [spool]\ndirectory = \"{}\"\n",
+            appliance(),
+            directory.path().display()
         );
         let mut agent = Command::new(&programs.agent);
         agent.arg("run").arg("--config").arg(write(directory.path(), "agent.toml", &text)?);
@@ -198,6 +200,12 @@ impl Demo {
         }
         if let Some(backlog) = value("rackside_agent_backlog_records") {
             rows.push(("backlog", format!("{backlog:.0} records")));
+        }
+        let of_hub = |name: &str| metrics.value(name, &[]);
+        if let (Some(records), Some(bytes)) =
+            (of_hub("rackside_hub_history_records_total"), of_hub("rackside_hub_history_bytes"))
+        {
+            rows.push(("history", format!("{records:.0} records on the disk, {}", size(bytes))));
         }
         if let Some(resident) = value("rackside_agent_resident_memory_bytes") {
             rows.push(("agent", format!("{} resident", size(resident))));
