@@ -121,7 +121,7 @@ impl Broker {
     pub(crate) fn connect_hub(&mut self, now: Instant) {
         self.hub_is_connected = true;
         for (topic, payload) in self.retained.clone() {
-            self.send(Delivery { to: To::Hub, topic, payload, retained: true }, now);
+            self.send(&Delivery { to: To::Hub, topic, payload, retained: true }, now);
         }
     }
 
@@ -184,7 +184,7 @@ impl Broker {
             if publish.retain {
                 self.retained.insert(publish.topic.clone(), payload.clone());
             }
-            self.send(Delivery { to: To::Hub, topic: publish.topic, payload, retained: false }, now);
+            self.send(&Delivery { to: To::Hub, topic: publish.topic, payload, retained: false }, now);
         }
     }
 
@@ -194,7 +194,7 @@ impl Broker {
             self.connections[appliance].as_ref().filter(|connection| connection.subscribed)
         {
             let to = To::Agent(appliance, connection.number);
-            self.send(Delivery { to, topic, payload, retained: false }, now);
+            self.send(&Delivery { to, topic, payload, retained: false }, now);
         }
     }
 
@@ -206,7 +206,7 @@ impl Broker {
                 self.retained.insert(will.topic.clone(), will.message.clone());
             }
             self.send(
-                Delivery { to: To::Hub, topic: will.topic, payload: will.message, retained: false },
+                &Delivery { to: To::Hub, topic: will.topic, payload: will.message, retained: false },
                 now,
             );
         }
@@ -217,7 +217,7 @@ impl Broker {
         self.connections[appliance].as_ref().is_some_and(|connection| connection.number == number)
     }
 
-    fn send(&mut self, delivery: Delivery, now: Instant) {
+    fn send(&mut self, delivery: &Delivery, now: Instant) {
         if delivery.to == To::Hub && !self.hub_is_connected {
             return;
         }

@@ -162,9 +162,9 @@ impl Pi {
 
     fn end(&mut self, ending: Ending, truth: &mut Truth, now: Virtual) {
         self.starts = None;
-        if let Some(process) = self.process.take() {
-            let custody = &process.agent.custody;
-            truth.ended(ending, custody.dropped(), now);
+        truth.dropped(self.dropped());
+        if self.process.take().is_some() {
+            truth.ended(ending, now);
         }
         self.upward.clear();
         self.downward.clear();
@@ -473,6 +473,11 @@ impl Pi {
     /// From one reading to the next.
     pub(crate) fn tick_length(&self) -> Duration {
         self.config.tick
+    }
+
+    /// How many records the agent says it dropped, since it started.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.process.as_ref().map_or(0, |process| process.agent.custody.dropped())
     }
 
     /// How many records it holds.

@@ -137,7 +137,7 @@ impl Schedule {
             appliances: 1 + usize::from(dice.u8(..4) == 0),
             tick_s,
             memory_kib: *dice.choice(&[64, 64, 1024]).expect("not empty"),
-            disk_kib: *dice.choice(&[0, 1024, 1024, 65_536]).expect("not empty"),
+            disk_kib: *dice.choice(&[0, 16, 1024, 65_536]).expect("not empty"),
             start_ms: START_MS + dice.u64(..86_400_000),
             ntp: dice.u8(..8) != 0,
         };

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Making a failure smaller ends after this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Many schedules.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ impl Search {
                         }
                         if let Ok(outcomes) = quietly(&Schedule::random(seed)) {
                             let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                            outcomes.into_iter().for_each(|outcome| *total += outcome);
+                            for outcome in outcomes {
+                                *total += outcome;
+                            }
                         } else {
                             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(seed);
                             next.store(seeds.end, Ordering::SeqCst);

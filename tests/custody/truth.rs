@@ -14,7 +14,7 @@ use std::ops::{AddAssign, Range};
 use std::time::{Duration, Instant};
 
 /// What a run may lose when it is killed: `spill_after`, 30 s by default, and as much again when acks crawl.
-const TAIL: Duration = Duration::from_secs(60);
+const TAIL: Duration = Duration::from_mins(1);
 /// A live record is so fresh when it is sent, and so long under way, at most: what a date by the hub's clock may be late.
 const LATE_MS: u64 = 15_000;
 /// 2026-01-01: no date is earlier.
@@ -105,9 +105,13 @@ impl Truth {
         self.rotten = true;
     }
 
-    /// The agent ended; so many records were dropped since it started, by its own count.
-    pub(crate) fn ended(&mut self, ending: Ending, dropped: u64, now: Virtual) {
-        self.excused += dropped;
+    /// So many records were dropped since the agent started, by its own count.
+    pub(crate) fn dropped(&mut self, records: u64) {
+        self.excused += records;
+    }
+
+    /// The agent ended.
+    pub(crate) fn ended(&mut self, ending: Ending, now: Virtual) {
         let run = self.runs.last_mut().expect("it had started");
         run.ended = Some((ending, now.instant));
     }
@@ -166,11 +170,12 @@ impl Truth {
                 continue;
             }
             made.check_date(ms)?;
-            if let Some((before, earlier)) =
-                last.insert(made.run, (ms, number)).filter(|(_, earlier)| *earlier > number)
+            let before = last.insert(made.run, (ms, number));
+            if let Some((before, higher)) = before.filter(|(_, higher)| *higher > number)
+                && !(made.has_no_date() && !by_number[&higher].has_no_date())
             {
                 return Err(format!(
-                    "history runs backwards in run {}: sample {earlier} is at {before}, {number} at {ms}",
+                    "history runs backwards in run {}: sample {higher} is at {before}, {number} at {ms}",
                     made.run
                 ));
             }
@@ -225,6 +230,12 @@ impl Truth {
 }
 
 impl Made {
+    /// Whether its agent did not know the time. The hub dates it by when it came, which is late by its way; so the sample
+    /// after it may seem to be ahead of it, once, if NTP arrived between the two.
+    const fn has_no_date(&self) -> bool {
+        matches!(self.time, Time::Boot { .. })
+    }
+
     fn check_date(&self, ms: u64) -> Result<(), String> {
         let (number, truth) = (self.number, self.true_ms);
         let fits = match self.time {

@@ -257,18 +257,18 @@ impl World {
             self.apply(op)?;
         }
         // A reading or two of each, so that the hub hears of every boot that can be dated.
-        self.run(Duration::from_secs(60).max(2 * self.pis[0].tick_length()))?;
+        self.run(Duration::from_mins(1).max(2 * self.pis[0].tick_length()))?;
         self.truths.iter_mut().for_each(Truth::end);
         self.run(RECOVERY)?;
-        for pi in &self.pis {
+        for (pi, truth) in self.pis.iter().zip(&mut self.truths) {
+            truth.dropped(pi.dropped());
             if pi.held().is_none() {
                 return Err(format!("the agent of {} does not run", pi.name));
             }
             if pi.backlog() > 0 {
+                let (name, backlog) = (&pi.name, pi.backlog());
                 return Err(format!(
-                    "{} still holds {} records a quarter of an hour after all is well",
-                    pi.name,
-                    pi.backlog()
+                    "{name} still holds {backlog} records a quarter of an hour after all is well"
                 ));
             }
         }

@@ -93,18 +93,13 @@ impl Cable {
         script
     }
 
-    /// Plugs the far end into the namespace of a process.
-    fn plug(&self, process: u32) {
-        ip(&format!("link set venue netns {process}"));
-    }
-
     /// Plugs it into the namespace of a process that runs the script of [`wrap`](Self::wrap), once it has one of its own.
     pub fn plug_when_ready(&self, process: u32) {
         // The script is in its namespace as soon as it waits for the cable; plugging before that would be into ours.
         let own = fs::read_link("/proc/self/ns/net").expect("a process has a namespace");
         let moved = || fs::read_link(format!("/proc/{process}/ns/net")).ok().filter(|its| *its != own);
         assert!(clock::eventually(SOON, moved).is_some(), "process {process} made no namespace");
-        self.plug(process);
+        ip(&format!("link set venue netns {process}"));
     }
 
     /// Pulls the near end: no packet passes any more, and nobody is told.
