@@ -250,7 +250,7 @@ impl Stage {
 
 fn options(broker: SocketAddr) -> AgentOptions {
     let mut options = AgentOptions::new(RACK.0, RACK.1, broker);
-    options.top = "clock = \"trust\"\n".to_owned();
+    options.top.push_str("clock = \"trust\"\n");
     options.spool = format!("spill_after = \"{}s\"\n", SPILL_AFTER.as_secs());
     options
 }

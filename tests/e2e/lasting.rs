@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The promise for a day's backlog.
-const CAUGHT_UP: Duration = Duration::from_secs(60);
+const CAUGHT_UP: Duration = Duration::from_mins(1);
 const DAY_MS: u64 = 86_400_000;
 const TICK_MS: u64 = 10_000;
 
@@ -178,15 +178,15 @@ fn a_restored_backup_gets_what_its_agents_hold() {
     hub.expect("a reading", RECOVERY, RACK, has_reading);
     let begun = clock::unix_ms();
     std::thread::sleep(Duration::from_secs(3));
-    let copies = tempfile::tempdir().expect("a temporary directory");
-    hub.back_up(copies.path());
-    let copied = clock::unix_ms();
+    let backups = tempfile::tempdir().expect("a temporary directory");
+    hub.back_up(backups.path());
+    let backed_up = clock::unix_ms();
     // Acked after the backup: what the promise excludes.
     std::thread::sleep(Duration::from_secs(3));
     link.stall();
     let held = clock::unix_ms();
     std::thread::sleep(Duration::from_secs(4));
-    hub.restore(copies.path());
+    hub.restore(backups.path());
     link.heal();
     hub.expect("up again", RECOVERY, RACK, |said| (said["up"] == true).then_some(()));
     let told = eventually(RECOVERY, || agent.log().contains("the hub has a new history").then_some(()));
@@ -196,6 +196,6 @@ fn a_restored_backup_gets_what_its_agents_hold() {
     let ended = clock::unix_ms();
     hub.stop();
     let reader = reader(&hub);
-    assert_eq!(gaps(&reader, (begun, copied - 1600)), [], "what was in the backup");
+    assert_eq!(gaps(&reader, (begun, backed_up - 1600)), [], "what was in the backup");
     assert_eq!(gaps(&reader, (held + 1600, ended - 1600)), [], "what the agent held");
 }
