@@ -27,7 +27,7 @@ const INSIDE: &str = "RACKSIDE_TEST_IN_NAMESPACE";
 /// Whether this machine lets its user make them, and lay cables between them.
 pub fn are_possible() -> bool {
     let mut unshare = unshare();
-    let test = unshare.args(["--net", "sh", "-c", "ip link add a type veth peer name b"]);
+    let test = unshare.args(["--net", "sh", "-c", "ip link add rack type veth peer name venue"]);
     test.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
 
