@@ -3,8 +3,8 @@
 //! The copy is marked, so that the hub which opens it knows that it is not the database its agents last heard of: it takes a
 //! new history id, and agents send what they hold.
 
-use crate::StoreError;
 use crate::store::{Claim, DATABASE, claim, connect, schema, settle};
+use crate::{OpenError, StoreError};
 use rusqlite::OpenFlags;
 use std::fmt;
 use std::fs;
@@ -23,6 +23,8 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
     },
+    /// What lies where the history should be cannot be copied as one.
+    NotAHistory(OpenError),
     /// Reading or writing failed.
     Store(StoreError),
 }
@@ -40,6 +42,12 @@ impl fmt::Display for BackupError {
             Self::InTheWay { path } => write!(
                 f,
                 "{}: this is no backup, and is not overwritten; name another directory",
+                path.display()
+            ),
+            Self::NotAHistory(error) => error.fmt(f),
+            Self::Store(StoreError::Full { path }) => write!(
+                f,
+                "{}: the disk is full; make room there, or name a directory on another disk",
                 path.display()
             ),
             Self::Store(error) => error.fmt(f),
@@ -63,6 +71,7 @@ pub fn backup(data: &Path, target: &Path) -> Result<PathBuf, BackupError> {
     if !source.exists() {
         return Err(BackupError::Nothing { path: source });
     }
+    claim(&source).map_err(BackupError::NotAHistory)?;
     fs::create_dir_all(target).map_err(|error| StoreError::io(target, &error))?;
     let copy = target.join(DATABASE);
     if copy.exists() && !matches!(claim(&copy), Ok(Claim::Backup)) {

@@ -15,6 +15,11 @@ pub enum OpenError {
         /// The lock's file.
         path: PathBuf,
     },
+    /// There is no history to work on.
+    Nothing {
+        /// Where it would be.
+        path: PathBuf,
+    },
     /// The file is no SQLite database, or one of something else.
     NotAHistory {
         /// The file.
@@ -140,6 +145,11 @@ impl fmt::Display for OpenError {
             Self::Locked { path } => write!(
                 f,
                 "{}: another hub works in this directory; stop it, or give this one a data directory of its own",
+                path.display()
+            ),
+            Self::Nothing { path } => write!(
+                f,
+                "{}: there is no history; name the hub's data directory in its configuration",
                 path.display()
             ),
             Self::NotAHistory { path, found } => write!(

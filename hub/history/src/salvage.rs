@@ -6,10 +6,12 @@
 
 use crate::chunk::Chunk;
 use crate::keys::parts;
-use crate::store::{DATABASE, SALVAGING, beside, catalog, connect, create_partial, lock, settle};
-use crate::{OpenError, StoreError, rollup};
+use crate::store::{
+    DATABASE, SALVAGING, beside, catalog, claim, connect, create_partial, lock, name, settle,
+};
+use crate::{OpenError, Seqs, StoreError, rollup};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
@@ -70,6 +72,12 @@ pub fn salvage(dir: &Path, now_ms: u64) -> Result<Salvaged, OpenError> {
     let _lock = lock(dir)?;
     let path = dir.join(DATABASE);
     let marker = dir.join(SALVAGING);
+    if !marker.exists() && !path.exists() {
+        return Err(OpenError::Nothing { path });
+    }
+    if path.is_dir() {
+        claim(&path)?;
+    }
     let kept = set_aside(dir, &path, &marker, now_ms).map_err(|error| StoreError::io(&path, &error))?;
     let partial = create_partial(dir, now_ms)?;
     let failed = |error| StoreError::sqlite(&partial, &error);
@@ -77,7 +85,7 @@ pub fn salvage(dir: &Path, now_ms: u64) -> Result<Salvaged, OpenError> {
     // Synced once, at the end.
     new.pragma_update(None, "synchronous", "OFF").map_err(failed)?;
     let tables = match connect(&kept, OpenFlags::SQLITE_OPEN_READ_ONLY) {
-        Ok(old) => copy_all(&old, &new).map_err(failed)?,
+        Ok(old) => copy_all(&old, &new, now_ms).map_err(failed)?,
         Err(_) => Vec::new(),
     };
     new.close().map_err(|(_, error)| failed(error))?;
@@ -92,9 +100,9 @@ fn set_aside(dir: &Path, path: &Path, marker: &Path, now_ms: u64) -> std::io::Re
     let kept = match fs::read_to_string(marker) {
         Ok(name) => dir.join(name),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let name = format!("{DATABASE}.damaged-{}", stamp(now_ms));
-            // It must be there before anything is written.
-            fs::metadata(path)?;
+            let first = format!("{DATABASE}.damaged-{}", stamp(now_ms));
+            let mut names = std::iter::once(first.clone()).chain((2..).map(|n| format!("{first}-{n}")));
+            let name = names.find(|name| !dir.join(name).exists()).unwrap_or(first);
             let mut file = fs::File::create(marker)?;
             file.write_all(name.as_bytes())?;
             file.sync_all()?;
@@ -102,10 +110,13 @@ fn set_aside(dir: &Path, path: &Path, marker: &Path, now_ms: u64) -> std::io::Re
         }
         Err(error) => return Err(error),
     };
-    for suffix in ["-wal", ""] {
-        let from = beside(path, suffix);
-        if from.exists() {
-            fs::rename(&from, beside(&kept, suffix))?;
+    // What was kept already stays as it is: then `path` is what an earlier attempt made of it.
+    if !kept.exists() {
+        for suffix in ["-wal", ""] {
+            let from = beside(path, suffix);
+            if from.exists() {
+                fs::rename(&from, beside(&kept, suffix))?;
+            }
         }
     }
     let _ = fs::remove_file(beside(path, "-shm"));
@@ -113,14 +124,16 @@ fn set_aside(dir: &Path, path: &Path, marker: &Path, now_ms: u64) -> std::io::Re
     Ok(kept)
 }
 
-fn copy_all(old: &Connection, new: &Connection) -> rusqlite::Result<Vec<SalvagedTable>> {
+fn copy_all(old: &Connection, new: &Connection, now_ms: u64) -> rusqlite::Result<Vec<SalvagedTable>> {
+    // Otherwise SQLite reads nothing of a file that has fewer pages than its first one says.
+    old.pragma_update(None, "writable_schema", "ON")?;
     let mut done = Vec::new();
     let mut agents = HashSet::new();
-    for (name, walk) in TABLES {
+    for (of, walk) in TABLES {
         let transaction = new.unchecked_transaction()?;
-        let mut table = SalvagedTable { name, copied: 0, lost: 0, gaps: false };
-        if let Some(columns) = columns(old, new, name)? {
-            let copy = Copy { old, new, name, columns, agents: &agents };
+        let mut table = SalvagedTable { name: of, copied: 0, lost: 0, gaps: false };
+        if let Some(columns) = columns(old, new, of)? {
+            let copy = Copy { old, new, name: of, columns, agents: &agents };
             match walk {
                 Walk::Key(key) => copy.by_key(key, &mut table)?,
                 Walk::Agent => copy.by_agent(&mut table)?,
@@ -128,7 +141,10 @@ fn copy_all(old: &Connection, new: &Connection) -> rusqlite::Result<Vec<Salvaged
         } else {
             table.gaps = true;
         }
-        if name == "agents" {
+        if of == "agents" {
+            if table.gaps || table.lost > 0 {
+                table.copied += names_from_index(old, new, now_ms)?;
+            }
             agents = numbers(new, "SELECT id FROM agents")?;
         }
         transaction.commit()?;
@@ -140,6 +156,29 @@ fn copy_all(old: &Connection, new: &Connection) -> rusqlite::Result<Vec<Salvaged
         transaction.commit()?;
     }
     Ok(done)
+}
+
+/// Agents whose rows are lost, from the index of their names. With nothing moved on, rows of the inbox that are in chunks are
+/// made into the same samples once more.
+fn names_from_index(old: &Connection, new: &Connection, now_ms: u64) -> rusqlite::Result<u64> {
+    let Ok(mut select) = old.prepare("SELECT id, name FROM agents INDEXED BY sqlite_autoindex_agents_1")
+    else {
+        return Ok(0);
+    };
+    let mut rows = select.query([])?;
+    let mut copied = 0;
+    while let Ok(Some(row)) = rows.next() {
+        let (Ok(id), Ok(text)) = (row.get::<_, u32>(0), row.get::<_, String>(1)) else { continue };
+        if name(&text).is_err() {
+            continue;
+        }
+        copied += new
+            .prepare_cached(
+                "INSERT OR IGNORE INTO agents (id, name, flushed_upto, last_ms) VALUES (?1, ?2, 0, ?3)",
+            )?
+            .execute(params![id, text, now_ms as i64])?;
+    }
+    Ok(copied as u64)
 }
 
 /// The columns that both files have of a table; `None` if the damaged one does not tell.
@@ -224,16 +263,17 @@ impl Copy<'_> {
     }
 
     fn is_sound(&self, row: &[Value]) -> bool {
-        let number = |column: &str| {
-            let at = self.columns.iter().position(|name| name == column)?;
-            if let Value::Integer(number) = row.get(at)? { Some(*number) } else { None }
-        };
+        let value = |column: &str| row.get(self.columns.iter().position(|name| name == column)?);
+        let number = |column| if let Value::Integer(number) = value(column)? { Some(*number) } else { None };
+        let text = |column| if let Value::Text(text) = value(column)? { Some(text) } else { None };
         let agent = number("key").map(|key| parts(key).1).or_else(|| number("agent")?.try_into().ok());
         let blob =
             || row.iter().find_map(|value| if let Value::Blob(blob) = value { Some(blob) } else { None });
         match self.name {
-            "agents" => true,
+            "agents" => text("name").is_some_and(|text| name(text).is_ok()),
             _ if !agent.is_some_and(|agent| self.agents.contains(&agent)) => false,
+            "series" => catalog::is_series(number("kind"), text("labels").map(String::as_str)),
+            "runs" => blob().is_some_and(|seqs| Seqs::from_bytes(seqs).is_some()),
             "hours" | "days" => {
                 blob().is_some_and(|blob| Chunk::open(blob).and_then(|chunk| chunk.columns()).is_ok())
             }

@@ -242,6 +242,12 @@ fn key_from_row(row: &Row<'_>) -> rusqlite::Result<SeriesKey> {
     })
 }
 
+/// Whether what a row of `series` says can be read.
+pub(crate) fn is_series(kind: Option<i64>, labels: Option<&str>) -> bool {
+    kind.and_then(|kind| kind_from_number(kind.try_into().ok()?)).is_some()
+        && labels.and_then(labels_from_text).is_some()
+}
+
 const fn kind_to_number(kind: Kind) -> u8 {
     match kind {
         Kind::Gauge => 0,

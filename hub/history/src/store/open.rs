@@ -61,6 +61,7 @@ pub(super) fn open(dir: &Path, settings: Settings) -> Result<Store, OpenError> {
         claim(&path)?
     } else {
         create(dir, &path, settings.now_ms)?;
+        log::info!("{}: there was no history here; a new one begins", path.display());
         Claim::History
     };
     if claim == Claim::Backup {
@@ -72,7 +73,9 @@ pub(super) fn open(dir: &Path, settings: Settings) -> Result<Store, OpenError> {
     let mut db = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     upgrade(&mut db, &path)?;
     let failed = |error| StoreError::sqlite(&path, &error);
-    if claim == Claim::Backup {
+    // The first bytes may be those of an adoption that was cut short and taken back just now, by its journal.
+    let id: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
+    if id == schema::BACKUP {
         adopt(&mut db).map_err(failed)?;
         log::warn!("{}: a backup was put here; agents send again what they hold", path.display());
     }
@@ -111,6 +114,9 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Store
 
 /// Reads what a file claims to be from its first bytes, without SQLite, which would already act on a log beside it.
 pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
+    if path.is_dir() {
+        return Err(OpenError::NotAHistory { path: path.to_owned(), found: "a directory".to_owned() });
+    }
     let mut header = Vec::with_capacity(HEADER);
     let read = File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header));
     read.map_err(|error| StoreError::io(path, &error))?;
@@ -119,7 +125,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
         return Err(damaged("the file is empty").into());
     }
     if !header.starts_with(MAGIC) {
-        let found = "no SQLite database; if it was one, run `rackside-hub salvage`".to_owned();
+        let found = "no SQLite database (if it was one, its beginning is lost: restore a backup)".to_owned();
         return Err(OpenError::NotAHistory { path: path.to_owned(), found });
     }
     let id = header.get(APPLICATION_AT..APPLICATION_AT + 4).and_then(|id| id.try_into().ok());

@@ -333,6 +333,153 @@ fn an_interrupted_salvage_is_not_taken_for_an_empty_history() {
 }
 
 #[test]
+fn a_salvage_that_was_interrupted_at_its_very_end_keeps_the_damaged_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, model, _) = filled(dir.path());
+    drop(store);
+    let damaged = fs::read(dir.path().join("history.db")).expect("reads");
+    let kept = salvage(dir.path(), DAY0).expect("salvages").kept;
+    // The new file has its name, and the marker is still there.
+    let name = kept.file_name().and_then(|name| name.to_str()).expect("has one");
+    fs::write(dir.path().join("history.db.salvaging"), name).expect("writes");
+    assert_eq!(salvage(dir.path(), DAY0 + HOUR).expect("goes on").kept, kept);
+    assert!(fs::read(&kept).expect("reads") == damaged, "what was kept is still what was damaged");
+    model.check(&open(dir.path(), DAY0));
+}
+
+#[test]
+fn two_salvages_at_one_moment_keep_two_files() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, model, _) = filled(dir.path());
+    drop(store);
+    let kept = [(); 2].map(|()| salvage(dir.path(), DAY0).expect("salvages").kept);
+    assert!(kept[0] != kept[1] && kept.iter().all(|kept| kept.exists()), "{kept:?}");
+    model.check(&open(dir.path(), DAY0));
+}
+
+#[test]
+fn salvage_of_a_file_that_was_cut_keeps_what_is_left() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut store, ..) = filled(dir.path());
+    settle(&mut store, DAY0 + 3 * HOUR);
+    drop(store);
+    let path = dir.path().join("history.db");
+    let length = fs::metadata(&path).expect("is there").len();
+    File::options().write(true).open(&path).and_then(|file| file.set_len(length - 4096)).expect("cuts");
+    assert!(refused(dir.path()).to_string().contains("run `rackside-hub salvage`"));
+    let salvaged = salvage(dir.path(), DAY0 + 3 * HOUR).expect("salvages");
+    let copied = |name: &str| salvaged.tables.iter().find(|table| table.name == name).map(|t| t.copied);
+    assert_eq!((copied("agents"), copied("series")), (Some(3), Some(9)), "{salvaged:?}");
+    assert_eq!(open(dir.path(), DAY0).stats().expect("counts").agents, 3);
+}
+
+#[test]
+fn salvage_where_there_is_no_history_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let error = salvage(dir.path(), DAY0).expect_err("has nothing to do");
+    assert!(error.to_string().contains("there is no history"), "{error}");
+    fs::create_dir(dir.path().join("history.db")).expect("makes");
+    let error = salvage(dir.path(), DAY0).expect_err("has nothing to do");
+    assert!(error.to_string().contains("is not a hub's history but a directory"), "{error}");
+    assert!(refused(dir.path()).to_string().contains("is not a hub's history but a directory"));
+}
+
+#[test]
+fn names_of_agents_are_found_in_their_index_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(filled(dir.path()));
+    let path = dir.path().join("history.db");
+    let db = Connection::open(&path).expect("opens");
+    let root: u32 = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'agents'", [], |row| row.get(0))
+        .expect("has a root");
+    drop(db);
+    let mut file = File::options().write(true).open(&path).expect("opens");
+    file.seek(SeekFrom::Start(u64::from(root - 1) * 4096)).expect("seeks");
+    file.write_all(&[0xa5; 4096]).expect("writes");
+    drop(file);
+    salvage(dir.path(), DAY0).expect("salvages");
+    let mut store = open(dir.path(), DAY0 + 3 * HOUR);
+    settle(&mut store, DAY0 + 3 * HOUR);
+    let reader = store.reader();
+    let agents = reader.agents().expect("reads");
+    assert_eq!(agents.len(), 3);
+    for agent in agents {
+        let (id, _) = reader.series(&agent).expect("reads")[0].clone();
+        assert_eq!(reader.samples(&agent, id, 0..u64::MAX).expect("reads").times.len(), 120);
+    }
+}
+
+#[test]
+fn rows_that_are_whole_and_make_no_sense_are_left_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(filled(dir.path()));
+    let db = Connection::open(dir.path().join("history.db")).expect("opens");
+    db.execute_batch(
+        "UPDATE agents SET name = 'Arena North' WHERE id = 1; UPDATE runs SET seqs = x'0000' WHERE agent = 2;
+         UPDATE series SET kind = 9 WHERE id = 2; UPDATE series SET labels = 'interface' WHERE id = 3;
+         UPDATE catalogs SET body = x'00' WHERE agent = 3",
+    )
+    .expect("writes");
+    drop(db);
+    assert!(refused(dir.path()).to_string().contains("run `rackside-hub salvage`"));
+    let salvaged = salvage(dir.path(), DAY0).expect("salvages");
+    let lost = |name: &str| salvaged.tables.iter().find(|table| table.name == name).map(|table| table.lost);
+    assert_eq!([lost("agents"), lost("runs"), lost("series")], [Some(1), Some(1), Some(4)], "{salvaged:?}");
+    let mut store = open(dir.path(), DAY0 + 3 * HOUR);
+    settle(&mut store, DAY0 + 3 * HOUR);
+    assert_eq!(store.known().expect("reads").len(), 2);
+    for agent in store.reader().agents().expect("reads") {
+        assert!(!store.reader().series(&agent).expect("reads").is_empty());
+    }
+}
+
+#[test]
+fn a_backup_whose_adoption_was_cut_short_is_adopted_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, ..) = filled(dir.path());
+    let id = store.id();
+    let target = tempfile::tempdir().expect("a directory");
+    let copy = backup(dir.path(), target.path()).expect("copies");
+    drop(store);
+    // The power fails when the file has its new pages and the journal that takes them back is still there.
+    let journal = target.path().join("history.db-journal");
+    let db = Connection::open(&copy).expect("opens");
+    db.execute_batch(
+        "PRAGMA synchronous = OFF; BEGIN; UPDATE meta SET history = 7; PRAGMA application_id = 0x52534848",
+    )
+    .expect("writes");
+    let hot = fs::read(&journal).expect("there is a journal");
+    db.execute_batch("COMMIT").expect("commits");
+    drop(db);
+    fs::write(&journal, hot).expect("writes");
+    assert_ne!(open(target.path(), DAY0).id(), id);
+    assert_ne!(open(target.path(), DAY0).id(), 7, "the journal was hot");
+}
+
+#[test]
+fn what_is_no_history_is_not_backed_up() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(filled(dir.path()));
+    let db = Connection::open(dir.path().join("history.db")).expect("opens");
+    db.execute_batch("PRAGMA application_id = 5").expect("writes");
+    drop(db);
+    let target = tempfile::tempdir().expect("a directory");
+    let error = backup(dir.path(), target.path()).expect_err("is of another program");
+    assert!(error.to_string().contains("a SQLite database of another program"), "{error}");
+    assert!(!target.path().join("history.db").exists());
+}
+
+#[test]
+fn a_backup_that_found_no_room_does_not_promise_to_go_on() {
+    let error = BackupError::Store(StoreError::Full { path: "/mnt/history.db.partial".into() });
+    assert_eq!(
+        error.to_string(),
+        "/mnt/history.db.partial: the disk is full; make room there, or name a directory on another disk"
+    );
+}
+
+#[test]
 fn salvage_while_a_hub_runs_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let _store = open(dir.path(), DAY0);
