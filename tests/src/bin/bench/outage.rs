@@ -28,15 +28,16 @@ pub(crate) fn catch_up(_: Effort) -> Result<(), String> {
 }
 
 fn one_agent(program: &Path, hub: &Path) -> Result<(), String> {
-    let state = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let records = fill(state.path())?;
+    let home = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let state = home.path().join("state");
+    std::fs::create_dir(&state).map_err(|error| format!("{}: {error}", state.display()))?;
+    let records = fill(&state)?;
     let hub = Hub::with(Way::Listener, hub, "");
     let mut options = AgentOptions::new("site-0", "rack-1", hub.mqtt());
     options.tick = "10s";
-    options.top = format!("[spool]\ndirectory = \"{}\"\n", state.path().display());
     options.program = Some(program.to_owned());
     let start = clock::now();
-    let agent = Agent::start(&options);
+    let agent = Agent::start_in(home, &options);
     let mut rss_kib = 0;
     let done = clock::eventually(PATIENCE, || {
         rss_kib = rss_kib.max(measure::memory(agent.id()).rss_kib);
