@@ -335,7 +335,8 @@ impl App {
         match &mut self.line {
             Line::Down { until } if *until <= now => {
                 let traffic = Rc::clone(&self.agent.traffic);
-                self.line = Line::Connecting(Box::pin(Rc::clone(&self.way.connector).connect(traffic)));
+                let connecting = Rc::clone(&self.way.connector).connect(traffic, *moment);
+                self.line = Line::Connecting(Box::pin(connecting));
             }
             Line::Down { until } => deadline = deadline.min(*until),
             Line::Connecting(_) => {}

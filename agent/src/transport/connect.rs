@@ -3,6 +3,7 @@
 use super::tls::{TlsClient, TlsError};
 use super::traffic::Counted;
 use super::{Stream, Traffic};
+use crate::clock::Moment;
 use crate::config::Mqtt;
 use async_io::{Async, Timer};
 use futures_lite::future;
@@ -65,8 +66,12 @@ impl Connector {
         Ok(Self { host: mqtt.host.clone(), port: mqtt.port, tls })
     }
 
-    /// Opens a stream. Dropping the future gives up.
-    pub async fn connect(self: Rc<Self>, traffic: Rc<Traffic>) -> Result<Box<dyn Stream>, ConnectError> {
+    /// Opens a stream, at that moment. Dropping the future gives up.
+    pub async fn connect(
+        self: Rc<Self>,
+        traffic: Rc<Traffic>,
+        moment: Moment,
+    ) -> Result<Box<dyn Stream>, ConnectError> {
         let addresses =
             self.resolve().await.map_err(|why| ConnectError::Name { host: self.host.clone(), why })?;
         let stream = Counted::new(open(&addresses, &self.host).await?, traffic);
@@ -74,7 +79,7 @@ impl Connector {
             None => Ok(Box::new(stream)),
             Some(tls) => {
                 let late = || TlsError::timeout(tls.name(), STEP);
-                let handshake = async { tls.handshake(stream).await };
+                let handshake = async { tls.handshake(stream, moment).await };
                 let stream = within(STEP, handshake, || Err(late())).await.map_err(ConnectError::Tls)?;
                 Ok(Box::new(stream))
             }
@@ -123,14 +128,17 @@ async fn within<T>(time: Duration, work: impl Future<Output = T>, late: impl FnO
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, Trust};
     use crate::config::Config;
     use std::net::TcpListener;
+    use std::path::Path;
 
     fn connect(address: &str) -> Result<Box<dyn Stream>, ConnectError> {
         let text = format!("site = \"s\"\nappliance = \"a\"\n[mqtt]\naddress = \"{address}\"\n");
         let config = Config::parse(&text, "agent.toml").expect("a good file");
         let connector = Rc::new(Connector::new(&config.mqtt).expect("no TLS"));
-        smol::block_on(connector.connect(Rc::default()))
+        let moment = Clock::new(Trust::Auto, Path::new("/proc")).read();
+        smol::block_on(connector.connect(Rc::default(), moment))
     }
 
     #[test]

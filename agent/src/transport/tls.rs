@@ -1,12 +1,13 @@
 //! TLS by rustls with ring: the certificates that are believed, and one allowance for a Pi without a clock.
 //!
-//! A Pi that has just started in a venue that blocks NTP believes that it is 1970 or the day of its last shutdown, and every
-//! certificate is "not yet valid". While the kernel's clock is not synchronised, that objection, and no other, does not
-//! count: the chain is verified once more at the beginning of that certificate's validity. Signature, name, purpose and
-//! expiry (as of then) are checked as ever.
+//! Certificates are judged at the date that the agent believes, not at the one that the system shows: a clock that somebody set
+//! to 2031 has expired nothing. A Pi that has just started in a venue that blocks NTP believes nothing, and its system that it is
+//! 1970 or the day of its last shutdown: every certificate is "not yet valid". Until NTP has vouched for a date, that objection, and no
+//! other, does not count: the chain is verified once more at the beginning of that certificate's validity. Signature, name,
+//! purpose and expiry (as of then) are checked as ever.
 
 use super::Stream;
-use crate::clock;
+use crate::clock::Moment;
 use crate::config::Tls;
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -17,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A chain has at most this many certificates that each may begin later than the one before.
@@ -47,7 +48,11 @@ pub(super) struct TlsClient {
     server: ServerName<'static>,
     name: String,
     authority: String,
+    date: Date,
 }
+
+/// The moment of the handshake under way; `None` before the first.
+type Date = Arc<Mutex<Option<Moment>>>;
 
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +76,8 @@ impl TlsClient {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
         let inner = verifier
             .map_err(|error| TlsError(format!("the authorities' certificates are unusable: {error}")))?;
-        let verifier = ClocklessVerifier { inner, synchronised: || clock::synchronised().unwrap_or(false) };
+        let date = Date::default();
+        let verifier = ClocklessVerifier { inner, date: Arc::clone(&date) };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?
@@ -80,14 +86,20 @@ impl TlsClient {
             .with_no_client_auth();
         // One broker, one ticket or two; the default keeps room for 256 servers.
         config.resumption = Resumption::in_memory_sessions(4);
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), server, name, authority })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), server, name, authority, date })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) async fn handshake<S: Stream>(&self, stream: S) -> Result<TlsStream<S>, TlsError> {
+    /// One at a time.
+    pub(super) async fn handshake<S: Stream>(
+        &self,
+        stream: S,
+        moment: Moment,
+    ) -> Result<TlsStream<S>, TlsError> {
+        *self.date.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
         self.connector.connect(self.server.clone(), stream).await.map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
             TlsError(inner.map_or_else(
@@ -163,7 +175,7 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
 #[derive(Debug)]
 struct ClocklessVerifier {
     inner: Arc<WebPkiServerVerifier>,
-    synchronised: fn() -> bool,
+    date: Date,
 }
 
 impl ServerCertVerifier for ClocklessVerifier {
@@ -177,13 +189,17 @@ impl ServerCertVerifier for ClocklessVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let verify =
             |at| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
-        let mut result = verify(now);
-        let mut at = now;
+        let moment = *self.date.lock().unwrap_or_else(PoisonError::into_inner);
+        let believed = moment.filter(|moment| moment.known);
+        let is_vouched = believed.is_some_and(|moment| moment.disciplined);
+        let mut at =
+            believed.map_or(now, |moment| UnixTime::since_unix_epoch(Duration::from_millis(moment.utc_ms)));
+        let mut result = verify(at);
         for _ in 0..CHAIN {
             match result {
                 Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
                     not_before, ..
-                })) if not_before > at && !(self.synchronised)() => {
+                })) if not_before > at && !is_vouched => {
                     at = not_before;
                     result = verify(at);
                 }
