@@ -432,7 +432,9 @@ impl App {
         }
         self.clock.trust(fresh.clock);
         let state = State::new(&fresh.spool, &Roots::default().proc);
-        if state.is_same(&self.state) || !self.agent.custody.has_spool() {
+        if state.is_same(&self.state) {
+            self.state.configure(&state);
+        } else if !self.agent.custody.has_spool() {
             self.state = state;
         } else {
             // What is in the old one would be forgotten.

@@ -18,6 +18,8 @@ use rackside_proto::AgentName;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -63,8 +65,10 @@ pub struct State {
     /// Most bytes of the spool.
     disk: u64,
     proc: PathBuf,
-    /// When the directory is tried, if there is no spool.
+    /// When the directory is looked at again.
     again: Option<Instant>,
+    /// Device and number of the spool's own directory.
+    folder: Option<(u64, u64)>,
     /// Why there is none, as it was said last.
     said: Option<String>,
 }
@@ -80,7 +84,7 @@ impl State {
         let first = |list: OsString| std::env::split_paths(&list).next().filter(|path| path.is_absolute());
         let directory = spool.directory.clone().or_else(|| from_systemd.and_then(first));
         let directory = directory.unwrap_or_else(|| DEFAULT.into());
-        Self { directory, disk: spool.disk, proc: proc.to_owned(), again: None, said: None }
+        Self { directory, disk: spool.disk, proc: proc.to_owned(), again: None, folder: None, said: None }
     }
 
     /// Whether it is about the same directory, wanted or not.
@@ -88,50 +92,110 @@ impl State {
         self.directory == other.directory && (self.disk == 0) == (other.disk == 0)
     }
 
-    /// Opens the spool if there is none and it is time to try, and gives it to the agent.
-    pub fn step(&mut self, agent: &mut Agent, now: Instant) {
-        if agent.custody.has_lost_spool() {
-            warn!("the spool's files in {} are gone", self.directory.display());
-            agent.custody.detach(now);
-            self.again = Some(now);
-        }
-        if agent.custody.has_spool() || self.again.is_some_and(|again| again > now) {
-            return;
-        }
-        match self.open(&agent.name) {
-            Ok((spool, recovery)) => {
-                self.say_open(&recovery, &agent.name);
-                agent.attach(spool, now);
-            }
-            Err(error) => {
-                let wanted = self.disk > 0;
-                self.again = Some(now + AGAIN);
-                let text = format!("{error}; records are kept in memory only");
-                if self.said.as_ref() != Some(&text) {
-                    if wanted {
-                        warn!("{text}, until that is put right");
-                    } else {
-                        info!("{text}");
-                    }
-                    self.said = Some(text);
-                }
-            }
+    /// Takes over other settings of the same directory, and looks at it soon.
+    pub fn configure(&mut self, fresh: &Self) {
+        self.disk = fresh.disk;
+        self.again = None;
+        if self.folder.is_none() {
+            // Whoever had something put right by this wants to hear if it is not.
+            self.said = None;
         }
     }
 
-    /// When [`step`](Self::step) has something to do.
+    /// Opens the spool if there is none and it is time to try, and gives it to the agent; else looks whether it is what it was.
+    pub fn step(&mut self, agent: &mut Agent, now: Instant) {
+        if agent.custody.has_lost_spool() {
+            self.let_go(agent, now);
+        }
+        if self.again.is_some_and(|again| again > now) {
+            return;
+        }
+        self.again = Some(now + AGAIN);
+        if agent.custody.has_spool() && self.has_moved(&agent.name) {
+            self.let_go(agent, now);
+        }
+        if agent.custody.has_spool() {
+            let judged = self.judge(Missing::Leave);
+            self.say_judged(judged.as_ref().err(), &agent.name);
+            agent.custody.doubt(judged.is_err());
+        } else {
+            self.try_open(agent, now);
+        }
+    }
+
+    /// Whether the spool's directory is another one than was opened, or none: a disk that was pulled out and put in again is
+    /// mounted anew, and what was opened leads nowhere.
+    fn has_moved(&self, agent: &AgentName) -> bool {
+        let Some(folder) = self.folder else { return false };
+        match fs::metadata(spool::path(&self.directory, agent)) {
+            Ok(found) => (found.dev(), found.ino()) != folder,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    fn let_go(&mut self, agent: &mut Agent, now: Instant) {
+        warn!("the spool's files in {} are gone", self.directory.display());
+        agent.custody.detach(now);
+        (self.folder, self.again) = (None, Some(now));
+    }
+
+    fn try_open(&mut self, agent: &mut Agent, now: Instant) {
+        match self.open(&agent.name) {
+            Ok((spool, recovery, doubt)) => {
+                self.say_open(&recovery, doubt.as_ref(), &agent.name);
+                let found = fs::metadata(spool::path(&self.directory, &agent.name));
+                self.folder = found.ok().map(|found| (found.dev(), found.ino()));
+                agent.attach(spool, now);
+                agent.custody.doubt(doubt.is_some());
+            }
+            Err(error) => self.say_unfit(&error, "records"),
+        }
+    }
+
+    /// Says once what is wrong.
+    fn say_unfit(&mut self, error: &NoSpool, records: &str) {
+        let text = format!("{error}; {records} are kept in memory only");
+        if self.said.as_ref() == Some(&text) {
+            return;
+        }
+        if self.disk > 0 {
+            warn!("{text}, until that is put right");
+        } else {
+            info!("{text}");
+        }
+        self.said = Some(text);
+    }
+
+    fn say_judged(&mut self, doubt: Option<&NoSpool>, agent: &AgentName) {
+        if let Some(error) = doubt {
+            self.say_unfit(error, "new records");
+        } else if self.said.take().is_some() {
+            info!("records can go to {} again", spool::path(&self.directory, agent).display());
+        }
+    }
+
+    /// When [`step`](Self::step) has something to do. A spool that is there is looked at when there is something else to do.
     pub fn deadline(&self, agent: &Agent) -> Option<Instant> {
         self.again.filter(|_| self.disk > 0 && !agent.custody.has_spool())
     }
 
-    fn open(&self, agent: &AgentName) -> Result<(Spool, Recovery), NoSpool> {
-        match self.judge(Missing::Make) {
-            // What earlier runs left there can be sent all the same, which makes room.
-            Err(NoSpool::Unfit(Unfit { why: Why::Full { .. }, .. })) => {}
-            judged => judged?,
-        }
-        let folder = Folder::open(&self.directory, agent).map_err(NoSpool::Folder)?;
-        Spool::open(Box::new(folder), self.disk).map_err(NoSpool::Spool)
+    /// The spool, and why nothing can be written there now, if so.
+    fn open(&self, agent: &AgentName) -> Result<(Spool, Recovery, Option<NoSpool>), NoSpool> {
+        // What earlier runs left there can be sent all the same, which makes room on a full disk; a card that died read-only
+        // can still be read.
+        let doubt = match self.judge(Missing::Make) {
+            Err(NoSpool::Unfit(unfit)) if matches!(unfit.why, Why::Full { .. } | Why::ReadOnly) => {
+                Some(unfit)
+            }
+            judged => judged.map(|()| None)?,
+        };
+        let doubt = doubt.map(NoSpool::Unfit);
+        let (folder, doubt) = match (Folder::open(&self.directory, agent), doubt) {
+            (Err(FolderError::Io { .. }), Some(doubt)) => return Err(doubt),
+            (folder, doubt) => (folder.map_err(NoSpool::Folder)?, doubt),
+        };
+        let (spool, recovery) = Spool::open(Box::new(folder), self.disk).map_err(NoSpool::Spool)?;
+        Ok((spool, recovery, doubt))
     }
 
     fn judge(&self, missing: Missing) -> Result<(), NoSpool> {
@@ -141,14 +205,14 @@ impl State {
         place::judge(&self.directory, &self.proc, missing).map(|_| ()).map_err(NoSpool::Unfit)
     }
 
-    fn say_open(&mut self, recovery: &Recovery, agent: &AgentName) {
+    fn say_open(&mut self, recovery: &Recovery, doubt: Option<&NoSpool>, agent: &AgentName) {
         let path = spool::path(&self.directory, agent);
         let path = path.display();
         if recovery.is_damaged() {
             warn!("the spool in {path} is damaged: {recovery}; what is readable is sent");
         } else if recovery.records > 0 {
             info!("earlier runs left {recovery} in {path}; they are sent first");
-        } else {
+        } else if doubt.is_none() {
             info!("without the hub, records go to {path}");
         }
         let others = self.others(agent);
@@ -160,7 +224,10 @@ impl State {
                 "records of other names are in there and stay untouched: {shown}{more}; start an agent of that name to send them"
             );
         }
-        (self.said, self.again) = (None, None);
+        self.said = None;
+        if let Some(error) = doubt {
+            self.say_unfit(error, "new records");
+        }
     }
 
     /// The other names under which records are kept here.

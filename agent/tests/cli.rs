@@ -120,7 +120,7 @@ fn check_and_once_say_where_records_would_go_and_make_nothing() {
     let disk = tempfile::tempdir_in(target).expect("a directory");
     let on_disk = format!("up to 64 MiB in {}/spool/arena-north/rack-1", disk.path().display());
     // Nobody can write there, not even root.
-    let nowhere = "in memory only: the disk of /proc is full: 0 bytes are left; make room".to_owned();
+    let nowhere = "in memory only: the disk of /proc is full: less than 1 MiB is left; make room".to_owned();
     for (directory, check, once) in [
         (disk.path(), format!("spool    1 MiB in memory, after 30s without the hub {on_disk}\n"), on_disk),
         (Path::new("/proc"), format!("spool    1 MiB {nowhere}\n"), nowhere),

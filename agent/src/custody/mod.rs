@@ -184,6 +184,12 @@ impl Custody {
         self.begin_backlog(now);
     }
 
+    /// Whether the spool is known to take nothing, as on a file system that is read-only. What is in it is sent, and writing is
+    /// tried all the same.
+    pub fn doubt(&mut self, doubted: bool) {
+        self.stock.doubt(doubted);
+    }
+
     /// Whether there is a spool, working or not.
     pub const fn has_spool(&self) -> bool {
         self.stock.has_disk()

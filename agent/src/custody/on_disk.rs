@@ -404,3 +404,31 @@ fn an_error_of_the_disk_in_the_midst_of_a_batch_loses_nothing() {
         assert_eq!(bench.seconds(1), [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)], "step {step}");
     }
 }
+
+#[test]
+fn what_lies_on_a_disk_that_is_read_only_is_sent_and_nothing_more_is_called_safe() {
+    let mut bench = Bench::new();
+    bench.put(3);
+    bench.custody.stop(bench.now);
+    bench.disk.read_only(true);
+    bench.restart(LIMITS);
+    bench.custody.doubt(true);
+    assert_eq!((bench.held(), bench.custody.is_durable()), ((0, 3), false));
+    bench.put(2);
+    bench.connect();
+    assert_eq!(bench.sent(), [(2, 0), (2, 1), (1, 0)]);
+    bench.ack(1, 1);
+    bench.ack(2, 2);
+    assert_eq!(bench.wait(Duration::from_secs(1)), [(1, 1), (1, 2)]);
+    bench.ack(1, 3);
+    assert_eq!((bench.held(), bench.wait(Duration::from_hours(1))), ((0, 0), vec![]), "not again");
+    bench.put(1);
+    bench.wait(Duration::from_mins(2));
+    assert_eq!((bench.held(), bench.custody.dropped()), ((1, 0), 0), "it waits in memory");
+    bench.disk.read_only(false);
+    bench.custody.doubt(false);
+    bench.wait(Duration::from_mins(1));
+    assert_eq!((bench.held(), bench.custody.is_durable()), ((0, 1), true));
+    bench.ack(2, 3);
+    assert_eq!(bench.disk.names(), [""; 0], "what could not be removed goes, too");
+}

@@ -106,6 +106,8 @@ pub(super) struct Stock {
     /// When an ack last moved.
     moved: Option<Instant>,
     cannot_write: Option<Trouble>,
+    /// Whether it is known to take nothing, although nothing was tried.
+    is_doubted: bool,
     cannot_read: Option<Trouble>,
     /// The body of the record from the disk that was looked up last.
     body: Vec<u8>,
@@ -132,6 +134,7 @@ impl Stock {
             spill_after: limits.spill_after,
             moved: None,
             cannot_write: None,
+            is_doubted: false,
             cannot_read: None,
             body: Vec::new(),
             abandoned: 0,
@@ -180,6 +183,14 @@ impl Stock {
         self.unreadable.clear();
         self.earlier.clear();
         (self.cannot_write, self.cannot_read) = (None, None);
+        self.is_doubted = false;
+    }
+
+    /// Somebody knows without trying that the disk takes nothing, or takes things again.
+    pub(super) fn doubt(&mut self, doubted: bool) {
+        if std::mem::replace(&mut self.is_doubted, doubted) && !doubted {
+            self.cannot_write = None;
+        }
     }
 
     /// Whether the disk has lost its files: only opening it anew can help.
@@ -193,7 +204,7 @@ impl Stock {
 
     /// Whether there is a disk that takes what it is given.
     pub(super) const fn is_durable(&self) -> bool {
-        self.disk.is_some() && self.cannot_write.is_none()
+        self.disk.is_some() && self.cannot_write.is_none() && !self.is_doubted
     }
 
     pub(super) const fn run(&self) -> Run {

@@ -3,7 +3,8 @@
 //! Each step that changes something (make, append, sync, sync the directory, remove) has a number, from 0. [`cut_at`] cuts the power
 //! *in* one of them: it may have happened in part, it fails, and so does everything afterwards, until [`restart`] says what the
 //! cut did with what was not synced. Before that a machine with a bad card can be had, too: a step that fails
-//! ([`fail_at`]), no room ([`capacity`]), blocks that do not read ([`spoil`]), bits that flip ([`flip`]).
+//! ([`fail_at`]), no room ([`capacity`]), a file system that is read-only ([`read_only`]), blocks that do not read ([`spoil`]),
+//! bits that flip ([`flip`]).
 //!
 //! What a cut may do is what file systems do, at their worst: a file keeps any prefix of what was appended since its last
 //! sync, or the length with zeroes or rubbish in it; files made or removed since the last sync of the directory are there or not, each
@@ -14,6 +15,7 @@
 //! [`restart`]: CutDisk::restart
 //! [`fail_at`]: CutDisk::fail_at
 //! [`capacity`]: CutDisk::capacity
+//! [`read_only`]: CutDisk::read_only
 //! [`spoil`]: CutDisk::spoil
 //! [`flip`]: CutDisk::flip
 
@@ -89,6 +91,7 @@ struct State {
     cut_at: Option<u64>,
     fail_at: Option<(u64, io::ErrorKind)>,
     capacity: Option<u64>,
+    is_read_only: bool,
     is_off: bool,
 }
 
@@ -141,6 +144,11 @@ impl CutDisk {
     pub fn room(&self, free: Option<u64>) {
         let mut state = self.state();
         state.capacity = free.map(|free| free + state.used());
+    }
+
+    /// Mounts it read-only, or no longer so.
+    pub fn read_only(&self, read_only: bool) {
+        self.state().is_read_only = read_only;
     }
 
     /// Makes the block of 4 KiB that has this offset unreadable, or readable again.
@@ -273,6 +281,9 @@ impl State {
         if self.is_off {
             return Err(off());
         }
+        if self.is_read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         let step = self.steps;
         self.steps += 1;
         if self.cut_at == Some(step) {
@@ -330,7 +341,7 @@ impl Disk for CutDisk {
         let mut state = self.state();
         let was_off = state.is_off;
         let done = state.step();
-        if was_off {
+        if was_off || state.is_read_only {
             return done;
         }
         let fits = bytes.len().min(state.free() as usize);

@@ -61,7 +61,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens, and makes if need be, `<state>/spool/<site>/<appliance>`. `state` exists.
+    /// Opens, and makes if need be, `<state>/spool/<site>/<appliance>`. `state` exists. What is there is opened on a read-only
+    /// file system, too: it can be read and sent.
     pub fn open(state: &Path, agent: &AgentName) -> Result<Self, FolderError> {
         let path = path(state, agent);
         let failed = |doing: &'static str| {
@@ -80,8 +81,13 @@ impl Folder {
             directory =
                 openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("open"))?;
         }
+        let readable = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let lock = openat(&directory, "lock", flags, Mode::RUSR | Mode::WUSR).map_err(failed("lock"))?;
+        let lock = match openat(&directory, "lock", flags, Mode::RUSR | Mode::WUSR) {
+            Err(Errno::ROFS) => openat(&directory, "lock", readable, Mode::empty()),
+            lock => lock,
+        };
+        let lock = lock.map_err(failed("lock"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(FolderError::Taken { path }),

@@ -260,17 +260,26 @@ impl Spool {
                 Err(error) => recovery.aside.push(format!("{label} cannot be read: {error}")),
             }
         }
-        if !self.segments.is_empty() {
-            // A process that was killed leaves its last write to the kernel. What is offered from now on is on the medium.
-            for segment in &self.segments {
-                self.disk.sync(&segment.label.to_string())?;
-            }
-            self.disk.sync_directory()?;
+        match self.sync_found() {
+            // It can be read and sent, and no more is to be had of a card that ends so.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+            synced => synced?,
         }
         self.settle(&mut recovery);
         recovery.segments = self.segments.len();
         recovery.records = self.segments.iter().map(|segment| segment.records).sum();
         Ok(recovery)
+    }
+
+    /// A process that was killed leaves its last write to the kernel. What is offered from now on is on the medium.
+    fn sync_found(&mut self) -> io::Result<()> {
+        if self.segments.is_empty() {
+            return Ok(());
+        }
+        for segment in &self.segments {
+            self.disk.sync(&segment.label.to_string())?;
+        }
+        self.disk.sync_directory()
     }
 
     /// Two segments have the same records if a write failed and was repeated. What has them all gives them: the later one, unless

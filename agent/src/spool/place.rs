@@ -120,8 +120,9 @@ impl fmt::Display for Unfit {
             Why::Missing { error } => write!(f, "{directory} does not exist and cannot be made: {error}"),
             Why::NotADirectory => write!(f, "{directory} is not a directory"),
             Why::Permission => write!(f, "this user may not write to {directory}: make it theirs"),
-            Why::Full { free } => {
-                write!(f, "the disk of {directory} is full: {free} bytes are left; make room")
+            // Not how much: what is wrong is said once, and that changes all the time.
+            Why::Full { .. } => {
+                write!(f, "the disk of {directory} is full: less than 1 MiB is left; make room")
             }
             Why::Unknown { error } => {
                 write!(f, "cannot tell whether {directory} outlives a power cut: {error}")

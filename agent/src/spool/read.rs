@@ -106,10 +106,15 @@ impl Spool {
         }
     }
 
-    /// The newest catalog of this number and run: the number of its record, and its body.
+    /// The catalog of this number and run: the number of its record, and its body. Cheap for that of the record that was read
+    /// last; one that is in no segment costs a look at all of them.
     pub fn catalog(&mut self, run: Run, number: u32) -> Result<Option<(u64, Vec<u8>)>, SpoolError> {
-        let segments: Vec<Segment> = self.of(run).copied().collect();
-        for segment in segments.iter().rev() {
+        let mut segments: Vec<Segment> = self.of(run).copied().collect();
+        segments.reverse();
+        // Each segment has the catalogs that its records use, and the record that was just read needs one.
+        let current = self.cursor.map(|cursor| cursor.label);
+        segments.sort_by_key(|segment| Some(segment.label) != current);
+        for segment in &segments {
             let mut from = HEADER as u64;
             while let Some((at, head)) = self.frame(segment, &mut from)? {
                 if !matches!(head.what, What::Copy | What::Record(Kind::Catalog)) || head.catalog != number {

@@ -57,12 +57,12 @@ fn acknowledge(broker: &Broker, run: Run, below: u64) {
 
 /// Waits for the first record of an earlier run, and acknowledges that run's records as they come, until `count` of them are in:
 /// in order, from 0, none missing.
-fn drain(broker: &Broker, subscriber: &Subscriber, count: u64) {
+fn drain(broker: &Broker, subscriber: &Subscriber, count: u64, spool: (SpoolPlace, u64)) {
     let (mut own, mut next) = (None, 0);
     while next < count {
         let (run, seq, floor, sending, _) = subscriber.wait("the backlog", |seen| {
             if let (Channel::Birth, Message::Birth(birth)) = (seen.channel, seen.message()) {
-                assert_eq!((birth.spool, birth.spool_bytes), (SpoolPlace::Disk, 64 << 20));
+                assert_eq!((birth.spool, birth.spool_bytes), spool);
                 own = Some(birth.run);
             }
             // The run's own ones, and the lone oldest once more.
@@ -91,7 +91,7 @@ fn catch_up(dir: &Path) {
     let left = number(&line);
     assert!(left >= 3, "{line}");
     let before = segments(dir);
-    drain(&broker, &subscriber, left);
+    drain(&broker, &subscriber, left, (SpoolPlace::Disk, 64 << 20));
     agent.logs("the hub has what earlier runs left");
     assert!(before.iter().all(|segment| !segment.exists()), "nothing of it is left behind");
 }
@@ -188,6 +188,47 @@ fn a_state_directory_in_memory_is_said() {
     assert_eq!(fs::read_dir(memory.path()).expect("it is there").count(), 0, "left as it was");
 }
 
+/// Mounts a directory read-only over itself, and runs what follows there; `None` where nobody may.
+fn read_only_script(dir: &Path) -> Option<String> {
+    let here = dir.display();
+    let script =
+        format!("mount --bind {here} {here} && mount -o remount,ro,bind {here} && exec \"$0\" \"$@\"");
+    let [unshare, rest @ ..] = read_only(&script);
+    let may = std::process::Command::new(unshare).args(rest).arg("true").status();
+    if may.is_ok_and(|status| status.success()) {
+        return Some(script);
+    }
+    println!("this machine lets nobody mount in a namespace: nothing to see");
+    None
+}
+
+/// In a mount namespace of its own.
+const fn read_only(script: &str) -> [&str; 6] {
+    ["unshare", "--mount", "--map-root-user", "sh", "-c", script]
+}
+
+#[test]
+fn what_was_spilled_is_sent_from_a_card_that_died_read_only() {
+    let Some(dir) = on_disk() else { return };
+    let state = dir.path().join("state");
+    let mut agent = Agent::start(dir.path(), dead_port(), "", SOON);
+    for _ in 0..4 {
+        agent.logs("records went to the disk");
+    }
+    agent.kill();
+    let before = segments(dir.path());
+    let Some(script) = read_only_script(&state) else { return };
+    let broker = Broker::open(dir.path());
+    let subscriber = Subscriber::start(&broker).ready(&broker);
+    let agent = Agent::within(&read_only(&script), Agent::configure(dir.path(), broker.port, "", SOON));
+    let left = number(&agent.logs("earlier runs left"));
+    let line = agent.logs("new records are kept in memory only");
+    assert!(line.contains("is on a file system that is mounted read-only"), "{line}");
+    drain(&broker, &subscriber, left, (SpoolPlace::Memory, 1 << 20));
+    agent.logs("the hub has what earlier runs left");
+    assert_eq!(segments(dir.path()), before, "nothing can be removed there");
+}
+
 #[test]
 fn a_read_only_state_directory_is_said() {
     let Some(dir) = on_disk() else { return };
@@ -195,17 +236,10 @@ fn a_read_only_state_directory_is_said() {
     let subscriber = Subscriber::start(&broker).ready(&broker);
     let readonly = dir.path().join("readonly");
     fs::create_dir(&readonly).expect("made");
-    let here = readonly.display();
-    let script =
-        format!("mount --bind {here} {here} && mount -o remount,ro,bind {here} && exec \"$0\" \"$@\"");
-    let wrapper = ["unshare", "--mount", "--map-root-user", "sh", "-c", &script];
-    let may = std::process::Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").status();
-    if !may.is_ok_and(|status| status.success()) {
-        println!("this machine lets nobody mount in a namespace: nothing to see");
-        return;
-    }
-    let more = format!("{SOON}directory = \"{here}\"");
-    let agent = Agent::within(&wrapper, Agent::configure(dir.path(), broker.port, "", &more));
+    let Some(script) = read_only_script(&readonly) else { return };
+    let more = format!("{SOON}directory = \"{}\"", readonly.display());
+    let file = Agent::configure(dir.path(), broker.port, "", &more);
+    let agent = Agent::within(&read_only(&script), file);
     let line = agent.logs("records are kept in memory only");
     assert!(line.contains("is on a file system that is mounted read-only"), "{line}");
     is_told_in_the_birth(&subscriber);
@@ -243,6 +277,28 @@ fn a_spool_that_somebody_removes_is_made_anew() {
     agent.logs("without the hub, records go to ");
     agent.logs("records went to the disk");
     assert_eq!(segments(dir.path()).len(), 1);
+}
+
+#[test]
+fn a_spool_that_was_put_elsewhere_is_not_written_any_more() {
+    let Some(dir) = on_disk() else { return };
+    let agent = Agent::start(dir.path(), dead_port(), "", SOON);
+    agent.logs("records went to the disk");
+    // As with a stick that was pulled out and put in again: what is open leads to the old one.
+    let (there, away) = (dir.path().join("state/spool"), dir.path().join("away"));
+    fs::rename(&there, &away).expect("moved");
+    agent.signal("-HUP");
+    agent.logs("are gone");
+    agent.logs("without the hub, records go to ");
+    agent.logs("records went to the disk");
+    assert_eq!(segments(dir.path()).len(), 1);
+    // And back, with what was in it.
+    fs::rename(&there, dir.path().join("other")).expect("moved");
+    fs::rename(&away, &there).expect("moved");
+    agent.signal("-HUP");
+    agent.logs("earlier runs left ");
+    agent.logs("records went to the disk");
+    assert_eq!(segments(dir.path()).len(), 2);
 }
 
 #[test]

@@ -91,6 +91,35 @@ fn what_goes_in_comes_out_now_and_after_opening_again() {
 }
 
 #[test]
+fn the_catalog_of_the_record_that_was_read_last_is_looked_for_beside_it() {
+    let disk = cut::CutDisk::new();
+    let (mut spool, _) = Spool::open(Box::new(disk.clone()), 64 * MIB).expect("a spool");
+    put(&mut spool, RUN, 0, 10_000);
+    for name in disk.names().iter().skip(1) {
+        disk.spoil(name, 0, true);
+    }
+    assert_eq!(spool.read(RUN, 7).expect("read").map(|record| record.seq), Some(7));
+    assert_eq!(spool.catalog(RUN, 1).expect("no other segment is read"), Some((0, body(0))));
+}
+
+#[test]
+fn what_is_on_a_file_system_that_went_read_only_is_read() {
+    let disk = cut::CutDisk::new();
+    let open = || Spool::open(Box::new(disk.clone()), 64 * MIB).expect("a spool").0;
+    put(&mut open(), RUN, 0, 10);
+    disk.read_only(true);
+    let mut spool = open();
+    assert_eq!(spool.runs(), [Holding { run: RUN, floor: 0, next: 10 }]);
+    assert_eq!(spool.read(RUN, 9).expect("read").map(|record| record.body), Some(body(9)));
+    assert!(spool.let_go(RUN, 10).is_err(), "nothing can be removed");
+    assert_eq!(spool.runs(), [], "and it is not offered again");
+    disk.read_only(false);
+    put(&mut spool, OLDER, 0, 1);
+    spool.let_go(OLDER, 1).expect("removed");
+    assert_eq!(disk.names(), [""; 0]);
+}
+
+#[test]
 fn records_of_a_run_may_be_read_in_any_order() {
     let state = State::new();
     let (mut spool, _) = state.open(MIB);
