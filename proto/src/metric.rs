@@ -65,6 +65,18 @@ metrics! {
         "Time since the machine started";
     CLOCK_SYNCHRONIZED = "rackside_clock_synchronized", "", State, [],
         "1 while the kernel says that its clock is synchronised, else 0";
+    TALLY_ACTIVE = "rackside_tally_active", "", State, ["tally", "bus"],
+        "1 while the tally is on, else 0; unknown while its contact chatters or its source is gone";
+    LED_STATE = "rackside_led_state", "", State, ["led"],
+        "What the LED says: 0 dark, 1 well, 2 warning, 3 critical, 4 hub not reachable, 5 no internet, 6 no cable or address, 7 identify, 8 lit by its tally, 9 tally unknown";
+    RELAY_ACTIVE = "rackside_relay_active", "", State, ["relay"],
+        "1 while the relay is closed, else 0";
+    ALARM_MUTED = "rackside_alarm_muted", "", State, [],
+        "1 while somebody at the rack has muted its alarm, else 0";
+    MAINTENANCE = "rackside_maintenance", "", State, [],
+        "1 while somebody at the rack has announced maintenance, else 0";
+    PANEL_FAULTS = "rackside_panel_faults", "", Gauge, [],
+        "Contacts, LEDs, relays and sources of tallies that cannot be had or are not to be believed";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],
