@@ -18,6 +18,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// An event that is older than this was not stamped by `CLOCK_MONOTONIC`.
+const OLDEST_STAMP: Duration = Duration::from_mins(1);
+
 /// Whom the agent believes about the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +134,14 @@ impl Clock {
         Instant::now()
     }
 
+    /// The moment at which the kernel's `CLOCK_MONOTONIC`, which it writes to events, showed `stamp`. What cannot be from that clock is now.
+    pub fn of_kernel(stamp: Duration) -> Instant {
+        let now = Self::now();
+        let shown = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let age = Duration::try_from(shown).unwrap_or_default().checked_sub(stamp);
+        age.filter(|age| *age < OLDEST_STAMP).and_then(|age| now.checked_sub(age)).unwrap_or(now)
+    }
+
     /// All clocks together.
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
     pub fn read(&mut self) -> Moment {
@@ -239,6 +250,19 @@ mod tests {
         let moment = judge(&mut clock, RIGHT, Some(true));
         assert_eq!((moment.known, moment.source()), (false, ClockSource::None));
         assert!(matches!(moment.doubt, Some(Doubt::Denied { .. })));
+    }
+
+    #[test]
+    fn a_stamp_of_the_kernel_is_a_moment_and_one_of_another_clock_is_now() {
+        let shown = Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic));
+        let shown = shown.expect("after boot");
+        let before = Clock::now();
+        let moment = Clock::of_kernel(shown.saturating_sub(Duration::from_millis(5)));
+        let age = Clock::now().saturating_duration_since(moment);
+        assert!(age >= Duration::from_millis(5) && moment < before, "{age:?}");
+        for other in [Duration::from_hours(500_000), shown.saturating_sub(Duration::from_hours(1))] {
+            assert!(Clock::of_kernel(other) >= before || shown < Duration::from_hours(1));
+        }
     }
 
     #[test]

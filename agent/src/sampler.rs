@@ -12,6 +12,7 @@
 
 use crate::sensor::{Entry, Report};
 use log::{debug, warn};
+use rackside_proto::metric::Metric;
 use rackside_proto::{Catalog, CatalogHead, Data, EncodeError, Label, Labels, Series, Time, Value, limits};
 
 /// A series that has been absent for this many readings is dropped from the next catalog: an hour at the usual tick. Not at
@@ -102,6 +103,13 @@ impl Sampler {
     /// How many series the catalog in use has.
     pub fn series(&self) -> usize {
         self.listed.len()
+    }
+
+    /// Where a series stands in the catalog in use: the catalog's number and its position there.
+    pub fn position(&self, metric: &'static Metric, labels: &[String]) -> Option<(u32, u32)> {
+        let is_it =
+            |listed: &Listed| std::ptr::eq(listed.entry.metric, metric) && listed.entry.labels == labels;
+        self.listed.iter().position(is_it).map(|at| (self.number, at as u32))
     }
 
     /// Codes one report, taken at `time`.

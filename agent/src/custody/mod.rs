@@ -358,6 +358,11 @@ impl Custody {
             if is_due { (Backlog::Probing { end: self.fresh }, Some(now)) } else { (Backlog::None, None) };
     }
 
+    /// When the hub was last heard on this connection, or the connection was made.
+    pub const fn heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
     /// The hub's receipt.
     pub fn acked(&mut self, ack: &Ack, now: Instant) {
         let was_silent = self.heard.replace(now).is_none_or(|heard| now >= heard + QUIET);

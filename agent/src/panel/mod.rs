@@ -1,5 +1,566 @@
-//! The rack's front. For now only which board it would hang on; inputs, LEDs and relays come with the panel's own work.
+//! The rack's front: tally contacts and buttons in, LEDs and relays out; and the tallies that come over the network.
+//!
+//! From the pin inward: [`pins`] is what a board must do, `raspberry` and `simulated` do it, `edges` keeps what they saw; [`debounce`]
+//! makes a contact's state of that, `contact` joins the two. [`net`] hears network tallies. [`led`] says what an LED means and when it is
+//! lit, [`relay`] when a relay closes, [`judge`] what the site thinks of itself and [`reach`] how it stands with the hub. [`Panel`] ties them together: it is
+//! stepped by the agent's loop with the time as an argument, tells what changed, and says when it is due next.
+//!
+//! Invariant: a tally that nobody can tell is unknown, never what it was; an LED shows no `well` that is not so now.
+//!
+//! ```text
+//! pin 17 falls, bounces, rests     →  rackside_tally_active{tally="camera-1",bus="program"} 1, since the first edge
+//! severity warning, hub reachable  →  LED rack: amber slow blink
+//! ```
 
 mod board;
+pub mod config;
+mod contact;
+pub mod debounce;
+mod edges;
+pub mod judge;
+pub mod led;
+pub mod net;
+pub mod pins;
+mod raspberry;
+pub mod reach;
+pub mod relay;
+mod simulated;
+#[cfg(test)]
+mod tests;
 
+use crate::clock::Clock;
+use async_io::Timer;
 pub use board::Board;
+use config::{Bus, Config, Does, Led, Lights, Origin};
+use contact::Contact;
+use futures_lite::future;
+use led::{Light, Meaning, Site, lamp, meaning, pattern};
+use log::{Level, info, log, warn};
+use net::{Net, News};
+use pins::{Input, NoPins, Output, Pins};
+use rackside_proto::metric::{self, Metric};
+use rackside_proto::{Severity, Value};
+use raspberry::Raspberry;
+use simulated::Simulated;
+use std::collections::BTreeMap;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// All tallies may be on program at once for the length of a mix, not for longer.
+const MIX: Duration = Duration::from_secs(5);
+
+/// A board's pins are open within milliseconds.
+const OPENED: Duration = Duration::from_secs(2);
+
+/// A series of the panel, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What it is.
+    pub metric: &'static Metric,
+    /// The values of its labels.
+    pub labels: Vec<String>,
+    /// Its value; whole numbers.
+    pub value: Value,
+}
+
+/// Something that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// When.
+    pub at: Instant,
+    /// What is so from then on.
+    pub reading: Reading,
+}
+
+#[derive(Debug)]
+struct Tally {
+    contact: Option<Contact>,
+    on: Option<bool>,
+    /// What it was when it was known last.
+    known: bool,
+    /// When the network told it last.
+    heard: Option<Instant>,
+    /// Whether that is too long ago.
+    expired: bool,
+}
+
+#[derive(Debug)]
+struct Lit {
+    meaning: Meaning,
+    since: Instant,
+    light: Light,
+}
+
+/// An alarm that somebody at the rack has silenced.
+#[derive(Debug)]
+struct Mute {
+    until: Instant,
+    /// Whatever is worse than this is another alarm.
+    severity: Severity,
+}
+
+/// The panel of one rack.
+#[derive(Debug)]
+pub struct Panel {
+    config: Config,
+    pins: Box<dyn Pins>,
+    net: Net,
+    tallies: Vec<Tally>,
+    buttons: Vec<Contact>,
+    leds: Vec<Lit>,
+    relays: Vec<(relay::Rule, bool)>,
+    mute: Option<Mute>,
+    maintenance: Option<Instant>,
+    identify: Option<Instant>,
+    /// Since when all tallies claim to be on program.
+    crowd: Option<Instant>,
+    /// Why a feed's tallies are unknown.
+    feeds: Vec<Option<String>>,
+    /// What is wrong, by what it is about, as it was said.
+    faults: BTreeMap<String, String>,
+    glance: bool,
+    next: Option<Instant>,
+}
+
+impl Panel {
+    /// Takes the pins that `config` names, on a simulated board if it says so. `before` is what [`close`](Self::close) gave.
+    pub fn open(config: Config, before: Option<JoinHandle<()>>, now: Instant) -> Self {
+        let (inputs, outputs) = wanted(&config);
+        let pins: Box<dyn Pins> = match &config.simulated {
+            Some(directory) => Box::new(Simulated::open(directory, &inputs, &outputs)),
+            None if inputs.is_empty() && outputs.is_empty() => Box::new(NoPins(before)),
+            None => Box::new(Raspberry::open(&inputs, &outputs, before)),
+        };
+        Self::with(config, pins, now)
+    }
+
+    fn with(config: Config, pins: Box<dyn Pins>, now: Instant) -> Self {
+        let net = Net::open(&config.tallies);
+        let tally = |tally: &config::Tally| Tally {
+            contact: match &tally.origin {
+                Origin::Contact(contact) => Some(Contact::new(contact)),
+                Origin::Net(_) => None,
+            },
+            on: None,
+            known: false,
+            heard: None,
+            expired: false,
+        };
+        Self {
+            pins,
+            tallies: config.tallies.iter().map(tally).collect(),
+            buttons: config.buttons.iter().map(|button| Contact::new(&button.contact)).collect(),
+            leds: config
+                .leds
+                .iter()
+                .map(|_| Lit { meaning: Meaning::Dark, since: now, light: Light::Dark })
+                .collect(),
+            relays: config
+                .relays
+                .iter()
+                .map(|relay| (relay::Rule::new(relay.on, relay.most), false))
+                .collect(),
+            feeds: vec![None; net.len()],
+            net,
+            config,
+            mute: None,
+            maintenance: None,
+            identify: None,
+            crowd: None,
+            faults: BTreeMap::new(),
+            glance: false,
+            next: Some(now),
+        }
+    }
+
+    /// Darkens the LEDs and opens the relays that an agent left as they were when it was killed; what could not be done, if anything.
+    pub async fn dark(config: &Config) -> Vec<String> {
+        let config = Config { tallies: Vec::new(), buttons: Vec::new(), ..config.clone() };
+        let mut panel = Self::open(config, None, Clock::now());
+        if panel.config.simulated.is_none() && !panel.is_empty() {
+            let late = async {
+                Timer::after(OPENED).await;
+            };
+            future::or(future::poll_fn(|cx| panel.pins.poll_moved(cx)), late).await;
+        }
+        panel.find_faults(Clock::now());
+        let faults = panel.faults().map(|(name, fault)| format!("{name}: {fault}")).collect();
+        panel.close();
+        faults
+    }
+
+    /// Whether there is nothing on it.
+    pub fn is_empty(&self) -> bool {
+        let Config { simulated: _, tallies, buttons, leds, relays } = &self.config;
+        tallies.is_empty() && buttons.is_empty() && leds.is_empty() && relays.is_empty()
+    }
+
+    /// Looks at every contact at the next step, edge or not: where edges are missed, the truth comes with the next reading.
+    pub const fn glance(&mut self) {
+        self.glance = true;
+    }
+
+    /// Does what is due: takes what moved, drives what is to be driven, and tells what changed.
+    pub fn step(&mut self, site: Site, now: Instant) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        self.contacts(site, now, &mut happened);
+        self.network(now, &mut happened);
+        self.time_out(site, now, &mut happened);
+        self.find_faults(now);
+        let trouble = if self.faults.is_empty() { Severity::Well } else { Severity::Warning };
+        let site = Site { severity: site.severity.max(trouble), ..site };
+        let lit = self.light(site, now);
+        let switched = self.switch(site, now);
+        let tallies = self.config.tallies.iter().zip(&self.tallies);
+        let expiry = tallies.filter_map(|(config, tally)| expiry(config, tally));
+        let contacts = self.tallies.iter().filter_map(|tally| tally.contact.as_ref()).chain(&self.buttons);
+        let crowd = self.crowd.map(|since| since + MIX).filter(|at| *at > now);
+        let mute = self.mute.as_ref().map(|mute| mute.until);
+        self.next = contacts
+            .filter_map(Contact::deadline)
+            .chain(expiry)
+            .chain([mute, self.maintenance, self.identify, crowd, lit, switched].into_iter().flatten())
+            .min();
+        happened
+    }
+
+    /// When [`step`](Self::step) is due, if nothing moves before.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Ready when something moved.
+    pub fn poll_moved(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Both, so that each is polled.
+        let moved = [self.pins.poll_moved(cx), self.net.poll(cx)];
+        if moved.iter().any(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn contacts(&mut self, site: Site, now: Instant, happened: &mut Vec<Happened>) {
+        let glance = std::mem::take(&mut self.glance);
+        for at in 0..self.tallies.len() {
+            let Some(contact) = &mut self.tallies[at].contact else { continue };
+            let told = contact.step(self.pins.as_mut(), glance, now);
+            let told: Vec<_> = told.iter().map(|change| (change.at, contact.closed(change.state))).collect();
+            for (since, on) in told {
+                self.tell(at, on, since, happened);
+            }
+        }
+        for at in 0..self.buttons.len() {
+            let contact = &mut self.buttons[at];
+            let before = contact.closed(contact.state());
+            let told = contact.step(self.pins.as_mut(), glance, now);
+            let mut closed = before;
+            for change in &told {
+                let was = std::mem::replace(&mut closed, self.buttons[at].closed(change.state));
+                if was == Some(false) && closed == Some(true) {
+                    self.press(at, site, now, happened);
+                }
+            }
+        }
+    }
+
+    fn network(&mut self, now: Instant, happened: &mut Vec<Happened>) {
+        while let Some(news) = self.net.take() {
+            match news {
+                News::Tally(at, on) => {
+                    self.tallies[at].heard = on.map(|_| now);
+                    self.tallies[at].expired = false;
+                    self.tell(at, on, now, happened);
+                }
+                News::Feed(feed, fault) => self.feeds[feed] = fault,
+            }
+        }
+        for at in 0..self.tallies.len() {
+            if expiry(&self.config.tallies[at], &self.tallies[at]).is_some_and(|end| now >= end) {
+                (self.tallies[at].heard, self.tallies[at].expired) = (None, true);
+                self.tell(at, None, now, happened);
+            }
+        }
+    }
+
+    /// A tally is on, off or unknown since `at`.
+    fn tell(&mut self, tally: usize, on: Option<bool>, at: Instant, happened: &mut Vec<Happened>) {
+        let state = &mut self.tallies[tally];
+        if state.on != on {
+            state.on = on;
+            state.known = on.unwrap_or(state.known);
+            happened.push(Happened { at, reading: self.tally(tally) });
+        }
+    }
+
+    fn press(&mut self, button: usize, site: Site, now: Instant, happened: &mut Vec<Happened>) {
+        let config::Button { name, does, lasts, .. } = &self.config.buttons[button];
+        let until = now + *lasts;
+        let begun = match does {
+            Does::Mute => {
+                let over = self.mute.take();
+                self.mute = over.is_none().then_some(Mute { until, severity: site.severity });
+                self.mute.is_some()
+            }
+            Does::Maintenance => {
+                self.maintenance = if self.maintenance.is_some() { None } else { Some(until) };
+                self.maintenance.is_some()
+            }
+            Does::Identify => {
+                self.identify = if self.identify.is_some() { None } else { Some(until) };
+                self.identify.is_some()
+            }
+        };
+        let what = match does {
+            Does::Mute => "the alarm is muted",
+            Does::Maintenance => "maintenance",
+            Does::Identify => "identify",
+        };
+        if begun {
+            info!("button {name}: {what} for {lasts:?}");
+        } else {
+            info!("button {name}: {what} no longer");
+        }
+        happened.extend(self.flag(*does).map(|reading| Happened { at: now, reading }));
+    }
+
+    /// Ends what has lasted for its time.
+    fn time_out(&mut self, site: Site, now: Instant, happened: &mut Vec<Happened>) {
+        let is_over = |until: &mut Instant| *until <= now;
+        let mut ended = Vec::new();
+        if self.mute.take_if(|mute| mute.until <= now || site.severity > mute.severity).is_some() {
+            ended.push(Does::Mute);
+        }
+        if self.maintenance.take_if(is_over).is_some() {
+            ended.push(Does::Maintenance);
+        }
+        self.identify.take_if(is_over);
+        happened.extend(
+            ended.into_iter().filter_map(|does| self.flag(does)).map(|reading| Happened { at: now, reading }),
+        );
+    }
+
+    /// Finds what is wrong, and says it once.
+    fn find_faults(&mut self, now: Instant) {
+        let mut faults = BTreeMap::new();
+        let tallies = self.config.tallies.iter().zip(&self.tallies);
+        let contacts = tallies
+            .filter_map(|(config, tally)| {
+                Some((format!("tally {}", tally_name(config)), tally.contact.as_ref()?))
+            })
+            .chain(
+                self.config
+                    .buttons
+                    .iter()
+                    .zip(&self.buttons)
+                    .map(|(config, contact)| (format!("button {}", config.name), contact)),
+            );
+        for (name, contact) in contacts {
+            if let Some(fault) = contact.fault() {
+                faults.insert(name, fault.to_owned());
+            }
+        }
+        let leds = self.config.leds.iter().map(|led| (format!("LED {}", led.name), led_pins(led)));
+        let relays =
+            self.config.relays.iter().map(|relay| (format!("relay {}", relay.name), vec![relay.pin]));
+        for (name, pins) in leds.chain(relays) {
+            if let Some(fault) = pins.iter().find_map(|pin| self.pins.fault(*pin)) {
+                faults.insert(name, fault.to_string());
+            }
+        }
+        for (config, _) in self.config.tallies.iter().zip(&self.tallies).filter(|(_, tally)| tally.expired) {
+            let fault = "nothing was heard of it for as long as `expires` allows; it is unknown";
+            faults.insert(format!("tally {}", tally_name(config)), fault.to_owned());
+        }
+        for (feed, fault) in self.feeds.iter().enumerate() {
+            if let Some(fault) = fault {
+                faults.insert(self.net.name(feed).to_owned(), fault.clone());
+            }
+        }
+        let programs =
+            self.config.tallies.iter().zip(&self.tallies).filter(|(config, _)| config.bus == Bus::Program);
+        let (all, on) = programs
+            .fold((0, 0), |(all, on), (_, tally)| (all + 1, on + usize::from(tally.on == Some(true))));
+        if all >= 2 && on == all {
+            let since = *self.crowd.get_or_insert(now);
+            if now >= since + MIX {
+                let text =
+                    format!("all {all} claim to be on program at once; look at the switcher and the wiring");
+                faults.insert("tallies".to_owned(), text);
+            }
+        } else {
+            self.crowd = None;
+        }
+        for (name, fault) in &faults {
+            if self.faults.get(name) != Some(fault) {
+                warn!("{name}: {fault}");
+            }
+        }
+        for name in self.faults.keys().filter(|name| !faults.contains_key(*name)) {
+            info!("{name}: well again");
+        }
+        self.faults = faults;
+    }
+
+    /// Drives the LEDs, and says when they change next.
+    fn light(&mut self, site: Site, now: Instant) -> Option<Instant> {
+        let on_air = self.config.tallies.iter().zip(&self.tallies);
+        let on_air = on_air.filter(|(config, _)| config.bus == Bus::Program).any(|(_, tally)| tally.known);
+        let mut next: Option<Instant> = None;
+        for at in 0..self.leds.len() {
+            let config = &self.config.leds[at];
+            let said = if self.identify.is_some() {
+                Meaning::Identify
+            } else if !config.tallies.is_empty() {
+                let tallies = self.config.tallies.iter().zip(&self.tallies);
+                let ours =
+                    tallies.filter(|(of, _)| of.bus == Bus::Program && config.tallies.contains(&of.name));
+                lamp(ours.map(|(_, tally)| tally.on))
+            } else if config.dark_on_air && on_air {
+                Meaning::Dark
+            } else {
+                meaning(site)
+            };
+            let lit = &mut self.leds[at];
+            if lit.meaning != said {
+                (lit.meaning, lit.since) = (said, now);
+                // A lamp follows every cut.
+                let level = if config.tallies.is_empty() { Level::Info } else { Level::Debug };
+                log!(level, "LED {}: {}", config.name, said.as_str());
+            }
+            let (light, lasts) = pattern(said, now.saturating_duration_since(lit.since));
+            next = next.into_iter().chain(lasts.map(|lasts| now + lasts)).min();
+            if std::mem::replace(&mut lit.light, light) != light {
+                show(self.pins.as_mut(), config, light);
+            }
+        }
+        next
+    }
+
+    /// Drives the relays, and says when one opens by itself.
+    fn switch(&mut self, site: Site, now: Instant) -> Option<Instant> {
+        let muted = self.mute.is_some() || self.maintenance.is_some();
+        let mut next = None;
+        for (config, (rule, closed)) in self.config.relays.iter().zip(&mut self.relays) {
+            let close = rule.step(site.severity, muted, now);
+            next = [next, rule.deadline(now)].into_iter().flatten().min();
+            if std::mem::replace(closed, close) != close {
+                self.pins.write(config.pin, if close { config.active } else { !config.active });
+                info!("relay {}: {}", config.name, if close { "closed" } else { "open" });
+            }
+        }
+        next
+    }
+
+    fn tally(&self, at: usize) -> Reading {
+        let config = &self.config.tallies[at];
+        let labels = vec![config.name.clone(), config.bus.as_str().to_owned()];
+        Reading { metric: &metric::TALLY_ACTIVE, labels, value: state(self.tallies[at].on) }
+    }
+
+    /// The series that a button's work has, if a button does it.
+    fn flag(&self, does: Does) -> Option<Reading> {
+        let (metric, on) = match does {
+            Does::Mute => (&metric::ALARM_MUTED, self.mute.is_some()),
+            Does::Maintenance => (&metric::MAINTENANCE, self.maintenance.is_some()),
+            Does::Identify => return None,
+        };
+        let has = self.config.buttons.iter().any(|button| button.does == does);
+        has.then(|| Reading { metric, labels: Vec::new(), value: state(Some(on)) })
+    }
+
+    /// Every tally as it is now.
+    pub fn tallies(&self) -> Vec<Reading> {
+        (0..self.tallies.len()).map(|at| self.tally(at)).collect()
+    }
+
+    /// Every series as it is now.
+    pub fn readings(&self) -> Vec<Reading> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut readings = self.tallies();
+        for (config, lit) in self.config.leds.iter().zip(&self.leds) {
+            let fails = led_pins(config).iter().any(|pin| self.pins.fault(*pin).is_some());
+            let value = if fails { Value::Unknown } else { Value::Known(lit.meaning as i64) };
+            readings.push(Reading { metric: &metric::LED_STATE, labels: vec![config.name.clone()], value });
+        }
+        for (config, (_, closed)) in self.config.relays.iter().zip(&self.relays) {
+            let value = state(self.pins.fault(config.pin).is_none().then_some(*closed));
+            readings.push(Reading {
+                metric: &metric::RELAY_ACTIVE,
+                labels: vec![config.name.clone()],
+                value,
+            });
+        }
+        readings.extend([Does::Mute, Does::Maintenance].into_iter().filter_map(|does| self.flag(does)));
+        let faults = Value::Known(self.faults.len() as i64);
+        readings.push(Reading { metric: &metric::PANEL_FAULTS, labels: Vec::new(), value: faults });
+        readings
+    }
+
+    /// What is wrong: about what, and what.
+    pub fn faults(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.faults.iter().map(|(name, fault)| (name.as_str(), fault.as_str()))
+    }
+
+    /// Darkens the LEDs and opens the relays, until the next step.
+    pub fn darken(&mut self) {
+        for led in &self.config.leds {
+            show(self.pins.as_mut(), led, Light::Dark);
+        }
+        for relay in &self.config.relays {
+            self.pins.write(relay.pin, !relay.active);
+        }
+    }
+
+    /// Darkens all, and lets the pins go.
+    pub fn close(mut self) -> Option<JoinHandle<()>> {
+        self.darken();
+        self.pins.close()
+    }
+}
+
+/// Every pin, with what it is to be from the first moment on: dark and open.
+fn wanted(config: &Config) -> (Vec<Input>, Vec<Output>) {
+    let tallies = config.tallies.iter().filter_map(|tally| match &tally.origin {
+        Origin::Contact(contact) => Some(contact),
+        Origin::Net(_) => None,
+    });
+    let contacts = tallies.chain(config.buttons.iter().map(|button| &button.contact));
+    let leds = config
+        .leds
+        .iter()
+        .flat_map(|led| led_pins(led).into_iter().map(|pin| Output { pin, level: !led.active }));
+    let relays = config.relays.iter().map(|relay| Output { pin: relay.pin, level: !relay.active });
+    (contacts.map(Contact::input).collect(), leds.chain(relays).collect())
+}
+
+fn led_pins(led: &Led) -> Vec<u8> {
+    match led.lights {
+        Lights::One(pin) => vec![pin],
+        Lights::RedGreen { red, green } => vec![red, green],
+    }
+}
+
+fn show(pins: &mut dyn Pins, led: &Led, light: Light) {
+    let level = |lit: bool| if lit { led.active } else { !led.active };
+    match led.lights {
+        Lights::One(pin) => pins.write(pin, level(light != Light::Dark)),
+        Lights::RedGreen { red, green } => {
+            pins.write(red, level(matches!(light, Light::Red | Light::Amber)));
+            pins.write(green, level(matches!(light, Light::Green | Light::Amber)));
+        }
+    }
+}
+
+/// When what the network told of this tally is too old.
+fn expiry(config: &config::Tally, tally: &Tally) -> Option<Instant> {
+    let Origin::Net(source) = &config.origin else { return None };
+    Some(tally.heard? + source.expires()?)
+}
+
+fn tally_name(tally: &config::Tally) -> String {
+    format!("{} ({})", tally.name, tally.bus.as_str())
+}
+
+fn state(on: Option<bool>) -> Value {
+    on.map_or(Value::Unknown, |on| Value::Known(on.into()))
+}

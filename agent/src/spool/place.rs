@@ -264,7 +264,7 @@ fn by_number<'m>(mounts: &'m [Mount], path: &Path, proc: &Path) -> Option<&'m Mo
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(path, flags, Mode::empty()).ok()?;
     let info = fs::read_to_string(proc.join(format!("self/fdinfo/{}", directory.as_raw_fd()))).ok()?;
-    let number = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
+    let number = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse::<u64>().ok()?;
     mounts.iter().find(|mount| mount.number == number)
 }
 

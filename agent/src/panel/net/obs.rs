@@ -1,0 +1,291 @@
+//! OBS Studio's scenes, over its WebSocket interface, version 5.
+//!
+//! [`Chat`] is pure: messages in, state and answers out; [`talk`] is one connection. A scene is on program while it is OBS's program
+//! scene, and on preview while studio mode has it as that. OBS does not answer for a scene that is shown inside another.
+//!
+//! ```text
+//! > {"op":0,"d":{"rpcVersion":1,"authentication":{"challenge":"..","salt":".."}}}
+//! < {"op":1,"d":{"rpcVersion":1,"authentication":"..","eventSubscriptions":1028}}
+//! > {"op":2,"d":{"negotiatedRpcVersion":1}}
+//! < {"op":6,"d":{"requestType":"GetCurrentProgramScene","requestId":"program"}}
+//! > {"op":5,"d":{"eventType":"CurrentProgramSceneChanged","eventData":{"sceneName":"Live"}}}
+//! ```
+
+use super::dial::{self, Address, dial, say};
+use super::websocket::{self, Heard, WebSocket, base64};
+use crate::clock::Clock;
+use rackside_config::SecretText;
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use std::io;
+use std::time::Duration;
+
+/// OBS's port.
+pub(super) const PORT: u16 = 4455;
+/// A silence after which it is asked whether it lives.
+const SILENCE: Duration = Duration::from_secs(2);
+/// An answer that takes longer does not come.
+const GONE: Duration = Duration::from_secs(6);
+/// Scenes and Ui: the program scene's changes; the preview's and studio mode's.
+const EVENTS: u32 = 1 << 2 | 1 << 10;
+/// Studio mode is not active: there is no preview.
+const NO_STUDIO_MODE: u64 = 506;
+/// Authentication failed.
+const WRONG_PASSWORD: u16 = 4009;
+
+/// Which scenes are where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Scenes {
+    /// `None` until it said so.
+    pub program: Option<String>,
+    pub preview: Preview,
+}
+
+/// Which scene is next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Preview {
+    /// It did not say so yet.
+    #[default]
+    Untold,
+    /// There is no preview without studio mode.
+    Off,
+    /// This one.
+    Scene(String),
+}
+
+/// A conversation with OBS.
+pub(super) struct Chat<'p> {
+    password: Option<&'p str>,
+    pub(super) scenes: Scenes,
+}
+
+impl<'p> Chat<'p> {
+    pub(super) fn new(password: Option<&'p str>) -> Self {
+        Self { password, scenes: Scenes::default() }
+    }
+
+    /// Takes a message, and gives what is to be said to it.
+    pub(super) fn hear(&mut self, message: &[u8]) -> Result<Vec<String>, String> {
+        let message: Value =
+            serde_json::from_slice(message).map_err(|error| format!("a message that is no JSON: {error}"))?;
+        let data = &message["d"];
+        match message["op"].as_u64() {
+            Some(0) => self.identify(data).map(|answer| vec![answer]),
+            Some(2) => Ok(["GetCurrentProgramScene", "GetCurrentPreviewScene"].map(request).to_vec()),
+            Some(5) => Ok(self.event(data)),
+            Some(7) => self.response(data).map(|()| Vec::new()),
+            Some(_) => Ok(Vec::new()),
+            None => Err("a message without an op code".to_owned()),
+        }
+    }
+
+    fn identify(&self, hello: &Value) -> Result<String, String> {
+        let mut answer = json!({"rpcVersion": 1, "eventSubscriptions": EVENTS});
+        let wanted = &hello["authentication"];
+        if let (Some(challenge), Some(salt)) = (wanted["challenge"].as_str(), wanted["salt"].as_str()) {
+            let password = self.password.ok_or("it wants a password; set `password` in obs")?;
+            answer["authentication"] = authentication(password, salt, challenge).into();
+        }
+        Ok(json!({"op": 1, "d": answer}).to_string())
+    }
+
+    fn event(&mut self, data: &Value) -> Vec<String> {
+        let scene = || data["eventData"]["sceneName"].as_str().map(str::to_owned);
+        match data["eventType"].as_str() {
+            Some("CurrentProgramSceneChanged") => self.scenes.program = scene(),
+            Some("CurrentPreviewSceneChanged") => {
+                self.scenes.preview = scene().map_or(Preview::Untold, Preview::Scene);
+            }
+            Some("StudioModeStateChanged") if data["eventData"]["studioModeEnabled"] == false => {
+                self.scenes.preview = Preview::Off;
+            }
+            Some("StudioModeStateChanged") => return vec![request("GetCurrentPreviewScene")],
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn response(&mut self, data: &Value) -> Result<(), String> {
+        let status = &data["requestStatus"];
+        let code = status["code"].as_u64().unwrap_or_default();
+        let answer = &data["responseData"];
+        // The name was called otherwise before 5.1, and both are there since.
+        let scene = ["sceneName", "currentProgramSceneName", "currentPreviewSceneName"];
+        let scene = scene.iter().find_map(|key| answer[key].as_str()).map(str::to_owned);
+        let kind = data["requestType"].as_str().unwrap_or_default();
+        match (kind, status["result"].as_bool(), scene) {
+            ("GetCurrentProgramScene", Some(true), Some(scene)) => self.scenes.program = Some(scene),
+            ("GetCurrentPreviewScene", Some(true), Some(scene)) => {
+                self.scenes.preview = Preview::Scene(scene);
+            }
+            ("GetCurrentPreviewScene", Some(false), _) if code == NO_STUDIO_MODE => {
+                self.scenes.preview = Preview::Off;
+            }
+            (_, Some(false), _) => {
+                let comment = status["comment"].as_str().unwrap_or("without a comment");
+                return Err(format!("it refuses {kind}: code {code}, {comment}"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn request(kind: &str) -> String {
+    json!({"op": 6, "d": {"requestType": kind, "requestId": kind}}).to_string()
+}
+
+/// What proves the password without saying it.
+fn authentication(password: &str, salt: &str, challenge: &str) -> String {
+    let hashed = |text: String| base64(digest(&SHA256, text.as_bytes()).as_ref());
+    let secret = hashed(format!("{password}{salt}"));
+    hashed(format!("{secret}{challenge}"))
+}
+
+/// One connection. `heard` gets the scenes whenever they change; what is returned is why it ended.
+pub(super) async fn talk(
+    address: &Address,
+    password: Option<&SecretText>,
+    mut heard: impl FnMut(&Scenes),
+) -> io::Error {
+    match converse(address, password, &mut heard).await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+async fn converse(
+    address: &Address,
+    password: Option<&SecretText>,
+    heard: &mut impl FnMut(&Scenes),
+) -> io::Result<std::convert::Infallible> {
+    let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut stream = dial(address).await?;
+    let (mut socket, request) = WebSocket::begin(&address.to_string(), "obswebsocket.json");
+    say(&mut stream, &request).await?;
+    let mut chat = Chat::new(password.map(SecretText::expose));
+    let mut buffer = [0; 2048];
+    let mut alive = Clock::now();
+    let mut open = false;
+    loop {
+        match dial::within(SILENCE, dial::some(&mut stream, &mut buffer)).await {
+            Ok(bytes) => socket.take(&buffer[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                if Clock::now() >= alive + GONE {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        format!("no answer within {GONE:?}"),
+                    ));
+                }
+                if open {
+                    say(&mut stream, &websocket::ping()).await?;
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        alive = Clock::now();
+        while let Some(said) = socket.next().map_err(wrong)? {
+            match said {
+                Heard::Open => open = true,
+                Heard::Alive => {}
+                Heard::Ping(payload) => say(&mut stream, &websocket::pong(&payload)).await?,
+                Heard::Close(WRONG_PASSWORD) => {
+                    return Err(wrong("it does not accept the password".to_owned()));
+                }
+                Heard::Close(code) => return Err(wrong(format!("it said goodbye with code {code}"))),
+                Heard::Message(message) => {
+                    let before = chat.scenes.clone();
+                    for answer in chat.hear(&message).map_err(wrong)? {
+                        say(&mut stream, &websocket::text(&answer)).await?;
+                    }
+                    if chat.scenes != before {
+                        heard(&chat.scenes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hear(chat: &mut Chat<'_>, message: &Value) -> Result<Vec<Value>, String> {
+        let answers = chat.hear(message.to_string().as_bytes())?;
+        Ok(answers.iter().map(|answer| serde_json::from_str(answer).expect("JSON")).collect())
+    }
+
+    fn scene_changed(which: &str, name: &str) -> Value {
+        json!({"op": 5, "d": {"eventType": format!("Current{which}SceneChanged"), "eventIntent": 4,
+            "eventData": {"sceneName": name}}})
+    }
+
+    #[test]
+    fn the_password_is_proved_as_the_protocol_has_it() {
+        // The example in the documentation of obs-websocket; checked with another program.
+        let said = authentication(
+            "supersecretpassword",
+            "lM1GncleQOaCu9lT1yeUZhFYnqhsLLP1G5lAGo3ixaI=",
+            "+IxH4CnCiqpX1rM9scsNynZzbOe4KhDeYcTNS3PDaeY=",
+        );
+        assert_eq!(said, "1Ct943GAT+6YQUUX47Ia/ncufilbe6+oD6lY+5kaCu4=");
+    }
+
+    #[test]
+    fn it_identifies_with_a_password_only_if_one_is_wanted() {
+        let mut chat = Chat::new(Some("hunter2"));
+        let plain = hear(&mut chat, &json!({"op": 0, "d": {"rpcVersion": 1}})).expect("an answer");
+        assert_eq!(plain, [json!({"op": 1, "d": {"rpcVersion": 1, "eventSubscriptions": 1028}})]);
+        let hello =
+            json!({"op": 0, "d": {"rpcVersion": 1, "authentication": {"challenge": "c", "salt": "s"}}});
+        let proved = hear(&mut chat, &hello).expect("an answer");
+        assert_eq!(proved[0]["d"]["authentication"], authentication("hunter2", "s", "c"));
+        assert!(
+            Chat::new(None).hear(hello.to_string().as_bytes()).is_err_and(|why| why.contains("password"))
+        );
+    }
+
+    #[test]
+    fn scenes_are_asked_for_once_and_then_follow_events() {
+        let mut chat = Chat::new(None);
+        let asked = hear(&mut chat, &json!({"op": 2, "d": {"negotiatedRpcVersion": 1}})).expect("requests");
+        assert_eq!(asked.len(), 2);
+        let response = |kind: &str, result: bool, code: u64, data: Value| {
+            json!({"op": 7, "d": {"requestType": kind, "requestId": kind,
+                "requestStatus": {"result": result, "code": code}, "responseData": data}})
+        };
+        let now = response("GetCurrentProgramScene", true, 100, json!({"currentProgramSceneName": "Wide"}));
+        hear(&mut chat, &now).expect("taken");
+        hear(&mut chat, &response("GetCurrentPreviewScene", false, 506, Value::Null))
+            .expect("no studio mode is no fault");
+        assert_eq!(chat.scenes, Scenes { program: Some("Wide".into()), preview: Preview::Off });
+        hear(&mut chat, &scene_changed("Program", "Live")).expect("taken");
+        hear(&mut chat, &scene_changed("Preview", "Wide")).expect("taken");
+        assert_eq!(
+            chat.scenes,
+            Scenes { program: Some("Live".into()), preview: Preview::Scene("Wide".into()) }
+        );
+        let off = json!({"op": 5, "d": {"eventType": "StudioModeStateChanged", "eventData": {"studioModeEnabled": false}}});
+        hear(&mut chat, &off).expect("taken");
+        assert_eq!(chat.scenes.preview, Preview::Off);
+        let failed = response("GetCurrentProgramScene", false, 207, Value::Null);
+        assert!(hear(&mut chat, &failed).is_err_and(|why| why.contains("code 207")));
+    }
+
+    #[test]
+    fn a_message_that_is_none_ends_the_conversation() {
+        for bytes in [&b"{"[..], b"[]", b"{\"d\":1}", b"\xff"] {
+            assert!(Chat::new(None).hear(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_makes_it_panic(text in "\\{\"op\":[0-9],\"d\":(\\{\"(eventType|requestType|eventData|authentication)\":[a-z0-9{}\":\\[\\]]{0,40}\\}|[0-9a-z\"]{0,9})\\}") {
+            let _ = Chat::new(Some("x")).hear(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The pins of a Raspberry Pi, by rppal: levels from its registers, edges from the kernel's GPIO character device.
+//!
+//! One thread waits for the edges of all inputs. It also opens the pins and is the only one that asks rppal for interrupts:
+//! rppal holds a lock of its own while it waits, and its callbacks (`set_async_interrupt`) take a thread for each pin, open the line where
+//! nobody hears of a failure, and end without a word at the first signal. Edges carry the kernel's own time.
+//!
+//! What a pin needs: the group that owns `/dev/gpiomem*` and `/dev/gpiochip*`. An output is asked for at the character device before it is
+//! driven, because the registers know nothing of who else uses it. Invariant: a pin that cannot be had is asked for again every
+//! minute, and no other pin is the worse for it.
+
+use super::edges::Edges;
+use super::pins::{Burst, Input, Level, Output, PinError, Pins, Pull};
+use crate::clock::Clock;
+use rppal::gpio::{self, Gpio, InputPin, OutputPin, Trigger};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long the thread waits at most before it looks whether it is still wanted.
+const LOOK: Duration = Duration::from_secs(1);
+/// How soon a pin that cannot be had is asked for again.
+const AGAIN: Duration = Duration::from_mins(1);
+/// The thread calls rppal and little else.
+const STACK: usize = 128 * 1024;
+
+/// The board's pins.
+#[derive(Debug)]
+pub(super) struct Raspberry {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stop: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    edges: Edges,
+    inputs: BTreeMap<u8, Arc<InputPin>>,
+    outputs: BTreeMap<u8, Driven>,
+    faults: BTreeMap<u8, PinError>,
+}
+
+/// An output: what it is to be, whether it can be had or not.
+#[derive(Debug)]
+struct Driven {
+    level: Level,
+    pin: Option<OutputPin>,
+}
+
+impl Raspberry {
+    /// Begins to open the pins; they come, or their faults, a moment later. `before` is the thread that had them until now.
+    pub(super) fn open(inputs: &[Input], outputs: &[Output], before: Option<JoinHandle<()>>) -> Self {
+        let driven = |output: &Output| (output.pin, Driven { level: output.level, pin: None });
+        let state = State {
+            edges: Edges::of(inputs),
+            inputs: BTreeMap::new(),
+            outputs: outputs.iter().map(driven).collect(),
+            faults: BTreeMap::new(),
+        };
+        let shared = Arc::new(Shared { stop: AtomicBool::new(false), state: Mutex::new(state) });
+        let work = {
+            let (shared, inputs) = (Arc::clone(&shared), inputs.to_vec());
+            move || {
+                if let Some(before) = before {
+                    // One that panicked has let its pins go, too.
+                    let _ = before.join();
+                }
+                Watch { shared, wanted: inputs, gpio: None, asked: None }.run();
+            }
+        };
+        let thread = thread::Builder::new().name("gpio".to_owned()).stack_size(STACK).spawn(work);
+        match thread {
+            Ok(thread) => Self { shared, thread: Some(thread) },
+            Err(why) => {
+                let mut state = shared.state();
+                let why = PinError::Board { why: why.to_string() };
+                let pins =
+                    inputs.iter().map(|input| input.pin).chain(outputs.iter().map(|output| output.pin));
+                state.faults.extend(pins.map(|pin| (pin, why.clone())));
+                drop(state);
+                Self { shared, thread: None }
+            }
+        }
+    }
+}
+
+impl Drop for Raspberry {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Nothing panics while it holds this; and if it did, levels are still levels.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pins for Raspberry {
+    fn fault(&self, pin: u8) -> Option<PinError> {
+        self.shared.state().faults.get(&pin).cloned()
+    }
+
+    fn level(&self, pin: u8) -> Option<Level> {
+        let state = self.shared.state();
+        state.inputs.get(&pin).map(|input| level(input.read()))
+    }
+
+    fn take(&mut self, pin: u8) -> Option<Burst> {
+        self.shared.state().edges.take(pin)
+    }
+
+    fn heed(&mut self, pin: u8) {
+        self.shared.state().edges.heed(pin);
+    }
+
+    fn write(&mut self, pin: u8, level: Level) {
+        if let Some(driven) = self.shared.state().outputs.get_mut(&pin) {
+            driven.level = level;
+            if let Some(pin) = &mut driven.pin {
+                pin.write(rppal_level(level));
+            }
+        }
+    }
+
+    fn poll_moved(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.state().edges.poll(cx)
+    }
+
+    fn close(mut self: Box<Self>) -> Option<JoinHandle<()>> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        // rppal gives them back as inputs.
+        self.shared.state().outputs.clear();
+        self.thread.take()
+    }
+}
+
+/// The thread.
+struct Watch {
+    shared: Arc<Shared>,
+    wanted: Vec<Input>,
+    gpio: Option<Gpio>,
+    /// When pins were asked for last.
+    asked: Option<Instant>,
+}
+
+impl Watch {
+    fn run(mut self) {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            let now = Clock::now();
+            if self.asked.is_none_or(|asked| now >= asked + AGAIN) {
+                self.asked = Some(now);
+                self.open();
+            }
+            if !self.wait() {
+                thread::sleep(LOOK);
+            }
+        }
+        let mut state = self.shared.state();
+        state.inputs.clear();
+    }
+
+    /// Opens what is not open.
+    fn open(&mut self) {
+        let opened = match &self.gpio {
+            Some(gpio) => Ok(gpio.clone()),
+            None => Gpio::new().map_err(|error| fault(None, &error)),
+        };
+        let mut faults = BTreeMap::new();
+        let (inputs, outputs) = {
+            let state = self.shared.state();
+            let is_open = |pin: u8| state.inputs.contains_key(&pin);
+            let inputs: Vec<Input> =
+                self.wanted.iter().filter(|input| !is_open(input.pin)).copied().collect();
+            let outputs = state.outputs.iter().filter(|(_, driven)| driven.pin.is_none());
+            (inputs, outputs.map(|(pin, _)| *pin).collect::<Vec<u8>>())
+        };
+        match opened {
+            Err(error) => {
+                let pins = inputs.iter().map(|input| input.pin).chain(outputs);
+                faults.extend(pins.map(|pin| (pin, error.clone())));
+            }
+            Ok(gpio) => {
+                for pin in outputs {
+                    if let Err(error) = self.drive(&gpio, pin) {
+                        faults.insert(pin, fault(Some(pin), &error));
+                    }
+                }
+                for input in inputs {
+                    match listen(&gpio, &input) {
+                        Ok(pin) => drop(self.shared.state().inputs.insert(input.pin, Arc::new(pin))),
+                        Err(error) => drop(faults.insert(input.pin, fault(Some(input.pin), &error))),
+                    }
+                }
+                self.gpio = Some(gpio);
+            }
+        }
+        let mut state = self.shared.state();
+        state.faults = faults;
+        state.edges.call();
+    }
+
+    /// Drives an output, if nobody else has its line.
+    fn drive(&self, gpio: &Gpio, pin: u8) -> gpio::Result<()> {
+        let mut probe = gpio.get(pin)?.into_input();
+        // If that fails, the pin becomes what it was.
+        probe.set_interrupt(Trigger::Disabled, None)?;
+        probe.clear_interrupt()?;
+        // What follows decides what it is.
+        probe.set_reset_on_drop(false);
+        drop(probe);
+        let mut state = self.shared.state();
+        if let Some(driven) = state.outputs.get_mut(&pin) {
+            let line = gpio.get(pin)?;
+            driven.pin = Some(match driven.level {
+                Level::Low => line.into_output_low(),
+                Level::High => line.into_output_high(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits for an edge, or a while. False if there is nothing to wait for.
+    fn wait(&mut self) -> bool {
+        let pins: Vec<Arc<InputPin>> = self.shared.state().inputs.values().cloned().collect();
+        let Some(gpio) = self.gpio.as_ref().filter(|_| !pins.is_empty()) else { return false };
+        let pins: Vec<&InputPin> = pins.iter().map(Arc::as_ref).collect();
+        match gpio.poll_interrupts(&pins, false, Some(LOOK)) {
+            Ok(Some((pin, event))) => {
+                let level = if event.trigger == Trigger::RisingEdge { Level::High } else { Level::Low };
+                let at = Clock::of_kernel(event.timestamp);
+                self.shared.state().edges.edge(pin.pin(), level, at);
+                true
+            }
+            Ok(None) => true,
+            // A signal that was delivered to this thread.
+            Err(gpio::Error::Io(error)) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) => {
+                let why = format!("no edges are told: {error}");
+                let mut state = self.shared.state();
+                let pins: Vec<u8> = state.inputs.keys().copied().collect();
+                state.faults.extend(pins.into_iter().map(|pin| (pin, PinError::Board { why: why.clone() })));
+                state.edges.call();
+                false
+            }
+        }
+    }
+}
+
+/// Opens an input, with interrupts for both edges.
+fn listen(gpio: &Gpio, input: &Input) -> gpio::Result<InputPin> {
+    let pin = gpio.get(input.pin)?;
+    let mut pin = match input.pull {
+        Pull::Up => pin.into_input_pullup(),
+        Pull::Down => pin.into_input_pulldown(),
+        Pull::Off => pin.into_input(),
+    };
+    // Bouncing is judged here and not by the kernel, which would hide a contact that chatters.
+    pin.set_interrupt(Trigger::Both, None)?;
+    Ok(pin)
+}
+
+const fn level(level: gpio::Level) -> Level {
+    match level {
+        gpio::Level::Low => Level::Low,
+        gpio::Level::High => Level::High,
+    }
+}
+
+const fn rppal_level(level: Level) -> gpio::Level {
+    match level {
+        Level::Low => gpio::Level::Low,
+        Level::High => gpio::Level::High,
+    }
+}
+
+/// rppal's errors in our words; `pin` is what it was about.
+fn fault(pin: Option<u8>, error: &gpio::Error) -> PinError {
+    match (pin, error) {
+        (_, gpio::Error::UnknownModel) => PinError::NoBoard,
+        (_, gpio::Error::PinUsed(pin)) => PinError::Held { pin: *pin },
+        (_, gpio::Error::PinNotAvailable(pin)) => PinError::Unknown { pin: *pin },
+        (_, gpio::Error::PermissionDenied(path)) => PinError::Permission { path: path.clone() },
+        (Some(pin), gpio::Error::Io(why)) if why.kind() == io::ErrorKind::ResourceBusy => {
+            PinError::Held { pin }
+        }
+        (Some(pin), gpio::Error::Io(why)) => PinError::pin(pin, why),
+        (None, gpio::Error::Io(why)) if why.kind() == io::ErrorKind::NotFound => PinError::Board {
+            why: "there is no /dev/gpiochip0, from which rppal counts upward to find the header's chip"
+                .to_owned(),
+        },
+        (_, error) => PinError::Board { why: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_lite::future;
+
+    #[test]
+    fn a_machine_without_pins_says_so_of_each_and_goes_on() {
+        if super::super::Board::recognise(std::path::Path::new("/")).gpio {
+            return;
+        }
+        let input = Input { pin: 17, pull: Pull::Up, apart: LOOK };
+        let mut board = Raspberry::open(&[input], &[Output { pin: 22, level: Level::Low }], None);
+        future::block_on(future::poll_fn(|cx| board.poll_moved(cx)));
+        assert!(board.fault(17).is_some() && board.fault(17) == board.fault(22));
+        assert_eq!(board.level(17), None);
+        board.write(22, Level::High);
+        let again = Raspberry::open(&[input], &[], Box::new(board).close());
+        assert_eq!(again.level(17), None);
+    }
+
+    #[test]
+    fn errors_are_told_in_words_that_help() {
+        let busy = gpio::Error::Io(io::Error::from_raw_os_error(16));
+        for (pin, error, told) in [
+            (Some(17), busy, "pin 17 is held by another process or driver"),
+            (Some(60), gpio::Error::PinNotAvailable(60), "the board has no pin 60"),
+            (None, gpio::Error::UnknownModel, "this machine is no Raspberry Pi"),
+            (
+                None,
+                gpio::Error::PermissionDenied("/dev/gpiomem".to_owned()),
+                "may not open /dev/gpiomem; run as a member of the group",
+            ),
+            (
+                None,
+                gpio::Error::Io(io::Error::from_raw_os_error(2)),
+                "the board's pins cannot be opened: there",
+            ),
+        ] {
+            let said = fault(pin, &error).to_string();
+            assert!(said.starts_with(told), "{said}");
+        }
+    }
+}
