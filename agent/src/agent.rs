@@ -7,14 +7,16 @@ use crate::clock::{Clock, Doubt, Moment};
 use crate::config::Config;
 use crate::custody::Custody;
 use crate::host::Host;
+use crate::panel::led::{Link, Site};
+use crate::panel::{Happened, Reading, judge};
 use crate::sampler::Sampler;
 use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::spool::Spool;
 use crate::transport::Traffic;
 use log::{error, info, warn};
 use rackside_proto::{
-    AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Prefix, Presence, Reason, Run,
-    SpoolPlace, Verdict, What, limits,
+    AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Prefix, Presence, Reason, Run, Severity,
+    SpoolPlace, Time, Verdict, What, limits,
 };
 use std::rc::Rc;
 use std::time::Instant;
@@ -44,6 +46,8 @@ pub struct Agent {
     pub traffic: Rc<Traffic>,
     /// The hub's newest opinion, and until when it holds.
     pub verdict: Option<(Verdict, Instant)>,
+    /// The panel's series; whoever steps the panel sets them before a tick.
+    pub panel: Vec<Reading>,
     /// The hub's clock, as its newest ack had it; whoever judges the clocks takes it.
     pub hub_time: Option<u64>,
     run: Run,
@@ -61,6 +65,10 @@ pub struct Agent {
     /// What was said of the clock last.
     doubt: Option<Doubt>,
     route: Option<String>,
+    /// What the site thinks of itself.
+    judgement: (Severity, Option<String>),
+    /// When the newest reading was taken.
+    read: Option<Time>,
 }
 
 impl Agent {
@@ -73,6 +81,7 @@ impl Agent {
             custody: Custody::new(run, config.spool.limits),
             traffic: Rc::default(),
             verdict: None,
+            panel: Vec::new(),
             hub_time: None,
             run,
             connection: 0,
@@ -86,6 +95,8 @@ impl Agent {
             undated: false,
             doubt: None,
             route: None,
+            judgement: (Severity::Well, None),
+            read: None,
         }
     }
 
@@ -148,8 +159,46 @@ impl Agent {
             received: self.traffic.received(),
             transmitted: self.traffic.transmitted(),
         };
+        self.sensors.machine.panel = std::mem::take(&mut self.panel);
         let report = self.sensors.read(moment);
         self.record(&report, moment);
+        self.read = Some(moment.time());
+        let judgement = judge::judge(&report);
+        if judgement != self.judgement {
+            let why = judgement.1.as_deref().unwrap_or("nothing is wrong with it any more");
+            info!("this site is {}: {why}", judgement.0.as_str());
+            self.judgement = judgement;
+        }
+    }
+
+    /// What is known of the site: its own judgement, and the hub's if that is worse and still holds.
+    pub fn site(&self, link: Link, now: Instant) -> Site {
+        let verdict = self.verdict.filter(|(_, until)| now < *until);
+        let severity = self.judgement.0.max(verdict.map_or(Severity::Well, |(verdict, _)| verdict.severity));
+        Site { link, severity }
+    }
+
+    /// Whether an interface carries the default route.
+    pub fn is_routed(&self) -> bool {
+        self.sensors.machine.default_route().is_some()
+    }
+
+    /// Something happened on the panel: a sample of its series at its own moment. A series that no catalog has yet comes with the next
+    /// reading.
+    pub fn happened(&mut self, happened: &Happened, moment: &Moment) {
+        let Reading { metric, labels, value } = &happened.reading;
+        let Some((catalog, series)) = self.sampler.position(metric, labels) else { return };
+        let ago = moment.now.saturating_duration_since(happened.at).as_millis() as u64;
+        let time = match moment.time() {
+            Time::Utc { ms } => Time::Utc { ms: ms.saturating_sub(ago) },
+            Time::Boot { boot, ms } => Time::Boot { boot, ms: ms.saturating_sub(ago) },
+        };
+        // A reading that was taken while the contact bounced says what was so before: this comes after it.
+        let time = self.read.filter(|read| read.since(time).is_some()).map_or(time, |read| read.plus(1));
+        let mut body = Vec::new();
+        let event = Event { time, what: What::Sample { catalog, series, value: *value } };
+        event.encode(&mut body).expect("states are small numbers and a Vec has room");
+        self.custody.put_event(body, moment.now).expect("an event is far smaller than a message may be");
     }
 
     fn record(&mut self, report: &Report, moment: &Moment) {
@@ -326,6 +375,10 @@ mod tests {
                     }
                     Message::Data(Record { body: Data::Readings(readings), .. }) => tell(&readings),
                     Message::Event(Record {
+                        body: Event { time, what: What::Sample { catalog, series, value } },
+                        ..
+                    }) => format!("series {series} of catalog {catalog} {value:?} at {}", ms(time)),
+                    Message::Event(Record {
                         body: Event { what: What::Text { subject, text }, .. }, ..
                     }) => {
                         format!("{subject} {text:?}")
@@ -343,6 +396,12 @@ mod tests {
                 self.agent.custody.acked(&rackside_proto::Ack { history: 1, time_ms: 0, safe, wants }, now);
             }
             told
+        }
+    }
+
+    fn ms(time: Time) -> u64 {
+        match time {
+            Time::Boot { ms, .. } | Time::Utc { ms } => ms,
         }
     }
 
@@ -452,5 +511,50 @@ mod tests {
         let catalog = birth.catalog.expect("a catalog");
         assert_eq!((catalog.head.number, catalog.len()), (1, bench.agent.series()));
         assert_eq!((birth.run, birth.floor, birth.next, birth.clock), (Run(9), 0, 2, ClockSource::None));
+    }
+
+    fn tally(value: i64) -> Reading {
+        let labels = vec!["camera-1".to_owned(), "program".to_owned()];
+        Reading {
+            metric: &rackside_proto::metric::TALLY_ACTIVE,
+            labels,
+            value: rackside_proto::Value::Known(value),
+        }
+    }
+
+    #[test]
+    fn what_happens_on_the_panel_is_told_at_its_own_moment_but_not_before_a_reading_that_says_otherwise() {
+        let mut bench = Bench::new();
+        bench.set_clock();
+        let event = |bench: &mut Bench, ago: u64, value| {
+            let at = bench.moment.now.checked_sub(Duration::from_millis(ago)).expect("after boot");
+            bench.agent.happened(&Happened { at, reading: tally(value) }, &bench.moment.clone());
+        };
+        event(&mut bench, 30, 0);
+        assert_eq!(bench.agent.custody.backlog(), 0, "no catalog has it: the first reading tells");
+        bench.agent.panel = vec![tally(0)];
+        bench.tick();
+        event(&mut bench, 30, 1);
+        event(&mut bench, 20_000, 0);
+        bench.moment.now += Duration::from_secs(10);
+        let told = bench.held();
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told[2].ends_with("of catalog 1 Known(1) at 1795000009970"), "{told:?}");
+        assert!(told[3].ends_with("of catalog 1 Known(0) at 1795000000001"), "{told:?}");
+    }
+
+    #[test]
+    fn the_hub_can_only_make_it_worse_and_not_for_ever() {
+        let mut bench = Bench::new();
+        let now = bench.moment.now;
+        let verdict =
+            |severity| Some((Verdict { severity, firing: 1, valid_s: 60 }, now + Duration::from_mins(1)));
+        let severity = |bench: &Bench, at| bench.agent.site(Link::Well, at).severity;
+        bench.agent.verdict = verdict(Severity::Critical);
+        assert_eq!(severity(&bench, now), Severity::Critical);
+        assert_eq!(severity(&bench, now + Duration::from_mins(1)), Severity::Well);
+        bench.agent.judgement = (Severity::Warning, None);
+        bench.agent.verdict = verdict(Severity::Well);
+        assert_eq!(severity(&bench, now), Severity::Warning);
     }
 }

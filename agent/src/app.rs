@@ -7,6 +7,9 @@ use crate::agent::Agent;
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Mqtt};
 use crate::host::Host;
+use crate::loss::Loss;
+use crate::panel::reach::{Reach, View};
+use crate::panel::{self, Happened, Panel};
 use crate::reload::{self, ConfigFile};
 use crate::sensor::Roots;
 use crate::session::Session;
@@ -18,7 +21,7 @@ use async_signal::{Signal, Signals};
 use futures_lite::{AsyncRead, AsyncWrite, StreamExt, future};
 use log::{debug, error, info, warn};
 use rackside_config::ConfigError;
-use rackside_link::{LinkError, Login};
+use rackside_link::Login;
 use rackside_proto::{Reason, Run};
 use std::fmt::{self, Write as _};
 use std::io;
@@ -75,26 +78,6 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Why a connection ended.
-#[derive(Debug)]
-enum Loss {
-    Connect(ConnectError),
-    Link(LinkError),
-    Io(io::Error),
-    Closed,
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => error.fmt(f),
-            Self::Link(error) => error.fmt(f),
-            Self::Io(error) => write!(f, "the link broke: {error}"),
-            Self::Closed => f.write_str("the broker closed the connection"),
-        }
-    }
-}
-
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>>>>;
 
 /// How the way to the broker stands.
@@ -148,6 +131,8 @@ fn warn_of_plain_password(mqtt: &Mqtt) {
 /// What woke the loop.
 enum Wake {
     Time,
+    /// Something happened on the panel.
+    Moved,
     Stop,
     Reload,
     Opened(Box<dyn Stream>),
@@ -180,6 +165,10 @@ struct App {
     clock: Clock,
     ticker: Ticker,
     state: State,
+    panel: Panel,
+    reach: Reach,
+    /// Whether the hub is to be told every tally anew.
+    retell: bool,
     config: Config,
     /// Where that came from, if from a file.
     file: Option<ConfigFile>,
@@ -249,6 +238,9 @@ impl App {
         Ok(Self {
             agent,
             ticker: Ticker::new(config.tick, moment.now),
+            panel: Panel::open(config.panel.clone(), None, moment.now),
+            reach: Reach::default(),
+            retell: false,
             state,
             clock,
             config,
@@ -298,8 +290,12 @@ impl App {
                 alarm.at(deadline).await;
                 Wake::Time
             };
-            match future::or(future::or(told, self.line.event()), time).await {
-                Wake::Time | Wake::Room => {}
+            let moved = async {
+                future::poll_fn(|cx| self.panel.poll_moved(cx)).await;
+                Wake::Moved
+            };
+            match future::or(moved, future::or(future::or(told, self.line.event()), time)).await {
+                Wake::Time | Wake::Moved | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
                 Wake::Stop => leaving = Some(Clock::now() + LINGER),
                 Wake::Reload if leaving.is_some() => {}
@@ -320,18 +316,29 @@ impl App {
     /// Does what is due, and says when there will be more to do. Reads nothing more once it is `leaving`.
     fn work(&mut self, moment: &Moment, leaving: bool) -> Instant {
         let now = moment.now;
-        if let Some(missed) = self.ticker.take(now)
+        let ticked = self.ticker.take(now);
+        if ticked.is_some() {
+            self.panel.glance();
+        }
+        self.step_panel(moment);
+        if let Some(missed) = ticked
             && !leaving
         {
             if missed > 0 {
                 warn!("{missed} readings were skipped: this machine stood still or had no time");
             }
+            self.agent.panel = self.panel.readings();
             self.agent.tick(moment);
+            // What the reading says of the site is shown at once.
+            self.step_panel(moment);
         }
         self.state.step(&mut self.agent, now);
         self.agent.custody.keep(now);
         let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
-        let mut deadline = kept.into_iter().flatten().fold(self.ticker.next(), Instant::min);
+        let verdict = self.agent.verdict.map(|(_, until)| until).filter(|until| *until > now);
+        let panel = [self.panel.deadline(), self.reach.deadline(), verdict];
+        let due = kept.into_iter().chain(panel).flatten();
+        let mut deadline = due.fold(self.ticker.next(), Instant::min);
         match &mut self.line {
             Line::Down { until } if *until <= now => {
                 let traffic = Rc::clone(&self.agent.traffic);
@@ -357,6 +364,29 @@ impl App {
         deadline
     }
 
+    /// Lets the panel do what is due, and takes what happened on it into custody.
+    fn step_panel(&mut self, moment: &Moment) {
+        let now = moment.now;
+        let connected = matches!(&self.line, Line::Up(talk) if talk.session.connected().is_some());
+        let custody = &self.agent.custody;
+        let view = View {
+            connected,
+            waits: custody.backlog() > 0,
+            heard: custody.heard(),
+            routed: self.agent.is_routed(),
+        };
+        let link = self.reach.step(&view, now);
+        let site = self.agent.site(link, now);
+        for happened in self.panel.step(site, now) {
+            self.agent.happened(&happened, moment);
+        }
+        if connected && std::mem::take(&mut self.retell) {
+            for reading in self.panel.tallies() {
+                self.agent.happened(&Happened { at: now, reading }, moment);
+            }
+        }
+    }
+
     fn received(&mut self, bytes: usize) {
         let now = Clock::now();
         if let Line::Up(talk) = &mut self.line {
@@ -371,6 +401,8 @@ impl App {
     fn lost(&mut self, loss: &Loss, now: Instant) {
         let greeted = matches!(&self.line, Line::Up(talk) if talk.session.connected().is_none());
         self.agent.custody.disconnected();
+        self.reach.lost(loss.link());
+        self.retell = true;
         let wait = self.backoff.next_wait();
         self.line = Line::Down { until: now + wait };
         let mut text = loss.to_string();
@@ -442,12 +474,19 @@ impl App {
             (fresh.spool.directory, fresh.spool.disk) =
                 (self.config.spool.directory.clone(), self.config.spool.disk);
         }
+        if self.config.panel != fresh.panel {
+            let now = Clock::now();
+            let before =
+                std::mem::replace(&mut self.panel, Panel::open(panel::config::Config::default(), None, now));
+            self.panel = Panel::open(fresh.panel.clone(), before.close(), now);
+        }
         self.agent.configure(&fresh);
         self.config = fresh;
     }
 
     async fn say_goodbye(&mut self) {
         info!("stopping");
+        self.panel.darken();
         // First what must not be lost; the broker may take its time.
         let left = self.agent.custody.stop(Clock::now());
         if left.kept > 0 {
@@ -472,6 +511,7 @@ impl App {
             future::or(talk.drain(), late).await;
         }
         self.agent.custody.disconnected();
+        self.retell = true;
         self.line = Line::Down { until: now };
     }
 }

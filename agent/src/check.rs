@@ -45,6 +45,15 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
         writeln!(out, "spool    {memory} {place}")?;
     }
     writeln!(out, "resend   a backlog goes at {rate} records a second")?;
+    for line in config.panel.describe() {
+        writeln!(out, "panel    {line}")?;
+    }
+    if config.panel.needs_pins() && config.panel.simulated.is_none() && !host.gpio {
+        writeln!(
+            out,
+            "panel    this machine has no pins that are known here: what needs them is unknown, the rest works"
+        )?;
+    }
     let moment = Clock::new(config.clock, &roots.proc).read();
     writeln!(out, "clock    {}", clock(&moment))?;
     let mut sensors = Sensors::new(roots);

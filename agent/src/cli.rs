@@ -4,6 +4,7 @@
 
 use crate::agent::VERSION;
 use crate::config::{Config, DEFAULT_FILE};
+use crate::panel::Panel;
 use crate::reload::ConfigFile;
 use crate::{app, check, logger, once};
 use lexopt::{Arg, Parser, ValueExt};
@@ -20,6 +21,7 @@ Usage:
   rackside-agent run   [--config FILE]           read and publish until SIGTERM or Ctrl-C
   rackside-agent check [--config FILE]           check the configuration and say what would run and what is missing
   rackside-agent once  [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
+  rackside-agent dark  [--config FILE]           put out the LEDs and open the relays that a killed agent left on
   rackside-agent --version
   rackside-agent --help
 
@@ -34,6 +36,7 @@ enum Command {
     Run { config: PathBuf },
     Check { config: PathBuf },
     Once { config: Option<PathBuf>, json: bool },
+    Dark { config: PathBuf },
     Version,
     Help,
 }
@@ -41,7 +44,7 @@ enum Command {
 impl Command {
     fn needs_file(&self) -> Result<(), Failure> {
         match self {
-            Self::Run { config } | Self::Check { config }
+            Self::Run { config } | Self::Check { config } | Self::Dark { config }
                 if config == Path::new(DEFAULT_FILE) && !config.exists() =>
             {
                 Err(Failure::NoFile)
@@ -123,6 +126,15 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
             let missing = check::check(&checked, &config, out).map_err(Failure::Output)?;
             return Ok(if missing { ExitCode::from(1) } else { ExitCode::SUCCESS });
         }
+        Command::Dark { config } => {
+            logger::start(log::LevelFilter::Off);
+            let config = Config::read(&config).map_err(Failure::Config)?;
+            let faults = smol::block_on(Panel::dark(&config.panel));
+            for fault in &faults {
+                writeln!(out, "{fault}").map_err(Failure::Output)?;
+            }
+            return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
         Command::Once { config, json } => {
             logger::start(log::LevelFilter::Warn);
             let config = config.map(|file| Config::read(&file)).transpose().map_err(Failure::Config)?;
@@ -149,11 +161,14 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     let file = || config.clone().unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
     match verb.as_deref() {
         Some("once") => Ok(Command::Once { config, json }),
-        Some("run" | "check") if json => Err("--json belongs to once".into()),
+        Some("run" | "check" | "dark") if json => Err("--json belongs to once".into()),
         Some("run") => Ok(Command::Run { config: file() }),
         Some("check") => Ok(Command::Check { config: file() }),
-        Some(other) => Err(format!("there is no command {other:?}; there are run, check and once").into()),
-        None => Err("a command is missing; there are run, check and once".into()),
+        Some("dark") => Ok(Command::Dark { config: file() }),
+        Some(other) => {
+            Err(format!("there is no command {other:?}; there are run, check, once and dark").into())
+        }
+        None => Err("a command is missing; there are run, check, once and dark".into()),
     }
 }
 
@@ -172,6 +187,7 @@ mod tests {
         assert_eq!(parsed(&["--config=a.toml", "check"]), Ok(Command::Check { config: config.clone() }));
         assert_eq!(parsed(&["once", "--json"]), Ok(Command::Once { config: None, json: true }));
         assert_eq!(parsed(&["run"]), Ok(Command::Run { config: DEFAULT_FILE.into() }));
+        assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: "a.toml".into() }));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(parsed(&["run", "-h"]), Ok(Command::Help));
     }
@@ -179,8 +195,8 @@ mod tests {
     #[test]
     fn a_wrong_line_says_what_there_is() {
         for (words, message) in [
-            (&["fly"][..], "there is no command \"fly\"; there are run, check and once"),
-            (&[], "a command is missing; there are run, check and once"),
+            (&["fly"][..], "there is no command \"fly\"; there are run, check, once and dark"),
+            (&[], "a command is missing; there are run, check, once and dark"),
             (&["run", "--json"], "--json belongs to once"),
             (&["run", "--conf", "x"], "invalid option '--conf'"),
             (&["run", "fast"], "unexpected argument \"fast\""),

@@ -15,6 +15,7 @@
 
 use crate::clock::Trust;
 use crate::custody;
+use crate::panel::config as panel;
 use rackside_config::{ConfigError, Secret, Size, Span};
 use rackside_proto::{AgentName, Prefix};
 use serde::Deserialize;
@@ -44,6 +45,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// How records are kept until the hub has them.
     pub spool: Spool,
+    /// The rack's front.
+    pub panel: panel::Config,
 }
 
 /// How records are kept until the hub has them.
@@ -107,6 +110,16 @@ struct File {
     mqtt: FileMqtt,
     #[serde(default)]
     spool: FileSpool,
+    #[serde(default)]
+    panel: panel::FilePanel,
+    #[serde(default)]
+    tally: Vec<panel::FileTally>,
+    #[serde(default)]
+    button: Vec<panel::FileButton>,
+    #[serde(default)]
+    led: Vec<panel::FileLed>,
+    #[serde(default)]
+    relay: Vec<panel::FileRelay>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,6 +203,14 @@ impl Config {
             level: raw.log.into(),
             spool: raw.spool.check(&wrong)?,
             mqtt: raw.mqtt.check(&wrong)?,
+            panel: panel::File {
+                panel: raw.panel,
+                tally: raw.tally,
+                button: raw.button,
+                led: raw.led,
+                relay: raw.relay,
+            }
+            .check(&wrong)?,
         })
     }
 }

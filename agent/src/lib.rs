@@ -2,17 +2,18 @@
 //!
 //! A guided tour, along the way of one reading:
 //!
-//! 1. [`config`] says who this is and where to publish, and [`reload`] when that changed; [`host`] what machine it is; [`panel`] on what board.
+//! 1. [`config`] says who this is and where to publish, and [`reload`] when that changed; [`host`] what machine it is.
 //! 2. [`ticker`] says when to read, by the clocks of [`clock`] (nobody else reads one).
 //! 3. [`sensor`] reads this machine into a report; [`sampler`] codes it against a catalog of its series.
 //! 4. [`custody`] keeps each record until the hub has it, and decides what is sent when; [`spool`] is its disk, [`state`] where that is.
 //! 5. [`agent`] ties these together; none of them does network I/O or knows whether there is a connection.
 //! 6. [`session`] is one conversation with the broker, on the MQTT core of `rackside-link`; [`transport`] opens the stream
 //!    of bytes that it runs on.
-//! 7. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`] and [`once`] are what a person calls.
+//! 7. [`panel`] is the rack's front: contacts and network tallies in, LEDs and relays out. Its changes are events in custody.
+//! 8. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`] and [`once`] are what a person calls.
 //!
-//! One thread does all of this (async-io adds one of its own that waits for timers and sockets); names are resolved on a
-//! thread that goes away again. There is no tokio here: why is told in ARCHITECTURE.md.
+//! One thread does all of this (async-io adds one of its own that waits for timers and sockets, a panel on a real board one that
+//! waits for its edges); names are resolved on a thread that goes away again. There is no tokio here: why is told in ARCHITECTURE.md.
 
 pub mod agent;
 pub mod app;
@@ -23,6 +24,7 @@ pub mod config;
 pub mod custody;
 pub mod host;
 pub mod logger;
+mod loss;
 pub mod once;
 pub mod panel;
 pub mod reload;

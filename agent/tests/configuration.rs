@@ -19,7 +19,7 @@ fn the_example_is_good_and_complete() {
     let opened: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -31,13 +31,24 @@ fn the_example_is_good_and_complete() {
     assert_eq!(complete.spool.directory.as_deref(), Some(Path::new("/var/lib/rackside")));
     assert_eq!(complete.mqtt.prefix, plain.mqtt.prefix);
     // An unknown key makes the error list those of its table: all of them must stand in the example.
-    for (table, from) in [("", "site ="), ("mqtt", "address ="), ("mqtt.tls", "ca ="), ("spool", "disk =")] {
+    for (table, from) in [
+        ("", "site ="),
+        ("mqtt", "address ="),
+        ("mqtt.tls", "ca ="),
+        ("spool", "disk ="),
+        ("panel", "simulated ="),
+        ("tally", "pin = 17"),
+        ("button", "does ="),
+        ("led", "red ="),
+        ("relay", "most ="),
+    ] {
         let wrong = opened.replacen(from, &format!("nonsense = 1\n{from}"), 1);
         let error = Config::parse(&wrong, "x").expect_err("an unknown key").to_string();
         let known = error.split_once("known keys: ").unwrap_or_else(|| panic!("no list of keys: {error}")).1;
         for key in known.trim_end_matches(')').split(", ") {
             let below = format!("[{table}{}{key}]", if table.is_empty() { "" } else { "." });
-            let stands = opened.lines().any(|line| line.starts_with(key) || line == below);
+            let listed = format!("[{below}]");
+            let stands = opened.lines().any(|line| line.starts_with(key) || line == below || line == listed);
             assert!(stands, "{key} of [{table}] is not in the example");
         }
     }

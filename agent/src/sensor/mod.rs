@@ -12,11 +12,13 @@ mod load;
 mod memory;
 mod network;
 mod own;
+mod panel;
 mod route;
 mod thermal;
 mod uptime;
 
 use crate::clock::Moment;
+use crate::panel::Reading;
 use log::{info, warn};
 use rackside_proto::metric::Metric;
 use rackside_proto::{Scale, Value, limits};
@@ -47,6 +49,7 @@ pub static SENSORS: &[Sensor] = &[
     Sensor { name: "route", source: "/proc/net/route", read: route::read },
     Sensor { name: "uptime", source: "/proc/uptime", read: uptime::read },
     Sensor { name: "clock", source: "adjtimex", read: clock::read },
+    Sensor { name: "panel", source: "the panel of a running agent", read: panel::read },
     Sensor { name: "agent", source: "/proc/self/statm", read: own::read },
 ];
 
@@ -99,6 +102,8 @@ pub struct Machine {
     interfaces: Vec<String>,
     /// The interface that carries the default route.
     default_route: Option<String>,
+    /// The panel's series; set by the agent before each reading.
+    pub panel: Vec<Reading>,
     /// What the agent knows of itself; set by the agent before each reading.
     pub own: Own,
 }

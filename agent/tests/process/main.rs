@@ -4,5 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
 
 mod broker;
+mod panel;
 mod spool;
 mod support;
