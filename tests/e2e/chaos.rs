@@ -2,7 +2,7 @@
 //! history on the disk holds every record of every run once, apart from the last moments of a run that was killed.
 //!
 //! ```sh
-//! RACKSIDE_CHAOS=300 cargo test -p rackside-tests --test e2e chaos    # seconds for each way; 40 otherwise
+//! RACKSIDE_CHAOS=300s cargo test -p rackside-tests --test e2e chaos    # for each way; 40 s otherwise
 //! RACKSIDE_SEED=7 cargo test -p rackside-tests --test e2e chaos       # that order of deaths again, as far as clocks allow
 //! ```
 
@@ -16,7 +16,7 @@ use rackside_tests::mosquitto::Mosquitto;
 use rackside_tests::namespace::{self, Cable};
 use rackside_tests::programs::programs;
 use rackside_tests::proxy::Proxy;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -30,8 +30,10 @@ const TAIL: Duration = Duration::from_secs(5);
 /// From the start of the process to its first reading.
 const FIRST: u64 = 4000;
 
+/// A number from the environment; seconds may say so: `300s`.
 fn variable(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    let Ok(text) = std::env::var(name) else { return otherwise };
+    text.trim_end_matches('s').parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}"))
 }
 
 /// Something that dies and comes back.
@@ -71,17 +73,14 @@ enum Link {
 }
 
 impl Link {
-    fn pull(&self) {
+    /// Pulls it, or puts it back. A dead agent has no cable; the next one's is laid as it has to be.
+    fn set(&self, up: bool, agent_is_up: bool) {
         match self {
+            Self::Proxy(proxy) if up => proxy.heal(),
             Self::Proxy(proxy) => proxy.stall(),
+            Self::Cable(_) if !agent_is_up => {}
+            Self::Cable(cable) if up => cable.put_back(),
             Self::Cable(cable) => cable.pull(),
-        }
-    }
-
-    fn put_back(&self) {
-        match self {
-            Self::Proxy(proxy) => proxy.heal(),
-            Self::Cable(cable) => cable.put_back(),
         }
     }
 }
@@ -128,9 +127,10 @@ impl Stage {
     fn with_cable() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let cable = Cable::new();
-        let address = SocketAddr::from((namespace::NEAR, 1883));
-        let hub = Hub::listening(address, Way::Listener, &programs().hub, "allow_anonymous = true");
-        let mut options = options(hub.mqtt());
+        // Everywhere: the near end and its address go when the agent's namespace does.
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 1883));
+        let hub = Hub::listening(everywhere, Way::Listener, &programs().hub, "allow_anonymous = true");
+        let mut options = options(SocketAddr::from((namespace::NEAR, 1883)));
         options.program = Some(cable.wrap(&programs().agent, directory.path()));
         let agent = Agent::start(&options);
         cable.plug_when_ready(agent.id());
@@ -187,12 +187,10 @@ impl Stage {
                 if broker.up { mosquitto.come_up() } else { mosquitto.stop() }
             }
             if link.turns(dice) {
-                if link.up { self.link.put_back() } else { self.link.pull() }
+                self.link.set(link.up, agent.up);
             }
         }
-        if !link.up {
-            self.link.put_back();
-        }
+        self.link.set(true, agent.up);
         if !hub.up {
             self.hub.come_up();
         }
