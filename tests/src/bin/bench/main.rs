@@ -1,7 +1,7 @@
 //! The benchmarks: every figure that this project reports, with the command that gives it.
 //!
 //! ```text
-//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 12 minutes after the builds
+//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 35 minutes after the builds
 //! $ cargo run --release -p rackside-tests --bin bench -- hub rate  # some of it
 //! ```
 //!
