@@ -115,7 +115,7 @@ impl State {
             self.let_go(agent, now);
         }
         if agent.custody.has_spool() {
-            let judged = self.judge(Missing::Leave);
+            let judged = self.judge_all_but_room(Missing::Leave);
             self.say_judged(judged.as_ref().err(), &agent.name);
             agent.custody.doubt(judged.is_err());
         } else {
@@ -181,12 +181,9 @@ impl State {
 
     /// The spool, and why nothing can be written there now, if so.
     fn open(&self, agent: &AgentName) -> Result<(Spool, Recovery, Option<NoSpool>), NoSpool> {
-        // What earlier runs left there can be sent all the same, which makes room on a full disk; a card that died read-only
-        // can still be read.
-        let doubt = match self.judge(Missing::Make) {
-            Err(NoSpool::Unfit(unfit)) if matches!(unfit.why, Why::Full { .. } | Why::ReadOnly) => {
-                Some(unfit)
-            }
+        let doubt = match self.judge_all_but_room(Missing::Make) {
+            // A card that died read-only can still be read: what earlier runs left there is sent.
+            Err(NoSpool::Unfit(unfit)) if unfit.why == Why::ReadOnly => Some(unfit),
             judged => judged.map(|()| None)?,
         };
         let doubt = doubt.map(NoSpool::Unfit);
@@ -203,6 +200,15 @@ impl State {
             return Err(NoSpool::NotWanted);
         }
         place::judge(&self.directory, &self.proc, missing).map(|_| ()).map_err(NoSpool::Unfit)
+    }
+
+    /// As [`judge`](Self::judge), but for a full disk: what earlier runs left there is sent all the same, which makes room, and
+    /// whoever writes will be told.
+    fn judge_all_but_room(&self, missing: Missing) -> Result<(), NoSpool> {
+        match self.judge(missing) {
+            Err(NoSpool::Unfit(Unfit { why: Why::Full { .. }, .. })) => Ok(()),
+            judged => judged,
+        }
     }
 
     fn say_open(&mut self, recovery: &Recovery, doubt: Option<&NoSpool>, agent: &AgentName) {

@@ -287,7 +287,9 @@ fn fault(mounts: &[Mount], mount: &Mount, depth: usize) -> Option<Why> {
     ) || system.starts_with("fuse.");
     let memory_disk = ["/dev/zram", "/dev/ram"].iter().any(|start| mount.device.starts_with(start));
     let inner = String::from_utf8_lossy(&mount.inner);
-    let read_only = mount.options.split(',').chain(inner.split(',')).any(|option| option == "ro");
+    // Newer kernels leave a card that ext4 gave up on `rw` in the table.
+    let is_read_only = |option| matches!(option, "ro" | "emergency_ro");
+    let read_only = mount.options.split(',').chain(inner.split(',')).any(is_read_only);
     if served {
         Some(Why::Served { system: mount.system.clone() })
     } else if read_only || matches!(system, "squashfs" | "iso9660" | "erofs") {
@@ -367,6 +369,11 @@ mod tests {
             Some(Why::ReadOnly)
         );
         assert_eq!(said("29 1 179:2 / / rw - ext4 /dev/mmcblk0p2 rw,errors=remount-ro\n"), None);
+        assert_eq!(
+            said("29 1 179:2 / / rw,noatime - ext4 /dev/mmcblk0p2 rw,abort,emergency_ro\n"),
+            Some(Why::ReadOnly),
+            "errors=remount-ro"
+        );
         assert_eq!(said("29 1 7:1 / / rw - squashfs /dev/loop1 rw\n"), Some(Why::ReadOnly));
         assert_eq!(
             said("29 1 0:9 / / rw - overlay overlay rw,lowerdir=/a:/b\n"),
