@@ -65,6 +65,11 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The file lost its name while it was open.
+    Gone {
+        /// The name.
+        path: PathBuf,
+    },
     /// The disk or the operating system failed.
     Io {
         /// The file or its directory.
@@ -128,6 +133,12 @@ impl fmt::Display for StoreError {
             Self::Busy { path } => write!(
                 f,
                 "{}: another program has locked it for too long; end the program that writes to it",
+                path.display()
+            ),
+            Self::Gone { path } => write!(
+                f,
+                "{}: the file was deleted, moved or replaced while the hub had it open; put it back, or start the hub anew, \
+                 which goes on with what lies there",
                 path.display()
             ),
             Self::Io { path, what } => {

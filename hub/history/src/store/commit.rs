@@ -47,6 +47,7 @@ impl Store {
     ///
     /// A record that is accounted for is left out, so a batch may be offered again after an error.
     pub fn commit(&mut self, batch: &Batch, now_ms: u64) -> Result<Committed, StoreError> {
+        self.names.check()?;
         let failed = self.failed();
         let pending = self.write(batch, now_ms).map_err(failed)?;
         Ok(self.remember(pending))

@@ -24,6 +24,7 @@ mod forget;
 pub(crate) mod index;
 mod known;
 mod maintain;
+mod names;
 mod open;
 pub(crate) mod schema;
 mod stats;
@@ -46,6 +47,7 @@ use agents::Agents;
 use dates::Trust;
 use index::Index;
 use maintain::Plan;
+use names::Names;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -96,6 +98,7 @@ pub enum Step {
 pub struct Store {
     db: Connection,
     path: Arc<Path>,
+    names: Names,
     history: u64,
     settings: Settings,
     agents: Agents,

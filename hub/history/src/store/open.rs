@@ -8,6 +8,7 @@ use super::agents::Agents;
 use super::dates::Trust;
 use super::index::Index;
 use super::maintain::Plan;
+use super::names::Names;
 use super::{Settings, Store, schema};
 use crate::{OpenError, Reader, StoreError};
 use rackside_proto::{Data, Envelope, Event, Record};
@@ -80,7 +81,7 @@ pub(super) fn open(dir: &Path, settings: Settings) -> Result<Store, OpenError> {
         log::warn!("{}: a backup was put here; agents send again what they hold", path.display());
     }
     prepare(&db, &settings).map_err(failed)?;
-    Ok(load(db, &path, settings, lock).map_err(failed)?)
+    Ok(load(db, Names::of(&path)?, settings, lock).map_err(failed)?)
 }
 
 /// The name of `path` with something after it.
@@ -211,13 +212,16 @@ fn prepare(db: &Connection, settings: &Settings) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
     db.pragma_update(None, "cache_size", -CACHE)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
+    // The first read, which makes the log.
+    db.query_row("SELECT 1 FROM meta", [], |_| Ok(()))?;
     if let Some(pages) = settings.max_pages {
         db.pragma_update(None, "max_page_count", pages)?;
     }
     Ok(())
 }
 
-fn load(db: Connection, path: &Arc<Path>, settings: Settings, lock: File) -> rusqlite::Result<Store> {
+fn load(db: Connection, names: Names, settings: Settings, lock: File) -> rusqlite::Result<Store> {
+    let path = names.database();
     let history = db.query_row("SELECT history FROM meta", [], |row| row.get::<_, i64>(0))? as u64;
     let mut agents = Agents::load(&db)?;
     let index = Arc::new(Index::default());
@@ -227,10 +231,11 @@ fn load(db: Connection, path: &Arc<Path>, settings: Settings, lock: File) -> rus
         .prepare("SELECT DISTINCT agent, boot FROM undated JOIN boots USING (agent, boot)")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let readers = Reader::new(Arc::clone(path), Arc::clone(&index));
+    let readers = Reader::new(Arc::clone(&path), Arc::clone(&index));
     Ok(Store {
         db,
-        path: Arc::clone(path),
+        path,
+        names,
         history,
         settings,
         agents,

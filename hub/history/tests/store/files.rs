@@ -205,6 +205,27 @@ fn a_backup_is_consistent_while_commits_go_on() {
 }
 
 #[test]
+fn nothing_is_taken_into_a_file_that_is_gone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut store, ..) = filled(dir.path());
+    let mut rack = Rack::new("rack-9", 9);
+    let record = batch([rack.list(&["temp"], DAY0)]);
+    let path = dir.path().join("history.db");
+    let away = dir.path().join("away");
+    for name in ["history.db", "history.db-wal"] {
+        let lost = dir.path().join(name);
+        fs::rename(&lost, &away).expect("moves");
+        let error = store.commit(&record, DAY0).expect_err("nobody would find it again");
+        assert_eq!(error, StoreError::Gone { path: lost.clone() });
+        fs::write(&lost, b"another").expect("writes");
+        assert!(store.commit(&record, DAY0).is_err(), "another file has its name");
+        fs::rename(&away, &lost).expect("moves back");
+    }
+    assert_eq!(store.commit(&record, DAY0).expect("is there again").stored, 1);
+    assert!(StoreError::Gone { path }.to_string().contains("start the hub anew"));
+}
+
+#[test]
 fn a_backup_replaces_a_backup_and_nothing_else() {
     let dir = tempfile::tempdir().expect("a directory");
     let (store, ..) = filled(dir.path());
