@@ -21,7 +21,7 @@ pub use merge::{join, merge};
 
 use crate::{Samples, column, timeline};
 use directory::{Body, Writer, checked};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -62,6 +62,12 @@ pub(crate) struct Content<T> {
     pub(crate) series: u32,
     pub(crate) times: Arc<[u64]>,
     pub(crate) values: T,
+}
+
+impl<'a> From<&'a Content<Vec<u8>>> for Part<'a> {
+    fn from(column: &'a Content<Vec<u8>>) -> Self {
+        Self { series: column.series, times: &column.times, body: column.values.clone() }
+    }
 }
 
 impl From<Content<Vec<Option<i64>>>> for Samples {
@@ -148,19 +154,36 @@ impl<'a> Chunk<'a> {
 
     /// The samples of all series, in order of the series. Those with the same moments share them.
     pub fn columns(&self) -> Result<Vec<(u32, Samples)>, ChunkError> {
-        let columns = self.bodies(column::decode)?;
+        let columns = self.bodies(|_| true, column::decode)?;
         Ok(columns.into_iter().map(|column| (column.series, column.into())).collect())
     }
 
-    /// What `decode` makes of each column's body and number of samples, with the column's series and moments.
+    /// The samples of some series, in their order. Those with the same moments share them.
+    pub(crate) fn columns_of(&self, series: &BTreeSet<u32>) -> Result<Vec<(u32, Samples)>, ChunkError> {
+        let columns = self.bodies(|id| series.contains(&id), column::decode)?;
+        Ok(columns.into_iter().map(|column| (column.series, column.into())).collect())
+    }
+
+    /// The chunk without some series; `None` if no other is in it. What stays is copied as it is written.
+    pub(crate) fn without(&self, series: &BTreeSet<u32>) -> Result<Option<Vec<u8>>, ChunkError> {
+        let rest = self.as_written(|id| !series.contains(&id))?;
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        write(rest.iter().map(Part::from).collect()).map(Some)
+    }
+
+    /// What `decode` makes of the body and number of samples of each column that is wanted, with the column's series and
+    /// moments.
     pub(crate) fn bodies<T>(
         &self,
+        wanted: impl Fn(u32) -> bool,
         decode: impl Fn(&[u8], usize) -> Result<T, ChunkError>,
     ) -> Result<Vec<Content<T>>, ChunkError> {
         let mut fetch = |range| self.part(range);
         let mut timelines: Vec<Option<Arc<[u64]>>> = vec![None; self.directory.timelines.len()];
         let mut columns = Vec::with_capacity(self.directory.columns.len());
-        for entry in &self.directory.columns {
+        for entry in self.directory.columns.iter().filter(|entry| wanted(entry.series)) {
             let times = if let Some(times) = &timelines[entry.timeline] {
                 Arc::clone(times)
             } else {
@@ -171,6 +194,14 @@ impl<'a> Chunk<'a> {
             columns.push(Content { series: entry.series, times, values });
         }
         Ok(columns)
+    }
+
+    /// The columns that are wanted, their bodies as they stand.
+    pub(crate) fn as_written(
+        &self,
+        wanted: impl Fn(u32) -> bool,
+    ) -> Result<Vec<Content<Vec<u8>>>, ChunkError> {
+        self.bodies(wanted, |body, _| Ok(body.to_vec()))
     }
 
     fn part(&self, range: Range<usize>) -> Result<&'a [u8], ChunkError> {

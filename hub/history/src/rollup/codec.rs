@@ -14,7 +14,7 @@ use crate::chunk::bytes::{Input, put};
 use crate::chunk::{self, Chunk, ChunkError, Directory, Part};
 use crate::column;
 use rackside_proto::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,22 +29,43 @@ pub struct Rollup {
 
 /// Writes the buckets of series, each series once. One without buckets leaves nothing behind.
 pub fn encode(columns: &[(u32, Rollup)]) -> Result<Vec<u8>, ChunkError> {
-    let starts: Vec<Arc<[u64]>> = columns
-        .iter()
-        .map(|(_, rollup)| rollup.buckets.iter().map(|bucket| bucket.start).collect())
-        .collect();
+    chunk::write(written(columns, &starts(columns))?)
+}
+
+fn starts(columns: &[(u32, Rollup)]) -> Vec<Arc<[u64]>> {
+    columns.iter().map(|(_, rollup)| rollup.buckets.iter().map(|bucket| bucket.start).collect()).collect()
+}
+
+fn written<'a>(columns: &[(u32, Rollup)], starts: &'a [Arc<[u64]>]) -> Result<Vec<Part<'a>>, ChunkError> {
     let mut parts = Vec::with_capacity(columns.len());
-    for ((series, rollup), times) in columns.iter().zip(&starts) {
+    for ((series, rollup), times) in columns.iter().zip(starts) {
         chunk::fits(times)?;
         parts.push(Part { series: *series, times, body: body(rollup) });
     }
-    chunk::write(parts)
+    Ok(parts)
 }
 
 /// The buckets of all series, in order of the series.
 pub fn decode(bytes: &[u8]) -> Result<Vec<(u32, Rollup)>, ChunkError> {
-    let columns = Chunk::open(bytes)?.bodies(fields)?;
+    let columns = Chunk::open(bytes)?.bodies(|_| true, fields)?;
     Ok(columns.into_iter().map(|column| (column.series, column.values.buckets(&column.times))).collect())
+}
+
+/// The buckets of some series, in their order.
+pub(crate) fn columns_of(bytes: &[u8], series: &BTreeSet<u32>) -> Result<Vec<(u32, Rollup)>, ChunkError> {
+    let columns = Chunk::open(bytes)?.bodies(|id| series.contains(&id), fields)?;
+    Ok(columns.into_iter().map(|column| (column.series, column.values.buckets(&column.times))).collect())
+}
+
+/// The chunk `old` with `new` in the place of its series; the others are copied as they are written.
+pub(crate) fn replace(old: Option<&[u8]>, new: &[(u32, Rollup)]) -> Result<Vec<u8>, ChunkError> {
+    let replaced: BTreeSet<u32> = new.iter().map(|(series, _)| *series).collect();
+    let stays = |id: u32| !replaced.contains(&id);
+    let rest = old.map_or(Ok(Vec::new()), |old| Chunk::open(old)?.as_written(stays))?;
+    let starts = starts(new);
+    let mut parts: Vec<Part<'_>> = rest.iter().map(Part::from).collect();
+    parts.extend(written(new, &starts)?);
+    chunk::write(parts)
 }
 
 /// The buckets of `series`, from the parts of the chunk that `fetch` returns: a few ranges of bytes, counted from the front of

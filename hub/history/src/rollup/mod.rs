@@ -14,6 +14,7 @@
 mod codec;
 
 pub use codec::{Rollup, column, decode, encode, merge};
+pub(crate) use codec::{columns_of, replace};
 
 use crate::Samples;
 use rackside_proto::Kind;

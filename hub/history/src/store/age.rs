@@ -4,15 +4,11 @@
 //! in an hour, in a day, or in the rollups, of which those by the hour are made from those by the minute at the same time.
 
 use super::Store;
-use super::catalog;
 use super::chunks::{self, DAYS, HOURS, MINUTES, MONTHS};
 use crate::chunk;
-use crate::keys::{DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, first, key, parts};
-use crate::rollup::{self, Bucket, Rollup};
+use crate::keys::{DAY_MS, HOUR_MS, MONTH_MS, first, key, parts};
 use crate::{Samples, StoreError};
-use rackside_proto::Kind;
 use rusqlite::Connection;
-use std::collections::HashMap;
 
 /// A day is put together when it has been over for so long: by then most of what was late is in.
 const DAY_RESTS_MS: u64 = 2 * HOUR_MS;
@@ -58,16 +54,6 @@ impl Store {
         Ok(distinct(days.into_iter().map(parts).chain(hours)))
     }
 
-    /// Makes rollups of a day and lets its samples go.
-    pub(super) fn roll_up(&mut self, (day, agent): AgentDay) -> Result<(), StoreError> {
-        let failed = self.failed();
-        let transaction = self.db.unchecked_transaction().map_err(&failed)?;
-        roll_up(&transaction, day, agent).map_err(&failed)?;
-        transaction.commit().map_err(&failed)?;
-        self.left_in_hours.remove(&(day, agent));
-        Ok(())
-    }
-
     /// Deletes rollups that are too old, a slice of them. Says whether there is more.
     pub(super) fn delete_old_rollups(&self, now_ms: u64) -> Result<bool, StoreError> {
         let ends = [
@@ -105,7 +91,7 @@ fn samples_of(db: &Connection, day: u64, agent: u32) -> rusqlite::Result<Vec<(u3
     Ok(chunk::join(&parts))
 }
 
-fn hours_of(day: u64) -> std::ops::Range<u64> {
+pub(super) fn hours_of(day: u64) -> std::ops::Range<u64> {
     day * 24..day * 24 + 24
 }
 
@@ -132,72 +118,4 @@ fn close_day(db: &Connection, day: u64, agent: u32) -> rusqlite::Result<bool> {
         chunks::delete(db, HOURS, key(hour, agent))?;
     }
     Ok(true)
-}
-
-fn roll_up(db: &Connection, day: u64, agent: u32) -> rusqlite::Result<()> {
-    let kinds: HashMap<u32, Kind> =
-        catalog::series(db, agent)?.into_iter().map(|(id, key)| (id, key.kind)).collect();
-    let before = lasts(db, day, agent)?;
-    let window = day * DAY_MS..(day + 1) * DAY_MS;
-    let mut minutes = Vec::new();
-    let mut hours = Vec::new();
-    for (id, samples) in samples_of(db, day, agent)? {
-        let Some(&kind) = kinds.get(&id) else { continue };
-        let buckets = rollup::of(kind, &samples, before.get(&id).copied(), window.clone(), MINUTE_MS);
-        hours.push((id, Rollup { kind, buckets: rollup::widen(&buckets, HOUR_MS) }));
-        minutes.push((id, Rollup { kind, buckets }));
-    }
-    let month = day * DAY_MS / MONTH_MS;
-    for (table, piece, new, step) in [(MINUTES, day, minutes, MINUTE_MS), (MONTHS, month, hours, HOUR_MS)] {
-        let old = chunks::rollups(db, table, key(piece, agent))?.unwrap_or_default();
-        let all = joined(old, new, step);
-        match rollup::encode(&all) {
-            Ok(bytes) if !all.is_empty() => chunks::put(db, table, key(piece, agent), &bytes)?,
-            Ok(_) => {}
-            // A day has 1,440 minutes and a month 768 hours: far below what a chunk can hold.
-            Err(error) => {
-                log::error!("rollups of {} are left out: {error}", chunks::describe(key(piece, agent)));
-            }
-        }
-    }
-    chunks::delete(db, DAYS, key(day, agent))?;
-    for hour in hours_of(day) {
-        chunks::delete(db, HOURS, key(hour, agent))?;
-    }
-    Ok(())
-}
-
-/// The last known number of each series on the day before: counters rise from it, states hold on from it.
-fn lasts(db: &Connection, day: u64, agent: u32) -> rusqlite::Result<HashMap<u32, (u64, i64)>> {
-    let Some(before) = day.checked_sub(1) else { return Ok(HashMap::new()) };
-    let rollups = chunks::rollups(db, MINUTES, key(before, agent))?.unwrap_or_default();
-    let lasts = rollups.iter().filter_map(|(id, rollup)| Some((*id, last_of(rollup)?)));
-    Ok(lasts.collect())
-}
-
-/// The last number of a rollup that is worth going on from, at the end of its minute.
-pub(crate) fn last_of(rollup: &Rollup) -> Option<(u64, i64)> {
-    let known = |bucket: &Bucket| Some((bucket.start + MINUTE_MS, bucket.last?));
-    match rollup.kind {
-        // A counter that was gone for a while goes on from where it was; a state that ended does not.
-        Kind::Counter | Kind::Gauge => rollup.buckets.iter().rev().find_map(known),
-        Kind::State => rollup.buckets.last().and_then(known),
-    }
-}
-
-/// Buckets of both, those of one start taken together.
-pub(crate) fn together(mut buckets: Vec<Bucket>, more: Vec<Bucket>, step: u64) -> Vec<Bucket> {
-    buckets.extend(more);
-    buckets.sort_by_key(|bucket| bucket.start);
-    rollup::widen(&buckets, step)
-}
-
-fn joined(old: Vec<(u32, Rollup)>, new: Vec<(u32, Rollup)>, step: u64) -> Vec<(u32, Rollup)> {
-    let mut all: std::collections::BTreeMap<u32, Rollup> = old.into_iter().collect();
-    for (id, rollup) in new {
-        let known = all.remove(&id).map(|known| known.buckets).unwrap_or_default();
-        let buckets = together(known, rollup.buckets, step);
-        all.insert(id, Rollup { kind: rollup.kind, buckets });
-    }
-    all.into_iter().filter(|(_, rollup)| !rollup.buckets.is_empty()).collect()
 }

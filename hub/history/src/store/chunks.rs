@@ -3,10 +3,12 @@
 //! A blob that fails its checksum is put aside and the rest goes on: one bad hour of one agent is not worth the others.
 
 use super::commit::put_aside;
+use crate::Samples;
 use crate::chunk::{Chunk, Directory};
 use crate::keys::parts;
-use crate::{Samples, rollup};
+use crate::rollup::{self, Rollup};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeSet, HashMap};
 
 /// A table, and the name of its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,16 +39,20 @@ pub(crate) fn columns(
     }
 }
 
-/// All columns of rollups; likewise.
-pub(crate) fn rollups(
+/// The rollups of some series; likewise.
+pub(crate) fn rollups_of(
     db: &Connection,
     table: Table,
     key: i64,
-) -> rusqlite::Result<Option<Vec<(u32, rollup::Rollup)>>> {
-    let Some(bytes) = read(db, table, key)? else { return Ok(None) };
-    match rollup::decode(&bytes) {
-        Ok(columns) => Ok(Some(columns)),
-        Err(error) => set_aside(db, table, key, &bytes, &error.to_string()).map(|()| None),
+    series: &BTreeSet<u32>,
+) -> rusqlite::Result<HashMap<u32, Rollup>> {
+    let Some(bytes) = read(db, table, key)? else { return Ok(HashMap::new()) };
+    match rollup::columns_of(&bytes, series) {
+        Ok(columns) => Ok(columns.into_iter().collect()),
+        Err(error) => {
+            set_aside(db, table, key, &bytes, &error.to_string())?;
+            Ok(HashMap::new())
+        }
     }
 }
 
@@ -92,14 +98,22 @@ pub(crate) fn describe(key: i64) -> String {
     format!("{piece} of agent {agent}")
 }
 
-fn read(db: &Connection, table: Table, key: i64) -> rusqlite::Result<Option<Vec<u8>>> {
+/// A piece as it lies there, if it does.
+pub(crate) fn read(db: &Connection, table: Table, key: i64) -> rusqlite::Result<Option<Vec<u8>>> {
     let Table { name, column } = table;
     db.prepare_cached(&format!("SELECT {column} FROM {name} WHERE key = ?1"))?
         .query_row([key], |row| row.get(0))
         .optional()
 }
 
-fn set_aside(db: &Connection, table: Table, key: i64, bytes: &[u8], why: &str) -> rusqlite::Result<()> {
+/// Puts a piece that cannot be read aside.
+pub(crate) fn set_aside(
+    db: &Connection,
+    table: Table,
+    key: i64,
+    bytes: &[u8],
+    why: &str,
+) -> rusqlite::Result<()> {
     let why = format!("{} {}: {why}", table.name, describe(key));
     log::error!("a damaged chunk is put aside: {why}");
     put_aside(db, parts(key).1, 0, &why, bytes)?;

@@ -25,6 +25,9 @@ const ROWS: usize = 4_096;
 const SAMPLES: usize = 250_000;
 /// Rows of small agents are taken together until there are so many samples.
 const TOGETHER: usize = 30_000;
+/// Most samples of an agent in an hour: 4,096 series every two seconds. An hour is held in memory as a whole, and a record of two
+/// KiB can say four million times that nothing has moved.
+const HOUR_SAMPLES: usize = 8 << 20;
 /// Rows deleted in one step.
 const DELETED: i64 = 4_096;
 
@@ -153,19 +156,27 @@ impl Store {
 }
 
 fn add_to_hour(db: &Connection, key: i64, columns: &[(u32, Samples)]) -> rusqlite::Result<()> {
+    let new: usize = columns.iter().map(|(_, samples)| samples.times.len()).sum();
+    if chunks::size(db, HOURS, key)?.samples + new > HOUR_SAMPLES {
+        return leave_out(db, key, columns, "an hour of one appliance takes no more");
+    }
     let old = chunks::columns(db, HOURS, key)?;
     let all = old.map_or_else(|| columns.to_vec(), |old| chunk::join(&[&old, columns]));
     match chunk::encode(&all) {
         Ok(bytes) => chunks::put(db, HOURS, key, &bytes),
         Err(error) => {
-            // Only a series with more than a thousand samples a second gets here. What was there stays.
-            log::error!("samples of hour {} are left out: {error}", chunks::describe(key));
-            let left_out: usize = columns.iter().map(|(_, samples)| samples.times.len()).sum();
-            db.prepare_cached("UPDATE meta SET left_out = left_out + ?1")?.execute([left_out as i64])?;
             debug_assert!(matches!(error, ChunkError::Limit(_)), "unfolded samples are in order");
-            Ok(())
+            leave_out(db, key, columns, &error.to_string())
         }
     }
+}
+
+/// Samples that no chunk takes go, and are counted. What was there stays.
+fn leave_out(db: &Connection, key: i64, columns: &[(u32, Samples)], why: &str) -> rusqlite::Result<()> {
+    let left_out: usize = columns.iter().map(|(_, samples)| samples.times.len()).sum();
+    log::error!("{left_out} samples of hour {} are left out: {why}", chunks::describe(key));
+    db.prepare_cached("UPDATE meta SET left_out = left_out + ?1")?.execute([left_out as i64])?;
+    Ok(())
 }
 
 fn save_texts(db: &Connection, agent: u32, texts: &[Text]) -> rusqlite::Result<()> {

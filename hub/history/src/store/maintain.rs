@@ -87,11 +87,11 @@ impl Store {
         }
         if let Some(&day) = self.plan.roll_up.last() {
             // The clock may have been set since the plan was made.
-            if self.trust.is_confirmed() {
-                self.chunks_changed = true;
-                self.roll_up(day)?;
+            let more = self.trust.is_confirmed() && self.roll_up(day)?;
+            self.chunks_changed = true;
+            if !more {
+                self.plan.roll_up.pop();
             }
-            self.plan.roll_up.pop();
             return Ok(Step::More);
         }
         if let Some(agent) = self.plan.catalogs.pop() {

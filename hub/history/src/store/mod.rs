@@ -26,18 +26,19 @@ mod known;
 mod maintain;
 mod names;
 mod open;
+mod roll_up;
 pub(crate) mod schema;
 mod stats;
 mod undated;
 
 pub(crate) use account::Held;
-pub(crate) use age::{last_of, together};
 pub(crate) use agents::name;
 pub use commit::Committed;
 pub use known::KnownAgent;
 pub(crate) use open::{
     Claim, DATABASE, SALVAGING, beside, claim, connect, create_partial, envelope, lock, settle,
 };
+pub(crate) use roll_up::{last_of, together};
 pub use stats::Stats;
 
 use crate::{OpenError, Reader, StoreError};

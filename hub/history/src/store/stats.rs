@@ -20,7 +20,7 @@ pub struct Stats {
     pub aside: u64,
     /// Records that were never dated and are too old now, since the history began.
     pub expired: u64,
-    /// Samples that no chunk could hold, since the history began: more than a thousand a second of one series.
+    /// Samples that no chunk could hold, since the history began: more than 8 Mi of one appliance in an hour.
     pub left_out: u64,
     /// Chunks of an hour, when they were counted last.
     pub hours: u64,

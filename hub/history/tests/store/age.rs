@@ -162,6 +162,122 @@ fn late_data_of_a_day_that_was_rolled_up_join_its_rollups() {
     assert_eq!((other.len(), other[0].count), (1, 1));
 }
 
+#[test]
+fn a_counter_that_comes_late_in_parts_rises_once() {
+    let total = |parts: &[(Range<u64>, u64)]| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = open(dir.path(), DAY0);
+        let mut rack = Rack::new("rack-1", 1);
+        store.commit(&batch([rack.list(NAMES, DAY0)]), DAY0).expect("commits");
+        let mut now = DAY0 + 40 * DAY;
+        confirm(&mut store, &mut rack, now);
+        for (minutes, step) in parts {
+            // Rises by 7 a minute, from noon of the first day to noon of the third.
+            let records: Vec<_> = minutes
+                .clone()
+                .step_by(*step as usize)
+                .map(|n| rack.reading(utc(DAY0 + DAY / 2 + n * MINUTE), false, now, &[1, 7 * n as i64, 1]))
+                .collect();
+            store.commit(&batch(records), now).expect("commits");
+            now += 2 * HOUR;
+            confirm(&mut store, &mut rack, now);
+            settle(&mut store, now);
+        }
+        let reader = store.reader();
+        assert_eq!(samples(&reader, &rack, 1, 0..DAY0 + 20 * DAY).times.len(), 0, "all is rolled up");
+        [Resolution::Minute, Resolution::Hour].map(|step| {
+            let buckets = buckets(&reader, &rack, 1, 0..DAY0 + 20 * DAY, step);
+            buckets.iter().map(|bucket| bucket.increase).sum::<u64>()
+        })
+    };
+    let (end, rise) = (2 * 1440 + 1, 7 * 2 * 1440);
+    assert_eq!(total(&[(0..end, 1)]), [rise; 2], "at once");
+    assert_eq!(
+        total(&[(0..100, 1), (100..1_000, 1), (1_000..end, 1)]),
+        [rise; 2],
+        "one part after the other"
+    );
+    assert_eq!(total(&[(0..end, 10), (0..end, 1)]), [rise; 2], "what was left out between");
+    // Nobody knows any more what the later part rose from.
+    let earlier_part_last = total(&[(1_000..end, 1), (0..1_000, 1)]);
+    assert!(
+        earlier_part_last.iter().all(|sum| (rise * 8 / 10..=rise).contains(sum)),
+        "{earlier_part_last:?}"
+    );
+}
+
+#[test]
+fn an_agent_of_hundreds_of_series_is_rolled_up_in_parts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = Settings { raw: Duration::from_hours(24), ..Settings::new(DAY0) };
+    let mut store = Store::open(dir.path(), settings).expect("opens");
+    let mut rack = Rack::new("rack-1", 1);
+    let names: Vec<&'static str> = (0..600)
+        .map(|n| &*Box::leak(format!("q_{n}{}", ["", "_total", "_up"][n % 3]).into_boxed_str()))
+        .collect();
+    store.commit(&batch([rack.list(&names, DAY0)]), DAY0).expect("commits");
+    let records: Vec<_> = (0..1_440_u64)
+        .map(|n| {
+            let values: Vec<i64> = (0..600).map(|series| (n as i64 + series) % 5).collect();
+            rack.reading(utc(DAY0 + n * MINUTE), false, DAY0 + DAY, &values)
+        })
+        .collect();
+    store.commit(&batch(records), DAY0 + DAY).expect("commits");
+    settle(&mut store, DAY0 + DAY + 3 * HOUR);
+    let reader = store.reader();
+    let ids: Vec<SeriesId> =
+        reader.series(&rack.agent).expect("reads").into_iter().map(|(id, _)| id).collect();
+    let agent = rack.agent.clone();
+    let rolled = |at: usize| {
+        let [minutes, hours] = [Resolution::Minute, Resolution::Hour]
+            .map(|step| reader.rollup(&agent, ids[at], DAY0..DAY0 + DAY, step).expect("reads"));
+        (minutes, hours)
+    };
+    let looked_at = [0, 1, 2, 255, 256, 511, 512, 599];
+    let before = looked_at.map(rolled);
+    let now = DAY0 + 3 * DAY;
+    let values = vec![1; 600];
+    let live = rack.reading(utc(now), true, now, &values);
+    store.commit(&batch([live]), now).expect("commits");
+    let (mut parts, mut left) = (0, usize::MAX);
+    while step(&mut store, now + HOUR) == Step::More {
+        let raw = ids.iter().step_by(29).filter(|id| {
+            let samples = reader.samples(&rack.agent, **id, DAY0..DAY0 + DAY).expect("reads");
+            assert!(samples.times.is_empty() || samples.times.len() == 1_440);
+            !samples.times.is_empty()
+        });
+        let raw = raw.count();
+        parts += usize::from(raw < left && left != usize::MAX);
+        left = raw;
+    }
+    assert_eq!(left, 0);
+    assert_eq!(parts, 3, "256, 256 and 88 series");
+    assert_eq!(looked_at.map(rolled), before);
+}
+
+#[test]
+fn an_hour_takes_so_much_of_one_agent_and_counts_the_rest() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path(), DAY0);
+    let mut rack = Rack::new("rack-1", 1);
+    let names: Vec<&'static str> =
+        (0..4_096).map(|n| &*Box::leak(format!("q_{n}").into_boxed_str())).collect();
+    store.commit(&batch([rack.list(&names, DAY0)]), DAY0).expect("commits");
+    // 2 KiB each, and four million samples.
+    let values = vec![Value::Known(0); names.len()];
+    for record in 0..3 {
+        let readings: Vec<(Time, &[Value])> =
+            (0..1_024).map(|n| (utc(DAY0 + record * 1_024 + n), values.as_slice())).collect();
+        let record = rack.readings(&readings, false, DAY0);
+        assert!(record.payload.len() < 4_096);
+        store.commit(&batch([record]), DAY0).expect("commits");
+    }
+    settle(&mut store, DAY0 + 2 * HOUR);
+    let stats = store.stats().expect("counts");
+    assert_eq!((stats.inbox, stats.left_out), (0, 1_024 * 4_096));
+    assert_eq!(samples(&store.reader(), &rack, 7, 0..u64::MAX).times.len(), 2 * 1_024);
+}
+
 const SECOND: u64 = 1_000;
 
 #[test]
