@@ -488,6 +488,7 @@ impl App {
         info!("stopping");
         self.panel.darken();
         // First what must not be lost; the broker may take its time.
+        self.state.finish(&mut self.agent, Clock::now());
         let left = self.agent.custody.stop(Clock::now());
         if left.kept > 0 {
             info!("{} records wait on the disk for the next run", left.kept);
