@@ -86,7 +86,11 @@ impl Status {
     }
 
     pub(super) fn stats(&self, stats: Stats) {
-        self.state().stats = stats;
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.stats, stats).undated;
+        if let Some(said) = undated(before, state.stats.undated) {
+            log::warn!("{said}");
+        }
     }
 
     /// Why history cannot be written, and what to do; nothing while all is well. The same text for as long as it is the
@@ -123,6 +127,7 @@ impl Status {
             "records_waiting": waiting.0,
             "commits": state.commits,
             "failures": state.failures,
+            "records_undated": state.stats.undated,
             "clock_confirmed": state.stats.clock_confirmed,
         })
     }
@@ -161,6 +166,16 @@ impl Status {
     }
 }
 
+/// What there is to say when nobody can date records, and could before.
+fn undated(before: u64, now: u64) -> Option<String> {
+    (before == 0 && now > 0).then(|| {
+        format!(
+            "{now} records have no date: their machine was restarted before anybody told it the time, and this hub did not hear \
+             it meanwhile. They are kept as long as every sample is, and are in no graph unless their date comes to light"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +201,15 @@ mod tests {
         assert_eq!(status.trouble(now).as_ref(), Some(&said), "the same trouble is the same text");
         status.committed(3, now.plus(Duration::from_secs(4)));
         assert_eq!(status.trouble(now), None);
+    }
+
+    #[test]
+    fn records_without_a_date_are_said_once_and_shown() {
+        let status = Status::new("/data".into());
+        status.stats(Stats { undated: 3, ..Stats::default() });
+        assert_eq!(status.details(clock::now(), (0, 0))["records_undated"], 3);
+        assert!(undated(0, 3).is_some_and(|said| said.starts_with("3 records have no date: ")));
+        assert_eq!((undated(3, 4), undated(4, 0), undated(0, 0)), (None, None, None));
     }
 
     #[test]
