@@ -16,6 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// No message is longer; the rest of stdin is not read.
 const LONGEST: u64 = rackside_proto::limits::LARGE as u64 + 1;
 
+/// The history's file in the data directory.
+const DATABASE: &str = "history.db";
+
 /// Does what the command line says. Everything that goes wrong is one line on stderr and an exit code that is not 0.
 pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     let done = match cli::parse(words) {
@@ -96,7 +99,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
         copy.display(),
-        data.join("history.db").display()
+        data.join(DATABASE).display()
     ))
 }
 
@@ -104,7 +107,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
 fn salvage(config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
     if !data.is_dir() {
-        let file = data.join("history.db");
+        let file = data.join(DATABASE);
         return Err(format!(
             "{}: there is no history; name the hub's configuration with --config",
             file.display()
@@ -117,7 +120,15 @@ fn salvage(config: Option<&Path>) -> Result<(), String> {
         writeln!(said, "{}: {} rows saved, {} lost{and}", table.name, table.copied, table.lost)
             .expect("a String takes everything");
     }
-    writeln!(said, "the damaged file is kept as {}; the hub can be started", saved.kept.display())
+    let kept = saved.kept.display();
+    if saved.tables.iter().all(|table| table.copied == 0) {
+        writeln!(
+            said,
+            "nothing could be read; if there is a backup, put it in place of the new, empty {DATABASE}"
+        )
+        .expect("a String takes everything");
+    }
+    writeln!(said, "the damaged file is kept as {kept}; the hub can be started")
         .expect("a String takes everything");
     print(&said)
 }

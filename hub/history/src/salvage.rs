@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 /// What a salvage did.
@@ -89,6 +90,11 @@ pub fn salvage(dir: &Path, now_ms: u64) -> Result<Salvaged, OpenError> {
         Err(_) => Vec::new(),
     };
     new.close().map_err(|(_, error)| failed(error))?;
+    // Whoever runs this need not be the hub's user.
+    let given = fs::metadata(&kept).and_then(|meta| chown(&partial, Some(meta.uid()), Some(meta.gid())));
+    if let Err(error) = given {
+        log::warn!("{}: does not belong to whom the damaged file does: {error}", path.display());
+    }
     let settled = settle(dir, &partial, &path).and_then(|()| fs::remove_file(&marker));
     settled.map_err(|error| StoreError::io(&path, &error))?;
     Ok(Salvaged { kept, tables })

@@ -85,9 +85,9 @@ impl Status {
         state.upkeep = why;
     }
 
-    pub(super) fn stats(&self, stats: Stats) {
+    pub(super) fn stats(&self, counted: Stats) {
         let mut state = self.state();
-        let before = std::mem::replace(&mut state.stats, stats).undated;
+        let before = std::mem::replace(&mut state.stats, counted).undated;
         if let Some(said) = undated(before, state.stats.undated) {
             log::warn!("{said}");
         }
@@ -159,6 +159,9 @@ impl Status {
         text.counter("rackside_hub_history_aside_total", help, stats.aside);
         let help = "Records that nobody could date before they were too old to keep, since the history began";
         text.counter("rackside_hub_history_expired_total", help, stats.expired);
+        let help =
+            "Samples beyond what the history keeps of one appliance in an hour, since the history began";
+        text.counter("rackside_hub_history_left_out_total", help, stats.left_out);
         if let Some(free) = free {
             let help = "Space left for the history on its file system";
             text.gauge("rackside_hub_history_free_bytes", "bytes", help, free as f64);

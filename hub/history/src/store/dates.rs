@@ -30,6 +30,8 @@ const SEGMENT: usize = 24;
 #[derive(Debug, Default)]
 pub(crate) struct Trust {
     confirmed: bool,
+    /// Whether the last agent with a clock said otherwise.
+    contradicted: bool,
     /// The wall clock less the monotonic one, in milliseconds.
     between_ms: Option<i64>,
 }
@@ -41,8 +43,9 @@ impl Trust {
         let jumped = self.between_ms.is_some_and(|before| before.abs_diff(between) > AGREES_MS);
         if jumped {
             log::warn!(
-                "the clock jumped; nothing old is deleted until an appliance with a clock agrees with it"
+                "the clock jumped; nothing old is deleted until NTP, or an appliance with a clock, agrees with it"
             );
+            self.contradicted = false;
         }
         self.confirmed &= !jumped;
         self.between_ms = Some(between);
@@ -51,12 +54,20 @@ impl Trust {
     /// A live record of an agent that knows the time. Says whether that confirmed the hub's clock just now.
     pub(crate) fn hear(&mut self, time: Time, received_ms: u64) -> bool {
         let Time::Utc { ms } = time else { return false };
-        let before = self.confirmed;
-        self.confirmed |= ms >= EARLIEST_MS && ms.abs_diff(received_ms) <= AGREES_MS;
-        self.confirmed && !before
+        if ms < EARLIEST_MS {
+            return false;
+        }
+        self.contradicted = ms.abs_diff(received_ms) > AGREES_MS;
+        !self.contradicted && !std::mem::replace(&mut self.confirmed, true)
     }
 
-    /// Whether an agent's clock agreed since the last jump.
+    /// This machine's kernel says that its clock is synchronised: where no venue has NTP, nobody else can. An agent that
+    /// knows better counts more. Says whether that confirmed the clock just now.
+    pub(crate) const fn vouch(&mut self) -> bool {
+        !self.contradicted && !std::mem::replace(&mut self.confirmed, true)
+    }
+
+    /// Whether NTP vouched for it, or an agent's clock agreed, since the last jump.
     pub(crate) const fn is_confirmed(&self) -> bool {
         self.confirmed
     }
@@ -241,6 +252,20 @@ pub(crate) fn see_anchor(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ntp_vouches_for_a_clock_that_no_agent_contradicts() {
+        const NOW: u64 = EARLIEST_MS + 1_000_000_000;
+        let mut trust = Trust::default();
+        trust.look(NOW, Duration::ZERO);
+        assert_eq!((trust.vouch(), trust.vouch(), trust.is_confirmed()), (true, false, true));
+        trust.look(NOW + 2 * AGREES_MS, Duration::ZERO);
+        assert!(!trust.is_confirmed(), "it jumped");
+        assert!(!trust.hear(Time::Utc { ms: NOW }, NOW + 2 * AGREES_MS));
+        assert_eq!((trust.vouch(), trust.is_confirmed()), (false, false), "an agent knows better");
+        assert!(trust.hear(Time::Utc { ms: NOW }, NOW + AGREES_MS));
+        assert!(trust.is_confirmed());
+    }
 
     #[test]
     fn dates_of_a_boot_rise_whatever_is_learned() {

@@ -6,6 +6,7 @@ use rackside_history::{BackupError, OpenError, Settings, Store, StoreError, back
 use rusqlite::Connection;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 fn refused(dir: &Path) -> OpenError {
@@ -284,9 +285,13 @@ fn salvage_of_a_sound_file_keeps_everything_and_changes_the_id() {
     let (store, mut model, mut racks) = filled(dir.path());
     let id = store.id();
     drop(store);
+    // Where the test may give files away; the hub's user is not the one who salvages.
+    let _ = chown(dir.path().join("history.db"), Some(65_534), None);
+    let owner = fs::metadata(dir.path().join("history.db")).expect("is there").uid();
     let salvaged = salvage(dir.path(), DAY0 + 3 * HOUR).expect("salvages");
     assert_eq!(salvaged.kept, dir.path().join("history.db.damaged-20261120T030000Z"));
     assert!(salvaged.kept.exists());
+    assert_eq!(fs::metadata(dir.path().join("history.db")).expect("is there").uid(), owner);
     assert!(salvaged.tables.iter().all(|table| table.lost == 0 && !table.gaps), "{salvaged:?}");
     let mut store = open(dir.path(), DAY0 + 3 * HOUR);
     assert_ne!(store.id(), id);
