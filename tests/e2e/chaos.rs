@@ -28,7 +28,7 @@ const SPILL_AFTER: Duration = Duration::from_secs(2);
 /// busy machine.
 const TAIL: Duration = Duration::from_secs(5);
 /// From the start of the process to its first reading.
-const FIRST: u64 = 4000;
+const FIRST: u64 = 2500;
 
 /// A number from the environment; seconds may say so: `300s`.
 fn variable(name: &str, otherwise: u64) -> u64 {
@@ -163,10 +163,11 @@ impl Stage {
 
     /// Deaths and returns for so many seconds; then all is well.
     fn rage(&mut self, seconds: u64, dice: &mut fastrand::Rng) {
-        let mut agent = Victim::new(12_000, 3000, dice);
+        // Often away for longer than the tail, and the agent dies meanwhile: only what is on its disk comes back.
+        let mut agent = Victim::new(16_000, 2000, dice);
         let mut hub = Victim::new(12_000, 6000, dice);
         let mut broker = Victim::new(15_000, 5000, dice);
-        let mut link = Victim::new(10_000, 8000, dice);
+        let mut link = Victim::new(5000, 16_000, dice);
         let end = clock::now() + Duration::from_secs(seconds);
         while clock::now() < end {
             std::thread::sleep(Duration::from_millis(10));
