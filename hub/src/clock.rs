@@ -34,6 +34,11 @@ pub fn now() -> Now {
     Now { instant: Instant::now(), utc_ms: utc.as_millis() as u64 }
 }
 
+/// Whether NTP keeps the calendar right, as the kernel says; no, where it cannot be asked.
+pub fn is_synchronised() -> bool {
+    rackside_sys::kernel_clock().is_ok_and(rackside_sys::KernelClock::is_synchronised)
+}
+
 /// A random number from the system, as the standard library's hash maps get theirs. Not for secrets.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};

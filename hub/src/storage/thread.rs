@@ -24,6 +24,9 @@ pub trait Journal: Send + 'static {
     /// One small step of the upkeep. `running` is how long the hub has been running, on a clock that never jumps.
     fn maintain(&mut self, now_ms: u64, running: Duration) -> Result<Step, StoreError>;
 
+    /// This machine's clock is right, as NTP says.
+    fn vouch(&mut self) {}
+
     /// The history's numbers.
     fn stats(&mut self) -> Result<Stats, StoreError>;
 }
@@ -35,6 +38,10 @@ impl Journal for Store {
 
     fn maintain(&mut self, now_ms: u64, running: Duration) -> Result<Step, StoreError> {
         Self::maintain(self, now_ms, running)
+    }
+
+    fn vouch(&mut self) {
+        Self::vouch(self);
     }
 
     fn stats(&mut self) -> Result<Stats, StoreError> {
@@ -115,6 +122,9 @@ fn run(
         }
         if count <= now.instant {
             count = now.instant + COUNT;
+            if clock::is_synchronised() {
+                journal.vouch();
+            }
             match journal.stats() {
                 Ok(numbers) => status.stats(numbers),
                 // What is wrong shows when something is written.
