@@ -317,7 +317,7 @@ impl Custody {
     /// The process ends: what is unacked goes to the disk, if there is one.
     pub fn stop(&mut self, now: Instant) -> Left {
         if self.stock.in_memory() > 0 {
-            self.stock.spill(now);
+            self.stock.spill_at_the_end(now);
         }
         let lost = self.stock.in_memory();
         Left { kept: self.stock.backlog() - lost, lost }

@@ -305,6 +305,12 @@ impl Stock {
         Some(again.map_or(quiet, |again| quiet.max(again)))
     }
 
+    /// As [`spill`](Self::spill), because the process ends and not because the hub is silent.
+    pub(super) fn spill_at_the_end(&mut self, now: Instant) {
+        self.said_spill = true;
+        self.spill(now);
+    }
+
     /// Writes what is in memory to the disk.
     pub(super) fn spill(&mut self, now: Instant) {
         let Self { memory, disk: Some(disk), .. } = self else { return };

@@ -38,7 +38,7 @@ use layout::{HEADER, Label};
 use rackside_proto::{Channel, Run};
 use read::{Cursor, Fault};
 use recover::{Found, scan};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 
@@ -329,13 +329,28 @@ impl Segment {
 impl Spool {
     /// What is held of each run, the oldest run first.
     pub fn runs(&mut self) -> Vec<Holding> {
-        let mut runs: Vec<Run> = Vec::new();
+        // In one walk: there may be a thousand runs, and this is asked with every acknowledgement.
+        let below: HashMap<Run, u64> = self.below.iter().copied().collect();
+        let mut places: HashMap<Run, usize> = HashMap::new();
+        let mut holdings: Vec<(Holding, bool)> = Vec::new();
         for segment in &self.segments {
-            if !runs.contains(&segment.label.run) {
-                runs.push(segment.label.run);
+            let run = segment.label.run;
+            let below = below.get(&run).copied().unwrap_or(0);
+            if segment.next <= below {
+                continue;
             }
+            if let Some((holding, _)) = places.get(&run).and_then(|place| holdings.get_mut(*place)) {
+                holding.next = holding.next.max(segment.next);
+                continue;
+            }
+            places.insert(run, holdings.len());
+            let holding = Holding { run, floor: segment.first.max(below), next: segment.next };
+            holdings.push((holding, segment.has_holes));
         }
-        runs.into_iter().filter_map(|run| self.holding(run)).collect()
+        let readable = |(holding, has_holes): (Holding, bool)| {
+            if has_holes { self.holding(holding.run) } else { Some(holding) }
+        };
+        holdings.into_iter().filter_map(readable).collect()
     }
 
     /// What is held of a run; `None` when that is nothing, or nothing readable.
