@@ -17,8 +17,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What may wait, in bytes: a thousand appliances for a quarter of an hour, or a second of the fastest flood.
-pub const WAITING: usize = 32 << 20;
+/// What may wait, in bytes: a thousand appliances for seven minutes, or a tenth of a second of the fastest flood. Twice that
+/// while writing works; it bounds what a flood costs in memory.
+pub const WAITING: usize = 16 << 20;
 /// What a record costs beside its payload: itself, its key, what the allocator adds.
 const EACH: usize = 256;
 /// Most records in one batch: what a slow disk writes within a second.
