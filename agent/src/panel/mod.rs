@@ -50,6 +50,9 @@ use std::time::{Duration, Instant};
 /// All tallies may be on program at once for the length of a mix, not for longer.
 const MIX: Duration = Duration::from_secs(5);
 
+/// What is wrong with a tally of the network that fell silent.
+const EXPIRED: &str = "nothing was heard of it for as long as `expires` allows; it is unknown";
+
 /// A board's pins are open within milliseconds.
 const OPENED: Duration = Duration::from_secs(2);
 
@@ -339,54 +342,16 @@ impl Panel {
 
     /// Finds what is wrong, and says it once.
     fn find_faults(&mut self, now: Instant) {
-        let mut faults = BTreeMap::new();
-        let tallies = self.config.tallies.iter().zip(&self.tallies);
-        let contacts = tallies
-            .filter_map(|(config, tally)| {
-                Some((format!("tally {}", tally_name(config)), tally.contact.as_ref()?))
-            })
-            .chain(
-                self.config
-                    .buttons
-                    .iter()
-                    .zip(&self.buttons)
-                    .map(|(config, contact)| (format!("button {}", config.name), contact)),
-            );
-        for (name, contact) in contacts {
-            if let Some(fault) = contact.fault() {
-                faults.insert(name, fault.to_owned());
-            }
-        }
-        let leds = self.config.leds.iter().map(|led| (format!("LED {}", led.name), led_pins(led)));
-        let relays =
-            self.config.relays.iter().map(|relay| (format!("relay {}", relay.name), vec![relay.pin]));
-        for (name, pins) in leds.chain(relays) {
-            if let Some(fault) = pins.iter().find_map(|pin| self.pins.fault(*pin)) {
-                faults.insert(name, fault.to_string());
-            }
-        }
-        for (config, _) in self.config.tallies.iter().zip(&self.tallies).filter(|(_, tally)| tally.expired) {
-            let fault = "nothing was heard of it for as long as `expires` allows; it is unknown";
-            faults.insert(format!("tally {}", tally_name(config)), fault.to_owned());
-        }
-        for (feed, fault) in self.feeds.iter().enumerate() {
-            if let Some(fault) = fault {
-                faults.insert(self.net.name(feed).to_owned(), fault.clone());
-            }
-        }
-        let programs =
-            self.config.tallies.iter().zip(&self.tallies).filter(|(config, _)| config.bus == Bus::Program);
+        let mut faults = self.faulty();
+        let bus = |(config, _): &(&config::Tally, &Tally)| config.bus == Bus::Program;
+        let programs = self.config.tallies.iter().zip(&self.tallies).filter(bus);
         let (all, on) = programs
             .fold((0, 0), |(all, on), (_, tally)| (all + 1, on + usize::from(tally.on == Some(true))));
-        if all >= 2 && on == all {
-            let since = *self.crowd.get_or_insert(now);
-            if now >= since + MIX {
-                let text =
-                    format!("all {all} claim to be on program at once; look at the switcher and the wiring");
-                faults.insert("tallies".to_owned(), text);
-            }
-        } else {
-            self.crowd = None;
+        self.crowd = (all >= 2 && on == all).then(|| self.crowd.unwrap_or(now));
+        if self.crowd.is_some_and(|since| now >= since + MIX) {
+            let fault =
+                format!("all {all} claim to be on program at once; look at the switcher and the wiring");
+            faults.insert("tallies".to_owned(), fault);
         }
         for (name, fault) in &faults {
             if self.faults.get(name) != Some(fault) {
@@ -397,6 +362,40 @@ impl Panel {
             info!("{name}: well again");
         }
         self.faults = faults;
+    }
+
+    /// What cannot be had or is not to be believed, by what it is about.
+    fn faulty(&self) -> BTreeMap<String, String> {
+        let mut faults = BTreeMap::new();
+        for (config, tally) in self.config.tallies.iter().zip(&self.tallies) {
+            let contact = tally.contact.as_ref().and_then(Contact::fault);
+            let expired = tally.expired.then_some(EXPIRED);
+            if let Some(fault) = contact.or(expired) {
+                let name = format!("tally {} ({})", config.name, config.bus.as_str());
+                faults.insert(name, fault.to_owned());
+            }
+        }
+        for (config, contact) in self.config.buttons.iter().zip(&self.buttons) {
+            if let Some(fault) = contact.fault() {
+                faults.insert(format!("button {}", config.name), fault.to_owned());
+            }
+        }
+        for led in &self.config.leds {
+            if let Some(fault) = led_pins(led).iter().find_map(|pin| self.pins.fault(*pin)) {
+                faults.insert(format!("LED {}", led.name), fault.to_string());
+            }
+        }
+        for relay in &self.config.relays {
+            if let Some(fault) = self.pins.fault(relay.pin) {
+                faults.insert(format!("relay {}", relay.name), fault.to_string());
+            }
+        }
+        for (feed, fault) in self.feeds.iter().enumerate() {
+            if let Some(fault) = fault {
+                faults.insert(self.net.name(feed).to_owned(), fault.clone());
+            }
+        }
+        faults
     }
 
     /// Drives the LEDs, and says when they change next.
@@ -555,10 +554,6 @@ fn show(pins: &mut dyn Pins, led: &Led, light: Light) {
 fn expiry(config: &config::Tally, tally: &Tally) -> Option<Instant> {
     let Origin::Net(source) = &config.origin else { return None };
     Some(tally.heard? + source.expires()?)
-}
-
-fn tally_name(tally: &config::Tally) -> String {
-    format!("{} ({})", tally.name, tally.bus.as_str())
 }
 
 fn state(on: Option<bool>) -> Value {
