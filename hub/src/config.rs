@@ -16,8 +16,9 @@
 
 use crate::broker::MqttConfig;
 use crate::listener::ListenerConfig;
+use crate::storage::HistoryConfig;
 use log::LevelFilter;
-use rackside_config::{ConfigError, Span};
+use rackside_config::ConfigError;
 use rackside_proto::Prefix;
 use serde::Deserialize;
 use serde::de::Error;
@@ -43,18 +44,6 @@ pub struct Config {
     pub web: WebConfig,
     /// The log.
     pub log: LogConfig,
-}
-
-/// `[history]`. Invariant of one in a [`Config`]: a day ≤ `raw` ≤ `minute` ≤ `hour`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HistoryConfig {
-    /// For so long every sample is kept.
-    pub raw: Span,
-    /// For so long rollups of a minute are kept.
-    pub minute: Span,
-    /// For so long rollups of an hour are kept.
-    pub hour: Span,
 }
 
 /// `[web]`.
@@ -121,37 +110,6 @@ impl Default for Config {
     }
 }
 
-impl Default for HistoryConfig {
-    fn default() -> Self {
-        Self { raw: days(30), minute: days(180), hour: days(1095) }
-    }
-}
-
-impl HistoryConfig {
-    /// The first key that cannot be, and why.
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        let Self { raw, minute, hour } = *self;
-        if raw < days(1) {
-            let why =
-                format!("\"{raw}\" is less than a day, in which history is kept; write for example \"30d\"");
-            return Err(("history.raw", why));
-        }
-        if minute < raw {
-            let why = format!(
-                "\"{minute}\" is less than raw, \"{raw}\"; rollups are made of samples and are there to outlive them"
-            );
-            return Err(("history.minute", why));
-        }
-        if hour < minute {
-            let why = format!(
-                "\"{hour}\" is less than minute, \"{minute}\"; rollups of an hour are there to outlive those of a minute"
-            );
-            return Err(("history.hour", why));
-        }
-        Ok(())
-    }
-}
-
 impl Default for WebConfig {
     fn default() -> Self {
         Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), allow_anonymous: false }
@@ -162,10 +120,6 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { level: Level::Info }
     }
-}
-
-const fn days(days: u64) -> Span {
-    Span::seconds(days * 86_400)
 }
 
 fn prefix<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {

@@ -2,9 +2,10 @@
 
 use crate::app::Hub;
 use crate::cli::{self, Command};
-use crate::config::{Config, HistoryConfig};
+use crate::config::Config;
 use crate::listener::{Listener, hash_password};
 use crate::reload::Files;
+use crate::storage::HistoryConfig;
 use crate::{clock, decode, logging, password, storage};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};

@@ -5,8 +5,8 @@
 //! 1 · runs · length · how long each · numbers  known and missing ones take turns; the first run is of known ones, maybe none
 //! ```
 
-use crate::chunk::ChunkError;
 use crate::chunk::bytes::{Input, put};
+use crate::error::ChunkError;
 use crate::numbers;
 
 const KNOWN: u8 = 0;

@@ -11,8 +11,8 @@
 //! The orders are tried one by one instead of left to pco's guess from a sample, which costs 3 % on temperatures. Measured
 //! beside it, on the tests' realistic day: `bench codec`. Invariant: what was written reads back; anything else is an error.
 
-use crate::chunk::ChunkError;
 use crate::chunk::bytes::{Input, put, put_signed};
+use crate::error::ChunkError;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DeltaSpec, ModeSpec, PagingSpec};
 

@@ -3,14 +3,13 @@
 //! Each answer comes from one snapshot of the database. Rows of the inbox are found by the index in memory, which is asked
 //! first; see [`Index`] for why that finds each record exactly once.
 
-use crate::chunk::ChunkError;
-use crate::keys::{HOUR_MS, MINUTE_MS};
 use crate::rollup::Bucket;
+use crate::store::account::Held;
 use crate::store::catalog;
 use crate::store::index::Index;
-use crate::store::{Held, connect, envelope};
-use crate::unfold::Text;
-use crate::view::View;
+use crate::store::open::connect;
+use crate::unfold::{Text, envelope};
+use crate::view::{Resolution, Trouble, View};
 use crate::{Account, Samples, SeriesKey, StoreError};
 use rackside_proto::{AgentName, Run};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -27,25 +26,6 @@ const CACHE: i32 = 2_048;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(pub u32);
 
-/// How long a step of a rollup is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Resolution {
-    /// A minute.
-    Minute,
-    /// An hour.
-    Hour,
-}
-
-impl Resolution {
-    /// In milliseconds.
-    pub const fn step_ms(self) -> u64 {
-        match self {
-            Self::Minute => MINUTE_MS,
-            Self::Hour => HOUR_MS,
-        }
-    }
-}
-
 /// A way to look on. Cheap to clone; works on any thread, and none waits for the writer.
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -57,33 +37,6 @@ struct Shared {
     path: Arc<Path>,
     index: Arc<Index>,
     idle: Mutex<Vec<Connection>>,
-}
-
-/// What went wrong below a question.
-pub(crate) enum Trouble {
-    Sqlite(rusqlite::Error),
-    Chunk(ChunkError),
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-impl From<ChunkError> for Trouble {
-    fn from(error: ChunkError) -> Self {
-        Self::Chunk(error)
-    }
-}
-
-impl Trouble {
-    pub(crate) fn at(self, path: &Path) -> StoreError {
-        match self {
-            Self::Sqlite(error) => StoreError::sqlite(path, &error),
-            Self::Chunk(error) => StoreError::Damaged { path: path.to_owned(), what: error.to_string() },
-        }
-    }
 }
 
 impl Reader {

@@ -12,8 +12,8 @@
 //!
 //! The last one is the usual one: lateness does not add up, so it is smaller than the distances, which have it twice.
 
-use crate::chunk::ChunkError;
 use crate::chunk::bytes::{Input, put};
+use crate::error::ChunkError;
 use crate::numbers;
 
 const DISTANCES: u8 = 0;

@@ -8,7 +8,7 @@
 
 use crate::Samples;
 use crate::store::catalog::{self, Listing, NOT_KEPT};
-use rackside_proto::{Data, Event, Readings, Record, Run, Value, What};
+use rackside_proto::{Data, Envelope, Event, Readings, Record, Run, Value, What};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -237,4 +237,13 @@ pub(crate) fn cut(columns: Vec<(u32, Samples)>, width: u64) -> BTreeMap<u64, Vec
         }
     }
     pieces
+}
+
+/// The envelope of a row of the inbox.
+pub(crate) fn envelope(event: bool, payload: &[u8]) -> Option<Envelope> {
+    if event {
+        Record::<Event<'_>>::decode(payload).ok().map(|record| record.envelope)
+    } else {
+        Record::<Data<'_>>::decode(payload).ok().map(|record| record.envelope)
+    }
 }

@@ -5,16 +5,15 @@
 
 use crate::chunk::{self, ChunkError, Directory};
 use crate::keys::{DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, key, parts};
-use crate::reader::{Resolution, Trouble};
-use crate::rollup::{self, Bucket, Rollup};
+use crate::rollup::{self, Bucket, Rollup, last_of, together};
 use crate::store::catalog;
 use crate::store::chunks::{DAYS, HOURS, MINUTES, MONTHS, Table};
-use crate::store::{last_of, together};
 use crate::unfold::{Place, Row, Text, Unfold};
-use crate::{Samples, SeriesKey};
+use crate::{Samples, SeriesKey, StoreError};
 use rackside_proto::Kind;
 use rusqlite::Connection;
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 
 /// How far back a sample ahead of a rollup is looked for: first so far, in milliseconds...
 const NEAR_MS: u64 = HOUR_MS;
@@ -23,6 +22,52 @@ const FAR_MS: u64 = 25 * HOUR_MS;
 
 /// The samples and texts of the inbox.
 type Unfolded = (Vec<(u32, Samples)>, Vec<Text>);
+
+/// How long a step of a rollup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resolution {
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+}
+
+impl Resolution {
+    /// In milliseconds.
+    pub const fn step_ms(self) -> u64 {
+        match self {
+            Self::Minute => MINUTE_MS,
+            Self::Hour => HOUR_MS,
+        }
+    }
+}
+
+/// What went wrong below a question.
+pub(crate) enum Trouble {
+    Sqlite(rusqlite::Error),
+    Chunk(ChunkError),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<ChunkError> for Trouble {
+    fn from(error: ChunkError) -> Self {
+        Self::Chunk(error)
+    }
+}
+
+impl Trouble {
+    pub(crate) fn at(self, path: &Path) -> StoreError {
+        match self {
+            Self::Sqlite(error) => StoreError::sqlite(path, &error),
+            Self::Chunk(error) => StoreError::Damaged { path: path.to_owned(), what: error.to_string() },
+        }
+    }
+}
 
 /// One consistent view, for one agent.
 pub(crate) struct View<'d> {

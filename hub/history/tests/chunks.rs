@@ -170,9 +170,9 @@ proptest! {
 fn a_newer_version_says_so() {
     let mut bytes = encode(&[]).expect("nothing is good samples");
     bytes[0] = 2;
-    assert_eq!(Chunk::open(&bytes).map(|_| ()), Err(ChunkError::Newer { found: 2 }));
+    assert_eq!(Chunk::open(&bytes).map(|_| ()), Err(ChunkError::Newer { found: 2, known: 1 }));
     assert_eq!(
-        ChunkError::Newer { found: 2 }.to_string(),
+        ChunkError::Newer { found: 2, known: 1 }.to_string(),
         "chunk of version 2 is newer than 1: upgrade this hub"
     );
 }

@@ -9,15 +9,16 @@
 //! Who asks what is stored ([`Past`]) reads over connections of its own and waits for nobody. [`Status`] says how it goes:
 //! to `/health`, `/metrics` and the page. What this is not: it knows no records; `rackside-history` does.
 
+mod config;
 mod place;
 mod status;
 mod thread;
 
+pub use config::HistoryConfig;
 pub use place::{PlaceError, place};
 pub use status::Status;
 pub use thread::{Commits, Journal, Outcome, start};
 
-use crate::config::HistoryConfig;
 use crate::ingest::{Past, PastError};
 use rackside_history::{Account, OpenError, Reader, Settings, Store};
 use rackside_proto::{AgentName, Run};

@@ -4,7 +4,7 @@
 
 use crate::clock::Now;
 use crate::ingest::STALLED;
-use crate::web::{Kind, Text};
+use crate::text::{Kind, Text};
 use rackside_history::{Stats, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

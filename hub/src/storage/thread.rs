@@ -164,10 +164,10 @@ fn rest(done: &Result<Step, StoreError>, status: &Status, now: Now) -> Duration 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::HistoryConfig;
     use crate::inbound::{Inbound, Via};
     use crate::ingest::{ACK_WITHIN, Ingest, RETRY as RETRY_AFTER};
     use crate::rack::{Rack, series};
+    use crate::storage::HistoryConfig;
     use rackside_proto::Prefix;
     use std::path::PathBuf;
     use std::sync::Mutex;

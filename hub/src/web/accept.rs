@@ -1,7 +1,7 @@
 //! What a client accepts: `Accept` for `/metrics`, `Accept-Encoding` for everything large. Parsing is a pure function of
 //! the header's text; a header that is missing or makes no sense is as good as `*/*`.
 
-use super::Format;
+use crate::text::Format;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;

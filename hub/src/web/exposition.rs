@@ -4,8 +4,8 @@
 //! An appliance that is down has no lines: its series end, as Prometheus understands it. `rackside_appliance_up` stays, and
 //! is 0.
 
-use super::{Kind, Text};
 use crate::fleet::{Fleet, Latest, Listing, is_of_the_hub};
+use crate::text::{Kind, Text};
 use rackside_proto::metric;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ mod tests {
     use crate::inbound::{Inbound, Via};
     use crate::ingest::{Ingest, NoPast};
     use crate::rack::{Rack, Sent, series, vitals};
-    use crate::web::Format;
+    use crate::text::Format;
     use rackside_proto::{Prefix, Series, Value};
 
     struct Desk(Ingest);

@@ -1,7 +1,8 @@
 //! The hub's own listener as the pages see it: where agents come in, and its numbers.
 
-use super::{Kind, Text, WayIn};
+use super::WayIn;
 use crate::listener::ListenerHandle;
+use crate::text::{Kind, Text};
 
 impl WayIn for ListenerHandle {
     fn ready(&self) -> (bool, String) {

@@ -2,8 +2,9 @@
 //! wants it.
 
 use super::accept::{answer, format, text as header_text};
-use super::{Format, Text, Web, own};
+use super::{Web, own};
 use crate::clock;
+use crate::text::{Format, Text};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;

@@ -24,11 +24,11 @@ pub mod server;
 mod sites;
 
 pub use live::{Live, Updates};
-pub use own::{Format, Kind, Text};
 
 use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
 use crate::storage::Status;
+use crate::text::Text;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;

@@ -2,7 +2,7 @@
 //!
 //! Signed numbers are zigzagged first: 0, -1, 1, -2 become 0, 1, 2, 3. Reading never panics and never goes past the end.
 
-use super::ChunkError;
+use crate::error::ChunkError;
 
 /// The most bytes that a number takes.
 const LONGEST: usize = 10;

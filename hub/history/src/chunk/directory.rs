@@ -58,7 +58,7 @@ impl Directory {
         let (&version, rest) = head.split_first().ok_or(ChunkError::Malformed("head"))?;
         match version {
             VERSION => {}
-            newer if newer > VERSION => return Err(ChunkError::Newer { found: newer }),
+            newer if newer > VERSION => return Err(ChunkError::Newer { found: newer, known: VERSION }),
             _ => return Err(ChunkError::Malformed("version byte")),
         }
         let length = rest.first_chunk().ok_or(ChunkError::Malformed("head"))?;

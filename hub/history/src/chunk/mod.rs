@@ -12,11 +12,10 @@
 
 pub(crate) mod bytes;
 mod directory;
-mod error;
 mod merge;
 
+pub use crate::error::ChunkError;
 pub use directory::{Directory, HEAD};
-pub use error::ChunkError;
 pub use merge::{join, merge};
 
 use crate::{Samples, column, timeline};

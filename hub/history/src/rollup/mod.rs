@@ -17,6 +17,7 @@ pub use codec::{Rollup, column, decode, encode, merge};
 pub(crate) use codec::{columns_of, replace};
 
 use crate::Samples;
+use crate::keys::MINUTE_MS;
 use rackside_proto::Kind;
 use std::ops::Range;
 
@@ -164,6 +165,24 @@ impl Buckets {
             from = end;
         }
     }
+}
+
+/// The last number of a rollup that is worth going on from, at the end of its minute: counters rise from it, states hold on
+/// from it.
+pub(crate) fn last_of(rollup: &Rollup) -> Option<(u64, i64)> {
+    let known = |bucket: &Bucket| Some((bucket.start + MINUTE_MS, bucket.last?));
+    match rollup.kind {
+        // A counter that was gone for a while goes on from where it was; a state that ended does not.
+        Kind::Counter | Kind::Gauge => rollup.buckets.iter().rev().find_map(known),
+        Kind::State => rollup.buckets.last().and_then(known),
+    }
+}
+
+/// Buckets of both, those of one start taken together.
+pub(crate) fn together(mut buckets: Vec<Bucket>, more: Vec<Bucket>, step: u64) -> Vec<Bucket> {
+    buckets.extend(more);
+    buckets.sort_by_key(|bucket| bucket.start);
+    widen(&buckets, step)
 }
 
 #[cfg(test)]

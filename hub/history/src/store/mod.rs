@@ -12,7 +12,7 @@
 //! Invariant: each (agent, run, seq) is taken once. [`Store::commit`] keeps it whatever it is offered: it asks the run's
 //! account ([`account`]), and writes the record and what makes the account contain it in one transaction.
 
-mod account;
+pub(crate) mod account;
 mod age;
 mod agents;
 pub(crate) mod catalog;
@@ -25,20 +25,16 @@ pub(crate) mod index;
 mod known;
 mod maintain;
 mod names;
-mod open;
+pub(crate) mod open;
 mod roll_up;
 pub(crate) mod schema;
 mod stats;
 mod undated;
 
-pub(crate) use account::Held;
 pub(crate) use agents::name;
 pub use commit::Committed;
 pub use known::KnownAgent;
-pub(crate) use open::{
-    Claim, DATABASE, SALVAGING, beside, claim, connect, create_partial, envelope, lock, settle,
-};
-pub(crate) use roll_up::{last_of, together};
+pub(crate) use open::{Claim, DATABASE, SALVAGING, beside, claim, connect, create_partial, lock, settle};
 pub use stats::Stats;
 
 use crate::{OpenError, Reader, StoreError};

@@ -10,8 +10,8 @@ use super::index::Index;
 use super::maintain::Plan;
 use super::names::Names;
 use super::{Settings, Store, schema};
+use crate::unfold::envelope;
 use crate::{OpenError, Reader, StoreError};
-use rackside_proto::{Data, Envelope, Event, Record};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
@@ -290,13 +290,4 @@ fn scan(db: &Connection, agents: &mut Agents, index: &Index) -> rusqlite::Result
     }
     index.enter(&entered);
     Ok(Scan { accounts, last_row: last, bytes })
-}
-
-/// The envelope of a row of the inbox.
-pub(crate) fn envelope(event: bool, payload: &[u8]) -> Option<Envelope> {
-    if event {
-        Record::<Event<'_>>::decode(payload).ok().map(|record| record.envelope)
-    } else {
-        Record::<Data<'_>>::decode(payload).ok().map(|record| record.envelope)
-    }
 }

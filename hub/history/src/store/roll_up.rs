@@ -13,7 +13,7 @@ use super::catalog;
 use super::chunks::{self, DAYS, HOURS, MINUTES, MONTHS, Table};
 use crate::chunk::{self, Chunk, ChunkError};
 use crate::keys::{DAY_MS, HOUR_MS, MINUTE_MS, MONTH_MS, key};
-use crate::rollup::{self, Bucket, Rollup};
+use crate::rollup::{self, Bucket, Rollup, last_of, together};
 use crate::view::clip;
 use crate::{Samples, StoreError};
 use rackside_proto::Kind;
@@ -181,22 +181,4 @@ fn without_rise(mut buckets: Vec<Bucket>) -> Vec<Bucket> {
         bucket.increase = 0;
     }
     buckets
-}
-
-/// The last number of a rollup that is worth going on from, at the end of its minute: counters rise from it, states hold on
-/// from it.
-pub(crate) fn last_of(rollup: &Rollup) -> Option<(u64, i64)> {
-    let known = |bucket: &Bucket| Some((bucket.start + MINUTE_MS, bucket.last?));
-    match rollup.kind {
-        // A counter that was gone for a while goes on from where it was; a state that ended does not.
-        Kind::Counter | Kind::Gauge => rollup.buckets.iter().rev().find_map(known),
-        Kind::State => rollup.buckets.last().and_then(known),
-    }
-}
-
-/// Buckets of both, those of one start taken together.
-pub(crate) fn together(mut buckets: Vec<Bucket>, more: Vec<Bucket>, step: u64) -> Vec<Bucket> {
-    buckets.extend(more);
-    buckets.sort_by_key(|bucket| bucket.start);
-    rollup::widen(&buckets, step)
 }
