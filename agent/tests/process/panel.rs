@@ -54,7 +54,10 @@ struct Listing {
 impl Listing {
     /// Takes a catalog, if it is one.
     fn learn(&mut self, seen: &Seen) {
-        if let Message::Data(Record { body: Data::Catalog(catalog), .. }) = seen.message() {
+        // Without a hub the oldest record is sent again and again, and that is the first catalog.
+        if let Message::Data(Record { body: Data::Catalog(catalog), .. }) = seen.message()
+            && catalog.head.number > self.number
+        {
             self.number = catalog.head.number;
             let label = |series: &rackside_proto::Series<'_>| {
                 series.labels.first().map(|label| label.value.to_owned())
