@@ -4,7 +4,7 @@ use crate::complete::{RACK, RECOVERY, has_reading};
 use rackside_agent::spool::{Folder, Kind, Spool, Stored};
 use rackside_history::{Reader, Settings, Store};
 use rackside_proto::{AgentName, Run};
-use rackside_tests::agent::{Agent, AgentOptions};
+use rackside_tests::agent::{Agent, AgentOptions, on_disk};
 use rackside_tests::clock::{self, eventually};
 use rackside_tests::day::{Rack, Scribe};
 use rackside_tests::hub::Hub;
@@ -59,7 +59,7 @@ fn leave_a_day(state: &Path, run: Run) -> u64 {
 #[test]
 fn a_day_without_a_hub_is_caught_up_within_a_minute_and_no_old_value_is_shown() {
     let hub = Hub::start();
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = on_disk();
     let state = directory.path().join("state");
     fs::create_dir(&state).expect("the directory can be written");
     let old = Run(0x0d0d_0d0d);

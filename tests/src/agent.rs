@@ -74,10 +74,17 @@ impl AgentOptions {
     }
 }
 
+/// A directory on the disk that the tests are built on: the usual temporary one may be in memory, where no spool goes.
+pub fn on_disk() -> TempDir {
+    let program = std::env::current_exe().expect("this program has a path");
+    let beside = program.parent().expect("and a directory");
+    tempfile::Builder::new().prefix(".agent-").tempdir_in(beside).expect("where cargo writes, so can we")
+}
+
 impl Agent {
     /// Starts one; panics when the program is not there.
     pub fn start(options: &AgentOptions) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = on_disk();
         std::fs::create_dir(directory.path().join(STATE)).expect("the directory can be written");
         Self::start_in(directory, options)
     }

@@ -2,7 +2,7 @@
 //!
 //! The mounts decide, from `/proc/self/mountinfo`; the directory itself is asked only what they cannot know. A network file
 //! system is not even asked: its server may be gone, and whoever asks hangs. When in doubt the answer is no: records in memory
-//! that are called safe would be a lie, and what is said names the cure.
+//! that are called safe would be a lie, and what is said names the cure. Only a container's own layer is taken to be on its host's disk.
 //!
 //! ```text
 //! 29 1 179:2 / / rw,noatime shared:1 - ext4 /dev/mmcblk0p2 rw                                   a Pi's card
@@ -49,11 +49,11 @@ pub enum Why {
         /// Where that is mounted.
         mount: PathBuf,
     },
-    /// It is on an overlay whose upper layer is in memory, or cannot be seen from here.
+    /// It is on an overlay whose upper layer is in memory.
     Overlay {
         /// Where writes go.
         upper: PathBuf,
-        /// Whether that is known to be memory.
+        /// Whether that is known to be memory; else it is out of sight, and the machine was started with an overlay root.
         in_memory: bool,
     },
     /// Another machine or program serves it and may hang us.
@@ -107,8 +107,8 @@ impl fmt::Display for Unfit {
             ),
             Why::Overlay { upper, .. } => write!(
                 f,
-                "{directory} is on an overlay whose changes go to {}, which cannot be seen from here (an overlay root in \
-                 memory, or a container): mount a disk or a volume there",
+                "{directory} is on an overlay whose changes go to {}, out of sight, and this machine was started with an \
+                 overlay root, which is in memory: mount a disk there, or switch the overlay off",
                 upper.display()
             ),
             Why::Served { system } => write!(
@@ -171,8 +171,11 @@ fn judged(directory: &Path, proc: &Path, missing: Missing) -> Result<Durable, Wh
     let real = found.canonicalize().map_err(unknown)?;
     let mount = by_number(&mounts, &real, proc).or_else(|| under(&mounts, &real));
     let mount = mount.ok_or_else(|| Why::Unknown { error: "no mount is listed for it".to_owned() })?;
-    if let Some(why) = fault(&mounts, mount, 0) {
-        return Err(why);
+    match fault(&mounts, mount, 0) {
+        // A container's own layer, on its host's disk, unless the host itself runs on an overlay.
+        Some(Why::Overlay { in_memory: false, .. }) if !has_overlay_root(proc) => {}
+        Some(why) => return Err(why),
+        None => {}
     }
     match rustix::fs::access(&real, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => {}
@@ -183,6 +186,13 @@ fn judged(directory: &Path, proc: &Path, missing: Missing) -> Result<Durable, Wh
     let space = rustix::fs::statvfs(&real).map_err(|error| unknown(error.into()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     if free < ROOM { Err(Why::Full { free }) } else { Ok(Durable { free }) }
+}
+
+/// Whether the kernel was told to put an overlay over its root: `boot=overlay` by Raspberry Pi OS's own script,
+/// `overlayroot=tmpfs` by the package of that name.
+fn has_overlay_root(proc: &Path) -> bool {
+    let told = fs::read_to_string(proc.join("cmdline")).unwrap_or_default();
+    told.split_whitespace().any(|word| word == "boot=overlay" || word.starts_with("overlayroot="))
 }
 
 /// The directory to judge.
@@ -463,6 +473,20 @@ mod tests {
         let proc = proc("29 1 179:2 / / ro - ext4 /dev/mmcblk0p2 ro\n");
         let unfit = judge(Path::new("/proc/rackside"), proc.path(), Missing::Make).expect_err("unfit");
         assert_eq!(unfit.to_string(), "/proc/rackside is on a file system that is mounted read-only");
+    }
+
+    #[test]
+    fn an_overlay_out_of_sight_is_a_containers_disk_unless_the_machine_has_an_overlay_root() {
+        let hidden =
+            "22 1 0:20 / / rw - overlay overlay rw,lowerdir=/lower,upperdir=/upper/data,workdir=/w\n";
+        let (proc, state) = (proc(hidden), tempfile::tempdir().expect("a directory"));
+        // The table knows nothing of where the directory really is: the mount is found by its path.
+        assert!(judge(state.path(), proc.path(), Missing::Leave).is_ok());
+        for told in ["quiet boot=overlay", "overlayroot=tmpfs rootwait"] {
+            fs::write(proc.path().join("cmdline"), told).expect("written");
+            let unfit = judge(state.path(), proc.path(), Missing::Leave).expect_err("in memory");
+            assert!(matches!(unfit.why, Why::Overlay { in_memory: false, .. }), "{unfit}");
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use rackside_proto::{
 };
 use std::time::{Duration, Instant};
 
+/// On the disk that the tests are built on: the usual temporary one may be in memory, where no spool goes.
 fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
 }
 
 fn presence(seen: &Seen) -> Option<Presence> {

@@ -91,7 +91,7 @@ const TALLY: &Metric = &rackside_proto::metric::TALLY_ACTIVE;
 
 #[test]
 fn a_pressed_contact_is_an_event_and_lights_its_lamp() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let hub = Subscriber::start(&broker).ready(&broker);
     let hand = Hand::on(dir.path());
@@ -126,7 +126,7 @@ fn a_pressed_contact_is_an_event_and_lights_its_lamp() {
 
 #[test]
 fn after_a_reconnect_the_tally_is_told_again() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let proxy = Proxy::start(broker.port);
     let hub = Subscriber::start(&broker).ready(&broker);
@@ -147,7 +147,7 @@ fn after_a_reconnect_the_tally_is_told_again() {
 
 #[test]
 fn the_led_winks_as_long_as_somebody_is_alive_behind_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let hand = Hand::on(dir.path());
     let led = format!("{}[[led]]\nname = \"rack\"\nred = 23\ngreen = 24\n", hand.panel());
@@ -179,7 +179,7 @@ fn the_led_winks_as_long_as_somebody_is_alive_behind_it() {
 
 #[test]
 fn a_pin_that_another_agent_holds_is_said_and_does_not_stop_this_one() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let hand = Hand::on(dir.path());
     let text = format!("{}{CAMERA}", hand.panel());
@@ -210,7 +210,7 @@ fn a_pin_that_another_agent_holds_is_said_and_does_not_stop_this_one() {
 
 #[test]
 fn a_contact_that_chatters_at_1_khz_is_unknown_and_said() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let hub = Subscriber::start(&broker).ready(&broker);
     let hand = Hand::on(dir.path());
@@ -231,7 +231,7 @@ fn a_contact_that_chatters_at_1_khz_is_unknown_and_said() {
 
 #[test]
 fn the_hub_makes_it_worse_and_no_better() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let hand = Hand::on(dir.path());
     let led = format!("{}[[led]]\nname = \"rack\"\nred = 23\ngreen = 24\n", hand.panel());
@@ -297,7 +297,7 @@ fn an_edge_is_published_within_milliseconds() {
     const DEBOUNCE: Duration = Duration::from_millis(5);
     // More of them for a figure: RACKSIDE_PRESSES=1000 with --nocapture.
     let presses = std::env::var("RACKSIDE_PRESSES").map_or(60, |text| text.parse().expect("a number"));
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
     let broker = Broker::open(dir.path());
     let hub = Subscriber::start(&broker).ready(&broker);
     let hand = Hand::on(dir.path());
