@@ -488,6 +488,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 log::debug!("listener: {id:?} from {peer} left: {end:?}");
             }
         }
+        if matches!(end, End::Stopped) {
+            // The last acks: this task may not have had a turn since they were queued.
+            self.fill();
+        }
         let polite = matches!(end, End::Goodbye | End::Stopped);
         if let Some(inbound) = self.leave(polite).as_ref().and_then(Shared::inbound_of) {
             // Room for a will is waited for without the bell, which may be what ended the connection; but not for ever
