@@ -123,8 +123,13 @@ fn turn<W: Watcher>(
     }
 }
 
-/// Writes and acks what waits. Gives up when the disk does: the agents have it.
+/// Takes what has been read, and writes and acks what waits. Gives up when the disk does: the agents have it.
 async fn finish<W: Watcher>(shared: &Shared, ends: &mut Ends<W>) {
+    let mut batches = Vec::new();
+    while let Ok(batch) = ends.inbound.try_recv() {
+        batches.push(batch);
+    }
+    turn(shared, ends, None, batches.into_iter().flatten());
     let mut outcome = None;
     while outcome != Some(Outcome::Failed) {
         shared.write().hurry(clock::now());
