@@ -143,3 +143,78 @@ async fn finish<W: Watcher>(shared: &Shared, ends: &mut Ends<W>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbound::{Outbound, Via};
+    use crate::ingest::NoPast;
+    use crate::rack::{Rack, vitals};
+    use crate::storage::{self, Journal, Status};
+    use rackside_history::{Batch, Stats, Step, StoreError};
+    use rackside_proto::{Ack, Prefix};
+    use std::sync::Mutex;
+
+    /// A disk that takes everything at once.
+    struct Disk;
+
+    impl Journal for Disk {
+        fn commit(&mut self, _: &Batch, _: u64) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn maintain(&mut self, now_ms: u64, _: Duration) -> Result<Step, StoreError> {
+            Ok(Step::IdleUntil(now_ms + 60_000))
+        }
+
+        fn stats(&mut self) -> Result<Stats, StoreError> {
+            Ok(Stats::default())
+        }
+    }
+
+    /// What the hub said.
+    #[derive(Default)]
+    struct Said(Mutex<Vec<Outbound>>);
+
+    impl Outlet for Said {
+        fn publish(&self, message: Outbound) {
+            self.0.lock().expect("nobody panics with it").push(message);
+        }
+
+        fn mirror_wanted(&self) -> bool {
+            false
+        }
+    }
+
+    struct Nobody;
+
+    impl Watcher for Nobody {
+        fn changed(&mut self, _: &Ingest, _: &[usize]) {}
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_the_stop_is_written_and_acked() {
+        // Which of two things that are there comes first is drawn by lot.
+        for _ in 0..20 {
+            let (sockets, inbound) = mpsc::channel(1);
+            let (topic, body) = Rack::new("arena-north", "rack-1").catalog(&vitals());
+            let via = Via::Listener { connection: 1 };
+            let message = Inbound { topic, payload: body.into(), retained: false, via };
+            sockets.try_send(vec![message]).expect("there is room");
+            let (_stop, asked) = watch::channel(true);
+            let (_listeners, mirror) = watch::channel(false);
+            let (commits, _end) = storage::start(Disk, Status::new("/data".into())).expect("a thread");
+            let said = Arc::new(Said::default());
+            let outlet: Arc<dyn Outlet> = said.clone();
+            let ingest = Ingest::new(Prefix::default(), 1, Arc::new(NoPast), clock::now());
+            run(Shared::new(ingest), Ends { inbound, outlet, watcher: Nobody, mirror, commits }, asked).await;
+            let said = said.0.lock().expect("nobody panics with it");
+            let acks = said.iter().filter(|message| message.topic.ends_with("/ack"));
+            let below: Vec<u64> = acks
+                .map(|message| Ack::decode(&message.payload).expect("an ack"))
+                .filter_map(|ack| ack.safe.first().map(|safe| safe.below))
+                .collect();
+            assert_eq!(below, [1]);
+        }
+    }
+}

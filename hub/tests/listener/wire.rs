@@ -7,6 +7,7 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{
     self, Connect, ConnectReturnCode as Code, LastWill, Packet, Publish, Subscribe,
 };
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 fn kept(name: &str) -> Connect {
@@ -236,4 +237,29 @@ fn a_session_away_for_too_long_is_forgotten() {
     stage.until("it is forgotten", |stats| stats.of(Reason::SessionExpired) == 1);
     assert_eq!(stage.stats().subscriptions, 0);
     assert!(!stage.client_as(&kept("reader")).1.session_present);
+}
+
+#[test]
+fn what_waits_when_the_listener_stops_is_still_delivered() {
+    // Which of the two, connection or listener, has its turn first is the runtime's choice.
+    for _ in 0..20 {
+        let stage = Stage::new();
+        let mut reader = stage.subscriber("reader", "a", QoS::AtLeastOnce);
+        // Both of the runtime's threads are held, so that nobody has a turn between the stop and the message.
+        let held = Arc::new(Barrier::new(3));
+        let released = Arc::new(Barrier::new(3));
+        for _ in 0..2 {
+            let (held, released) = (Arc::clone(&held), Arc::clone(&released));
+            stage.runtime.spawn(async move {
+                held.wait();
+                released.wait();
+            });
+        }
+        held.wait();
+        stage.stop.send_replace(true);
+        stage.handle.publish(Outbound { topic: "a".into(), payload: "last".into(), retain: false });
+        released.wait();
+        assert_eq!(&reader.message().payload[..], b"last");
+        reader.ends();
+    }
 }
