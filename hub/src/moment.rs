@@ -2,10 +2,11 @@
 //!
 //! `1_795_145_119_250` is `2026-11-20T05:25:19.250Z`; 75 seconds are `1 min`.
 
+use rackside_proto::Date;
+
 /// RFC 3339 in UTC, with milliseconds.
 pub fn rfc3339(utc_ms: u64) -> String {
-    let (days, rest) = (utc_ms / 86_400_000, utc_ms % 86_400_000);
-    let (year, month, day) = civil(days);
+    let (Date { year, month, day }, rest) = (Date::of_ms(utc_ms), utc_ms % 86_400_000);
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
         rest / 3_600_000,
@@ -13,19 +14,6 @@ pub fn rfc3339(utc_ms: u64) -> String {
         rest / 1000 % 60,
         rest % 1000
     )
-}
-
-/// Year, month and day of a day since 1970-01-01 (Howard Hinnant's `civil_from_days`, for days after that date).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let of_era = z % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// How long, in the one unit that says it best: `4 s`, `3 min`, `2 h`, `5 d`.

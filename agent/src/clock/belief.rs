@@ -15,6 +15,7 @@
 //! believed is never before 2026 and never more than a day from what the hub said; nothing believed costs nothing, since
 //! records then carry the time since boot, and the hub dates them.
 
+use rackside_proto::Date;
 use std::fmt;
 
 /// 2026-01-01 00:00:00 UTC in milliseconds: no machine that runs this program lives earlier.
@@ -99,16 +100,8 @@ impl fmt::Display for Doubt {
 struct Day(u64);
 
 impl fmt::Display for Day {
-    /// By days since 0000-03-01 in eras of 400 years (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days = self.0 / 86_400_000 + 719_468;
-        let (era, of_era) = (days / 146_097, days % 146_097);
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let from_march = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        let year = year + era * 400 + u64::from(month <= 2);
+        let Date { year, month, day } = Date::of_ms(self.0);
         write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }

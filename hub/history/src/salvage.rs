@@ -10,6 +10,7 @@ use crate::store::{
     DATABASE, SALVAGING, beside, catalog, claim, connect, create_partial, lock, name, settle,
 };
 use crate::{OpenError, Seqs, StoreError, rollup};
+use rackside_proto::Date;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 use std::collections::HashSet;
@@ -351,17 +352,7 @@ fn restore_series(db: &Connection, agents: &HashSet<u32>) -> rusqlite::Result<()
 
 /// `20261120T084500Z`.
 fn stamp(ms: u64) -> String {
-    let seconds = ms / 1000;
-    // Days since 0000-03-01, in the proleptic Gregorian calendar: leap days come last in such years.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) =
-        (era * 400 + year + u64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
-    let second = seconds % 86_400;
+    let (Date { year, month, day }, second) = (Date::of_ms(ms), ms / 1000 % 86_400);
     format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
