@@ -4,9 +4,11 @@
 //!
 //! 20 agents with 30 series each send at QoS 1 as fast as they are let; all in one process, so the load is included.
 
+mod cpu;
 mod desk;
 mod rack;
 
+use cpu::cpu;
 use desk::Desk;
 use rack::{Rack, series};
 use rackside_hub::clock;
@@ -19,15 +21,6 @@ use std::net::{SocketAddr, TcpStream};
 const AGENTS: usize = 20;
 const RECORDS: usize = 25_000;
 const AT_ONCE: usize = 50;
-
-/// CPU seconds of this process so far.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
-    let after = stat.rsplit(") ").next().expect("a name in brackets");
-    let ticks: Vec<f64> =
-        after.split(' ').skip(11).take(2).map(|word| word.parse().expect("ticks")).collect();
-    ticks.iter().sum::<f64>() / 100.0
-}
 
 /// What one agent sends: its catalog, then readings, in pieces of so many packets.
 fn packets(agent: usize) -> Vec<Vec<u8>> {

@@ -3,11 +3,13 @@
 //!
 //! The load's own CPU is kept small (packets made beforehand, written and read in large pieces) and is included.
 
+mod cpu;
 #[path = "listener/stage.rs"]
 #[expect(dead_code, reason = "made for the other listener tests; this one needs a part of it")]
 mod stage;
 
 use bytes::BytesMut;
+use cpu::cpu;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish};
 use stage::{Raw, Stage, now};
@@ -19,15 +21,6 @@ use tokio::sync::mpsc;
 
 const PUBLISHERS: usize = 20;
 const MESSAGES: usize = 100_000;
-
-/// CPU seconds of this process so far.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
-    let after = stat.rsplit(") ").next().expect("a name in brackets");
-    let ticks: Vec<f64> =
-        after.split(' ').skip(11).take(2).map(|word| word.parse().expect("ticks")).collect();
-    ticks.iter().sum::<f64>() / 100.0
-}
 
 fn publishes(topic: &str, qos: QoS, count: usize) -> Vec<u8> {
     let mut bytes = BytesMut::new();

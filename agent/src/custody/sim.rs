@@ -8,7 +8,8 @@
 use super::*;
 use crate::clock::Clock;
 use crate::spool::Disk;
-use crate::spool::cut::{CutDisk, Entries, Fate, Tail};
+use crate::spool::cut::{CutDisk, Fate};
+use crate::spool::tests::fates::fate;
 use proptest::prelude::*;
 use rackside_proto::Safe;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,24 +56,6 @@ enum Op {
     Wipe,
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
-    let tail = prop_oneof![
-        Just(Tail::Kept),
-        Just(Tail::Lost),
-        (0_usize..5000).prop_map(Tail::Torn),
-        (0_usize..5000).prop_map(Tail::Zeroes),
-        any::<u64>().prop_map(Tail::Rubbish),
-    ];
-    let entries = prop_oneof![
-        Just(Entries::Kept),
-        Just(Entries::Lost),
-        Just(Entries::OnlyMade),
-        Just(Entries::OnlyRemoved),
-        any::<u64>().prop_map(Entries::Some),
-    ];
-    (tail, entries).prop_map(|(tail, entries)| Fate { tail, entries })
-}
-
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         16 => (1_usize..400).prop_map(Op::Make),
@@ -88,7 +71,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::HubForgets),
         1 => Just(Op::Stop),
         1 => Just(Op::Kill),
-        1 => (0_u64..8, fate()).prop_map(|(steps, fate)| Op::PowerCut(steps, fate)),
+        1 => (0_u64..8, fate(5000)).prop_map(|(steps, fate)| Op::PowerCut(steps, fate)),
         1 => Just(Op::Full),
         1 => Just(Op::ReadOnly),
         3 => Just(Op::Well),

@@ -27,7 +27,7 @@ pub mod place;
 mod read;
 mod recover;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 pub use disk::{Disk, Folder, FolderError, Leftover, leftovers, path};

@@ -3,6 +3,7 @@
 
 mod cuts;
 mod damage;
+pub(crate) mod fates;
 mod model;
 mod scripts;
 

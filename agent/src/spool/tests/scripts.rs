@@ -2,6 +2,7 @@
 //!
 //! Each bug found stays below as a script of its own.
 
+use super::fates::fate;
 use super::model::Bench;
 use super::*;
 use crate::spool::cut::{Entries, Fate, Tail};
@@ -25,24 +26,6 @@ enum Act {
     Room(Option<u64>),
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
-    let tail = prop_oneof![
-        Just(Tail::Kept),
-        Just(Tail::Lost),
-        (0_usize..3000).prop_map(Tail::Torn),
-        (0_usize..3000).prop_map(Tail::Zeroes),
-        any::<u64>().prop_map(Tail::Rubbish),
-    ];
-    let entries = prop_oneof![
-        Just(Entries::Kept),
-        Just(Entries::Lost),
-        Just(Entries::OnlyMade),
-        Just(Entries::OnlyRemoved),
-        any::<u64>().prop_map(Entries::Some),
-    ];
-    (tail, entries).prop_map(|(tail, entries)| Fate { tail, entries })
-}
-
 fn act() -> impl Strategy<Value = Act> {
     use std::io::ErrorKind::{Other, StorageFull};
     prop_oneof![
@@ -53,7 +36,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0_u64..=100).prop_map(Act::LetGo),
         1 => Just(Act::Restart),
         1 => Just(Act::Reopen),
-        1 => (0_u64..8, fate()).prop_map(|(steps, fate)| Act::Cut(steps, fate)),
+        1 => (0_u64..8, fate(3000)).prop_map(|(steps, fate)| Act::Cut(steps, fate)),
         1 => (0_u64..6, prop_oneof![Just(Other), Just(StorageFull)]).prop_map(|(steps, kind)| Act::Fail(steps, kind)),
         1 => proptest::option::of(0_u64..2000).prop_map(Act::Room),
     ]
