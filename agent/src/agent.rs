@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::custody::Custody;
 use crate::host::Host;
 use crate::panel::led::{Link, Site};
+use crate::panel::limits::Limits;
 use crate::panel::{Happened, Reading, judge};
 use crate::sampler::Sampler;
 use crate::sensor::{Own, Report, Roots, Sensors};
@@ -65,6 +66,8 @@ pub struct Agent {
     /// What was said of the clock last.
     doubt: Option<Doubt>,
     route: Option<String>,
+    /// From what on the site itself objects.
+    limits: Limits,
     /// What the site thinks of itself.
     judgement: (Severity, Option<String>),
     /// When the newest reading was taken.
@@ -95,6 +98,7 @@ impl Agent {
             undated: false,
             doubt: None,
             route: None,
+            limits: config.limits,
             judgement: (Severity::Well, None),
             read: None,
         }
@@ -142,6 +146,7 @@ impl Agent {
         self.prefix = config.mqtt.prefix.clone();
         self.tick_ms = config.tick.as_millis() as u32;
         self.room = (config.spool.limits.memory as u64, config.spool.disk);
+        self.limits = config.limits;
         self.sampler.tick(self.tick_ms);
         self.custody.limit(config.spool.limits);
         self.custody.limit_disk(config.spool.disk);
@@ -163,7 +168,7 @@ impl Agent {
         let report = self.sensors.read(moment);
         self.record(&report, moment);
         self.read = Some(moment.time());
-        let judgement = judge::judge(&report);
+        let judgement = judge::judge(&report, &self.limits);
         if judgement != self.judgement {
             let why = judgement.1.as_deref().unwrap_or("nothing is wrong with it any more");
             info!("this site is {}: {why}", judgement.0.as_str());

@@ -16,6 +16,7 @@
 use crate::clock::Trust;
 use crate::custody;
 use crate::panel::config as panel;
+use crate::panel::limits::{FileLimits, Limits};
 use rackside_config::{ConfigError, Secret, Size, Span};
 use rackside_proto::{AgentName, Prefix};
 use serde::Deserialize;
@@ -45,6 +46,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// How records are kept until the hub has them.
     pub spool: Spool,
+    /// From what on the site itself objects.
+    pub limits: Limits,
     /// The rack's front.
     pub panel: panel::Config,
 }
@@ -110,6 +113,8 @@ struct File {
     mqtt: FileMqtt,
     #[serde(default)]
     spool: FileSpool,
+    #[serde(default)]
+    limits: FileLimits,
     #[serde(default)]
     panel: panel::FilePanel,
     #[serde(default)]
@@ -202,6 +207,7 @@ impl Config {
             clock: raw.clock,
             level: raw.log.into(),
             spool: raw.spool.check(&wrong)?,
+            limits: raw.limits.check(&wrong)?,
             mqtt: raw.mqtt.check(&wrong)?,
             panel: panel::File {
                 panel: raw.panel,

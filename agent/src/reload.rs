@@ -37,6 +37,7 @@ pub fn changes(old: &Config, fresh: &Config) -> Vec<&'static str> {
         ("clock", old.clock != fresh.clock),
         ("mqtt", old.mqtt != fresh.mqtt),
         ("spool", old.spool != fresh.spool),
+        ("limits", old.limits != fresh.limits),
         ("panel", old.panel != fresh.panel),
     ];
     rows.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
@@ -73,8 +74,8 @@ mod tests {
         assert_eq!(changes(&old, &config(TEXT)), [""; 0]);
         assert_eq!(changes(&old, &config(&format!("log = \"debug\"\n{TEXT}"))), [""; 0]);
         let all = format!(
-            "tick = \"1s\"\nclock = \"trust\"\n{TEXT}user = \"u\"\n[spool]\nresend_rate = 1\n[[led]]\nname = \"rack\"\npin = 22\n"
+            "tick = \"1s\"\nclock = \"trust\"\n{TEXT}user = \"u\"\n[spool]\nresend_rate = 1\n[limits]\ndisk = {{}}\n[[led]]\nname = \"rack\"\npin = 22\n"
         );
-        assert_eq!(changes(&old, &config(&all)), ["tick", "clock", "mqtt", "spool", "panel"]);
+        assert_eq!(changes(&old, &config(&all)), ["tick", "clock", "mqtt", "spool", "limits", "panel"]);
     }
 }

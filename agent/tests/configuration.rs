@@ -29,6 +29,7 @@ fn the_example_is_good_and_complete() {
     assert_eq!((complete.clock, complete.level), (plain.clock, plain.level));
     assert_eq!((complete.spool.disk, complete.spool.limits), (plain.spool.disk, plain.spool.limits));
     assert_eq!(complete.spool.directory.as_deref(), Some(Path::new("/var/lib/rackside")));
+    assert_eq!(complete.limits, plain.limits);
     assert_eq!(complete.mqtt.prefix, plain.mqtt.prefix);
     // An unknown key makes the error list those of its table: all of them must stand in the example.
     for (table, from) in [
@@ -36,6 +37,7 @@ fn the_example_is_good_and_complete() {
         ("mqtt", "address ="),
         ("mqtt.tls", "ca ="),
         ("spool", "disk ="),
+        ("limits", "disk ="),
         ("panel", "simulated ="),
         ("tally", "pin = 17"),
         ("button", "does ="),

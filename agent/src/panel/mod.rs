@@ -19,6 +19,7 @@ pub mod debounce;
 mod edges;
 pub mod judge;
 pub mod led;
+pub mod limits;
 pub mod net;
 pub mod pins;
 mod raspberry;

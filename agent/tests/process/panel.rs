@@ -20,9 +20,9 @@ impl Hand {
         Self(dir.join("panel"))
     }
 
-    /// `[panel]`, ahead of what is on it.
+    /// `[panel]`, ahead of what is on it; its LEDs do not mind how full or hot the machine is on which the test runs.
     fn panel(&self) -> String {
-        format!("[panel]\nsimulated = \"{}\"\n", self.0.display())
+        format!("[limits]\ntemperature = {{}}\ndisk = {{}}\n[panel]\nsimulated = \"{}\"\n", self.0.display())
     }
 
     fn write(&self, pin: u8, level: &str) {
@@ -227,6 +227,24 @@ fn a_contact_that_chatters_at_1_khz_is_unknown_and_said() {
     agent.logs("tally camera-1 (program): the contact at pin 17 chatters");
     assert_eq!(told(), Value::Known(1), "it came to rest there");
     agent.logs("tally camera-1 (program): well again");
+}
+
+#[test]
+fn a_limit_is_the_racks_own_and_can_be_changed_while_it_runs() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+    let broker = Broker::open(dir.path());
+    let hand = Hand::on(dir.path());
+    let led = format!("{}[[led]]\nname = \"rack\"\nred = 23\ngreen = 24\n", hand.panel());
+    // Every disk is at least 0 % full.
+    let full = led.replace("disk = {}", "disk = { critical = 0 }");
+    let agent = Agent::start(dir.path(), broker.port, "", &full);
+    agent.logs("LED rack: critical");
+    hand.sees(23, "1");
+    agent.edit("disk = { critical = 0 }", "disk = { warning = 0 }");
+    agent.logs("changed: limits");
+    agent.logs("LED rack: warning");
+    agent.edit("disk = { warning = 0 }", "disk = {}");
+    agent.logs("LED rack: well");
 }
 
 #[test]
