@@ -3,33 +3,37 @@
 //! One task, woken by the tick, the socket, a deadline or a signal. Everything it decides is decided elsewhere:
 //! [`Ticker`] when to read, [`Agent`] what to keep, [`Session`] what to say, [`Backoff`] when to try again.
 
+mod error;
+mod line;
+mod reconfigure;
+mod wake;
+
+pub use error::StartError;
+
 use crate::agent::Agent;
 use crate::clock::{Clock, Moment};
-use crate::config::{Config, Mqtt};
+use crate::config::Config;
 use crate::host::Host;
 use crate::loss::Loss;
 use crate::panel::reach::{Reach, View};
-use crate::panel::{self, Happened, Panel};
-use crate::reload::{self, ConfigFile};
+use crate::panel::{Happened, Panel};
+use crate::reload::ConfigFile;
 use crate::sensor::Roots;
 use crate::session::Session;
 use crate::state::State;
 use crate::ticker::Ticker;
-use crate::transport::{Backoff, ConnectError, Connector, Stream, TlsError};
+use crate::transport::Backoff;
 use async_io::Timer;
 use async_signal::{Signal, Signals};
-use futures_lite::{AsyncRead, AsyncWrite, StreamExt, future};
-use log::{debug, error, info, warn};
-use rackside_config::ConfigError;
-use rackside_link::Login;
+use futures_lite::{StreamExt, future};
+use line::{Line, Talk, Way};
+use log::{debug, info, warn};
 use rackside_proto::{Reason, Run};
-use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+use wake::{Alarm, Order, Suspension, Wake};
 
 /// A connection that held this long counts as a good one: the next failure starts the backoff anew and is logged again.
 const STABLE: Duration = Duration::from_secs(30);
@@ -37,127 +41,6 @@ const STABLE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 /// For the goodbye to leave the socket.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// The monotonic clock lags so far behind `CLOCK_BOOTTIME` only when the machine was suspended.
-const SUSPENDED_MS: u64 = 1000;
-/// What one read takes at most.
-const READ: usize = 4096;
-
-/// Why the agent does not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// The configuration cannot be read, or is wrong.
-    Config(ConfigError),
-    /// A secret is missing.
-    Password {
-        /// Whose.
-        user: String,
-        /// Why.
-        why: ConfigError,
-    },
-    /// TLS cannot be set up.
-    Tls(TlsError),
-    /// The system refuses something that every Linux has.
-    System {
-        /// What.
-        what: &'static str,
-        /// Why.
-        why: io::Error,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Password { user, why } => write!(f, "the password of user {user}: {why}"),
-            Self::Tls(error) => error.fmt(f),
-            Self::System { what, why } => write!(f, "the system gives no {what}: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>>>>;
-
-/// How the way to the broker stands.
-enum Line {
-    /// Waiting for the next try.
-    Down { until: Instant },
-    /// Opening a stream.
-    Connecting(Connecting),
-    /// Talking.
-    Up(Box<Talk>),
-}
-
-/// A stream and the conversation on it.
-struct Talk {
-    stream: Box<dyn Stream>,
-    session: Session,
-    flushed: bool,
-    buffer: [u8; READ],
-}
-
-/// What a signal asks for.
-enum Order {
-    Stop,
-    Reload,
-}
-
-/// How to reach the broker, and what to say at its door.
-struct Way {
-    connector: Rc<Connector>,
-    login: Option<Login>,
-}
-
-impl Way {
-    /// Reads the certificates and the password.
-    fn to(mqtt: &Mqtt) -> Result<Self, StartError> {
-        let connector = Rc::new(Connector::new(mqtt).map_err(StartError::Tls)?);
-        let Some(user) = mqtt.user.clone() else { return Ok(Self { connector, login: None }) };
-        let password = mqtt.password.as_ref().map(rackside_config::Secret::read).transpose();
-        let password = password.map_err(|why| StartError::Password { user: user.clone(), why })?;
-        let password = password.map_or_else(String::new, |text| text.expose().to_owned());
-        Ok(Self { connector, login: Some(Login { user, password }) })
-    }
-}
-
-fn warn_of_plain_password(mqtt: &Mqtt) {
-    if mqtt.password.is_some() && mqtt.tls.is_none() {
-        warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
-    }
-}
-
-/// What woke the loop.
-enum Wake {
-    Time,
-    /// Something happened on the panel.
-    Moved,
-    Stop,
-    Reload,
-    Opened(Box<dyn Stream>),
-    Received(usize),
-    /// A full output has room again.
-    Room,
-    Lost(Loss),
-}
-
-/// A timer that is set again only when its moment changes.
-struct Alarm {
-    timer: Timer,
-    set: Option<Instant>,
-}
-
-impl Alarm {
-    async fn at(&mut self, moment: Instant) {
-        if self.set != Some(moment) {
-            self.timer.set_at(moment);
-            self.set = Some(moment);
-        }
-        (&mut self.timer).await;
-        self.set = None;
-    }
-}
 
 /// Everything that runs.
 struct App {
@@ -178,21 +61,6 @@ struct App {
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
-}
-
-/// Notices that the machine was suspended: `CLOCK_BOOTTIME` went on meanwhile, and the monotonic clock did not.
-#[derive(Debug, Default)]
-struct Suspension {
-    last: Option<(Instant, u64)>,
-}
-
-impl Suspension {
-    /// Whether there was one since the moment before.
-    fn ended_by(&mut self, moment: &Moment) -> bool {
-        let Some((now, boot_ms)) = self.last.replace((moment.now, moment.boot_ms)) else { return false };
-        let awake = moment.now.saturating_duration_since(now).as_millis() as u64;
-        moment.boot_ms.saturating_sub(boot_ms) > awake + SUSPENDED_MS
-    }
 }
 
 /// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks. SIGHUP, and a change of `file`, from
@@ -230,7 +98,7 @@ impl App {
         let mut agent = Agent::new(&config, run, &clock, roots, Host::read(Path::new("/")));
         info!("rackside-agent {} starts as {}, run {run}", crate::agent::VERSION, agent.name);
         info!("the broker is {}", config.mqtt);
-        warn_of_plain_password(&config.mqtt);
+        line::warn_of_plain_password(&config.mqtt);
         state.step(&mut agent, moment.now);
         if !moment.known {
             info!("the clock is not known yet; readings carry the time since boot until it is");
@@ -257,7 +125,7 @@ impl App {
         // Once it is to stop, until when it waits for acks.
         let mut leaving: Option<Instant> = None;
         // One timer for the whole run: each new one would wake async-io's thread.
-        let mut alarm = Alarm { timer: Timer::never(), set: None };
+        let mut alarm = Alarm::never();
         loop {
             if leaving.is_none() && self.ticker.next() <= Clock::now() && self.file_has_changed() {
                 self.reload().await;
@@ -303,8 +171,7 @@ impl App {
                 Wake::Opened(stream) => {
                     let now = Clock::now();
                     let session = Session::open(&mut self.agent, self.way.login.clone(), now);
-                    self.line =
-                        Line::Up(Box::new(Talk { stream, session, flushed: true, buffer: [0; READ] }));
+                    self.line = Line::Up(Box::new(Talk::new(stream, session)));
                 }
                 Wake::Received(bytes) => self.received(bytes),
                 Wake::Lost(loss) => self.lost(&loss, Clock::now()),
@@ -389,11 +256,10 @@ impl App {
 
     fn received(&mut self, bytes: usize) {
         let now = Clock::now();
-        if let Line::Up(talk) = &mut self.line {
-            let Talk { session, buffer, .. } = &mut **talk;
-            if let Err(error) = session.receive(&buffer[..bytes], &mut self.agent, now) {
-                self.lost(&Loss::Link(error), now);
-            }
+        if let Line::Up(talk) = &mut self.line
+            && let Err(error) = talk.receive(bytes, &mut self.agent, now)
+        {
+            self.lost(&Loss::Link(error), now);
         }
     }
 
@@ -417,71 +283,6 @@ impl App {
             warn!("{text}; trying again until it works");
             self.said = Some(text);
         }
-    }
-
-    fn file_has_changed(&mut self) -> bool {
-        self.file.as_mut().is_some_and(ConfigFile::has_changed)
-    }
-
-    /// Reads the file again, with the password and the certificates. What is wrong keeps the configuration as it was, whole.
-    async fn reload(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        let read = file.read().map_err(StartError::Config);
-        match read.and_then(|fresh| Ok((Way::to(&fresh.mqtt)?, fresh))) {
-            Ok((way, fresh)) => self.take(way, fresh).await,
-            Err(error) => error!("{error}; the configuration stays as it was"),
-        }
-    }
-
-    async fn take(&mut self, way: Way, mut fresh: Config) {
-        log::set_max_level(fresh.level);
-        let mut said = format!("configuration read again; log level {:?}", fresh.level);
-        let changed = reload::changes(&self.config, &fresh);
-        if !changed.is_empty() {
-            let _ = write!(said, "; changed: {}", changed.join(", "));
-        }
-        if fresh.name == self.config.name {
-            info!("{said}");
-        } else {
-            // Records belong to the name under which they were made.
-            warn!("{said}; site and appliance wait for a restart of the agent");
-            fresh.name = self.config.name.clone();
-        }
-        // A new certificate of the authority is for the next connection; the present one is not the worse for it.
-        let keeps = matches!(self.line, Line::Up(_)) && self.way.login == way.login;
-        if self.config.mqtt != fresh.mqtt {
-            info!("the broker is {}", fresh.mqtt);
-            warn_of_plain_password(&fresh.mqtt);
-        }
-        if !keeps || self.config.mqtt != fresh.mqtt {
-            self.hang_up().await;
-            self.backoff.reset();
-            self.said = None;
-        }
-        self.way = way;
-        if self.config.tick != fresh.tick {
-            self.ticker = Ticker::new(fresh.tick, Clock::now());
-        }
-        self.clock.trust(fresh.clock);
-        let state = State::new(&fresh.spool, &Roots::default().proc);
-        if state.is_same(&self.state) {
-            self.state.configure(&state);
-        } else if !self.agent.custody.has_spool() {
-            self.state = state;
-        } else {
-            // What is in the old one would be forgotten.
-            warn!("another place for the spool waits for a restart of the agent");
-            (fresh.spool.directory, fresh.spool.disk) =
-                (self.config.spool.directory.clone(), self.config.spool.disk);
-        }
-        if self.config.panel != fresh.panel {
-            let now = Clock::now();
-            let before =
-                std::mem::replace(&mut self.panel, Panel::open(panel::config::Config::default(), None, now));
-            self.panel = Panel::open(fresh.panel.clone(), before.close(), now);
-        }
-        self.agent.configure(&fresh);
-        self.config = fresh;
     }
 
     async fn say_goodbye(&mut self) {
@@ -517,63 +318,6 @@ impl App {
     }
 }
 
-impl Line {
-    /// What happens on the line next. Giving up waiting loses nothing.
-    async fn event(&mut self) -> Wake {
-        match self {
-            Self::Down { .. } => future::pending().await,
-            Self::Connecting(opening) => match opening.await {
-                Ok(stream) => Wake::Opened(stream),
-                Err(error) => Wake::Lost(Loss::Connect(error)),
-            },
-            Self::Up(talk) => future::poll_fn(|cx| talk.poll(cx)).await,
-        }
-    }
-}
-
-impl Talk {
-    /// Writes what waits, reads what came.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
-        let full = self.session.is_full();
-        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
-            return Poll::Ready(Wake::Lost(Loss::Io(error)));
-        }
-        if full && !self.session.is_full() {
-            return Poll::Ready(Wake::Room);
-        }
-        Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer).map(|result| match result {
-            Ok(0) => Wake::Lost(Loss::Closed),
-            Ok(bytes) => Wake::Received(bytes),
-            Err(error) => Wake::Lost(Loss::Io(error)),
-        })
-    }
-
-    /// Writes until nothing waits.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.session.output().is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, self.session.output()))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.session.written(written);
-            self.flushed = false;
-        }
-        if !self.flushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.flushed = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Writes what waits and closes the stream; errors matter to nobody any more.
-    async fn drain(&mut self) {
-        if future::poll_fn(|cx| self.poll_write(cx)).await.is_err() {
-            return;
-        }
-        let _ = future::poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await;
-    }
-}
-
 /// From the kernel; waits for its pool to be filled, early after boot.
 fn random() -> io::Result<u32> {
     let mut bytes = [0; 4];
@@ -582,25 +326,5 @@ fn random() -> io::Result<u32> {
         Ok(u32::from_le_bytes(bytes))
     } else {
         Err(io::ErrorKind::UnexpectedEof.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Trust;
-
-    #[test]
-    fn a_suspension_is_boot_time_without_monotonic_time() {
-        let mut suspension = Suspension::default();
-        let mut moment = Clock::new(Trust::Auto, Path::new("/proc")).read();
-        assert!(!suspension.ended_by(&moment), "nothing came before");
-        for (awake_ms, asleep_ms, suspended) in
-            [(10, 0, false), (60_000, 900, false), (0, 2000, true), (10, 0, false)]
-        {
-            moment.now += Duration::from_millis(awake_ms);
-            moment.boot_ms += awake_ms + asleep_ms;
-            assert_eq!(suspension.ended_by(&moment), suspended, "{awake_ms} ms awake, {asleep_ms} ms asleep");
-        }
     }
 }
