@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::panel::led::{Link, Site};
 use crate::panel::limits::Limits;
 use crate::panel::{Happened, Reading, judge};
+use crate::probe::results::Series;
 use crate::sampler::Sampler;
 use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::spool::Spool;
@@ -49,6 +50,8 @@ pub struct Agent {
     pub verdict: Option<(Verdict, Instant)>,
     /// The panel's series; whoever steps the panel sets them before a tick.
     pub panel: Vec<Reading>,
+    /// The probes' series; whoever steps the probes sets them before a tick.
+    pub probes: Vec<Series>,
     /// The hub's clock, as its newest ack had it; whoever judges the clocks takes it.
     pub hub_time: Option<u64>,
     run: Run,
@@ -85,6 +88,7 @@ impl Agent {
             traffic: Rc::default(),
             verdict: None,
             panel: Vec::new(),
+            probes: Vec::new(),
             hub_time: None,
             run,
             connection: 0,
@@ -165,6 +169,7 @@ impl Agent {
             transmitted: self.traffic.transmitted(),
         };
         self.sensors.machine.panel = std::mem::take(&mut self.panel);
+        self.sensors.machine.probes = std::mem::take(&mut self.probes);
         let report = self.sensors.read(moment);
         self.record(&report, moment);
         self.read = Some(moment.time());
@@ -188,7 +193,12 @@ impl Agent {
         self.sensors.machine.default_route().is_some()
     }
 
-    /// Something happened on the panel: a sample of its series at its own moment. A series that no catalog has yet comes with the next
+    /// The interface that carried the default route in the newest reading.
+    pub fn default_route(&self) -> Option<&str> {
+        self.sensors.machine.default_route()
+    }
+
+    /// Something happened on the panel, or a probe changed its state: a sample of its series at its own moment. A series that no catalog has yet comes with the next
     /// reading.
     pub fn happened(&mut self, happened: &Happened, moment: &Moment) {
         let Reading { metric, labels, value } = &happened.reading;
@@ -204,6 +214,11 @@ impl Agent {
         let event = Event { time, what: What::Sample { catalog, series, value: *value } };
         event.encode(&mut body).expect("states are small numbers and a Vec has room");
         self.custody.put_event(body, moment.now).expect("an event is far smaller than a message may be");
+    }
+
+    /// A text changed.
+    pub fn told(&mut self, subject: &str, text: &str, moment: &Moment) {
+        self.event(What::Text { subject: limits::fit(subject), text: limits::fit(text) }, moment);
     }
 
     fn record(&mut self, report: &Report, moment: &Moment) {

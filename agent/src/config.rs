@@ -17,6 +17,7 @@ use crate::clock::Trust;
 use crate::custody;
 use crate::panel::config as panel;
 use crate::panel::limits::{FileLimits, Limits};
+use crate::probe::config as probe;
 use rackside_config::{ConfigError, Secret, Size, Span};
 use rackside_proto::{AgentName, Prefix};
 use serde::Deserialize;
@@ -50,6 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// The rack's front.
     pub panel: panel::Config,
+    /// What is asked of the world around.
+    pub probes: probe::Config,
 }
 
 /// How records are kept until the hub has them.
@@ -125,6 +128,10 @@ struct File {
     led: Vec<panel::FileLed>,
     #[serde(default)]
     relay: Vec<panel::FileRelay>,
+    #[serde(default)]
+    probes: probe::General,
+    #[serde(default)]
+    probe: probe::FileProbes,
 }
 
 #[derive(Debug, Deserialize)]
@@ -217,6 +224,7 @@ impl Config {
                 relay: raw.relay,
             }
             .check(&wrong)?,
+            probes: probe::check(raw.probes, raw.probe, &wrong)?,
         })
     }
 }

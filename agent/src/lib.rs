@@ -10,7 +10,8 @@
 //! 6. [`session`] is one conversation with the broker, on the MQTT core of `rackside-link`; [`transport`] opens the stream
 //!    of bytes that it runs on.
 //! 7. [`panel`] is the rack's front: contacts and network tallies in, LEDs and relays out. Its changes are events in custody.
-//! 8. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`] and [`once`] are what a person calls.
+//! 8. [`probe`] asks the world around this box, each probe on a schedule of its own.
+//! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`] and [`once`] are what a person calls.
 //!
 //! One thread does all of this (async-io adds one of its own that waits for timers and sockets, a panel on a real board one that
 //! waits for its edges); names are resolved on a thread that goes away again. There is no tokio here: why is told in ARCHITECTURE.md.
@@ -27,6 +28,7 @@ pub mod logger;
 mod loss;
 pub mod once;
 pub mod panel;
+pub mod probe;
 pub mod reload;
 pub mod sampler;
 pub mod sensor;

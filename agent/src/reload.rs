@@ -39,6 +39,7 @@ pub fn changes(old: &Config, fresh: &Config) -> Vec<&'static str> {
         ("spool", old.spool != fresh.spool),
         ("limits", old.limits != fresh.limits),
         ("panel", old.panel != fresh.panel),
+        ("probes", old.probes != fresh.probes),
     ];
     rows.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

@@ -208,7 +208,8 @@ const fn is_one_of_many(entry: &Entry) -> bool {
 fn series(entry: &Entry) -> Series<'_> {
     let metric = entry.metric;
     let mut labels = Labels::new();
-    for (name, value) in metric.labels.iter().zip(&entry.labels) {
+    // A label that is empty is none, as Prometheus has it.
+    for (name, value) in metric.labels.iter().zip(&entry.labels).filter(|(_, value)| !value.is_empty()) {
         labels.push(Label { name, value }).expect("the vocabulary has fewer labels than the wire allows");
     }
     Series {

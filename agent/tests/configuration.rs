@@ -4,6 +4,7 @@
 //! the difference.
 
 use rackside_agent::config::Config;
+use rackside_agent::probe::config::KINDS;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,13 @@ fn the_example_is_good_and_complete() {
     assert_eq!(complete.limits, plain.limits);
     assert_eq!(complete.mqtt.prefix, plain.mqtt.prefix);
     // An unknown key makes the error list those of its table: all of them must stand in the example.
-    for (table, from) in [
+    let probes: Vec<(String, String)> = KINDS
+        .iter()
+        .map(|kind| format!("probe.{}", kind.name))
+        .map(|table| (table.clone(), format!("[[{table}]]")))
+        .collect();
+    let probes = probes.iter().map(|(table, from)| (table.as_str(), from.as_str()));
+    let tables = [
         ("", "site ="),
         ("mqtt", "address ="),
         ("mqtt.tls", "ca ="),
@@ -43,14 +50,25 @@ fn the_example_is_good_and_complete() {
         ("button", "does ="),
         ("led", "red ="),
         ("relay", "most ="),
-    ] {
-        let wrong = opened.replacen(from, &format!("nonsense = 1\n{from}"), 1);
+        ("probes", "metered ="),
+    ];
+    for (table, from) in tables.into_iter().chain(probes) {
+        let nonsense = if from.starts_with('[') {
+            format!("{from}\nnonsense = 1")
+        } else {
+            format!("nonsense = 1\n{from}")
+        };
+        let wrong = opened.replacen(from, &nonsense, 1);
+        assert_ne!(wrong, opened, "{from} is not in the example");
         let error = Config::parse(&wrong, "x").expect_err("an unknown key").to_string();
         let known = error.split_once("known keys: ").unwrap_or_else(|| panic!("no list of keys: {error}")).1;
         for key in known.trim_end_matches(')').split(", ") {
             let below = format!("[{table}{}{key}]", if table.is_empty() { "" } else { "." });
             let listed = format!("[{below}]");
-            let stands = opened.lines().any(|line| line.starts_with(key) || line == below || line == listed);
+            let lists = format!("[{}.", below.trim_end_matches(']'));
+            let stands = opened.lines().any(|line| {
+                line.starts_with(key) || line == below || line == listed || line.starts_with(&lists)
+            });
             assert!(stands, "{key} of [{table}] is not in the example");
         }
     }

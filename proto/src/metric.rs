@@ -77,6 +77,10 @@ metrics! {
         "1 while somebody at the rack has announced maintenance, else 0";
     PANEL_FAULTS = "rackside_panel_faults", "", Gauge, [],
         "Contacts, LEDs, relays and sources of tallies that cannot be had or are not to be believed";
+    PROBE_SUCCESS = "rackside_probe_success", "", State, ["probe", "type", "stream"],
+        "1 when the probe's newest run found its target as it should be, 0 when not, unknown when that cannot be told from here";
+    PROBE_DURATION = "rackside_probe_duration_seconds", "seconds", Gauge, ["probe", "type", "stream"],
+        "How long the probe's newest run took, retries included";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

@@ -17,6 +17,7 @@ use crate::host::Host;
 use crate::loss::Loss;
 use crate::panel::reach::{Reach, View};
 use crate::panel::{Happened, Panel};
+use crate::probe::{Context, News, Probes};
 use crate::reload::ConfigFile;
 use crate::sensor::Roots;
 use crate::session::Session;
@@ -49,6 +50,7 @@ struct App {
     ticker: Ticker,
     state: State,
     panel: Panel,
+    probes: Probes,
     reach: Reach,
     /// Whether the hub is to be told every tally anew.
     retell: bool,
@@ -107,6 +109,7 @@ impl App {
             agent,
             ticker: Ticker::new(config.tick, moment.now),
             panel: Panel::open(config.panel.clone(), None, moment.now),
+            probes: Probes::new(config.probes.clone(), Context::default(), moment.now),
             reach: Reach::default(),
             retell: false,
             state,
@@ -162,7 +165,13 @@ impl App {
                 future::poll_fn(|cx| self.panel.poll_moved(cx)).await;
                 Wake::Moved
             };
-            match future::or(moved, future::or(future::or(told, self.line.event()), time)).await {
+            let ended = async {
+                self.probes.moved().await;
+                Wake::Moved
+            };
+            match future::or(future::or(moved, ended), future::or(future::or(told, self.line.event()), time))
+                .await
+            {
                 Wake::Time | Wake::Moved | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
                 Wake::Stop => leaving = Some(Clock::now() + LINGER),
@@ -188,6 +197,9 @@ impl App {
             self.panel.glance();
         }
         self.step_panel(moment);
+        if !leaving {
+            self.step_probes(moment);
+        }
         if let Some(missed) = ticked
             && !leaving
         {
@@ -195,6 +207,7 @@ impl App {
                 warn!("{missed} readings were skipped: this machine stood still or had no time");
             }
             self.agent.panel = self.panel.readings();
+            self.agent.probes = self.probes.series(now);
             self.agent.tick(moment);
             // What the reading says of the site is shown at once.
             self.step_panel(moment);
@@ -204,7 +217,8 @@ impl App {
         let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
         let verdict = self.agent.verdict.map(|(_, until)| until).filter(|until| *until > now);
         let panel = [self.panel.deadline(), self.reach.deadline(), verdict];
-        let due = kept.into_iter().chain(panel).flatten();
+        let probes = self.probes.deadline().filter(|_| !leaving);
+        let due = kept.into_iter().chain(panel).chain([probes]).flatten();
         let mut deadline = due.fold(self.ticker.next(), Instant::min);
         match &mut self.line {
             Line::Down { until } if *until <= now => {
@@ -250,6 +264,18 @@ impl App {
         if connected && std::mem::take(&mut self.retell) {
             for reading in self.panel.tallies() {
                 self.agent.happened(&Happened { at: now, reading }, moment);
+            }
+        }
+    }
+
+    /// Lets the probes do what is due, and takes what they found into custody.
+    fn step_probes(&mut self, moment: &Moment) {
+        let (tally, maintenance) = (self.panel.is_on_air(), self.panel.is_maintained());
+        self.probes.surroundings().see(tally, maintenance, self.agent.default_route(), moment.now);
+        for news in self.probes.step(moment.now) {
+            match news {
+                News::Sample(happened) => self.agent.happened(&happened, moment),
+                News::Text { subject, text } => self.agent.told(&subject, &text, moment),
             }
         }
     }

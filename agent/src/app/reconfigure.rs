@@ -70,6 +70,7 @@ impl App {
             (fresh.spool.directory, fresh.spool.disk) =
                 (self.config.spool.directory.clone(), self.config.spool.disk);
         }
+        self.probes.configure(fresh.probes.clone(), Clock::now());
         if self.config.panel != fresh.panel {
             let now = Clock::now();
             let before =

@@ -200,6 +200,17 @@ impl Panel {
         tallies.is_empty() && buttons.is_empty() && leds.is_empty() && relays.is_empty()
     }
 
+    /// Whether a tally on the program bus is on. One that cannot be told any more counts as it was.
+    pub fn is_on_air(&self) -> bool {
+        let mut tallies = self.config.tallies.iter().zip(&self.tallies);
+        tallies.any(|(config, tally)| config.bus == Bus::Program && tally.on.unwrap_or(tally.known))
+    }
+
+    /// Whether somebody at the rack has announced maintenance.
+    pub const fn is_maintained(&self) -> bool {
+        self.maintenance.is_some()
+    }
+
     /// Looks at every contact at the next step, edge or not: where edges are missed, the truth comes with the next reading.
     pub const fn glance(&mut self) {
         self.glance = true;

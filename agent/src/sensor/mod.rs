@@ -13,12 +13,14 @@ mod memory;
 mod network;
 mod own;
 mod panel;
+mod probes;
 mod route;
 mod thermal;
 mod uptime;
 
 use crate::clock::Moment;
 use crate::panel::Reading;
+use crate::probe::results::Series;
 use log::{info, warn};
 use rackside_proto::metric::Metric;
 use rackside_proto::{Scale, Value, limits};
@@ -50,6 +52,7 @@ pub static SENSORS: &[Sensor] = &[
     Sensor { name: "uptime", source: "/proc/uptime", read: uptime::read },
     Sensor { name: "clock", source: "adjtimex", read: clock::read },
     Sensor { name: "panel", source: "the panel of a running agent", read: panel::read },
+    Sensor { name: "probes", source: "the probes of a running agent", read: probes::read },
     Sensor { name: "agent", source: "/proc/self/statm", read: own::read },
 ];
 
@@ -104,6 +107,8 @@ pub struct Machine {
     default_route: Option<String>,
     /// The panel's series; set by the agent before each reading.
     pub panel: Vec<Reading>,
+    /// The probes' series; set by the agent before each reading.
+    pub probes: Vec<Series>,
     /// What the agent knows of itself; set by the agent before each reading.
     pub own: Own,
 }

@@ -5,5 +5,6 @@
 
 mod broker;
 mod panel;
+mod probe;
 mod spool;
 mod support;

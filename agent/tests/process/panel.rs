@@ -46,14 +46,15 @@ impl Hand {
 
 /// Where a series of this name and first label stands in the newest catalog.
 #[derive(Default)]
-struct Listing {
+pub(crate) struct Listing {
     number: u32,
     names: Vec<(String, Option<String>)>,
+    references: Vec<Value>,
 }
 
 impl Listing {
     /// Takes a catalog, if it is one.
-    fn learn(&mut self, seen: &Seen) {
+    pub(crate) fn learn(&mut self, seen: &Seen) {
         // Without a hub the oldest record is sent again and again, and that is the first catalog.
         if let Message::Data(Record { body: Data::Catalog(catalog), .. }) = seen.message()
             && catalog.head.number > self.number
@@ -63,6 +64,7 @@ impl Listing {
                 series.labels.first().map(|label| label.value.to_owned())
             };
             self.names = catalog.series().map(|series| (series.name.to_owned(), label(&series))).collect();
+            self.references = catalog.series().map(|series| series.reference).collect();
         }
     }
 
@@ -72,8 +74,21 @@ impl Listing {
         self.names.iter().position(is_it).map(|at| at as u32)
     }
 
+    /// The value of that series in a reading.
+    pub(crate) fn read(&mut self, seen: &Seen, metric: &Metric, label: Option<&str>) -> Option<Value> {
+        self.learn(seen);
+        let Message::Data(Record { body: Data::Readings(readings), .. }) = seen.message() else {
+            return None;
+        };
+        let at = self.position(metric, label).filter(|_| readings.catalog == self.number)?;
+        let mut values = self.references.clone();
+        let reading = readings.iter().next()?;
+        reading.apply(&self.references, &mut values).expect("as many as the catalog lists");
+        values.get(at as usize).copied()
+    }
+
     /// The value of an event about that series.
-    fn sample(
+    pub(crate) fn sample(
         &mut self,
         seen: &Seen,
         metric: &Metric,

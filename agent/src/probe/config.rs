@@ -1,0 +1,249 @@
+//! The probes in the configuration: `[probes]`, and a list `[[probe.KIND]]` for each kind, checked as a whole.
+//!
+//! Each kind's own keys stand in its file; those that all share are added by `kind!`. [`KINDS`] is the table of all
+//! kinds with what holds for each unless the file says otherwise. Pure.
+//!
+//! ```toml
+//! [[probe.tcp]]
+//! name = "encoder"
+//! target = "192.0.2.30:1935"
+//! every = "30s"
+//! timeout = "5s"
+//! ```
+
+use super::Probe;
+use super::kind::tcp;
+use rackside_config::{ConfigError, Span};
+use rackside_proto::limits;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The keys that every kind has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Common {
+    /// The label `probe`.
+    pub name: String,
+    /// From the begin of one run to the next; the kind's own when not set.
+    pub every: Option<Span>,
+    /// For a run with its retries; the kind's own when not set.
+    pub timeout: Option<Span>,
+    /// How often a run that found its target down asks again before it says so.
+    pub retries: u8,
+    /// The label `stream`, by which probes of one stream are joined.
+    pub stream: Option<String>,
+}
+
+/// The keys that all kinds share, as `kind!` gives them.
+pub trait Shared {
+    /// Them.
+    fn common(&self) -> Common;
+}
+
+/// One probe as the file has it.
+pub trait Settings: Shared + fmt::Debug + Send + Sync {
+    /// What it asks, for people and logs: no password, no stream key.
+    fn target(&self) -> String;
+
+    /// Objects to what serde cannot see: the key, and what is wrong with its value.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        Ok(())
+    }
+
+    /// Programs that it starts, by name.
+    fn programs(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The probe. Secrets are read when it runs, so that one that is missing fails that probe alone, and says so.
+    fn open(&self) -> Box<dyn Probe>;
+}
+
+/// How much of the box a run takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// A socket.
+    Light,
+    /// A program that computes.
+    Heavy,
+}
+
+/// A kind of probe.
+#[derive(Debug)]
+pub struct Kind {
+    /// The label `type`, and the key below `probe`.
+    pub name: &'static str,
+    /// From one run to the next, unless the file says otherwise.
+    pub every: Duration,
+    /// For one run, unless the file says otherwise.
+    pub timeout: Duration,
+    /// What a run takes.
+    pub weight: Weight,
+}
+
+/// Declares a kind's settings: its own keys, after those that all kinds share.
+macro_rules! kind {
+    ($(#[$meta:meta])* pub struct $kind:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $kind {
+            name: String,
+            #[serde(default)]
+            every: Option<rackside_config::Span>,
+            #[serde(default)]
+            timeout: Option<rackside_config::Span>,
+            #[serde(default)]
+            retries: u8,
+            #[serde(default)]
+            stream: Option<String>,
+            $($(#[$field_meta])* $field: $type,)*
+        }
+
+        impl $crate::probe::config::Shared for $kind {
+            fn common(&self) -> $crate::probe::config::Common {
+                $crate::probe::config::Common {
+                    name: self.name.clone(),
+                    every: self.every,
+                    timeout: self.timeout,
+                    retries: self.retries,
+                    stream: self.stream.clone(),
+                }
+            }
+        }
+    };
+}
+pub(super) use kind;
+
+/// Declares the table of kinds, and what the file has for them.
+macro_rules! kinds {
+    ($($kind:ident: $settings:ty, every $every:literal s, timeout $timeout:literal s, $weight:ident;)*) => {
+        /// Every kind of probe.
+        pub static KINDS: &[Kind] = &[$(Kind {
+            name: stringify!($kind),
+            every: Duration::from_secs($every),
+            timeout: Duration::from_secs($timeout),
+            weight: Weight::$weight,
+        }),*];
+
+        /// `[[probe.KIND]]`, as the file has them.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct FileProbes {
+            $($kind: Vec<$settings>,)*
+        }
+
+        impl FileProbes {
+            /// Each with the name of its kind and its place in that kind's list.
+            fn into_settings(self) -> Vec<(&'static str, usize, Arc<dyn Settings>)> {
+                let mut all: Vec<(&'static str, usize, Arc<dyn Settings>)> = Vec::new();
+                $(all.extend(self.$kind.into_iter().enumerate().map(|(at, settings)| {
+                    (stringify!($kind), at, Arc::new(settings) as Arc<dyn Settings>)
+                }));)*
+                all
+            }
+        }
+    };
+}
+
+kinds! {
+    tcp: tcp::Tcp, every 30 s, timeout 5 s, Light;
+}
+
+/// `[probes]`: what holds for all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct General {
+    /// Interfaces whose traffic costs money: no throughput is measured and no media pulled while one carries the default route.
+    pub metered: Vec<String>,
+}
+
+/// Checked probes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What holds for all of them.
+    pub general: General,
+    /// In the order of [`KINDS`], and within a kind of the file.
+    pub probes: Vec<Planned>,
+}
+
+/// One checked probe.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// The keys that all share.
+    pub common: Common,
+    /// From one run to the next.
+    pub every: Duration,
+    /// For one run.
+    pub timeout: Duration,
+    /// The rest.
+    pub settings: Arc<dyn Settings>,
+}
+
+impl PartialEq for Planned {
+    /// By what the file says of it; a secret is named there, and not shown.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.kind, other.kind)
+            && format!("{:?}", self.settings) == format!("{:?}", other.settings)
+    }
+}
+
+impl Eq for Planned {}
+
+impl fmt::Display for Planned {
+    /// `encoder (tcp 192.0.2.30:1935)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.common.name, self.kind.name, self.settings.target())
+    }
+}
+
+/// Checks what the file has; `wrong` makes an error of a key's path and a message.
+pub fn check(
+    general: General,
+    file: FileProbes,
+    wrong: &dyn Fn(&str, &dyn fmt::Display) -> ConfigError,
+) -> Result<Config, ConfigError> {
+    let mut names = BTreeSet::new();
+    let mut probes = Vec::new();
+    for (kind, at, settings) in file.into_settings() {
+        let table = format!("probe.{kind}.{at}");
+        let kind = KINDS.iter().find(|row| row.name == kind).expect("both are made from the same table");
+        let common = settings.common();
+        let wrong = |key: &str, message: &dyn fmt::Display| wrong(&format!("{table}.{key}"), message);
+        for (key, text) in [("name", Some(&common.name)), ("stream", common.stream.as_ref())] {
+            if let Some(text) = text
+                && (text.is_empty() || text.len() > limits::STRING || text.chars().any(char::is_control))
+            {
+                let most = limits::STRING;
+                return Err(wrong(key, &format_args!("{text:?} is no label; 1 to {most} bytes of text are")));
+            }
+        }
+        if !names.insert(common.name.clone()) {
+            return Err(wrong("name", &format_args!("there are two probes of the name \"{}\"", common.name)));
+        }
+        let every = span(common.every, kind.every, 1, 7 * 24 * 3600).map_err(|why| wrong("every", &why))?;
+        let timeout = span(common.timeout, kind.timeout, 0, 600).map_err(|why| wrong("timeout", &why))?;
+        if common.retries > 10 {
+            return Err(wrong("retries", &"is out of range; from 0 to 10 is possible"));
+        }
+        settings.check().map_err(|(key, message)| wrong(key, &message))?;
+        probes.push(Planned { kind, common, every, timeout, settings });
+    }
+    Ok(Config { general, probes })
+}
+
+/// The duration, or the kind's own, in whole seconds from `least` (100 ms for 0) to `most`.
+fn span(written: Option<Span>, usual: Duration, least: u64, most: u64) -> Result<Duration, String> {
+    let Some(written) = written else { return Ok(usual) };
+    let least = if least == 0 { Span::milliseconds(100) } else { Span::seconds(least) };
+    let most = Span::seconds(most);
+    if (least..=most).contains(&written) {
+        Ok(written.get())
+    } else {
+        Err(format!("\"{written}\" is out of range; from \"{least}\" to \"{most}\" is possible"))
+    }
+}

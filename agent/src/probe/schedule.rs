@@ -1,0 +1,62 @@
+//! When a probe is due. Pure.
+//!
+//! The first run is put off by a random part of `spread`, so that twenty probes of a rack, and the racks of a fleet after a power cut,
+//! do not ask at the same moment. From then on runs keep their distance from each other, not from when the one before ended; a run
+//! that was missed is left out.
+
+use std::time::{Duration, Instant};
+
+/// A probe's schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    every: Duration,
+    next: Instant,
+}
+
+impl Schedule {
+    /// From `now` on; `random` is any number.
+    pub fn new(every: Duration, spread: Duration, random: u64, now: Instant) -> Self {
+        let spread_ms = spread.as_millis().max(1) as u64;
+        Self { every, next: now + Duration::from_millis(random % spread_ms) }
+    }
+
+    /// When the next run is due.
+    pub const fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// A run begins.
+    pub fn begin(&mut self, now: Instant) {
+        let late = now.saturating_duration_since(self.next);
+        let missed = (late.as_nanos() / self.every.as_nanos()) as u32;
+        self.next += self.every * (missed + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    const EVERY: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn the_first_run_is_somewhere_within_the_spread() {
+        let now = Clock::now();
+        for random in [0, 4_999, 5_000, u64::MAX] {
+            let schedule = Schedule::new(EVERY, Duration::from_secs(5), random, now);
+            assert!(schedule.next() >= now && schedule.next() < now + Duration::from_secs(5));
+        }
+        assert_eq!(Schedule::new(EVERY, Duration::ZERO, 7, now).next(), now);
+    }
+
+    #[test]
+    fn runs_keep_their_distance_and_missed_ones_are_left_out() {
+        let now = Clock::now();
+        let mut schedule = Schedule::new(EVERY, Duration::ZERO, 0, now);
+        schedule.begin(now + Duration::from_secs(1));
+        assert_eq!(schedule.next(), now + EVERY);
+        schedule.begin(now + Duration::from_secs(95));
+        assert_eq!(schedule.next(), now + EVERY * 4);
+    }
+}
