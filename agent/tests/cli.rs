@@ -23,7 +23,9 @@ fn fails(arguments: &[&str], code: i32) -> String {
 
 fn write(dir: &Path, more: &str) -> String {
     let file = dir.join("agent.toml");
-    let text = format!("site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n{more}");
+    let name = "site = \"arena-north\"\nappliance = \"rack-1\"\n";
+    // The pings that every agent has would go out into the world.
+    let text = format!("{name}probes.ping = []\n[mqtt]\naddress = \"hub\"\n{more}");
     std::fs::write(&file, text).expect("written");
     file.display().to_string()
 }
@@ -70,7 +72,7 @@ fn a_bad_file_is_one_line_and_code_2() {
     for command in ["run", "check", "once"] {
         let error = fails(&[command, "--config", &file], 2);
         assert!(
-            error.starts_with(&format!("rackside-agent: {file}:5: unknown key `adress` in [mqtt]")),
+            error.starts_with(&format!("rackside-agent: {file}:6: unknown key `adress` in [mqtt]")),
             "{error}"
         );
     }

@@ -94,7 +94,7 @@ impl Pi {
     /// A machine that has just booted, with the agent running.
     pub(crate) fn new(index: usize, setup: Setup, root: PathBuf, dice: fastrand::Rng, now: Virtual) -> Self {
         let text = format!(
-            "site = \"arena-north\"\nappliance = \"rack-{index}\"\ntick = \"{}s\"\n[mqtt]\naddress = \"hub\"\n\
+            "site = \"arena-north\"\nappliance = \"rack-{index}\"\ntick = \"{}s\"\nprobes.ping = []\n[mqtt]\naddress = \"hub\"\n\
              [spool]\nmemory = \"{} KiB\"\n",
             setup.tick_s, setup.memory_kib
         );

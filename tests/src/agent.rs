@@ -63,12 +63,13 @@ impl AgentOptions {
         }
     }
 
-    /// Its file; `state` is where it keeps what is to last.
+    /// Its file; `state` is where it keeps what is to last. The probes that every agent has would go out into the world, and are off.
     fn toml(&self, state: &Path) -> String {
         let Self { site, appliance, broker, tick, top, mqtt, spool, .. } = self;
         let state = state.display();
         format!(
-            "site = \"{site}\"\nappliance = \"{appliance}\"\ntick = \"{tick}\"\n{top}\n[mqtt]\naddress = \"{broker}\"\n{mqtt}\n\
+            "site = \"{site}\"\nappliance = \"{appliance}\"\ntick = \"{tick}\"\nprobes.ping = []\n{top}\n\
+             [mqtt]\naddress = \"{broker}\"\n{mqtt}\n\
              [spool]\ndirectory = \"{state}\"\n{spool}\n"
         )
     }

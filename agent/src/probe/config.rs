@@ -156,6 +156,8 @@ kinds! {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct General {
+    /// Whom every agent pings, unless told otherwise: names, addresses, or `gateway` for the default route's.
+    pub ping: Option<Vec<String>>,
     /// Interfaces whose traffic costs money: no throughput is measured and no media pulled while one carries the default route.
     pub metered: Vec<String>,
 }

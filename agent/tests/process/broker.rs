@@ -335,7 +335,7 @@ fn an_agent_within_another_program_stops_when_it_is_told() {
     let broker = Broker::open(dir.path());
     let subscriber = Subscriber::start(&broker).ready(&broker);
     let text = format!(
-        "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"127.0.0.1:{}\"\n",
+        "site = \"arena-north\"\nappliance = \"rack-1\"\nprobes.ping = []\n[mqtt]\naddress = \"127.0.0.1:{}\"\n",
         broker.port
     );
     let config = Config::parse(&text, "agent.toml").expect("a good file");

@@ -132,7 +132,7 @@ impl Demo {
             return Err(format!("the hub does not start\n{}", hub.last_words()));
         }
         let text = format!(
-            "site = \"{SITE}\"\nappliance = \"{}\"\ntick = \"2s\"\n\n[mqtt]\naddress = \"{mqtt}\"\n\n\
+            "site = \"{SITE}\"\nappliance = \"{}\"\ntick = \"2s\"\nprobes.ping = []\n\n[mqtt]\naddress = \"{mqtt}\"\n\n\
              [spool]\ndirectory = \"{}\"\n",
             appliance(),
             directory.path().display()

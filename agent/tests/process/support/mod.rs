@@ -230,10 +230,11 @@ impl Agent {
         Self::again(Self::configure(dir, port, more, mqtt))
     }
 
-    /// Writes a configuration.
+    /// Writes a configuration. The pings that every agent has would go out into the world, and are off; of `[probes]` more can be
+    /// said with keys of the form `probes.metered = […]` in `more`.
     pub(crate) fn configure(dir: &Path, port: u16, more: &str, mqtt: &str) -> PathBuf {
         let text = format!(
-            "site = \"arena-north\"\nappliance = \"rack-1\"\ntick = \"1s\"\nlog = \"debug\"\n{more}\n\
+            "site = \"arena-north\"\nappliance = \"rack-1\"\ntick = \"1s\"\nlog = \"debug\"\nprobes.ping = []\n{more}\n\
              [mqtt]\naddress = \"127.0.0.1:{port}\"\n{mqtt}\n"
         );
         let file = dir.join("agent.toml");
