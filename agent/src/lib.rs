@@ -8,7 +8,7 @@
 //! 4. [`custody`] keeps each record until the hub has it, and decides what is sent when; [`spool`] is its disk, [`state`] where that is.
 //! 5. [`agent`] ties these together; none of them does network I/O or knows whether there is a connection.
 //! 6. [`session`] is one conversation with the broker, on the MQTT core of `rackside-link`; [`transport`] opens the stream
-//!    of bytes that it runs on.
+//!    of bytes that it runs on, with [`tls`] over it.
 //! 7. [`panel`] is the rack's front: contacts and network tallies in, LEDs and relays out. Its changes are events in custody.
 //! 8. [`probe`] asks the world around this box, each probe on a schedule of its own.
 //! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`] and [`once`] are what a person calls.
@@ -18,6 +18,7 @@
 
 pub mod agent;
 pub mod app;
+mod base64;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -36,4 +37,5 @@ pub mod session;
 pub mod spool;
 pub mod state;
 pub mod ticker;
+pub mod tls;
 pub mod transport;

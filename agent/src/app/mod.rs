@@ -272,6 +272,7 @@ impl App {
     fn step_probes(&mut self, moment: &Moment) {
         let (tally, maintenance) = (self.panel.is_on_air(), self.panel.is_maintained());
         self.probes.surroundings().see(tally, maintenance, self.agent.default_route(), moment.now);
+        self.probes.surroundings().read(moment);
         for news in self.probes.step(moment.now) {
             match news {
                 News::Sample(happened) => self.agent.happened(&happened, moment),

@@ -1,5 +1,7 @@
 //! What every run of a probe may use and know.
 
+use super::secure::Authorities;
+use crate::clock::{Clock, Moment};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ pub struct Surroundings {
     is_on_air: Cell<bool>,
     is_maintained: Cell<bool>,
     default_route: RefCell<Option<String>>,
+    moment: Cell<Option<Moment>>,
+    metered: RefCell<Vec<String>>,
 }
 
 impl Surroundings {
@@ -28,6 +32,29 @@ impl Surroundings {
         if self.default_route.borrow().as_deref() != default_route {
             *self.default_route.borrow_mut() = default_route.map(str::to_owned);
         }
+    }
+
+    /// The interfaces whose traffic costs money.
+    pub fn meter(&self, interfaces: &[String]) {
+        *self.metered.borrow_mut() = interfaces.to_vec();
+    }
+
+    /// The metered interface that carries the default route, if one does.
+    pub fn metered(&self) -> Option<String> {
+        self.default_route().filter(|route| self.metered.borrow().contains(route))
+    }
+
+    /// The clocks as they were read last.
+    pub fn read(&self, moment: &Moment) {
+        self.moment.set(Some(*moment));
+    }
+
+    /// This moment on every clock, and whether its date is to be believed; nothing before the clocks were read.
+    pub fn moment(&self) -> Option<Moment> {
+        let read = self.moment.get()?;
+        let now = Clock::now();
+        let since_ms = now.saturating_duration_since(read.now).as_millis() as u64;
+        Some(Moment { now, boot_ms: read.boot_ms + since_ms, utc_ms: read.utc_ms + since_ms, ..read })
     }
 
     /// Whether the site is on air, as far as it can tell itself: by its tallies, and for ten minutes after the last one.
@@ -47,16 +74,34 @@ impl Surroundings {
 }
 
 /// What a run may use. A copy shares all of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// What is known of the site.
     pub surroundings: Rc<Surroundings>,
+    /// Whose signature on a certificate is believed, unless a probe has its own authority.
+    pub authorities: Rc<Authorities>,
+    /// How long a run may take by itself: a little less than the timeout, at which the runner ends it, so that the run can say what it
+    /// waited for.
+    pub within: Duration,
+}
+
+impl Context {
+    /// The same for a probe with this timeout.
+    pub(super) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { within: timeout * 19 / 20, ..self.clone() }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { surroundings: Rc::default(), authorities: Rc::default(), within: Duration::from_secs(10) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
+    use crate::clock::Trust;
 
     #[test]
     fn on_air_rises_at_once_and_falls_ten_minutes_after_the_last_tally() {
@@ -69,5 +114,29 @@ mod tests {
         assert!(at(1, true));
         assert!(at(2, false) && at(600, false));
         assert!(!at(601, false));
+    }
+
+    #[test]
+    fn what_costs_money_is_what_the_default_route_goes_over() {
+        let (site, now) = (Surroundings::default(), Clock::now());
+        site.meter(&["wwan0".to_owned()]);
+        let over = |route| {
+            site.see(false, false, route, now);
+            site.metered()
+        };
+        assert_eq!((over(Some("eth0")), over(None)), (None, None));
+        assert_eq!(over(Some("wwan0")).as_deref(), Some("wwan0"));
+    }
+
+    #[test]
+    fn the_date_goes_on_from_when_the_clocks_were_read() {
+        let site = Surroundings::default();
+        assert_eq!(site.moment(), None);
+        let read = Clock::of_boot(Trust::Trust, [0; 16]).read();
+        let earlier =
+            read.now.checked_sub(Duration::from_secs(5)).expect("the machine runs longer than that");
+        site.read(&Moment { now: earlier, ..read });
+        let moment = site.moment().expect("they were read");
+        assert!(moment.known && moment.utc_ms >= read.utc_ms + 5000 && moment.utc_ms < read.utc_ms + 60_000);
     }
 }

@@ -20,11 +20,13 @@
 pub mod config;
 mod context;
 pub mod dial;
+pub mod http;
 pub mod kind;
 pub mod outcome;
 pub mod results;
 mod runner;
 pub mod schedule;
+pub mod secure;
 
 pub use context::{Context, Surroundings};
 pub use outcome::{Outcome, State};

@@ -110,6 +110,7 @@ impl Probes {
     /// not heard.
     pub fn configure(&mut self, config: Config, now: Instant) {
         self.config = config;
+        self.context.surroundings.meter(&self.config.general.metered);
         let mut before = std::mem::take(&mut self.slots);
         for planned in &self.config.probes {
             if let Some(at) = before.iter().position(|slot| slot.planned == *planned) {
@@ -171,7 +172,7 @@ impl Probes {
         let Some(mut probe) = slot.probe.take() else { return };
         slot.schedule.begin(now);
         let (id, planned, sender) = (slot.id, slot.planned.clone(), self.sender.clone());
-        let context = self.context.clone();
+        let context = self.context.with_timeout(planned.timeout);
         let task = async move {
             let begun = Clock::now();
             let outcome = run(probe.as_mut(), &planned, &context).await;

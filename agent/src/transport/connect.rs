@@ -1,10 +1,11 @@
 //! Opening a stream to the broker: name, address after address, TLS. Each step has its time.
 
-use super::tls::{TlsClient, TlsError};
+use super::tls::{TlsClient, timeout};
 use super::traffic::Counted;
 use super::{Stream, Traffic};
 use crate::clock::Moment;
 use crate::config::Mqtt;
+use crate::tls::TlsError;
 use async_io::{Async, Timer};
 use futures_lite::future;
 use std::fmt;
@@ -78,7 +79,7 @@ impl Connector {
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some(tls) => {
-                let late = || TlsError::timeout(tls.name(), STEP);
+                let late = || timeout(tls.name(), STEP);
                 let handshake = async { tls.handshake(stream, moment).await };
                 let stream = within(STEP, handshake, || Err(late())).await.map_err(ConnectError::Tls)?;
                 Ok(Box::new(stream))

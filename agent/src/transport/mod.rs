@@ -6,9 +6,9 @@ mod connect;
 mod tls;
 mod traffic;
 
+pub use crate::tls::TlsError;
 pub use backoff::Backoff;
 pub use connect::{ConnectError, Connector};
-pub use tls::TlsError;
 pub use traffic::Traffic;
 
 use futures_lite::{AsyncRead, AsyncWrite};

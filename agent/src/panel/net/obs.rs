@@ -12,7 +12,8 @@
 //! ```
 
 use super::dial::{self, Address, dial, say};
-use super::websocket::{self, Heard, WebSocket, base64};
+use super::websocket::{self, Heard, WebSocket};
+use crate::base64::base64;
 use crate::clock::Clock;
 use rackside_config::SecretText;
 use ring::digest::{SHA256, digest};

@@ -231,7 +231,7 @@ impl Obs {
             &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
             format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
         );
-        let accept = websocket::base64(hash.as_ref());
+        let accept = crate::base64::base64(hash.as_ref());
         let answer = format!("HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
         stream.write_all(answer.as_bytes()).expect("sent");
         Self(stream)

@@ -10,7 +10,7 @@ const END: u64 = 1_798_761_600;
 
 struct Pki {
     leaf: CertificateDer<'static>,
-    inner: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
 }
 
 /// An authority and a certificate for `hub.example`, the latter a day younger.
@@ -25,10 +25,7 @@ fn pki() -> Pki {
     let leaf = leaf.signed_by(&KeyPair::generate().expect("a key"), &ca).expect("a certificate");
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).expect("a root");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let inner =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("a verifier");
-    Pki { leaf: leaf.der().clone(), inner }
+    Pki { leaf: leaf.der().clone(), roots: Arc::new(roots) }
 }
 
 /// Nobody knows the date.
@@ -44,7 +41,8 @@ fn verify(believed: Option<(u64, bool)>, name: &'static str, at: u64) -> Result<
         utc_ms: believed.map_or(at, |(date, _)| date) * 1000,
         ..shown
     };
-    let verifier = ClocklessVerifier { inner: pki.inner, date: Arc::new(Mutex::new(Some(moment))) };
+    let verifier = Verifier::strict(pki.roots).expect("a root");
+    verifier.at(Some(moment));
     let name = ServerName::try_from(name).expect("a name");
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
     verifier.verify_server_cert(&pki.leaf, &[], &name, &[], at).map(|_| ())
@@ -98,7 +96,7 @@ fn nothing_else_is_forgiven() {
     let expired = objection(verify(UNKNOWN, "hub.example", END + 10));
     assert!(matches!(expired, CertificateError::ExpiredContext { .. }), "{expired:?}");
     let (one, other) = (pki(), pki());
-    let verifier = ClocklessVerifier { inner: one.inner, date: Date::default() };
+    let verifier = Verifier::strict(one.roots).expect("a root");
     let name = ServerName::try_from("hub.example").expect("a name");
     let at = UnixTime::since_unix_epoch(Duration::from_secs(42));
     let stranger = objection(verifier.verify_server_cert(&other.leaf, &[], &name, &[], at).map(|_| ()));
@@ -106,19 +104,4 @@ fn nothing_else_is_forgiven() {
         matches!(stranger, CertificateError::UnknownIssuer | CertificateError::BadSignature),
         "{stranger:?}"
     );
-}
-
-#[test]
-fn files_without_certificates_are_named() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let file = dir.path().join("ca.pem");
-    let tls = Tls { ca: Some(file.clone()), server_name: None };
-    let error = || TlsClient::new(&tls, "hub.example").expect_err("no certificates").to_string();
-    assert!(
-        error().starts_with(&format!("cannot read certificates from {}: ", file.display())),
-        "{}",
-        error()
-    );
-    std::fs::write(&file, "nothing of the kind\n").expect("a file");
-    assert_eq!(error(), format!("{} has no certificate in PEM form", file.display()));
 }

@@ -1,0 +1,60 @@
+//! Our streams as hyper wants to read and write them.
+
+use crate::transport::Stream;
+use futures_lite::{AsyncRead as _, AsyncWrite as _};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Bytes taken at once from the stream: hyper's own buffer begins with as many.
+const AT_ONCE: usize = 8 * 1024;
+
+/// A stream below hyper.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    /// hyper lends memory that only unsafe code could fill directly.
+    buffer: Vec<u8>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    pub(super) fn new(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: vec![0; AT_ONCE] }
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let most = cursor.remaining().min(this.buffer.len());
+        let Some(room) = this.buffer.get_mut(..most) else { return Poll::Ready(Ok(())) };
+        let count = ready!(Pin::new(&mut this.stream).poll_read(cx, room))?;
+        cursor.put_slice(room.get(..count).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}

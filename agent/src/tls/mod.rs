@@ -1,0 +1,83 @@
+//! TLS by rustls with ring, for whoever connects to something: whom to believe, at which date, and what to make of an objection.
+//!
+//! [`roots`] reads authorities, [`verify`] judges a chain with the allowance for a Pi without a clock, [`Objection`] says in one word
+//! what rustls has against it. Not here: the stream below, and the words for people, which differ by who asks.
+
+pub(crate) mod roots;
+mod verify;
+
+pub(crate) use verify::{Verifier, Witnessed};
+
+use rustls::client::Resumption;
+use rustls::{CertificateError, ClientConfig, Error};
+use std::fmt;
+use std::sync::Arc;
+
+/// What is wrong with TLS: one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsError(pub(crate) String);
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+/// A client's TLS that believes whom `verifier` believes.
+pub(crate) fn client(verifier: Arc<Verifier>, resumption: Resumption) -> Result<ClientConfig, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(verify::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.resumption = resumption;
+    Ok(config)
+}
+
+/// What a handshake failed at, or what is wrong with a chain; the cases that people can do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objection {
+    /// No authority that is believed signed it.
+    Untrusted,
+    /// It is for another name.
+    WrongName,
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// It is an authority's own.
+    Authority,
+    /// The other side does not speak TLS.
+    NoTls,
+    /// Anything else; rustls's own words tell.
+    Other,
+}
+
+impl Objection {
+    /// What rustls means.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::Untrusted,
+            Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => Self::WrongName,
+            Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Self::Expired,
+            Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Self::NotYetValid,
+            // What webpki says is wrapped twice, and not to be had otherwise.
+            Error::InvalidCertificate(CertificateError::Other(other))
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                Self::Authority
+            }
+            Error::InvalidMessage(_) => Self::NoTls,
+            _ => Self::Other,
+        }
+    }
+}
