@@ -17,16 +17,19 @@
 //!   refused                   →  the same, 0, as an event at that millisecond; and the log says why
 //! ```
 
+pub mod child;
 pub mod config;
 mod context;
 pub mod dial;
 pub mod http;
 pub mod kind;
+pub mod mask;
 pub mod outcome;
 pub mod results;
 mod runner;
 pub mod schedule;
 pub mod secure;
+pub mod streak;
 
 pub use context::{Context, Surroundings};
 pub use outcome::{Outcome, State};
@@ -41,4 +44,9 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 pub trait Probe {
     /// Asks once. The runner drops this future when its time is over, so whatever it opened must close with it.
     fn run<'a>(&'a mut self, context: &'a Context) -> Running<'a>;
+
+    /// What a run that its time ended has found; `why` says that it was too slow. Down, unless that says nothing of the target.
+    fn late(&mut self, why: String) -> Outcome {
+        Outcome::down(why)
+    }
 }

@@ -268,9 +268,10 @@ async fn run(probe: &mut dyn Probe, planned: &Planned, context: &Context) -> Out
     };
     let late = async {
         Timer::after(planned.timeout).await;
-        Outcome::down(format!("no answer within {:?}", planned.timeout))
+        None
     };
-    future::or(tries, late).await
+    let outcome = future::or(async { Some(tries.await) }, late).await;
+    outcome.unwrap_or_else(|| probe.late(format!("no answer within {:?}", planned.timeout)))
 }
 
 #[cfg(test)]
