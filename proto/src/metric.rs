@@ -81,6 +81,16 @@ metrics! {
         "1 when the probe's newest run found its target as it should be, 0 when not, unknown when that cannot be told from here";
     PROBE_DURATION = "rackside_probe_duration_seconds", "seconds", Gauge, ["probe", "type", "stream"],
         "How long the probe's newest run took, retries included";
+    HTTP_STATUS = "rackside_http_status_code", "", Gauge, ["probe", "stream"],
+        "Status of a page's newest answer, after redirects";
+    HTTP_BODY = "rackside_http_body_bytes", "bytes", Gauge, ["probe", "stream"],
+        "How much of a page's newest answer was taken";
+    HTTP_PHASE = "rackside_http_phase_seconds", "seconds", Gauge, ["probe", "stream", "phase"],
+        "How long a part of asking for a page took, over all redirects, by phase: resolve, connect, tls, first_byte or transfer";
+    TLS_NOT_AFTER = "rackside_tls_not_after_timestamp_seconds", "seconds", Gauge, ["probe", "stream", "certificate"],
+        "Until when a certificate is valid, since 1970, by its place in the chain: leaf, intermediate-1 and so on";
+    TLS_FAULT = "rackside_tls_fault", "", State, ["probe", "stream", "fault"],
+        "1 when that is wrong with a certificate, else 0, by fault: expired, not_yet_valid, wrong_host or untrusted; unknown while nobody knows the date";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

@@ -12,7 +12,7 @@
 //! ```
 
 use super::Probe;
-use super::kind::tcp;
+use super::kind::{http, tcp, tls};
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -150,6 +150,8 @@ macro_rules! kinds {
 
 kinds! {
     tcp: tcp::Tcp, every 30 s, timeout 5 s, Light;
+    http: http::Http, every 30 s, timeout 10 s, Light;
+    tls: tls::Tls, every 3600 s, timeout 10 s, Light;
 }
 
 /// `[probes]`: what holds for all of them.

@@ -49,6 +49,14 @@ impl Surroundings {
         self.moment.set(Some(*moment));
     }
 
+    /// Somebody vouches for this date, in milliseconds since 1970, or nobody knows one.
+    #[cfg(test)]
+    pub(crate) fn believe(&self, utc_ms: Option<u64>) {
+        let shown = Clock::of_boot(crate::clock::Trust::Auto, [0; 16]).read();
+        let (known, utc_ms) = (utc_ms.is_some(), utc_ms.unwrap_or(shown.utc_ms));
+        self.read(&Moment { known, disciplined: known, utc_ms, ..shown });
+    }
+
     /// This moment on every clock, and whether its date is to be believed; nothing before the clocks were read.
     pub fn moment(&self) -> Option<Moment> {
         let read = self.moment.get()?;

@@ -17,6 +17,7 @@
 //!   refused                   →  the same, 0, as an event at that millisecond; and the log says why
 //! ```
 
+pub mod certificate;
 pub mod child;
 pub mod config;
 mod context;

@@ -72,17 +72,17 @@ impl Authorities {
         Ok(roots)
     }
 
-    async fn verifier(&self, trust: &Trust) -> Result<Verifier, String> {
-        let roots = match trust {
-            Trust::System => self.of_system().await?,
+    /// Those whose signature counts; none when anybody's does.
+    pub(super) async fn of(&self, trust: &Trust) -> Result<Option<Arc<RootCertStore>>, String> {
+        match trust {
+            Trust::System => self.of_system().await.map(Some),
             Trust::Authority(file) => {
                 let file = file.clone();
                 let roots = smol::unblock(move || roots::from_file(&file)).await;
-                Arc::new(roots.map_err(|error| error.to_string())?)
+                roots.map(|roots| Some(Arc::new(roots))).map_err(|error| error.to_string())
             }
-            Trust::Anybody => return Ok(Verifier::credulous()),
-        };
-        Verifier::witness(roots).map_err(|error| error.to_string())
+            Trust::Anybody => Ok(None),
+        }
     }
 }
 
@@ -152,7 +152,10 @@ pub async fn handshake<S: Stream>(
 ) -> Result<Secured<S>, HandshakeError> {
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| HandshakeError::Own(format!("{name:?} is neither a host's name nor an address")))?;
-    let verifier = context.authorities.verifier(trust).await.map_err(HandshakeError::Own)?;
+    let verifier = match context.authorities.of(trust).await.map_err(HandshakeError::Own)? {
+        Some(roots) => Verifier::witness(roots).map_err(|error| HandshakeError::Own(error.to_string()))?,
+        None => Verifier::credulous(),
+    };
     let verifier = Arc::new(verifier);
     verifier.at(context.surroundings.moment());
     let config = tls::client(Arc::clone(&verifier), Resumption::disabled());

@@ -2,7 +2,6 @@
 
 use super::server::{Authority, Server, Talk, ok};
 use super::*;
-use crate::clock::{Clock, Moment, Trust as ClockTrust};
 use crate::tls::Objection;
 use std::io::Write as _;
 
@@ -251,11 +250,8 @@ fn nobody_there_and_no_such_name_are_told_apart() {
     assert!(unknown.starts_with("cannot find the address of no-such-host.invalid: "), "{unknown}");
 }
 
-/// A date that somebody vouched for.
-fn known(context: &Context, year: i64) {
-    let read = Clock::of_boot(ClockTrust::Auto, [0; 16]).read();
-    let utc_ms = ((year - 1970) * 31_557_600_000 + 86_400_000) as u64;
-    context.surroundings.read(&Moment { known: true, disciplined: true, utc_ms, ..read });
+fn known(context: &Context, year: u64) {
+    context.surroundings.believe(Some((year - 1970) * 31_557_600_000 + 86_400_000));
 }
 
 fn objection(result: Result<Answer, FetchError>) -> (Objection, String) {

@@ -1,4 +1,6 @@
 //! The kinds of probes, one file each: what the configuration has for it, how it asks, and how it reads the answer, with the parsing
 //! apart from the asking.
 
+pub mod http;
 pub mod tcp;
+pub mod tls;
