@@ -20,6 +20,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// An event that is older than this was not stamped by `CLOCK_MONOTONIC`.
 const OLDEST_STAMP: Duration = Duration::from_mins(1);
+/// A packet that was read after waiting for longer than this was not just read.
+const OLDEST_ARRIVAL: Duration = Duration::from_secs(10);
 
 /// Whom the agent believes about the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
@@ -142,10 +144,24 @@ impl Clock {
         age.filter(|age| *age < OLDEST_STAMP).and_then(|age| now.checked_sub(age)).unwrap_or(now)
     }
 
-    /// All clocks together.
+    /// The moment at which the kernel's UTC clock, by which it notes when packets come in, showed `stamp`. Only of something that has
+    /// just come in; what cannot be from just now (the clock was set in between) is now.
+    pub fn of_arrival(stamp: Duration) -> Instant {
+        let (now, shown) = (Self::now(), Self::shown());
+        let age = shown.checked_sub(stamp).filter(|age| *age < OLDEST_ARRIVAL);
+        age.and_then(|age| now.checked_sub(age)).unwrap_or(now)
+    }
+
+    /// The date that the system shows, right or wrong, since 1970-01-01 UTC. For comparing it with that of others; records are dated
+    /// by a [`Moment`].
     #[expect(clippy::disallowed_methods, reason = "this is the file that reads clocks")]
+    pub fn shown() -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// All clocks together.
     pub fn read(&mut self) -> Moment {
-        let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let utc = Self::shown();
         let boottime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boottime = Duration::try_from(boottime).unwrap_or_default();
         self.judge(Raw { now: Self::now(), boottime, utc, synchronised: synchronised().ok() })
@@ -262,6 +278,17 @@ mod tests {
         assert!(age >= Duration::from_millis(5) && moment < before, "{age:?}");
         for other in [Duration::from_hours(500_000), shown.saturating_sub(Duration::from_hours(1))] {
             assert!(Clock::of_kernel(other) >= before || shown < Duration::from_hours(1));
+        }
+    }
+
+    #[test]
+    fn an_arrival_is_a_moment_and_one_that_cannot_be_is_now() {
+        let before = Clock::now();
+        let moment = Clock::of_arrival(Clock::shown().saturating_sub(Duration::from_millis(5)));
+        let age = Clock::now().saturating_duration_since(moment);
+        assert!(age >= Duration::from_millis(5) && moment < before, "{age:?}");
+        for other in [Duration::ZERO, Clock::shown() + Duration::from_hours(1)] {
+            assert!(Clock::of_arrival(other) >= before);
         }
     }
 

@@ -91,6 +91,14 @@ metrics! {
         "Until when a certificate is valid, since 1970, by its place in the chain: leaf, intermediate-1 and so on";
     TLS_FAULT = "rackside_tls_fault", "", State, ["probe", "stream", "fault"],
         "1 when that is wrong with a certificate, else 0, by fault: expired, not_yet_valid, wrong_host or untrusted; unknown while nobody knows the date";
+    PING_RTT = "rackside_ping_rtt_seconds", "seconds", Gauge, ["probe", "stream"],
+        "Round trip of the newest ping that was answered in its run; absent while none is";
+    PING_RTT_MEAN = "rackside_ping_rtt_mean_seconds", "seconds", Gauge, ["probe", "stream"],
+        "Mean round trip of the pings in the probe's window that were answered";
+    PING_LOSS = "rackside_ping_loss_ratio", "ratio", Gauge, ["probe", "stream"],
+        "Share of the pings in the probe's window that were not answered, 0 to 1";
+    PING_JITTER = "rackside_ping_jitter_seconds", "seconds", Gauge, ["probe", "stream"],
+        "How much the round trip differs from one ping to the next, smoothed as RFC 3550 does";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

@@ -68,6 +68,10 @@ struct App {
 /// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks. SIGHUP, and a change of `file`, from
 /// which `config` was read, make it read that again.
 pub fn run(config: Config, file: ConfigFile) -> Result<(), StartError> {
+    // What the unit lets this program do, raw sockets for pings, is not for programs that it starts.
+    if let Err(why) = rustix::thread::clear_ambient_capability_set() {
+        debug!("the capabilities of this program cannot be kept from those that it starts: {why}");
+    }
     smol::block_on(async {
         let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|why| StartError::System { what: "signals", why })?;

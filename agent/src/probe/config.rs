@@ -12,7 +12,7 @@
 //! ```
 
 use super::Probe;
-use super::kind::{http, tcp, tls};
+use super::kind::{http, ping, tcp, tls};
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -149,6 +149,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    ping: ping::Ping, every 30 s, timeout 5 s, Light;
     tcp: tcp::Tcp, every 30 s, timeout 5 s, Light;
     http: http::Http, every 30 s, timeout 10 s, Light;
     tls: tls::Tls, every 3600 s, timeout 10 s, Light;
@@ -169,7 +170,7 @@ pub struct General {
 pub struct Config {
     /// What holds for all of them.
     pub general: General,
-    /// In the order of [`KINDS`], and within a kind of the file.
+    /// In the order of [`KINDS`], and within a kind of the file; then those that every agent has.
     pub probes: Vec<Planned>,
 }
 
@@ -213,6 +214,7 @@ pub fn check(
 ) -> Result<Config, ConfigError> {
     let mut names = BTreeSet::new();
     let mut probes = Vec::new();
+    let everybody = general.ping.clone();
     for (kind, at, settings) in file.into_settings() {
         let table = format!("probe.{kind}.{at}");
         let kind = KINDS.iter().find(|row| row.name == kind).expect("both are made from the same table");
@@ -237,6 +239,18 @@ pub fn check(
         settings.check().map_err(|(key, message)| wrong(key, &message))?;
         probes.push(Planned { kind, common, every, timeout, settings });
     }
+    let is_written = everybody.is_some();
+    for target in everybody.unwrap_or_else(|| ping::EVERYBODY.map(str::to_owned).into()) {
+        let settings = ping::Ping::plain(&target);
+        settings.check().map_err(|(_, message)| wrong("probes.ping", &message))?;
+        if names.insert(target.clone()) {
+            let kind = KINDS.iter().find(|row| row.name == "ping").expect("it is in the table");
+            let (common, every, timeout) = (settings.common(), kind.every, kind.timeout);
+            probes.push(Planned { kind, common, every, timeout, settings: Arc::new(settings) });
+        } else if is_written {
+            return Err(wrong("probes.ping", &format_args!("there are two probes of the name \"{target}\"")));
+        }
+    }
     Ok(Config { general, probes })
 }
 
@@ -249,5 +263,30 @@ fn span(written: Option<Span>, usual: Duration, least: u64, most: u64) -> Result
         Ok(written.get())
     } else {
         Err(format!("\"{written}\" is out of range; from \"{least}\" to \"{most}\" is possible"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+
+    fn names(more: &str) -> Vec<String> {
+        let text = format!("site = \"s\"\nappliance = \"a\"\n{more}\n[mqtt]\naddress = \"hub\"\n");
+        let config = config::Config::parse(&text, "agent.toml").unwrap_or_else(|error| panic!("{error}"));
+        config.probes.probes.into_iter().map(|planned| planned.to_string()).collect()
+    }
+
+    #[test]
+    fn every_agent_pings_unless_it_is_told_otherwise() {
+        let [gateway, one, eight] =
+            ["gateway (ping gateway)", "1.1.1.1 (ping 1.1.1.1)", "8.8.8.8 (ping 8.8.8.8)"];
+        assert_eq!(names(""), [gateway, one, eight]);
+        assert_eq!(names("probes.ping = []"), [""; 0]);
+        assert_eq!(names("probes.ping = [\"192.0.2.1\"]"), ["192.0.2.1 (ping 192.0.2.1)"]);
+        // One of the same name takes its place, with whatever it says.
+        let own = "[[probe.ping]]\nname = \"gateway\"\ntarget = \"192.0.2.1\"";
+        assert_eq!(names(own), ["gateway (ping 192.0.2.1)", one, eight]);
+        let other = "[[probe.tcp]]\nname = \"encoder\"\ntarget = \"192.0.2.1:80\"";
+        assert_eq!(names(other), ["encoder (tcp 192.0.2.1:80)", gateway, one, eight]);
     }
 }

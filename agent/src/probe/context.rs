@@ -1,5 +1,6 @@
 //! What every run of a probe may use and know.
 
+use super::icmp::Icmp;
 use super::secure::Authorities;
 use crate::clock::{Clock, Moment};
 use std::cell::{Cell, RefCell};
@@ -88,6 +89,8 @@ pub struct Context {
     pub surroundings: Rc<Surroundings>,
     /// Whose signature on a certificate is believed, unless a probe has its own authority.
     pub authorities: Rc<Authorities>,
+    /// The sockets for pings.
+    pub icmp: Rc<Icmp>,
     /// How long a run may take by itself: a little less than the timeout, at which the runner ends it, so that the run can say what it
     /// waited for.
     pub within: Duration,
@@ -102,7 +105,12 @@ impl Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { surroundings: Rc::default(), authorities: Rc::default(), within: Duration::from_secs(10) }
+        Self {
+            surroundings: Rc::default(),
+            authorities: Rc::default(),
+            icmp: Rc::default(),
+            within: Duration::from_secs(10),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod config;
 mod context;
 pub mod dial;
 pub mod http;
+pub mod icmp;
 pub mod kind;
 pub mod mask;
 pub mod outcome;

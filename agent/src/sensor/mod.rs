@@ -14,7 +14,7 @@ mod network;
 mod own;
 mod panel;
 mod probes;
-mod route;
+pub mod route;
 mod thermal;
 mod uptime;
 

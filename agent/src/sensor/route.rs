@@ -13,6 +13,8 @@
 use super::{Machine, Report, SensorError, text};
 use crate::clock::Moment;
 use rackside_proto::{Scale, Value, metric};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 /// `RTF_UP` of `<linux/route.h>`.
 const UP: u32 = 0x1;
@@ -24,7 +26,7 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     let v4 = text(&net.join("route"))?;
     // A kernel without IPv6 has no such file.
     let v6 = text(&net.join("ipv6_route")).unwrap_or_default();
-    let carrier = parse_v4(&v4).or_else(|| parse_v6(&v6));
+    let carrier = parse_v4(&v4).map(|(name, _)| name).or_else(|| parse_v6(&v6).map(|(name, _)| name));
     let is_on = |name: &str| Value::Known(i64::from(carrier == Some(name)));
     for name in &machine.interfaces {
         report.put_value(&metric::NETWORK_DEFAULT_ROUTE, &[name], Scale::ONE, is_on(name));
@@ -37,29 +39,62 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     Ok(())
 }
 
-fn parse_v4(table: &str) -> Option<&str> {
-    let routes = table.lines().skip(1).filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [name, destination, _, flags, _, _, metric, mask, ..] = fields.as_slice() else { return None };
-        let flags = u32::from_str_radix(flags, 16).ok()?;
-        let default = *destination == "00000000" && *mask == "00000000";
-        (default && flags & UP != 0 && flags & REJECT == 0).then_some((metric.parse::<u32>().ok()?, *name))
-    });
-    routes.min_by_key(|(metric, _)| *metric).map(|(_, name)| name)
+/// The next machine on the default route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// Through which interface.
+    pub interface: String,
+    /// Its address; unspecified (`0.0.0.0`) where the interface itself is the route, as a modem's is.
+    pub address: IpAddr,
 }
 
-fn parse_v6(table: &str) -> Option<&str> {
+/// The gateway of the default route: in IPv4, or in IPv6 where there is none; of that IP version alone if one is given.
+pub fn gateway(proc: &Path, version: Option<u8>) -> Option<Gateway> {
+    let table = |name| std::fs::read_to_string(proc.join("net").join(name)).unwrap_or_default();
+    let v4 = || {
+        let table = table("route");
+        parse_v4(&table).map(|(name, ip)| Gateway { interface: name.to_owned(), address: ip.into() })
+    };
+    let v6 = || {
+        let table = table("ipv6_route");
+        parse_v6(&table).map(|(name, ip)| Gateway { interface: name.to_owned(), address: ip.into() })
+    };
+    match version {
+        Some(4) => v4(),
+        Some(_) => v6(),
+        None => v4().or_else(v6),
+    }
+}
+
+fn parse_v4(table: &str) -> Option<(&str, Ipv4Addr)> {
+    let routes = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [name, destination, gateway, flags, _, _, metric, mask, ..] = fields.as_slice() else {
+            return None;
+        };
+        let flags = u32::from_str_radix(flags, 16).ok()?;
+        let default = *destination == "00000000" && *mask == "00000000";
+        // The bytes are as on the wire, and are written as the number that they are on this machine.
+        let gateway = Ipv4Addr::from(u32::from_str_radix(gateway, 16).unwrap_or_default().to_ne_bytes());
+        let usable = flags & UP != 0 && flags & REJECT == 0;
+        (default && usable).then_some((metric.parse::<u32>().ok()?, (*name, gateway)))
+    });
+    routes.min_by_key(|(metric, _)| *metric).map(|(_, route)| route)
+}
+
+fn parse_v6(table: &str) -> Option<(&str, Ipv6Addr)> {
     let routes = table.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [destination, length, _, _, _, metric, _, _, flags, name] = fields.as_slice() else {
+        let [destination, length, _, _, gateway, metric, _, _, flags, name] = fields.as_slice() else {
             return None;
         };
         let flags = u32::from_str_radix(flags, 16).ok()?;
         let default = *length == "00" && destination.bytes().all(|digit| digit == b'0');
         let usable = flags & UP != 0 && flags & REJECT == 0 && *name != "lo";
-        (default && usable).then_some((u32::from_str_radix(metric, 16).ok()?, *name))
+        let gateway = Ipv6Addr::from(u128::from_str_radix(gateway, 16).unwrap_or_default());
+        (default && usable).then_some((u32::from_str_radix(metric, 16).ok()?, (*name, gateway)))
     });
-    routes.min_by_key(|(metric, _)| *metric).map(|(_, name)| name)
+    routes.min_by_key(|(metric, _)| *metric).map(|(_, route)| route)
 }
 
 #[cfg(test)]
@@ -81,7 +116,7 @@ fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000
 
     #[test]
     fn the_lowest_metric_carries_the_route() {
-        assert_eq!(parse_v4(V4), Some("eth0"));
+        assert_eq!(parse_v4(V4).map(|(name, _)| name), Some("eth0"));
     }
 
     #[test]
@@ -100,8 +135,23 @@ fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000
 
     #[test]
     fn ipv6_names_its_carrier_and_never_the_loopback() {
-        assert_eq!(parse_v6(V6), Some("usb0"));
+        assert_eq!(parse_v6(V6).map(|(name, _)| name), Some("usb0"));
         assert_eq!(parse_v6(&V6.replace("usb0", "lo")), None);
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_gateway_is_the_next_machine_on_the_route() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(dir.path().join("net")).expect("a directory");
+        std::fs::write(dir.path().join("net/ipv6_route"), V6).expect("a table");
+        let found =
+            |version| gateway(dir.path(), version).map(|found| (found.interface, found.address.to_string()));
+        let v6 = Some(("usb0".to_owned(), "fe80::1".to_owned()));
+        assert_eq!((found(None), found(Some(4)), found(Some(6))), (v6.clone(), None, v6.clone()));
+        std::fs::write(dir.path().join("net/route"), V4).expect("a table");
+        let v4 = Some(("eth0".to_owned(), "192.168.0.1".to_owned()));
+        assert_eq!((found(None), found(Some(4)), found(Some(6))), (v4.clone(), v4, v6));
     }
 
     #[test]

@@ -4,8 +4,17 @@
 //! result in safe words. What has a safe wrapper elsewhere (`rustix`) does not belong here.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::Duration;
+
+/// `SIOCGSTAMPNS_NEW` of `<linux/sockios.h>`, since Linux 5.1: two 64-bit numbers on every machine.
+const SIOCGSTAMPNS_NEW: libc::Ioctl = libc::_IOR::<[i64; 2]>(0x89, 0x07);
+/// `SOL_RAW` and `ICMP_FILTER` of `<linux/icmp.h>`; `ICMPV6_FILTER` of `<linux/icmpv6.h>`.
+const SOL_RAW: libc::c_int = 255;
+const ICMP_FILTER: libc::c_int = 1;
+const ICMPV6_FILTER: libc::c_int = 1;
 
 /// What the kernel says of its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +75,72 @@ pub fn bind_to_parent(command: &mut Command, niceness: i32) {
     unsafe { command.pre_exec(before_exec) };
 }
 
+/// When the packet that was read last from a socket came in, by the kernel's UTC clock, since 1970. The first call makes the kernel
+/// take note, from the next packet on.
+///
+/// # Errors
+///
+/// Where the kernel is older than 5.1, or nothing was noted yet.
+pub fn arrival(socket: BorrowedFd<'_>) -> io::Result<Duration> {
+    let mut stamp = [0_i64; 2];
+    // SAFETY: the call fills two 64-bit numbers, which the pointer has room for, and keeps nothing.
+    let code = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSTAMPNS_NEW, stamp.as_mut_ptr()) };
+    if code == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let [seconds, nanoseconds] = stamp;
+    let whole = u64::try_from(seconds).map_err(io::Error::other)?;
+    Ok(Duration::from_secs(whole) + Duration::from_nanos(nanoseconds.unsigned_abs()))
+}
+
+/// Lets a raw ICMP socket (`ICMPv6` if `is_v6`) hear packets of this type and nothing else.
+///
+/// # Errors
+///
+/// Where the socket is no such one.
+pub fn pass_icmp_type(socket: BorrowedFd<'_>, is_v6: bool, kind: u8) -> io::Result<()> {
+    // A bit for each type, set for those that are kept out: the first 32 of them in ICMP, all 256 in ICMPv6.
+    let mut filter = [u32::MAX; 8];
+    let (word, bit) = (usize::from(kind / 32), kind % 32);
+    if let Some(word) = filter.get_mut(word) {
+        *word &= !(1 << bit);
+    }
+    let (level, name, size) = if is_v6 {
+        (libc::IPPROTO_ICMPV6, ICMPV6_FILTER, size_of_val(&filter))
+    } else {
+        (SOL_RAW, ICMP_FILTER, size_of::<u32>())
+    };
+    let size = libc::socklen_t::try_from(size).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to `size` bytes at least, which the call reads and does not keep.
+    let code = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, filter.as_ptr().cast(), size) };
+    if code == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what the kernel noted is held to its clock")]
+    fn the_kernel_notes_when_a_packet_came() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        assert!(arrival(socket.as_fd()).is_err(), "nothing has come yet");
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        socket.send_to(b"x", socket.local_addr().expect("bound")).expect("sent");
+        let after = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        socket.recv(&mut [0; 8]).expect("it came");
+        let noted = arrival(socket.as_fd()).expect("noted");
+        assert!(before <= noted && noted <= after, "{before:?} <= {noted:?} <= {after:?}");
+    }
+
+    #[test]
+    fn only_an_icmp_socket_has_a_filter_for_it() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        assert!(pass_icmp_type(socket.as_fd(), false, 0).is_err());
+    }
 
     #[test]
     fn what_is_started_is_nicer_and_dies_with_its_parent() {

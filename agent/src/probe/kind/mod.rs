@@ -2,5 +2,6 @@
 //! apart from the asking.
 
 pub mod http;
+pub mod ping;
 pub mod tcp;
 pub mod tls;
