@@ -99,6 +99,66 @@ metrics! {
         "Share of the pings in the probe's window that were not answered, 0 to 1";
     PING_JITTER = "rackside_ping_jitter_seconds", "seconds", Gauge, ["probe", "stream"],
         "How much the round trip differs from one ping to the next, smoothed as RFC 3550 does";
+    STREAM_UP = "rackside_stream_up", "", State, ["probe", "stream", "path"],
+        "1 while the stream is there, 0 when it is not (two failures in a row, or a server's own word), unknown when nobody can tell";
+    STREAM_BITRATE = "rackside_stream_bitrate_bps", "bps", Gauge, ["probe", "stream", "path"],
+        "Bits a second of the stream, as they come from its source";
+    STREAM_TRANSMIT_BITRATE = "rackside_stream_transmit_bitrate_bps", "bps", Gauge, ["probe", "stream", "path"],
+        "Bits a second of the stream that a server sends to all who take it";
+    STREAM_RECEIVE = "rackside_stream_receive_bytes_total", "bytes", Counter, ["probe", "stream", "path"],
+        "Bytes of the stream that a server got, over all of its publishers";
+    STREAM_TRANSMIT = "rackside_stream_transmit_bytes_total", "bytes", Counter, ["probe", "stream", "path"],
+        "Bytes of the stream that a server sent to all who take it";
+    STREAM_FRAMES_IN_ERROR = "rackside_stream_frames_in_error_total", "", Counter, ["probe", "stream", "path"],
+        "Damaged frames that a server got from the stream's publishers";
+    STREAM_LISTENERS = "rackside_stream_listeners", "", Gauge, ["probe", "stream", "path"],
+        "Clients that take the stream from the server";
+    STREAM_NOMINAL_BITRATE = "rackside_stream_nominal_bitrate_bps", "bps", Gauge, ["probe", "stream", "path"],
+        "Bits a second of the stream, as its source announces them";
+    MEDIAMTX_PATHS = "rackside_mediamtx_paths", "", Gauge, ["probe", "stream", "state"],
+        "Paths of a MediaMTX server, by whether somebody publishes: online, offline, unknown";
+    MEDIAMTX_CONNECTIONS = "rackside_mediamtx_connections", "", Gauge, ["probe", "stream", "protocol"],
+        "Connections or sessions of a MediaMTX server, by protocol";
+    SRT_CONNECTIONS = "rackside_srt_connections", "", Gauge, ["probe", "stream", "path", "role"],
+        "SRT connections of a path, by what the client does: publish or read";
+    SRT_RTT = "rackside_srt_rtt_seconds", "seconds", Gauge, ["probe", "stream", "path", "role"],
+        "Round trip time of SRT, the longest of these connections";
+    SRT_LINK_CAPACITY = "rackside_srt_link_capacity_bps", "bps", Gauge, ["probe", "stream", "path", "role"],
+        "What SRT takes for the capacity of the link, the least of these connections";
+    SRT_BUFFER = "rackside_srt_buffer_seconds", "seconds", Gauge, ["probe", "stream", "path", "role"],
+        "Media that wait in SRT's buffer, the least of these connections";
+    SRT_LATENCY = "rackside_srt_latency_seconds", "seconds", Gauge, ["probe", "stream", "path", "role"],
+        "Latency that both sides of SRT agreed on, within which what was lost can be sent again, the least of these connections";
+    SRT_PACKETS = "rackside_srt_packets_total", "", Counter, ["probe", "stream", "path", "role"],
+        "Packets of SRT with media, those sent again included";
+    SRT_PACKETS_LOST = "rackside_srt_packets_lost_total", "", Counter, ["probe", "stream", "path", "role"],
+        "Packets of SRT that were missing at first";
+    SRT_PACKETS_RETRANSMITTED = "rackside_srt_packets_retransmitted_total", "", Counter, ["probe", "stream", "path", "role"],
+        "Packets of SRT that were sent again";
+    SRT_PACKETS_DROPPED = "rackside_srt_packets_dropped_total", "", Counter, ["probe", "stream", "path", "role"],
+        "Packets of SRT that were given up, because they came too late or not at all";
+    SRT_PACKETS_UNDECRYPTED = "rackside_srt_packets_undecrypted_total", "", Counter, ["probe", "stream", "path", "role"],
+        "Packets of SRT that could not be decrypted; the passphrases differ";
+    TRACKS_PLAYED = "rackside_tracks_played_total", "", Counter, ["probe", "stream", "path"],
+        "Tracks of the station that began while the agent watched";
+    TRACK_ELAPSED = "rackside_track_elapsed_seconds", "seconds", Gauge, ["probe", "stream", "path"],
+        "Time since the station's track changed; absent while there is none";
+    TRACK_DURATION = "rackside_track_duration_seconds", "seconds", Gauge, ["probe", "stream", "path"],
+        "Length of the station's present track, where the station knows it";
+    TRACK_SWITCH_BUCKET = "rackside_track_switch_duration_seconds_bucket", "", Counter, ["probe", "stream", "path", "le"],
+        "Switches from one track to the next during which there was none for at most so long";
+    TRACK_SWITCH_SUM = "rackside_track_switch_duration_seconds_sum", "seconds", Counter, ["probe", "stream", "path"],
+        "Time that switches from one track to the next took together";
+    TRACK_SWITCH_COUNT = "rackside_track_switch_duration_seconds_count", "", Counter, ["probe", "stream", "path"],
+        "Switches from one track to the next that were seen";
+    STATION_LIVE = "rackside_station_live", "", State, ["probe", "stream"],
+        "1 while a person is live on the station, 0 while its automation plays";
+    VIMEO_EVENT_STATE = "rackside_vimeo_event_state", "", State, ["probe", "stream"],
+        "State of a live event at Vimeo: 0 idle, 1 pending, 2 ready, 3 streaming, 4 ended, 5 error";
+    VIMEO_INGEST_STATE = "rackside_vimeo_ingest_state", "", State, ["probe", "stream"],
+        "State of the event's ingest, as Vimeo counts: 0 none yet, 1 in preparation, 2 ready, 3 ready for too long, 4 streaming, 5 ended";
+    VIMEO_REQUESTS_LEFT = "rackside_vimeo_requests_left", "", Gauge, ["probe", "stream"],
+        "Requests that Vimeo lets the token make until its limit is renewed";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

@@ -33,8 +33,11 @@ fn names_follow_the_convention() {
         let Metric { name, unit, kind, help, .. } = metric;
         assert!(seen.insert(name), "{name} twice");
         assert!(name.starts_with("rackside_"), "{name}");
-        assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
-        let stem = name.trim_end_matches("_total");
+        // A histogram is three series, each of which only rises.
+        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        let is_counted = name.ends_with("_total") || of_histogram.is_some();
+        assert_eq!(is_counted, *kind == Kind::Counter, "{name}");
+        let stem = of_histogram.unwrap_or_else(|| name.trim_end_matches("_total"));
         assert!(unit.is_empty() || stem.ends_with(unit), "{name} does not end in its unit {unit}");
         assert!(!help.ends_with('.') && !help.is_empty(), "{name}");
         assert_eq!(metric::find(name), Some(*metric));

@@ -12,7 +12,7 @@
 //! ```
 
 use super::Probe;
-use super::kind::{http, ping, tcp, tls};
+use super::kind::{azuracast, http, icecast, mediamtx, ping, tcp, tls, vimeo};
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -153,6 +153,10 @@ kinds! {
     tcp: tcp::Tcp, every 30 s, timeout 5 s, Light;
     http: http::Http, every 30 s, timeout 10 s, Light;
     tls: tls::Tls, every 3600 s, timeout 10 s, Light;
+    mediamtx: mediamtx::MediaMtx, every 2 s, timeout 8 s, Light;
+    icecast: icecast::Icecast, every 10 s, timeout 10 s, Light;
+    azuracast: azuracast::AzuraCast, every 10 s, timeout 10 s, Light;
+    vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light;
 }
 
 /// `[probes]`: what holds for all of them.

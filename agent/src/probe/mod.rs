@@ -17,6 +17,7 @@
 //!   refused                   →  the same, 0, as an event at that millisecond; and the log says why
 //! ```
 
+mod ask;
 pub mod certificate;
 pub mod child;
 pub mod config;
@@ -25,13 +26,16 @@ pub mod dial;
 pub mod http;
 pub mod icmp;
 pub mod kind;
+mod loose;
 pub mod mask;
 pub mod outcome;
+mod patience;
 pub mod results;
 mod runner;
 pub mod schedule;
 pub mod secure;
 pub mod streak;
+mod track;
 
 pub use context::{Context, Surroundings};
 pub use outcome::{Outcome, State};

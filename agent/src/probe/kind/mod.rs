@@ -1,7 +1,11 @@
 //! The kinds of probes, one file each: what the configuration has for it, how it asks, and how it reads the answer, with the parsing
 //! apart from the asking.
 
+pub mod azuracast;
 pub mod http;
+pub mod icecast;
+pub mod mediamtx;
 pub mod ping;
 pub mod tcp;
 pub mod tls;
+pub mod vimeo;
