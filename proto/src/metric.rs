@@ -159,6 +159,24 @@ metrics! {
         "State of the event's ingest, as Vimeo counts: 0 none yet, 1 in preparation, 2 ready, 3 ready for too long, 4 streaming, 5 ended";
     VIMEO_REQUESTS_LEFT = "rackside_vimeo_requests_left", "", Gauge, ["probe", "stream"],
         "Requests that Vimeo lets the token make until its limit is renewed";
+    THROUGHPUT_RECEIVE = "rackside_throughput_receive_bps", "bps", Gauge, ["probe", "stream"],
+        "Bits a second of the newest timed transfer to this box, from its first byte on";
+    THROUGHPUT_BYTES = "rackside_throughput_bytes", "bytes", Gauge, ["probe", "stream"],
+        "What the newest timed transfer took in, and so what it cost";
+    HLS_VARIANTS = "rackside_hls_variants", "", Gauge, ["probe", "stream"],
+        "Variants that an HLS stream offers";
+    HLS_MEDIA_SEQUENCE = "rackside_hls_media_sequence", "", Gauge, ["probe", "stream", "variant"],
+        "Number of the first segment in an HLS playlist; of several variants the one of the lowest and the one of the highest bandwidth";
+    HLS_SEGMENTS = "rackside_hls_segments", "", Gauge, ["probe", "stream", "variant"],
+        "Segments in an HLS playlist";
+    HLS_TARGET_DURATION = "rackside_hls_target_duration_seconds", "seconds", Gauge, ["probe", "stream", "variant"],
+        "How long the longest segment of an HLS playlist may be";
+    HLS_PLAYLIST_AGE = "rackside_hls_playlist_age_seconds", "seconds", Gauge, ["probe", "stream", "variant"],
+        "Since when an HLS playlist has been seen unchanged";
+    HLS_LATENCY = "rackside_hls_latency_seconds", "seconds", Gauge, ["probe", "stream", "variant"],
+        "How long ago the newest picture of an HLS stream was taken, by the encoder's clock and this box's; absent while one of them says nothing";
+    HLS_RESTARTS = "rackside_hls_restarts_total", "", Counter, ["probe", "stream", "variant"],
+        "How often the sequence of an HLS playlist went backwards: its encoder started again";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

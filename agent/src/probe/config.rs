@@ -12,7 +12,7 @@
 //! ```
 
 use super::Probe;
-use super::kind::{azuracast, http, icecast, mediamtx, ping, tcp, tls, vimeo};
+use super::kind::{azuracast, hls, http, icecast, mediamtx, ping, tcp, throughput, tls, vimeo};
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -55,6 +55,11 @@ pub trait Settings: Shared + fmt::Debug + Send + Sync {
     /// Programs that it starts, by name.
     fn programs(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// First runs begin at random within this, or within the schedule if that is shorter; nothing for a few seconds.
+    fn spread(&self) -> Option<Duration> {
+        None
     }
 
     /// The probe. Secrets are read when it runs, so that one that is missing fails that probe alone, and says so.
@@ -157,6 +162,8 @@ kinds! {
     icecast: icecast::Icecast, every 10 s, timeout 10 s, Light;
     azuracast: azuracast::AzuraCast, every 10 s, timeout 10 s, Light;
     vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light;
+    throughput: throughput::Throughput, every 86_400 s, timeout 90 s, Light;
+    hls: hls::Hls, every 60 s, timeout 15 s, Light;
 }
 
 /// `[probes]`: what holds for all of them.

@@ -6,6 +6,7 @@
 
 use rackside_proto::metric::Metric;
 use rackside_proto::{Scale, Value};
+use std::time::Duration;
 
 /// What a run says of its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +60,14 @@ pub struct Outcome {
     pub samples: Vec<Sample>,
     /// Texts by what they are about (`codec`, `title`); the runner tells those that changed.
     pub texts: Vec<(&'static str, String)>,
+    /// Ask again after so long, if that is sooner than the schedule has it: what is asked once a day and could not be asked now.
+    pub again: Option<Duration>,
 }
 
 impl Outcome {
     /// It is as it should be.
     pub const fn up() -> Self {
-        Self { state: State::Up, samples: Vec::new(), texts: Vec::new() }
+        Self { state: State::Up, samples: Vec::new(), texts: Vec::new(), again: None }
     }
 
     /// It is not.

@@ -118,7 +118,8 @@ impl Probes {
                 continue;
             }
             self.ids += 1;
-            let schedule = Schedule::new(planned.every, planned.every.min(SPREAD), fastrand::u64(..), now);
+            let spread = planned.settings.spread().unwrap_or(SPREAD).min(planned.every);
+            let schedule = Schedule::new(planned.every, spread, fastrand::u64(..), now);
             self.slots.push(Slot {
                 probe: Some(planned.settings.open()),
                 planned: planned.clone(),
@@ -144,6 +145,9 @@ impl Probes {
         for Ended { id, probe, latest } in std::mem::take(&mut self.inbox) {
             let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id) else { continue };
             slot.probe = Some(probe);
+            if let Some(wait) = latest.outcome.again {
+                slot.schedule.hasten(now + wait);
+            }
             slot.say(&latest.outcome.state);
             let texts = slot.tell(&latest.outcome);
             news.extend(slot.results.take(&slot.planned, latest).into_iter().map(News::Sample));

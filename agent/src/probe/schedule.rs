@@ -25,6 +25,11 @@ impl Schedule {
         self.next
     }
 
+    /// The next run is due no later than `at`; from then on runs keep their distance from that one.
+    pub fn hasten(&mut self, at: Instant) {
+        self.next = self.next.min(at);
+    }
+
     /// A run begins.
     pub fn begin(&mut self, now: Instant) {
         let late = now.saturating_duration_since(self.next);
@@ -58,5 +63,19 @@ mod tests {
         assert_eq!(schedule.next(), now + EVERY);
         schedule.begin(now + Duration::from_secs(95));
         assert_eq!(schedule.next(), now + EVERY * 4);
+    }
+
+    #[test]
+    fn a_run_may_come_sooner_and_never_later() {
+        let now = Clock::now();
+        let mut schedule = Schedule::new(EVERY, Duration::ZERO, 0, now);
+        schedule.begin(now);
+        schedule.hasten(now + EVERY * 2);
+        assert_eq!(schedule.next(), now + EVERY);
+        let sooner = now + Duration::from_secs(5);
+        schedule.hasten(sooner);
+        assert_eq!(schedule.next(), sooner);
+        schedule.begin(sooner);
+        assert_eq!(schedule.next(), sooner + EVERY);
     }
 }

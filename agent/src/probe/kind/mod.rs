@@ -2,10 +2,12 @@
 //! apart from the asking.
 
 pub mod azuracast;
+pub mod hls;
 pub mod http;
 pub mod icecast;
 pub mod mediamtx;
 pub mod ping;
 pub mod tcp;
+pub mod throughput;
 pub mod tls;
 pub mod vimeo;
