@@ -6,5 +6,6 @@
 mod broker;
 mod panel;
 mod probe;
+mod probe_http;
 mod spool;
 mod support;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts a tool, or says which Debian package has it. Servers are in `/usr/sbin`, which is not on everybody's path.
-fn tool(name: &str, package: &str) -> Command {
+pub(crate) fn tool(name: &str, package: &str) -> Command {
     let answers = |program: &str| {
         let mut command = Command::new(program);
         command.arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -29,7 +29,7 @@ fn tool(name: &str, package: &str) -> Command {
 }
 
 /// A child process that does not outlive its test.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -268,6 +268,18 @@ impl Agent {
     /// Waits for a line in its log that contains `text`, and returns it.
     pub(crate) fn logs(&self, text: &str) -> String {
         self.logs_within(PATIENCE, text)
+    }
+
+    /// Waits for lines in its log that contain these texts, in whatever order they come.
+    pub(crate) fn logs_each(&self, texts: &[&str]) {
+        let mut missing = texts.to_vec();
+        let found = self.log.find(PATIENCE, |line| {
+            missing.retain(|text| !line.contains(text));
+            missing.is_empty().then_some(())
+        });
+        found.unwrap_or_else(|seen| {
+            panic!("no {missing:#?} in the log within {PATIENCE:?}; instead:\n{}", seen.join("\n"))
+        });
     }
 
     pub(crate) fn logs_within(&self, within: Duration, text: &str) -> String {
