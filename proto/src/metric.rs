@@ -99,6 +99,24 @@ metrics! {
         "Share of the pings in the probe's window that were not answered, 0 to 1";
     PING_JITTER = "rackside_ping_jitter_seconds", "seconds", Gauge, ["probe", "stream"],
         "How much the round trip differs from one ping to the next, smoothed as RFC 3550 does";
+    DNS_LOOKUP = "rackside_dns_lookup_seconds", "seconds", Gauge, ["probe", "stream"],
+        "How long the answer to a name took, with what had to be asked again";
+    DNS_ANSWERS = "rackside_dns_answers", "", Gauge, ["probe", "stream"],
+        "Records of the wanted type in the newest answer";
+    DNS_RCODE = "rackside_dns_rcode", "", Gauge, ["probe", "stream"],
+        "How a name server's newest answer went: 0 well, 2 server failure, 3 no such name, 5 refused";
+    DNS_TTL = "rackside_dns_ttl_seconds", "seconds", Gauge, ["probe", "stream"],
+        "For how long the shortest-lived record of a name server's newest answer may be kept";
+    NTP_OFFSET = "rackside_ntp_offset_seconds", "seconds", Gauge, ["probe", "stream"],
+        "How much a time server is ahead of this machine's clock; negative when it is behind";
+    NTP_DELAY = "rackside_ntp_delay_seconds", "seconds", Gauge, ["probe", "stream"],
+        "Round trip to a time server without its own thinking; the offset is known to half of it and the root dispersion";
+    NTP_STRATUM = "rackside_ntp_stratum", "", Gauge, ["probe", "stream"],
+        "How far a time server is from a reference clock: 1 has one, 15 is the furthest";
+    NTP_ROOT_DISPERSION = "rackside_ntp_root_dispersion_seconds", "seconds", Gauge, ["probe", "stream"],
+        "How wrong a time server says that its own source may be";
+    PORTAL_CAPTIVE = "rackside_portal_captive", "", State, ["probe", "stream"],
+        "1 while a captive portal answers in the internet's place, 0 while the internet does, unknown while neither does";
     STREAM_UP = "rackside_stream_up", "", State, ["probe", "stream", "path"],
         "1 while the stream is there, 0 when it is not (two failures in a row, or a server's own word), unknown when nobody can tell";
     STREAM_BITRATE = "rackside_stream_bitrate_bps", "bps", Gauge, ["probe", "stream", "path"],

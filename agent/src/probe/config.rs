@@ -12,7 +12,9 @@
 //! ```
 
 use super::Probe;
-use super::kind::{azuracast, hls, http, icecast, mediamtx, ping, tcp, throughput, tls, vimeo};
+use super::kind::{
+    azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, tcp, throughput, tls, vimeo,
+};
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -155,6 +157,9 @@ macro_rules! kinds {
 
 kinds! {
     ping: ping::Ping, every 30 s, timeout 5 s, Light;
+    dns: dns::Dns, every 30 s, timeout 5 s, Light;
+    ntp: ntp::Ntp, every 30 s, timeout 5 s, Light;
+    portal: portal::Portal, every 30 s, timeout 10 s, Light;
     tcp: tcp::Tcp, every 30 s, timeout 5 s, Light;
     http: http::Http, every 30 s, timeout 10 s, Light;
     tls: tls::Tls, every 3600 s, timeout 10 s, Light;

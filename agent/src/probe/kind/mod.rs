@@ -2,11 +2,14 @@
 //! apart from the asking.
 
 pub mod azuracast;
+pub mod dns;
 pub mod hls;
 pub mod http;
 pub mod icecast;
 pub mod mediamtx;
+pub mod ntp;
 pub mod ping;
+pub mod portal;
 pub mod tcp;
 pub mod throughput;
 pub mod tls;
