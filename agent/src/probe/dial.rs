@@ -4,7 +4,8 @@
 //! wants; so many at once and no more, however many probes wait.
 
 use crate::clock::Clock;
-use async_io::Async;
+use async_io::{Async, Timer};
+use futures_lite::future;
 use smol::lock::Semaphore;
 use std::fmt;
 use std::io;
@@ -15,6 +16,9 @@ use std::time::Duration;
 /// Each lookup holds a thread, even after whoever asked has given up.
 const LOOKUPS: usize = 4;
 static LOOKUP: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOKUPS)));
+
+/// A request for a connection is answered within this, or was lost; it is sent again after a second.
+const SILENT: Duration = Duration::from_millis(1500);
 
 /// A connection, and what it took.
 #[derive(Debug)]
@@ -83,16 +87,60 @@ pub async fn connect(host: &str, port: u16) -> Result<Dialled, DialError> {
     let begun = Clock::now();
     let addresses = resolve(host, port).await?;
     let found = Clock::now();
+    let (stream, address) = open(&addresses).await?;
+    let (resolved, connected) = (found - begun, Clock::now() - found);
+    Ok(Dialled { stream, address, resolved, connected })
+}
+
+/// One address after the other. One that is silent holds up the next for a while only: IPv6 that leads nowhere must not hide an IPv4 that
+/// works. The last one has all the time there is.
+async fn open(addresses: &[SocketAddr]) -> Result<(Async<TcpStream>, SocketAddr), DialError> {
     let mut last = None;
-    for address in addresses {
-        match Async::<TcpStream>::connect(address).await {
-            Ok(stream) => {
-                let now = Clock::now();
-                let (resolved, connected) = (found - begun, now - found);
-                return Ok(Dialled { stream, address, resolved, connected });
+    for (at, &address) in addresses.iter().enumerate() {
+        let late = async {
+            if at + 1 == addresses.len() {
+                future::pending::<()>().await;
             }
+            Timer::after(SILENT).await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {SILENT:?}")))
+        };
+        match future::or(Async::<TcpStream>::connect(address), late).await {
+            Ok(stream) => return Ok((stream, address)),
             Err(why) => last = Some(DialError::Address { address, why }),
         }
     }
     Err(last.expect("a name that resolves has an address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        (listener, address)
+    }
+
+    #[test]
+    fn an_address_that_is_silent_does_not_hide_the_next() {
+        let ((deaf, silent), (_listens, good)) = (listener(), listener());
+        // Its queue has no room, so the kernel drops what knocks.
+        rustix::net::listen(&deaf, 0).expect("it listens");
+        let knock = || TcpStream::connect_timeout(&silent, Duration::from_millis(300));
+        let _queue: Vec<TcpStream> = std::iter::from_fn(|| knock().ok()).collect();
+        let begun = Clock::now();
+        let (_, address) = smol::block_on(open(&[silent, good])).expect("the second one listens");
+        assert_eq!(address, good);
+        assert!(begun.elapsed() >= SILENT && begun.elapsed() < SILENT * 3);
+    }
+
+    #[test]
+    fn an_address_that_refuses_costs_no_time_and_the_last_error_is_told() {
+        let ((_listens, good), refused) = (listener(), listener().1);
+        assert_eq!(smol::block_on(open(&[refused, good])).expect("it listens").1, good);
+        let error = smol::block_on(open(&[refused])).expect_err("nobody listens").to_string();
+        assert_eq!(error, format!("cannot reach {refused}: Connection refused (os error 111)"));
+    }
 }

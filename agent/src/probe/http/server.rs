@@ -132,11 +132,24 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        let issuer = CertifiedIssuer::self_signed(Self::params("An authority for tests"), key());
+        Self { issuer: issuer.expect("an authority") }
+    }
+
+    /// An authority that this one vouches for, between 1 January of these years.
+    pub(crate) fn below(&self, years: (i32, i32)) -> Self {
+        let mut params = Self::params("An authority in between");
+        params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+        params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+        let issuer = CertifiedIssuer::signed_by(params, key(), &self.issuer);
+        Self { issuer: issuer.expect("an authority") }
+    }
+
+    fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "An authority for tests");
-        let key = KeyPair::generate().expect("a key");
-        Self { issuer: CertifiedIssuer::self_signed(params, key).expect("an authority") }
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
     }
 
     /// Its certificate in a file.
@@ -152,7 +165,7 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("names");
         params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
-        let key = KeyPair::generate().expect("a key");
+        let key = key();
         let leaf = params.signed_by(&key, &self.issuer).expect("a certificate");
         let chain = vec![leaf.der().clone(), self.issuer.der().clone()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
@@ -165,4 +178,8 @@ impl Authority {
             .expect("a certificate that goes with its key");
         Arc::new(config)
     }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key")
 }

@@ -93,6 +93,23 @@ fn each_fault_is_told_by_itself_and_the_dates_in_any_case() {
 }
 
 #[test]
+fn an_authority_in_the_chain_that_has_expired_is_told_from_the_certificate() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = Authority::new();
+    let ca = root.file(dir.path());
+    let between = root.below((2020, 2026));
+    let server = Server::tls(between.server(&["cam.example"], (2025, 2027)), |_, _| ());
+    let outcome = look_at(&server, "cam.example", Some(&ca), Some(TODAY));
+    assert_eq!(faults(&outcome), [YES, NO, NO, NO]);
+    assert!(
+        why(&outcome).ends_with("the certificate of an authority in its chain has expired"),
+        "{outcome:?}"
+    );
+    let ends: Vec<Option<i64>> = ends(&outcome).iter().map(|(_, end)| *end).collect();
+    assert_eq!(ends, [Some(1_798_761_600), Some(1_767_225_600)]);
+}
+
+#[test]
 fn faults_that_come_together_are_all_told() {
     let server = Server::tls(Authority::new().server(&["cam.example"], (2020, 2026)), |_, _| ());
     let outcome = look_at(&server, "mixer.example", None, Some(TODAY));
