@@ -320,6 +320,7 @@ impl Agent {
             spool,
             spool_bytes,
             catalog: None,
+            revision: self.host.revision,
         };
         let mut body = Vec::new();
         birth.encode(self.sampler.catalog(), &mut body)?;
