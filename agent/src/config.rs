@@ -87,7 +87,14 @@ impl fmt::Display for Mqtt {
     /// `hub.example.org:8883 with TLS`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
-        write!(f, "{}:{} {tls}", self.host, self.port)
+        write!(f, "{} {tls}", self.address())
+    }
+}
+
+impl Mqtt {
+    /// `hub.example.org:8883`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 }
 

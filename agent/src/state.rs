@@ -177,6 +177,11 @@ impl State {
         }
     }
 
+    /// Whether the spool is still being opened.
+    pub const fn is_opening(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// The process ends: what is unacknowledged needs the spool that may still be being opened.
     pub fn finish(&mut self, agent: &mut Agent, now: Instant) {
         if let Some(opening) = self.opening.take() {

@@ -6,6 +6,7 @@
 mod error;
 mod line;
 mod reconfigure;
+mod standing;
 mod wake;
 
 pub use error::StartError;
@@ -30,6 +31,7 @@ use futures_lite::{StreamExt, future};
 use line::{Line, Talk, Way};
 use log::{debug, info, warn};
 use rackside_proto::{Reason, Run};
+use rackside_systemd::Systemd;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -40,6 +42,8 @@ use wake::{Alarm, Order, Suspension, Wake};
 const STABLE: Duration = Duration::from_secs(30);
 /// For the hub's acks of what was sent just before a stop: it commits within 250 ms.
 const LINGER: Duration = Duration::from_secs(1);
+/// A card so slow that the spool takes longer to open is no reason for systemd to start the agent anew.
+const OPENED: Duration = Duration::from_secs(20);
 /// For the goodbye to leave the socket.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -63,6 +67,9 @@ struct App {
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
+    systemd: Systemd,
+    /// When it says that it is ready, whatever is still being opened; `None` once it has.
+    ready_by: Option<Instant>,
 }
 
 /// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks. SIGHUP, and a change of `file`, from
@@ -75,7 +82,7 @@ pub fn run(config: Config, file: ConfigFile) -> Result<(), StartError> {
             Ok(Signal::Hup) => Order::Reload,
             _ => Order::Stop,
         });
-        App::new(config, Some(file))?.serve(&mut orders).await;
+        App::new(config, Some(file), Systemd::from_environment())?.serve(&mut orders).await;
         Ok(())
     })
 }
@@ -85,12 +92,12 @@ pub async fn serve(
     config: &Config,
     stop: impl futures_lite::Stream<Item = ()> + Unpin,
 ) -> Result<(), StartError> {
-    App::new(config.clone(), None)?.serve(&mut stop.map(|()| Order::Stop)).await;
+    App::new(config.clone(), None, Systemd::none())?.serve(&mut stop.map(|()| Order::Stop)).await;
     Ok(())
 }
 
 impl App {
-    fn new(config: Config, file: Option<ConfigFile>) -> Result<Self, StartError> {
+    fn new(config: Config, file: Option<ConfigFile>, systemd: Systemd) -> Result<Self, StartError> {
         let way = Way::to(&config.mqtt)?;
         let roots = Roots::default();
         let mut clock = Clock::new(config.clock, &roots.proc);
@@ -121,6 +128,8 @@ impl App {
             line: Line::Down { until: moment.now },
             said: None,
             suspension: Suspension::default(),
+            systemd,
+            ready_by: Some(moment.now + OPENED),
         })
     }
 
@@ -141,6 +150,7 @@ impl App {
                 self.agent.custody.slept(moment.now);
             }
             let mut deadline = self.work(&moment, leaving.is_some());
+            deadline = self.tell_systemd(&moment, deadline);
             if let Some(end) = leaving {
                 if moment.now >= end || self.agent.custody.backlog() == 0 || !matches!(self.line, Line::Up(_))
                 {
@@ -174,7 +184,10 @@ impl App {
             {
                 Wake::Time | Wake::Moved | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
-                Wake::Stop => leaving = Some(Clock::now() + LINGER),
+                Wake::Stop => {
+                    self.systemd.stopping();
+                    leaving = Some(Clock::now() + LINGER);
+                }
                 Wake::Reload if leaving.is_some() => {}
                 Wake::Reload => self.reload().await,
                 Wake::Opened(stream) => {

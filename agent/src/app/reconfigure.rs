@@ -22,11 +22,14 @@ impl App {
     /// Reads the file again, with the password and the certificates. What is wrong keeps the configuration as it was, whole.
     pub(super) async fn reload(&mut self) {
         let Some(file) = &mut self.file else { return };
+        self.systemd.reloading(Clock::kernel());
+        self.systemd.tell();
         let read = file.read().map_err(StartError::Config);
         match read.and_then(|fresh| Ok((Way::to(&fresh.mqtt)?, fresh))) {
             Ok((way, fresh)) => self.take(way, fresh).await,
             Err(error) => error!("{error}; the configuration stays as it was"),
         }
+        self.systemd.ready();
     }
 
     async fn take(&mut self, way: Way, mut fresh: Config) {

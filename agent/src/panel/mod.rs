@@ -211,6 +211,11 @@ impl Panel {
         self.maintenance.is_some()
     }
 
+    /// Whether every pin was opened, or could not be: on a real board that takes some milliseconds.
+    pub fn is_open(&self) -> bool {
+        self.pins.is_open()
+    }
+
     /// Looks at every contact at the next step, edge or not: where edges are missed, the truth comes with the next reading.
     pub const fn glance(&mut self) {
         self.glance = true;

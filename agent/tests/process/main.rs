@@ -8,3 +8,4 @@ mod panel;
 mod probe;
 mod spool;
 mod support;
+mod systemd;
