@@ -355,7 +355,7 @@ mod tests {
             let config = Config::parse(text, "agent.toml").expect("a good file");
             let mut clock = Clock::new(Trust::Auto, Path::new("/proc"));
             let moment = Moment { known: false, boot: 7, boot_ms: 1000, utc_ms: 3000, ..clock.read() };
-            let roots = Roots { proc: root.path().into(), sys: root.path().into() };
+            let roots = Roots { proc: root.path().into(), ..Roots::below(root.path()) };
             let agent = Agent::new(&config, run, &clock, roots, Host::default());
             Self { root, agent, moment }
         }

@@ -89,6 +89,10 @@ fn human(entry: &Entry) -> String {
             let decimals = usize::from(steps > 0);
             format!("{:.decimals$} {}", value / 1024_f64.powi(steps as i32), units[steps])
         }
+        "volts" => format!("{value:.2} V"),
+        "hertz" => format!("{:.0} MHz", value / 1e6),
+        "rpm" => format!("{value} rpm"),
+        "dbm" => format!("{value} dBm"),
         "seconds" => {
             let whole = value as u64;
             let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
@@ -167,6 +171,10 @@ mod tests {
             (entry(&metric::MEMORY_USED, Scale::times(65_536), 24_576), "1.5 GiB"),
             (entry(&metric::UPTIME, Scale::ONE, 93_784), "1 d 2 h"),
             (entry(&metric::UPTIME, Scale::ONE, 3_720), "1 h 2 min"),
+            (entry(&metric::VOLTAGE, Scale::per(100), 506), "5.06 V"),
+            (entry(&metric::CPU_FREQUENCY, Scale::times(1_000_000), 1500), "1500 MHz"),
+            (entry(&metric::FAN_SPEED, Scale::times(50), 62), "3100 rpm"),
+            (entry(&metric::WIFI_SIGNAL, Scale::ONE, -56), "-56 dBm"),
             (entry(&metric::CLOCK_SYNCHRONIZED, Scale::ONE, 1), "1"),
         ] {
             assert_eq!(human(&entry), shown);

@@ -147,7 +147,9 @@ mod tests {
     use alloc::format;
 
     /// Model, megabytes and the board's revision.
-    fn told(code: u32) -> Option<(Option<&'static str>, Option<u32>, (u32, u32))> {
+    type Told = (Option<&'static str>, Option<u32>, (u32, u32));
+
+    fn told(code: u32) -> Option<Told> {
         Revision(code).board().map(|board| (board.model, board.memory_mb, board.revision))
     }
 
