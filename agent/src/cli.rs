@@ -3,9 +3,9 @@
 //! Exit codes: 0 all well; 1 it was tried and failed; 2 the command line or the configuration is wrong.
 
 use crate::agent::VERSION;
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::Config;
 use crate::panel::Panel;
-use crate::reload::ConfigFile;
+use crate::reload::{ConfigFile, USUAL};
 use crate::{app, check, logger, once};
 use lexopt::{Arg, Parser, ValueExt};
 use rackside_config::ConfigError;
@@ -25,7 +25,8 @@ Usage:
   rackside-agent --version
   rackside-agent --help
 
-The configuration is /etc/rackside/agent.toml unless --config names another file. SIGHUP makes run read it again.
+Without --config it is /etc/rackside/agent.toml, else /boot/firmware/rackside.toml (or /boot/rackside.toml): the boot partition
+of a Raspberry Pi's card, which a laptop can write. SIGHUP makes run read it again.
 ";
 
 /// Exit code for a wrong command line or configuration.
@@ -33,25 +34,17 @@ const MISUSE: u8 = 2;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
-    Run { config: PathBuf },
-    Check { config: PathBuf },
+    Run { config: Option<PathBuf> },
+    Check { config: Option<PathBuf> },
     Once { config: Option<PathBuf>, json: bool },
-    Dark { config: PathBuf },
+    Dark { config: Option<PathBuf> },
     Version,
     Help,
 }
 
-impl Command {
-    fn needs_file(&self) -> Result<(), Failure> {
-        match self {
-            Self::Run { config } | Self::Check { config } | Self::Dark { config }
-                if config == Path::new(DEFAULT_FILE) && !config.exists() =>
-            {
-                Err(Failure::NoFile)
-            }
-            _ => Ok(()),
-        }
-    }
+/// The file that was named, or the usual one.
+fn file(named: Option<PathBuf>) -> Result<ConfigFile, Failure> {
+    named.map(ConfigFile::new).or_else(|| ConfigFile::usual(Path::new("/"))).ok_or(Failure::NoFile)
 }
 
 /// Why a command did not succeed.
@@ -72,7 +65,8 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::NoFile => write!(
                 f,
-                "there is no {DEFAULT_FILE}; write one as agent.example.toml shows, or name another with --config"
+                "there is no {} and no {}; write one as agent.example.toml shows, or name another with --config",
+                USUAL[0], USUAL[1]
             ),
             Self::Start(error) => error.fmt(f),
             Self::Output(error) => write!(f, "cannot write the result: {error}"),
@@ -94,10 +88,7 @@ impl Failure {
 
 /// Does what the arguments say.
 pub fn main(arguments: Parser, out: &mut impl Write) -> ExitCode {
-    let done = parse(arguments).map_err(Failure::Usage).and_then(|command| {
-        command.needs_file()?;
-        execute(command, out)
-    });
+    let done = parse(arguments).map_err(Failure::Usage).and_then(|command| execute(command, out));
     match done {
         Ok(code) => code,
         // Whoever read it (`| head`) had enough; that is no failure.
@@ -115,20 +106,21 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         Command::Version => writeln!(out, "rackside-agent {VERSION}").map_err(Failure::Output)?,
         Command::Help => write!(out, "{HELP}").map_err(Failure::Output)?,
         Command::Run { config } => {
-            let mut file = ConfigFile::new(config);
+            let mut file = file(config)?;
             let config = file.read().map_err(Failure::Config)?;
             logger::start(config.level);
             app::run(config, file).map_err(Failure::Start)?;
         }
         Command::Check { config } => {
             logger::start(log::LevelFilter::Off);
-            let checked = Config::read(&config).map_err(Failure::Config)?;
-            let missing = check::check(&checked, &config, out).map_err(Failure::Output)?;
+            let mut file = file(config)?;
+            let checked = file.read().map_err(Failure::Config)?;
+            let missing = check::check(&checked, &file, out).map_err(Failure::Output)?;
             return Ok(if missing { ExitCode::from(1) } else { ExitCode::SUCCESS });
         }
         Command::Dark { config } => {
             logger::start(log::LevelFilter::Off);
-            let config = Config::read(&config).map_err(Failure::Config)?;
+            let config = file(config)?.read().map_err(Failure::Config)?;
             let faults = smol::block_on(Panel::dark(&config.panel));
             for fault in &faults {
                 writeln!(out, "{fault}").map_err(Failure::Output)?;
@@ -158,13 +150,12 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    let file = || config.clone().unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
     match verb.as_deref() {
         Some("once") => Ok(Command::Once { config, json }),
         Some("run" | "check" | "dark") if json => Err("--json belongs to once".into()),
-        Some("run") => Ok(Command::Run { config: file() }),
-        Some("check") => Ok(Command::Check { config: file() }),
-        Some("dark") => Ok(Command::Dark { config: file() }),
+        Some("run") => Ok(Command::Run { config }),
+        Some("check") => Ok(Command::Check { config }),
+        Some("dark") => Ok(Command::Dark { config }),
         Some(other) => {
             Err(format!("there is no command {other:?}; there are run, check, once and dark").into())
         }
@@ -182,12 +173,12 @@ mod tests {
 
     #[test]
     fn commands_take_their_options_in_any_order() {
-        let config = PathBuf::from("a.toml");
+        let config = Some(PathBuf::from("a.toml"));
         assert_eq!(parsed(&["run", "--config", "a.toml"]), Ok(Command::Run { config: config.clone() }));
         assert_eq!(parsed(&["--config=a.toml", "check"]), Ok(Command::Check { config: config.clone() }));
         assert_eq!(parsed(&["once", "--json"]), Ok(Command::Once { config: None, json: true }));
-        assert_eq!(parsed(&["run"]), Ok(Command::Run { config: DEFAULT_FILE.into() }));
-        assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: "a.toml".into() }));
+        assert_eq!(parsed(&["run"]), Ok(Command::Run { config: None }));
+        assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: config.clone() }));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(parsed(&["run", "-h"]), Ok(Command::Help));
     }

@@ -106,8 +106,14 @@ impl App {
         let mut state = State::new(&config.spool, &roots.proc);
         let mut agent = Agent::new(&config, run, &clock, roots, Host::read(Path::new("/")));
         info!("rackside-agent {} starts as {}, run {run}", crate::agent::VERSION, agent.name);
+        if let Some(file) = &file {
+            info!("the configuration is {}", file.path().display());
+            if let Some(other) = file.about_other() {
+                warn!("{other}");
+            }
+        }
         info!("the broker is {}", config.mqtt);
-        line::warn_of_plain_password(&config.mqtt);
+        line::warn_of_bare_password(&config.mqtt);
         state.step(&mut agent, moment.now);
         if !moment.known {
             info!("the clock is not known yet; readings carry the time since boot until it is");

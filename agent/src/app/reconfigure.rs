@@ -25,6 +25,9 @@ impl App {
         self.systemd.reloading(Clock::kernel());
         self.systemd.tell();
         let read = file.read().map_err(StartError::Config);
+        if let Some(other) = file.about_other() {
+            warn!("{other}");
+        }
         match read.and_then(|fresh| Ok((Way::to(&fresh.mqtt)?, fresh))) {
             Ok((way, fresh)) => self.take(way, fresh).await,
             Err(error) => error!("{error}; the configuration stays as it was"),
@@ -50,7 +53,7 @@ impl App {
         let keeps = matches!(self.line, Line::Up(_)) && self.way.login == way.login;
         if self.config.mqtt != fresh.mqtt {
             info!("the broker is {}", fresh.mqtt);
-            line::warn_of_plain_password(&fresh.mqtt);
+            line::warn_of_bare_password(&fresh.mqtt);
         }
         if !keeps || self.config.mqtt != fresh.mqtt {
             self.hang_up().await;
