@@ -188,6 +188,16 @@ impl Agent {
         Site { link, severity }
     }
 
+    /// What the site thinks of itself, and why.
+    pub fn judgement(&self) -> (Severity, Option<&str>) {
+        (self.judgement.0, self.judgement.1.as_deref())
+    }
+
+    /// How many connections were made.
+    pub const fn connects(&self) -> u64 {
+        self.connects
+    }
+
     /// Whether an interface carries the default route.
     pub fn is_routed(&self) -> bool {
         self.sensors.machine.default_route().is_some()

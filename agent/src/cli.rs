@@ -1,12 +1,13 @@
 //! The command line, and what each command's outcome is to the shell.
 //!
-//! Exit codes: 0 all well; 1 it was tried and failed; 2 the command line or the configuration is wrong.
+//! Exit codes: 0 all well; 1 it was tried and failed (`status`: the agent does not run, or does not answer); 2 the command line or the
+//! configuration is wrong; 3 `status` has an answer, and not all is well.
 
 use crate::agent::VERSION;
 use crate::config::Config;
 use crate::panel::Panel;
 use crate::reload::{ConfigFile, USUAL};
-use crate::{app, check, logger, once};
+use crate::{app, check, logger, once, status};
 use lexopt::{Arg, Parser, ValueExt};
 use rackside_config::ConfigError;
 use std::fmt;
@@ -18,10 +19,11 @@ const HELP: &str = "\
 rackside-agent watches the box in the rack: it reads this machine and publishes what it read over MQTT.
 
 Usage:
-  rackside-agent run   [--config FILE]           read and publish until SIGTERM or Ctrl-C
-  rackside-agent check [--config FILE]           check the configuration and say what would run and what is missing
-  rackside-agent once  [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
-  rackside-agent dark  [--config FILE]           put out the LEDs and open the relays that a killed agent left on
+  rackside-agent run    [--config FILE]           read and publish until SIGTERM or Ctrl-C
+  rackside-agent check  [--config FILE]           check the configuration and say what would run and what is missing
+  rackside-agent status [--config FILE] [--json]  ask the running agent: link, backlog, panel, and why the LED is as it is
+  rackside-agent once   [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
+  rackside-agent dark   [--config FILE]           put out the LEDs and open the relays that a killed agent left on
   rackside-agent --version
   rackside-agent --help
 
@@ -31,12 +33,18 @@ of a Raspberry Pi's card, which a laptop can write. SIGHUP makes run read it aga
 
 /// Exit code for a wrong command line or configuration.
 const MISUSE: u8 = 2;
+/// Exit code for an agent that runs and objects to something.
+const UNWELL: u8 = 3;
+
+/// What commands there are, for whoever names another.
+const COMMANDS: &str = "there are run, check, status, once and dark";
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Run { config: Option<PathBuf> },
     Check { config: Option<PathBuf> },
     Once { config: Option<PathBuf>, json: bool },
+    Status { config: Option<PathBuf>, json: bool },
     Dark { config: Option<PathBuf> },
     Version,
     Help,
@@ -55,6 +63,10 @@ enum Failure {
     /// Nobody named a file, and the usual one is not there.
     NoFile,
     Start(app::StartError),
+    /// Nobody answered.
+    Status(status::AskError),
+    /// Something else answered, or not to its end.
+    Answer(serde_json::Error),
     Output(std::io::Error),
 }
 
@@ -69,6 +81,8 @@ impl fmt::Display for Failure {
                 USUAL[0], USUAL[1]
             ),
             Self::Start(error) => error.fmt(f),
+            Self::Status(error) => error.fmt(f),
+            Self::Answer(error) => write!(f, "the agent's answer is no JSON: {error}"),
             Self::Output(error) => write!(f, "cannot write the result: {error}"),
         }
     }
@@ -81,7 +95,7 @@ impl Failure {
             | Self::Config(_)
             | Self::NoFile
             | Self::Start(app::StartError::Password { .. }) => MISUSE,
-            Self::Start(_) | Self::Output(_) => 1,
+            Self::Start(_) | Self::Status(_) | Self::Answer(_) | Self::Output(_) => 1,
         }
     }
 }
@@ -127,6 +141,7 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
             }
             return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
+        Command::Status { config, json } => return status(config, json, out),
         Command::Once { config, json } => {
             logger::start(log::LevelFilter::Warn);
             let config = config.map(|file| Config::read(&file)).transpose().map_err(Failure::Config)?;
@@ -134,6 +149,22 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the agent of the file that was named, or of the usual one; where that cannot be read, the only agent there is.
+fn status(named: Option<PathBuf>, json: bool, out: &mut impl Write) -> Result<ExitCode, Failure> {
+    logger::start(log::LevelFilter::Off);
+    let name = match named {
+        Some(path) => Some(Config::read(&path).map_err(Failure::Config)?.name),
+        None => {
+            ConfigFile::usual(Path::new("/")).and_then(|mut file| file.read().ok()).map(|config| config.name)
+        }
+    };
+    let answer = status::ask(name.as_ref()).map_err(Failure::Status)?;
+    let value = serde_json::from_str(&answer).map_err(Failure::Answer)?;
+    let (table, is_well) = status::table::table(&value);
+    out.write_all(if json { answer.as_bytes() } else { table.as_bytes() }).map_err(Failure::Output)?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(UNWELL) })
 }
 
 fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
@@ -152,14 +183,13 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     }
     match verb.as_deref() {
         Some("once") => Ok(Command::Once { config, json }),
-        Some("run" | "check" | "dark") if json => Err("--json belongs to once".into()),
+        Some("status") => Ok(Command::Status { config, json }),
+        Some("run" | "check" | "dark") if json => Err("--json belongs to once and status".into()),
         Some("run") => Ok(Command::Run { config }),
         Some("check") => Ok(Command::Check { config }),
         Some("dark") => Ok(Command::Dark { config }),
-        Some(other) => {
-            Err(format!("there is no command {other:?}; there are run, check, once and dark").into())
-        }
-        None => Err("a command is missing; there are run, check, once and dark".into()),
+        Some(other) => Err(format!("there is no command {other:?}; {COMMANDS}").into()),
+        None => Err(format!("a command is missing; {COMMANDS}").into()),
     }
 }
 
@@ -177,6 +207,7 @@ mod tests {
         assert_eq!(parsed(&["run", "--config", "a.toml"]), Ok(Command::Run { config: config.clone() }));
         assert_eq!(parsed(&["--config=a.toml", "check"]), Ok(Command::Check { config: config.clone() }));
         assert_eq!(parsed(&["once", "--json"]), Ok(Command::Once { config: None, json: true }));
+        assert_eq!(parsed(&["status", "--json"]), Ok(Command::Status { config: None, json: true }));
         assert_eq!(parsed(&["run"]), Ok(Command::Run { config: None }));
         assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: config.clone() }));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
@@ -186,9 +217,9 @@ mod tests {
     #[test]
     fn a_wrong_line_says_what_there_is() {
         for (words, message) in [
-            (&["fly"][..], "there is no command \"fly\"; there are run, check, once and dark"),
-            (&[], "a command is missing; there are run, check, once and dark"),
-            (&["run", "--json"], "--json belongs to once"),
+            (&["fly"][..], "there is no command \"fly\"; there are run, check, status, once and dark"),
+            (&[], "a command is missing; there are run, check, status, once and dark"),
+            (&["run", "--json"], "--json belongs to once and status"),
             (&["run", "--conf", "x"], "invalid option '--conf'"),
             (&["run", "fast"], "unexpected argument \"fast\""),
             (&["run", "--config"], "missing argument for option '--config'"),

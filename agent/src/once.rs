@@ -10,8 +10,10 @@
 
 use crate::clock::{Clock, Moment, Trust};
 use crate::config::{self, Config};
+use crate::json::Json;
 use crate::sensor::{Entry, Report, Roots, SENSORS, Sensors};
 use crate::state::State;
+use crate::units;
 use async_io::Timer;
 use rackside_proto::Value;
 use std::fmt::Write as _;
@@ -82,22 +84,12 @@ fn human(entry: &Entry) -> String {
     match entry.metric.unit {
         "celsius" => format!("{value:.1} °C"),
         "ratio" => format!("{:.1} %", value * 100.0),
-        "bytes" => {
-            let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-            let steps =
-                (0..units.len() - 1).take_while(|step| value >= 1024_f64.powi(*step as i32 + 1)).count();
-            let decimals = usize::from(steps > 0);
-            format!("{:.decimals$} {}", value / 1024_f64.powi(steps as i32), units[steps])
-        }
+        "bytes" => units::bytes(value),
         "volts" => format!("{value:.2} V"),
         "hertz" => format!("{:.0} MHz", value / 1e6),
         "rpm" => format!("{value} rpm"),
         "dbm" => format!("{value} dBm"),
-        "seconds" => {
-            let whole = value as u64;
-            let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
-            if days > 0 { format!("{days} d {hours} h") } else { format!("{hours} h {minutes} min") }
-        }
+        "seconds" => units::span(value as u64),
         _ if entry.scale.per > 1 => format!("{value:.2}"),
         _ => format!("{value}"),
     }
@@ -105,49 +97,31 @@ fn human(entry: &Entry) -> String {
 
 /// One object: the time, and a list of series as they would be published.
 fn as_json(report: &Report, moment: &Moment, place: &str) -> String {
-    let mut text = format!(
-        "{{\"time_ms\":{},\"clock_known\":{},\"spool\":{},\"series\":[",
-        if moment.known { moment.utc_ms.to_string() } else { "null".to_owned() },
-        moment.known,
-        quoted(place)
-    );
-    for (at, entry) in report.entries().iter().enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        let labels: Vec<String> = entry
-            .metric
-            .labels
-            .iter()
-            .zip(&entry.labels)
-            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
-            .collect();
-        let value = entry.value.known().map(|number| entry.scale.value(number).to_string());
-        write!(
-            text,
-            "{comma}\n{{\"sensor\":{},\"name\":{},\"labels\":{{{}}},\"unit\":{},\"value\":{}}}",
-            quoted(SENSORS[entry.sensor].name),
-            quoted(entry.metric.name),
-            labels.join(","),
-            quoted(entry.metric.unit),
-            value.as_deref().unwrap_or("null")
-        )
-        .expect("a String has room");
-    }
-    text.push_str("\n]}\n");
-    text
+    let mut json = Json::default();
+    json.object(|json| {
+        json.key("time_ms").value_if(moment.known.then_some(moment.utc_ms));
+        json.key("clock_known").value(moment.known);
+        json.key("spool").text(place);
+        json.key("series").list(|json| {
+            for entry in report.entries() {
+                json.line();
+                json.object(|json| series_as_json(entry, json));
+            }
+        });
+    });
+    json.into_text() + "\n"
 }
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => write!(quoted, "\\u{:04x}", u32::from(c)).expect("a String has room"),
-            c => quoted.push(c),
+fn series_as_json(entry: &Entry, json: &mut Json) {
+    json.key("sensor").text(SENSORS[entry.sensor].name);
+    json.key("name").text(entry.metric.name);
+    json.key("labels").object(|json| {
+        for (name, value) in entry.metric.labels.iter().zip(&entry.labels) {
+            json.key(name).text(value);
         }
-    }
-    quoted.push('"');
-    quoted
+    });
+    json.key("unit").text(entry.metric.unit);
+    json.key("value").value_if(entry.value.known().map(|number| entry.scale.value(number)));
 }
 
 #[cfg(test)]
@@ -181,11 +155,6 @@ mod tests {
         }
         let silent = Entry { value: Value::Unknown, ..entry(&metric::LOAD1, Scale::ONE, 0) };
         assert_eq!(human(&silent), "unknown");
-    }
-
-    #[test]
-    fn json_escapes_what_a_mount_may_be_called() {
-        assert_eq!(quoted("/srv \"x\"\\\n"), "\"/srv \\\"x\\\"\\\\\\u000a\"");
     }
 
     #[test]

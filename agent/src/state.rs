@@ -289,6 +289,18 @@ impl State {
         names
     }
 
+    /// Where records go without the hub, or why they stay in memory, as it was found last; asks no disk.
+    pub fn place(&self, agent: &AgentName) -> String {
+        if let Some(said) = &self.said {
+            return said.clone();
+        }
+        let path = spool::path(&self.place.directory, agent);
+        if self.opening.is_some() {
+            return format!("{} is being opened", path.display());
+        }
+        format!("up to {} in {}", Size::from_bytes(self.place.disk), path.display())
+    }
+
     /// Where the spool would be and why, for people; whether it would be on a disk. Makes nothing.
     pub fn describe(&self, agent: Option<&AgentName>) -> (String, bool) {
         let path = agent

@@ -40,7 +40,7 @@ fn misuse_is_one_line_and_code_2() {
     let error = fails(&["fly"], 2);
     assert_eq!(
         error,
-        "rackside-agent: there is no command \"fly\"; there are run, check, once and dark; see rackside-agent --help\n"
+        "rackside-agent: there is no command \"fly\"; there are run, check, status, once and dark; see rackside-agent --help\n"
     );
     for command in ["run", "check"] {
         let error = fails(&[command, "--config", "/nowhere/agent.toml"], 2);

@@ -3,6 +3,7 @@
 //! One task, woken by the tick, the socket, a deadline or a signal. Everything it decides is decided elsewhere:
 //! [`Ticker`] when to read, [`Agent`] what to keep, [`Session`] what to say, [`Backoff`] when to try again.
 
+mod answer;
 mod error;
 mod line;
 mod reconfigure;
@@ -16,6 +17,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
 use crate::loss::Loss;
+use crate::panel::led::Link;
 use crate::panel::reach::{Reach, View};
 use crate::panel::{Happened, Panel};
 use crate::probe::{Context, News, Probes};
@@ -23,6 +25,7 @@ use crate::reload::ConfigFile;
 use crate::sensor::Roots;
 use crate::session::Session;
 use crate::state::State;
+use crate::status::Door;
 use crate::ticker::Ticker;
 use crate::transport::Backoff;
 use async_io::Timer;
@@ -56,6 +59,8 @@ struct App {
     panel: Panel,
     probes: Probes,
     reach: Reach,
+    /// How the way to the hub stands, by that.
+    link: Link,
     /// Whether the hub is to be told every tally anew.
     retell: bool,
     config: Config,
@@ -67,6 +72,9 @@ struct App {
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
+    started: Instant,
+    /// Where this agent is asked how it is.
+    door: Door,
     systemd: Systemd,
     /// When it says that it is ready, whatever is still being opened; `None` once it has.
     ready_by: Option<Instant>,
@@ -82,7 +90,9 @@ pub fn run(config: Config, file: ConfigFile) -> Result<(), StartError> {
             Ok(Signal::Hup) => Order::Reload,
             _ => Order::Stop,
         });
-        App::new(config, Some(file), Systemd::from_environment())?.serve(&mut orders).await;
+        let mut app = App::new(config, Some(file), Systemd::from_environment())?;
+        app.door = Door::open(&app.agent.name);
+        app.serve(&mut orders).await;
         Ok(())
     })
 }
@@ -124,6 +134,7 @@ impl App {
             panel: Panel::open(config.panel.clone(), None, moment.now),
             probes: Probes::new(config.probes.clone(), Context::default(), moment.now),
             reach: Reach::default(),
+            link: Link::default(),
             retell: false,
             state,
             clock,
@@ -134,6 +145,8 @@ impl App {
             line: Line::Down { until: moment.now },
             said: None,
             suspension: Suspension::default(),
+            started: moment.now,
+            door: Door::default(),
             systemd,
             ready_by: Some(moment.now + OPENED),
         })
@@ -157,6 +170,7 @@ impl App {
             }
             let mut deadline = self.work(&moment, leaving.is_some());
             deadline = self.tell_systemd(&moment, deadline);
+            deadline = self.tell_whoever_asks(&moment, deadline);
             if let Some(end) = leaving {
                 if moment.now >= end || self.agent.custody.backlog() == 0 || !matches!(self.line, Line::Up(_))
                 {
@@ -181,12 +195,19 @@ impl App {
                 future::poll_fn(|cx| self.panel.poll_moved(cx)).await;
                 Wake::Moved
             };
+            let asked = async {
+                future::poll_fn(|cx| self.door.poll(cx)).await;
+                Wake::Moved
+            };
             let ended = async {
                 self.probes.moved().await;
                 Wake::Moved
             };
-            match future::or(future::or(moved, ended), future::or(future::or(told, self.line.event()), time))
-                .await
+            match future::or(
+                future::or(moved, future::or(ended, asked)),
+                future::or(future::or(told, self.line.event()), time),
+            )
+            .await
             {
                 Wake::Time | Wake::Moved | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
@@ -275,8 +296,8 @@ impl App {
             heard: custody.heard(),
             routed: self.agent.is_routed(),
         };
-        let link = self.reach.step(&view, now);
-        let site = self.agent.site(link, now);
+        self.link = self.reach.step(&view, now);
+        let site = self.agent.site(self.link, now);
         for happened in self.panel.step(site, now) {
             self.agent.happened(&happened, moment);
         }

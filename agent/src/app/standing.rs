@@ -51,6 +51,16 @@ impl App {
         self.systemd.deadline().into_iter().chain(self.ready_by).fold(deadline, Instant::min)
     }
 
+    /// Answers who asks; says when it is to turn again at the latest.
+    pub(super) fn tell_whoever_asks(&mut self, moment: &Moment, deadline: Instant) -> Instant {
+        if self.door.is_asked() {
+            let answer = self.answer(moment);
+            self.door.answer(&answer, moment.now);
+        }
+        self.door.step(moment.now);
+        self.door.deadline().map_or(deadline, |due| deadline.min(due))
+    }
+
     fn in_one_line(&self, moment: &Moment) -> String {
         let custody = &self.agent.custody;
         let is_lately = |at: Instant| moment.now.saturating_duration_since(at) < ON_ITS_WAY;

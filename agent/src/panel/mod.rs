@@ -25,6 +25,7 @@ pub mod pins;
 mod raspberry;
 pub mod reach;
 pub mod relay;
+mod shown;
 mod simulated;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use pins::{Input, NoPins, Output, Pins};
 use rackside_proto::metric::{self, Metric};
 use rackside_proto::{Severity, Value};
 use raspberry::Raspberry;
+pub use shown::Shown;
 use simulated::Simulated;
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};

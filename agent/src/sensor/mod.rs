@@ -44,6 +44,7 @@ use std::path::{Path, PathBuf};
 use storage::Ext4;
 
 pub use own::Own;
+pub(crate) use own::resident_bytes;
 
 /// One sensor.
 #[derive(Debug)]

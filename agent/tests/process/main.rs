@@ -7,5 +7,6 @@ mod broker;
 mod panel;
 mod probe;
 mod spool;
+mod status;
 mod support;
 mod systemd;
