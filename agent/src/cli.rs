@@ -144,7 +144,11 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         Command::Status { config, json } => return status(config, json, out),
         Command::Once { config, json } => {
             logger::start(log::LevelFilter::Warn);
-            let config = config.map(|file| Config::read(&file)).transpose().map_err(Failure::Config)?;
+            let config = match config {
+                Some(path) => Some(Config::read(&path).map_err(Failure::Config)?),
+                // It needs none, and takes one that is there.
+                None => ConfigFile::usual(Path::new("/")).and_then(|mut file| file.read().ok()),
+            };
             once::once(config.as_ref(), json, out).map_err(Failure::Output)?;
         }
     }

@@ -1,6 +1,9 @@
 //! `once`: one reading of everything, for a technician's eyes or, as JSON, for a script. Publishes nothing and touches no
 //! output pin.
 //!
+//! A running agent holds the panel's pins, and knows its network tallies: it is asked for them. Without one, the contacts are read, and
+//! what comes over the network is left out.
+//!
 //! ```text
 //! temperature  rackside_soc_temperature_celsius                  48.3 °C
 //! cpu          rackside_cpu_usage_ratio                          12.3 %
@@ -11,11 +14,14 @@
 use crate::clock::{Clock, Moment, Trust};
 use crate::config::{self, Config};
 use crate::json::Json;
+use crate::panel::{Panel, Reading};
 use crate::sensor::{Entry, Report, Roots, SENSORS, Sensors};
 use crate::state::State;
+use crate::status::{self, AskError};
 use crate::units;
 use async_io::Timer;
-use rackside_proto::Value;
+use log::warn;
+use rackside_proto::{Value, metric};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -23,7 +29,7 @@ use std::time::Duration;
 /// Processor usage is a share of the time between two readings, so two are taken.
 const APART: Duration = Duration::from_millis(500);
 
-/// Reads and prints. `config` is looked at for the clock and the spool's place only.
+/// Reads and prints. `config` is looked at for the clock, the spool's place and the panel.
 pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Result<()> {
     let roots = Roots::default();
     let mut clock = Clock::new(config.map_or(Trust::Auto, |config| config.clock), &roots.proc);
@@ -32,11 +38,42 @@ pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Re
     let mut sensors = Sensors::new(roots);
     sensors.machine.own.is_durable = durable;
     sensors.read(&clock.read());
-    smol::block_on(Timer::after(APART));
+    let apart = Timer::after(APART);
+    sensors.machine.panel = config.map_or_else(Vec::new, panel);
+    smol::block_on(apart);
     let moment = clock.read();
     let report = sensors.read(&moment);
     let text = if json { as_json(&report, &moment, &place) } else { as_table(&report, &sensors, &place) };
     out.write_all(text.as_bytes())
+}
+
+/// The tallies and relays as the running agent has them, else the tallies' contacts.
+fn panel(config: &Config) -> Vec<Reading> {
+    if config.panel.tallies.is_empty() && config.panel.relays.is_empty() {
+        return Vec::new();
+    }
+    match status::ask(Some(&config.name)) {
+        Ok(answer) => told(&serde_json::from_str(&answer).unwrap_or_default()),
+        Err(AskError::NotRunning { .. }) => smol::block_on(Panel::contacts_once(&config.panel, APART)),
+        Err(error) => {
+            warn!("{error}; the panel is left out");
+            Vec::new()
+        }
+    }
+}
+
+/// The readings in an agent's answer.
+fn told(answer: &serde_json::Value) -> Vec<Reading> {
+    let list = |key: &str| answer["panel"][key].as_array().cloned().unwrap_or_default();
+    let reading = |metric, one: &serde_json::Value, labels: &[&str], state: &str| Reading {
+        metric,
+        labels: labels.iter().map(|key| one[*key].as_str().unwrap_or_default().to_owned()).collect(),
+        value: one[state].as_bool().map_or(Value::Unknown, |on| Value::Known(on.into())),
+    };
+    let (tallies, relays) = (list("tallies"), list("relays"));
+    let tallies = tallies.iter().map(|one| reading(&metric::TALLY_ACTIVE, one, &["name", "bus"], "on"));
+    let relays = relays.iter().map(|one| reading(&metric::RELAY_ACTIVE, one, &["name"], "closed"));
+    tallies.chain(relays).collect()
 }
 
 fn as_table(report: &Report, sensors: &Sensors, place: &str) -> String {
@@ -128,7 +165,7 @@ fn series_as_json(entry: &Entry, json: &mut Json) {
 mod tests {
     use super::*;
     use rackside_proto::Scale;
-    use rackside_proto::metric::{self, Metric};
+    use rackside_proto::metric::Metric;
 
     fn entry(metric: &'static Metric, scale: Scale, number: i64) -> Entry {
         let labels = metric.labels.iter().map(|_| "/srv \"x\"".to_owned()).collect();

@@ -1,9 +1,14 @@
-//! The panel as it stands, for whoever asks: each tally, LED and relay with its state, and what was pressed.
+//! The panel as it stands, for whoever asks: each tally, LED and relay with its state, and what was pressed. And its contacts alone, for
+//! whoever asks where no agent runs.
 
-use super::config::{Bus, Does, Led};
-use super::led::Meaning;
-use super::{Panel, led_pins};
-use std::time::Instant;
+use super::config::{Bus, Config, Does, Led, Origin};
+use super::led::{Meaning, Site};
+use super::{Panel, Reading, led_pins};
+use crate::clock::Clock;
+use async_io::Timer;
+use futures_lite::future;
+use rackside_proto::Value;
+use std::time::{Duration, Instant};
 
 /// An LED.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +22,36 @@ pub struct Shown<'a> {
 }
 
 impl Panel {
+    /// Reads the tallies' contacts once, and nothing else: no output is opened, no network is asked. Ends when each has come to rest, or
+    /// after `most`; what could not be told by then is unknown.
+    pub async fn contacts_once(config: &Config, most: Duration) -> Vec<Reading> {
+        let is_contact = |tally: &&super::config::Tally| matches!(tally.origin, Origin::Contact(_));
+        let config = Config {
+            simulated: config.simulated.clone(),
+            tallies: config.tallies.iter().filter(is_contact).cloned().collect(),
+            ..Config::default()
+        };
+        if config.tallies.is_empty() {
+            return Vec::new();
+        }
+        let end = Clock::now() + most;
+        let mut panel = Self::open(config, None, Clock::now());
+        loop {
+            let now = Clock::now();
+            panel.step(Site::default(), now);
+            let readings = panel.tallies();
+            if now >= end || readings.iter().all(|reading| reading.value != Value::Unknown) {
+                panel.close();
+                return readings;
+            }
+            let due = panel.deadline().map_or(end, |due| due.min(end));
+            let later = async {
+                Timer::at(due).await;
+            };
+            future::or(future::poll_fn(|cx| panel.poll_moved(cx)), later).await;
+        }
+    }
+
     /// The LEDs.
     pub fn leds(&self) -> impl Iterator<Item = Shown<'_>> {
         let fails = |led: &Led| led_pins(led).iter().any(|pin| self.pins.fault(*pin).is_some());

@@ -156,3 +156,35 @@ fn an_agent_that_hangs_is_said_to_hang_and_a_dead_ones_socket_is_taken_over() {
     other.logs("`status` cannot ask this agent: ");
     assert_eq!(desk.asked()["agent"], "arena-north/rack-1", "the first one keeps its socket");
 }
+
+#[test]
+fn once_reads_the_contacts_alone_and_asks_a_running_agent_for_them() {
+    let dir = dir();
+    let once = |file: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rackside-agent"));
+        command.args(["once", "--json", "--config"]).arg(file);
+        let output = command.env("RUNTIME_DIRECTORY", dir.path().join("run")).output().expect("it starts");
+        let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let series = said["series"].as_array().expect("a list").clone();
+        series.into_iter().find(|one| one["name"] == "rackside_tally_active").expect("the tally")
+    };
+    let file = Agent::configure(dir.path(), 9, FRONT, &panel(dir.path()));
+    let pins = dir.path().join("panel");
+    std::fs::create_dir(&pins).expect("made");
+    // Somebody else's light, at the pin of the LED.
+    std::fs::write(pins.join("24"), "1").expect("written");
+    for (level, value) in [("0", 1), ("1", 0)] {
+        std::fs::write(pins.join("17"), level).expect("written");
+        let tally = once(&file);
+        assert_eq!((&tally["labels"]["tally"], &tally["value"]), (&"camera-1".into(), &value.into()));
+    }
+    assert_eq!(
+        std::fs::read_to_string(pins.join("24")).expect("it is there"),
+        "1",
+        "an output is not touched"
+    );
+    std::fs::write(pins.join("17"), "0").expect("written");
+    let desk = Desk::start(dir.path(), 9, FRONT, &panel(dir.path()));
+    desk.answers("the tally", |answer| answer["panel"]["tallies"][0]["on"] == true);
+    assert_eq!(once(&file)["value"], 1, "the agent holds the pin, and tells");
+}
