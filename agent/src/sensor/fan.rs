@@ -28,12 +28,13 @@ pub(super) type State = Kept<Files>;
 #[expect(clippy::unnecessary_wraps, reason = "every sensor may fail, and this one happens not to")]
 pub(super) fn read(machine: &mut Machine, moment: &Moment, report: &mut Report) -> Result<(), SensorError> {
     let Machine { roots, chips, fan, .. } = machine;
-    let chips = chips.at(moment.now, || Chips::find(&roots.sys));
-    let files = fan.at(moment.now, || Files::find(&roots.sys, chips));
+    let found = chips.at(moment.now, || Chips::find(&roots.sys));
+    let files = fan.at(moment.now, || Files::find(&roots.sys, found));
     let read = |file: &Option<PathBuf>| file.as_deref().map(count);
     let (state, speed) = (read(&files.state), read(&files.speed));
     if state == Some(None) || speed == Some(None) {
         fan.forget();
+        chips.forget();
     }
     if let Some(state) = state.flatten() {
         report.put_value(&metric::FAN_STATE, &[], Scale::ONE, state);
@@ -113,8 +114,11 @@ mod tests {
         write("thermal/cooling_device1/cur_state", "full\n");
         write("hwmon/hwmon2/fan1_input", "-1\n");
         assert_eq!(reads(), [(state, Value::Unknown), (speed, Value::Unknown)]);
-        fs::remove_file(root.path().join("sys/class/hwmon/hwmon2/fan1_input")).expect("it was there");
+        fs::remove_dir_all(root.path().join("sys/class/hwmon/hwmon2")).expect("it was there");
         assert_eq!(reads(), [(state, Value::Unknown)]);
+        write("hwmon/hwmon7/name", "pwmfan\n");
+        write("hwmon/hwmon7/fan1_input", "0\n");
+        assert_eq!(reads(), [(state, Value::Unknown), (speed, Value::Known(0))], "its driver came up again");
         fs::remove_dir_all(root.path().join("sys")).expect("it was there");
         assert_eq!(reads(), [], "no fan is no failure");
     }

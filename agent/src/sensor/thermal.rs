@@ -149,4 +149,32 @@ mod tests {
         fs::remove_dir_all(dir.path().join("thermal_zone2")).expect("it was there");
         assert_eq!(choose(&zones, |zone| number(&zone.temp)), None, "it has vanished");
     }
+
+    #[test]
+    fn a_zone_that_comes_up_again_under_another_number_is_found() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let class = root.path().join("sys/class/thermal");
+        let write = |zone: &str, temp: &str| {
+            fs::create_dir_all(class.join(zone)).expect("directories");
+            fs::write(class.join(zone).join("type"), "cpu-thermal\n").expect("written");
+            fs::write(class.join(zone).join("temp"), temp).expect("written");
+        };
+        let mut machine = Machine::new(super::super::Roots::below(root.path()));
+        let moment = crate::clock::Clock::new(crate::clock::Trust::Auto, root.path()).read();
+        let mut reads = || {
+            let mut report = Report::default();
+            read(&mut machine, &moment, &mut report)
+                .map(|()| report.entries().first().map(|entry| entry.value))
+        };
+        write("thermal_zone0", "48312\n");
+        assert_eq!(reads(), Ok(Some(Value::Known(483))));
+        fs::remove_dir_all(class.join("thermal_zone0")).expect("it was there");
+        assert_eq!(reads(), Ok(None));
+        write("thermal_zone1", "50000\n");
+        assert_eq!(reads(), Ok(Some(Value::Known(500))));
+        fs::remove_dir_all(&class).expect("it was there");
+        fs::write(&class, "no directory").expect("written");
+        assert_eq!(reads(), Ok(None), "it has vanished");
+        assert!(reads().is_err(), "and this is no machine without a thermal zone");
+    }
 }

@@ -55,8 +55,8 @@ struct Flags {
 pub(super) fn read(machine: &mut Machine, moment: &Moment, report: &mut Report) -> Result<(), SensorError> {
     let Machine { roots, firmware, chips, throttle, .. } = machine;
     let (sys, now) = (&roots.sys, moment.now);
-    let chips = chips.at(now, || Chips::find(sys));
-    let files = throttle.files.at(now, || Files::find(sys, chips));
+    let found = chips.at(now, || Chips::find(sys));
+    let files = throttle.files.at(now, || Files::find(sys, found));
     let flags = match firmware.ask(&roots.dev, THROTTLED, &[0]) {
         Answer::Told(words) => Some(words.first().map_or_else(Flags::unknown, |word| Flags::of(*word))),
         Answer::Silent => Some(Flags::unknown()),
@@ -70,8 +70,9 @@ pub(super) fn read(machine: &mut Machine, moment: &Moment, report: &mut Report) 
     }
     let Some(mut flags) = flags else {
         if files.word.is_some() || files.alarm.is_some() {
-            // They were there.
+            // They were there, and may be elsewhere now.
             throttle.files.forget();
+            chips.forget();
         }
         return Ok(());
     };
@@ -280,6 +281,9 @@ mod tests {
         assert_eq!(bench.reads().0, ["undervoltage now 0", "frequency_capped since_boot 1"]);
         fs::remove_dir_all(bench.root.path().join(CHIP)).expect("it was there");
         assert_eq!(bench.reads().0, [""; 0], "and nothing is made up");
+        bench.write("sys/class/hwmon/hwmon5/name", "rpi_volt\n");
+        bench.write("sys/class/hwmon/hwmon5/in0_lcrit_alarm", "1\n");
+        assert_eq!(bench.reads().0[0], "undervoltage now 1", "its driver came up again");
     }
 
     #[test]
