@@ -21,10 +21,14 @@ use std::time::Duration;
 /// How long QEMU may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// QEMU.
+#[derive(Debug)]
+struct Emulator(Child);
+
 /// A running board.
 #[derive(Debug)]
 pub(crate) struct Board {
-    child: Child,
+    emulator: Emulator,
     /// Its serial line.
     pub(crate) console: Console,
     /// Its header.
@@ -60,15 +64,16 @@ impl Board {
         // rppal opens /dev/mem where there is no /dev/gpiomem, which only the foundation's own kernels have.
         command.args(["-append", "console=ttyS1,115200 loglevel=4 panic=-1 iomem=relaxed"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn().expect("it is installed, so it starts");
+        let mut emulator = Emulator(command.spawn().expect("it is installed, so it starts"));
+        let child = &mut emulator.0;
         let (down, up) =
             (child.stdin.take().expect("it was piped"), child.stdout.take().expect("it was piped"));
         let console = Console::new(down, up);
-        let pins = Pins::new(connect(&mut child, &socket("qtest")));
-        let mut monitor = BufReader::new(connect(&mut child, &socket("qmp")));
+        let pins = Pins::new(connect(child, &socket("qtest")));
+        let mut monitor = BufReader::new(connect(child, &socket("qmp")));
         let mut greeting = String::new();
         monitor.read_line(&mut greeting).expect("QEMU greets");
-        let mut board = Self { child, console, pins, monitor, card };
+        let mut board = Self { emulator, console, pins, monitor, card };
         board.ask(&json!({ "execute": "qmp_capabilities" }));
         board.console.booted();
         for module in Card::modules() {
@@ -91,7 +96,7 @@ impl Board {
     /// Switches it off in good order; QEMU's exit status.
     pub(crate) fn off(mut self) -> ExitStatus {
         self.console.order("off");
-        let ended = eventually(PATIENCE, || self.child.try_wait().expect("it can be asked"));
+        let ended = eventually(PATIENCE, || self.emulator.0.try_wait().expect("it can be asked"));
         ended.unwrap_or_else(|| panic!("it does not go off\n{}", self.console.last_words()))
     }
 
@@ -118,10 +123,11 @@ impl Board {
     }
 }
 
-impl Drop for Board {
+impl Drop for Emulator {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let Self(child) = self;
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -102,6 +102,8 @@ fn parts() -> &'static Parts {
     PARTS.get_or_init(|| {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         let target = target_directory();
+        // The very program that is shipped. First, because it brings the target for which the other one is built, too.
+        let agent = programs::crossed("agent-arm64");
         run(Command::new(root.join("tests/pi/kernel")).arg(target.join("pi")));
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
         cargo.current_dir(root).args(["build", "--locked", "--package", "rackside-pi-init"]);
@@ -110,8 +112,7 @@ fn parts() -> &'static Parts {
         Parts {
             kernel: target.join("pi/kernel"),
             init: target.join("pi/init/aarch64-unknown-linux-musl/appliance/rackside-pi-init"),
-            // The very program that is shipped.
-            agent: programs::crossed("agent-arm64"),
+            agent,
         }
     })
 }
