@@ -1,6 +1,6 @@
 //! The rack's front, seen and touched from outside.
 
-use crate::pins::Stretch;
+use crate::light::is_well;
 use crate::rack::{BUTTON, GREEN, RED, Rack, TALLY, value};
 use std::time::Duration;
 
@@ -10,14 +10,6 @@ const WINKS: Duration = Duration::from_secs(30);
 const STILL: Duration = Duration::from_secs(6);
 /// Until a button is noticed, and twenty changes.
 const FLICKER: Duration = Duration::from_secs(10);
-
-/// A wink lasts 100 ms and the light between two of them 3,900 ms; an emulator's timers are late.
-fn is_well(stretches: &[Stretch]) -> bool {
-    let is_wink = |stretch: &Stretch| !stretch.lit && (60..=350).contains(&stretch.ms);
-    let is_pair =
-        |three: &[Stretch]| is_wink(&three[0]) && (3600..=4200).contains(&three[1].ms) && is_wink(&three[2]);
-    stretches.windows(3).any(is_pair)
-}
 
 #[test]
 fn the_led_winks_and_a_killed_agent_is_not_read_as_well() {

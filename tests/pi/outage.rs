@@ -1,6 +1,6 @@
 //! Nothing is lost and nothing counts twice while the hub dies and the cable is pulled; and what the agent costs meanwhile.
 
-use crate::pins::Stretch;
+use crate::light::is_hub_unreachable;
 use crate::rack::{GREEN, RECOVERY, Rack, value};
 use rackside_history::{Reader, Samples, Settings, Store};
 use rackside_proto::Run;
@@ -17,17 +17,6 @@ const DATED_WITHIN_MS: u64 = 2000;
 
 /// What the agent may have resident, in KiB.
 const MEMORY: u64 = 4 * 1024;
-
-/// Two flashes of 200 ms, 200 ms apart, and a pause of 1,400 ms.
-fn is_hub_unreachable(stretches: &[Stretch]) -> bool {
-    let flash = 130..=330;
-    let is_group = |group: &[Stretch]| {
-        group[0].lit
-            && group[..3].iter().all(|stretch| flash.contains(&stretch.ms))
-            && (1200..=1700).contains(&group[3].ms)
-    };
-    stretches.windows(4).any(is_group)
-}
 
 #[test]
 fn a_hub_killed_and_a_cable_pulled_cost_a_pi_without_a_clock_nothing() {
