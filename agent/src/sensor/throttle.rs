@@ -64,7 +64,8 @@ pub(super) fn read(machine: &mut Machine, moment: &Moment, report: &mut Report) 
     };
     if firmware.is_denied() && !matches!(flags, Some(Flags { now: [.., Some(_)], .. })) {
         report.notes.push(
-            "the throttle flags are not for this program: /dev/vcio may not be opened; let its user into the group video"
+            "most throttle flags are not for this program: /dev/vcio may not be opened; its user needs the group video, its unit \
+             DeviceAllow=/dev/vcio"
                 .to_owned(),
         );
     }
