@@ -188,6 +188,16 @@ impl Agent {
         Site { link, severity }
     }
 
+    /// What the site thinks of itself, and why.
+    pub fn judgement(&self) -> (Severity, Option<&str>) {
+        (self.judgement.0, self.judgement.1.as_deref())
+    }
+
+    /// How many connections were made.
+    pub const fn connects(&self) -> u64 {
+        self.connects
+    }
+
     /// Whether an interface carries the default route.
     pub fn is_routed(&self) -> bool {
         self.sensors.machine.default_route().is_some()
@@ -320,6 +330,7 @@ impl Agent {
             spool,
             spool_bytes,
             catalog: None,
+            revision: self.host.revision,
         };
         let mut body = Vec::new();
         birth.encode(self.sampler.catalog(), &mut body)?;
@@ -354,7 +365,7 @@ mod tests {
             let config = Config::parse(text, "agent.toml").expect("a good file");
             let mut clock = Clock::new(Trust::Auto, Path::new("/proc"));
             let moment = Moment { known: false, boot: 7, boot_ms: 1000, utc_ms: 3000, ..clock.read() };
-            let roots = Roots { proc: root.path().into(), sys: root.path().into() };
+            let roots = Roots { proc: root.path().into(), ..Roots::below(root.path()) };
             let agent = Agent::new(&config, run, &clock, roots, Host::default());
             Self { root, agent, moment }
         }

@@ -4,6 +4,7 @@
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
+use crate::reload::ConfigFile;
 use crate::sensor::{Roots, SENSORS, Sensors};
 use crate::state::State;
 use crate::transport::Connector;
@@ -12,11 +13,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Prints what would run. True if something is missing without which it would not start.
-pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<bool> {
+pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Result<bool> {
     let mqtt = &config.mqtt;
     let host = Host::read(Path::new("/"));
     let mut missing = false;
-    writeln!(out, "{}: the configuration is good", file.display())?;
+    writeln!(out, "{}: the configuration is good", file.path().display())?;
+    if let Some(other) = file.about_other() {
+        writeln!(out, "warning  {other}")?;
+    }
     writeln!(out, "agent    {}, a reading every {:?}", config.name, config.tick)?;
     let board = if host.model.is_empty() { "no known board" } else { &host.model };
     writeln!(out, "machine  {} ({}, {} {})", host.hostname, board, host.arch, host.kernel)?;
@@ -29,6 +33,9 @@ pub fn check(config: &Config, file: &Path, out: &mut impl Write) -> io::Result<b
         (Some(user), Some(Ok(_))) => writeln!(out, "login    user {user}, with a password")?,
         (Some(user), None) => writeln!(out, "login    user {user}, without a password")?,
         (None, _) => writeln!(out, "login    none")?,
+    }
+    if let Some(exposed) = mqtt.exposed() {
+        writeln!(out, "warning  {exposed}")?;
     }
     if let Err(error) = Connector::new(mqtt) {
         missing = true;

@@ -1,12 +1,13 @@
 //! The command line, and what each command's outcome is to the shell.
 //!
-//! Exit codes: 0 all well; 1 it was tried and failed; 2 the command line or the configuration is wrong.
+//! Exit codes: 0 all well; 1 it was tried and failed (`status`: the agent does not run, or does not answer); 2 the command line or the
+//! configuration is wrong; 3 `status` has an answer, and not all is well.
 
 use crate::agent::VERSION;
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::Config;
 use crate::panel::Panel;
-use crate::reload::ConfigFile;
-use crate::{app, check, logger, once};
+use crate::reload::{ConfigFile, USUAL};
+use crate::{app, check, logger, once, status};
 use lexopt::{Arg, Parser, ValueExt};
 use rackside_config::ConfigError;
 use std::fmt;
@@ -18,40 +19,40 @@ const HELP: &str = "\
 rackside-agent watches the box in the rack: it reads this machine and publishes what it read over MQTT.
 
 Usage:
-  rackside-agent run   [--config FILE]           read and publish until SIGTERM or Ctrl-C
-  rackside-agent check [--config FILE]           check the configuration and say what would run and what is missing
-  rackside-agent once  [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
-  rackside-agent dark  [--config FILE]           put out the LEDs and open the relays that a killed agent left on
+  rackside-agent run    [--config FILE]           read and publish until SIGTERM or Ctrl-C
+  rackside-agent check  [--config FILE]           check the configuration and say what would run and what is missing
+  rackside-agent status [--config FILE] [--json]  ask the running agent: link, backlog, panel, and why the LED is as it is
+  rackside-agent once   [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
+  rackside-agent dark   [--config FILE]           put out the LEDs and open the relays that a killed agent left on
   rackside-agent --version
   rackside-agent --help
 
-The configuration is /etc/rackside/agent.toml unless --config names another file. SIGHUP makes run read it again.
+Without --config it is /etc/rackside/agent.toml, else /boot/firmware/rackside.toml (or /boot/rackside.toml): the boot partition
+of a Raspberry Pi's card, which a laptop can write. SIGHUP makes run read it again.
 ";
 
 /// Exit code for a wrong command line or configuration.
 const MISUSE: u8 = 2;
+/// Exit code for an agent that runs and objects to something.
+const UNWELL: u8 = 3;
+
+/// What commands there are, for whoever names another.
+const COMMANDS: &str = "there are run, check, status, once and dark";
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
-    Run { config: PathBuf },
-    Check { config: PathBuf },
+    Run { config: Option<PathBuf> },
+    Check { config: Option<PathBuf> },
     Once { config: Option<PathBuf>, json: bool },
-    Dark { config: PathBuf },
+    Status { config: Option<PathBuf>, json: bool },
+    Dark { config: Option<PathBuf> },
     Version,
     Help,
 }
 
-impl Command {
-    fn needs_file(&self) -> Result<(), Failure> {
-        match self {
-            Self::Run { config } | Self::Check { config } | Self::Dark { config }
-                if config == Path::new(DEFAULT_FILE) && !config.exists() =>
-            {
-                Err(Failure::NoFile)
-            }
-            _ => Ok(()),
-        }
-    }
+/// The file that was named, or the usual one.
+fn file(named: Option<PathBuf>) -> Result<ConfigFile, Failure> {
+    named.map(ConfigFile::new).or_else(|| ConfigFile::usual(Path::new("/"))).ok_or(Failure::NoFile)
 }
 
 /// Why a command did not succeed.
@@ -62,6 +63,10 @@ enum Failure {
     /// Nobody named a file, and the usual one is not there.
     NoFile,
     Start(app::StartError),
+    /// Nobody answered.
+    Status(status::AskError),
+    /// Something else answered, or not to its end.
+    Answer(serde_json::Error),
     Output(std::io::Error),
 }
 
@@ -72,9 +77,12 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::NoFile => write!(
                 f,
-                "there is no {DEFAULT_FILE}; write one as agent.example.toml shows, or name another with --config"
+                "there is no {} and no {}; write one as agent.example.toml shows, or name another with --config",
+                USUAL[0], USUAL[1]
             ),
             Self::Start(error) => error.fmt(f),
+            Self::Status(error) => error.fmt(f),
+            Self::Answer(error) => write!(f, "the agent's answer is no JSON: {error}"),
             Self::Output(error) => write!(f, "cannot write the result: {error}"),
         }
     }
@@ -87,17 +95,14 @@ impl Failure {
             | Self::Config(_)
             | Self::NoFile
             | Self::Start(app::StartError::Password { .. }) => MISUSE,
-            Self::Start(_) | Self::Output(_) => 1,
+            Self::Start(_) | Self::Status(_) | Self::Answer(_) | Self::Output(_) => 1,
         }
     }
 }
 
 /// Does what the arguments say.
 pub fn main(arguments: Parser, out: &mut impl Write) -> ExitCode {
-    let done = parse(arguments).map_err(Failure::Usage).and_then(|command| {
-        command.needs_file()?;
-        execute(command, out)
-    });
+    let done = parse(arguments).map_err(Failure::Usage).and_then(|command| execute(command, out));
     match done {
         Ok(code) => code,
         // Whoever read it (`| head`) had enough; that is no failure.
@@ -115,33 +120,55 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         Command::Version => writeln!(out, "rackside-agent {VERSION}").map_err(Failure::Output)?,
         Command::Help => write!(out, "{HELP}").map_err(Failure::Output)?,
         Command::Run { config } => {
-            let mut file = ConfigFile::new(config);
+            let mut file = file(config)?;
             let config = file.read().map_err(Failure::Config)?;
             logger::start(config.level);
             app::run(config, file).map_err(Failure::Start)?;
         }
         Command::Check { config } => {
             logger::start(log::LevelFilter::Off);
-            let checked = Config::read(&config).map_err(Failure::Config)?;
-            let missing = check::check(&checked, &config, out).map_err(Failure::Output)?;
+            let mut file = file(config)?;
+            let checked = file.read().map_err(Failure::Config)?;
+            let missing = check::check(&checked, &file, out).map_err(Failure::Output)?;
             return Ok(if missing { ExitCode::from(1) } else { ExitCode::SUCCESS });
         }
         Command::Dark { config } => {
             logger::start(log::LevelFilter::Off);
-            let config = Config::read(&config).map_err(Failure::Config)?;
+            let config = file(config)?.read().map_err(Failure::Config)?;
             let faults = smol::block_on(Panel::dark(&config.panel));
             for fault in &faults {
                 writeln!(out, "{fault}").map_err(Failure::Output)?;
             }
             return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
+        Command::Status { config, json } => return status(config, json, out),
         Command::Once { config, json } => {
             logger::start(log::LevelFilter::Warn);
-            let config = config.map(|file| Config::read(&file)).transpose().map_err(Failure::Config)?;
+            let config = match config {
+                Some(path) => Some(Config::read(&path).map_err(Failure::Config)?),
+                // It needs none, and takes one that is there.
+                None => ConfigFile::usual(Path::new("/")).and_then(|mut file| file.read().ok()),
+            };
             once::once(config.as_ref(), json, out).map_err(Failure::Output)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the agent of the file that was named, or of the usual one; where that cannot be read, the only agent there is.
+fn status(named: Option<PathBuf>, json: bool, out: &mut impl Write) -> Result<ExitCode, Failure> {
+    logger::start(log::LevelFilter::Off);
+    let name = match named {
+        Some(path) => Some(Config::read(&path).map_err(Failure::Config)?.name),
+        None => {
+            ConfigFile::usual(Path::new("/")).and_then(|mut file| file.read().ok()).map(|config| config.name)
+        }
+    };
+    let answer = status::ask(name.as_ref()).map_err(Failure::Status)?;
+    let value = serde_json::from_str(&answer).map_err(Failure::Answer)?;
+    let (table, is_well) = status::table::table(&value);
+    out.write_all(if json { answer.as_bytes() } else { table.as_bytes() }).map_err(Failure::Output)?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(UNWELL) })
 }
 
 fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
@@ -158,17 +185,15 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    let file = || config.clone().unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
     match verb.as_deref() {
         Some("once") => Ok(Command::Once { config, json }),
-        Some("run" | "check" | "dark") if json => Err("--json belongs to once".into()),
-        Some("run") => Ok(Command::Run { config: file() }),
-        Some("check") => Ok(Command::Check { config: file() }),
-        Some("dark") => Ok(Command::Dark { config: file() }),
-        Some(other) => {
-            Err(format!("there is no command {other:?}; there are run, check, once and dark").into())
-        }
-        None => Err("a command is missing; there are run, check, once and dark".into()),
+        Some("status") => Ok(Command::Status { config, json }),
+        Some("run" | "check" | "dark") if json => Err("--json belongs to once and status".into()),
+        Some("run") => Ok(Command::Run { config }),
+        Some("check") => Ok(Command::Check { config }),
+        Some("dark") => Ok(Command::Dark { config }),
+        Some(other) => Err(format!("there is no command {other:?}; {COMMANDS}").into()),
+        None => Err(format!("a command is missing; {COMMANDS}").into()),
     }
 }
 
@@ -182,12 +207,13 @@ mod tests {
 
     #[test]
     fn commands_take_their_options_in_any_order() {
-        let config = PathBuf::from("a.toml");
+        let config = Some(PathBuf::from("a.toml"));
         assert_eq!(parsed(&["run", "--config", "a.toml"]), Ok(Command::Run { config: config.clone() }));
         assert_eq!(parsed(&["--config=a.toml", "check"]), Ok(Command::Check { config: config.clone() }));
         assert_eq!(parsed(&["once", "--json"]), Ok(Command::Once { config: None, json: true }));
-        assert_eq!(parsed(&["run"]), Ok(Command::Run { config: DEFAULT_FILE.into() }));
-        assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: "a.toml".into() }));
+        assert_eq!(parsed(&["status", "--json"]), Ok(Command::Status { config: None, json: true }));
+        assert_eq!(parsed(&["run"]), Ok(Command::Run { config: None }));
+        assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: config.clone() }));
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(parsed(&["run", "-h"]), Ok(Command::Help));
     }
@@ -195,9 +221,9 @@ mod tests {
     #[test]
     fn a_wrong_line_says_what_there_is() {
         for (words, message) in [
-            (&["fly"][..], "there is no command \"fly\"; there are run, check, once and dark"),
-            (&[], "a command is missing; there are run, check, once and dark"),
-            (&["run", "--json"], "--json belongs to once"),
+            (&["fly"][..], "there is no command \"fly\"; there are run, check, status, once and dark"),
+            (&[], "a command is missing; there are run, check, status, once and dark"),
+            (&["run", "--json"], "--json belongs to once and status"),
             (&["run", "--conf", "x"], "invalid option '--conf'"),
             (&["run", "fast"], "unexpected argument \"fast\""),
             (&["run", "--config"], "missing argument for option '--config'"),

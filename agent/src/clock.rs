@@ -136,11 +136,16 @@ impl Clock {
         Instant::now()
     }
 
+    /// What the kernel's `CLOCK_MONOTONIC` shows, for whoever compares it with a clock of another process.
+    pub fn kernel() -> Duration {
+        let shown = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::try_from(shown).unwrap_or_default()
+    }
+
     /// The moment at which the kernel's `CLOCK_MONOTONIC`, which it writes to events, showed `stamp`. What cannot be from that clock is now.
     pub fn of_kernel(stamp: Duration) -> Instant {
         let now = Self::now();
-        let shown = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let age = Duration::try_from(shown).unwrap_or_default().checked_sub(stamp);
+        let age = Self::kernel().checked_sub(stamp);
         age.filter(|age| *age < OLDEST_STAMP).and_then(|age| now.checked_sub(age)).unwrap_or(now)
     }
 

@@ -25,9 +25,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where the file is unless said otherwise.
-pub const DEFAULT_FILE: &str = "/etc/rackside/agent.toml";
-
 /// A plain MQTT broker's port, and one's with TLS (IANA).
 const PORT: u16 = 1883;
 const PORT_TLS: u16 = 8883;
@@ -87,7 +84,22 @@ impl fmt::Display for Mqtt {
     /// `hub.example.org:8883 with TLS`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
-        write!(f, "{}:{} {tls}", self.host, self.port)
+        write!(f, "{} {tls}", self.address())
+    }
+}
+
+impl Mqtt {
+    /// Who else may read the password: it may be on a card's boot partition.
+    pub fn exposed(&self) -> Option<String> {
+        let path = self.password.as_ref()?.exposed()?.display();
+        Some(format!(
+            "{path}: FAT has no permissions: everybody with an account on this machine, and whoever takes the card, can read this password"
+        ))
+    }
+
+    /// `hub.example.org:8883`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the machine is, as the birth says it: read once, at start.
 
 use crate::panel::Board;
-use rackside_proto::limits;
+use rackside_proto::{Revision, limits};
 use std::path::Path;
 
 /// What the machine is. Each text fits the wire.
@@ -11,6 +11,8 @@ pub struct Host {
     pub hostname: String,
     /// What the board calls itself, or nothing.
     pub model: String,
+    /// The revision code of a Raspberry Pi.
+    pub revision: Option<Revision>,
     /// The system: `Debian GNU/Linux 12 (bookworm)`.
     pub os: String,
     /// The kernel's release: `6.1.0-50-arm64`.
@@ -32,6 +34,7 @@ impl Host {
         Self {
             hostname: text(uname.nodename()),
             model: limits::fit(&board.model).to_owned(),
+            revision: board.revision,
             os: release.and_then(|text| pretty_name(&text)).unwrap_or_default(),
             kernel: text(uname.release()),
             arch: text(uname.machine()),

@@ -11,7 +11,7 @@
 //!    of bytes that it runs on, with [`tls`] over it.
 //! 7. [`panel`] is the rack's front: contacts and network tallies in, LEDs and relays out. Its changes are events in custody.
 //! 8. [`probe`] asks the world around this box, each probe on a schedule of its own.
-//! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`] and [`once`] are what a person calls.
+//! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`], [`once`] and [`status`] are what a person calls.
 //!
 //! One thread does all of this (async-io adds one of its own that waits for timers and sockets, a panel on a real board one that
 //! waits for its edges); names are resolved on a thread that goes away again. There is no tokio here: why is told in ARCHITECTURE.md.
@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod custody;
 pub mod host;
+mod json;
 pub mod logger;
 mod loss;
 pub mod once;
@@ -36,6 +37,8 @@ pub mod sensor;
 pub mod session;
 pub mod spool;
 pub mod state;
+pub mod status;
 pub mod ticker;
 pub mod tls;
 pub mod transport;
+mod units;

@@ -1,6 +1,9 @@
 //! `once`: one reading of everything, for a technician's eyes or, as JSON, for a script. Publishes nothing and touches no
 //! output pin.
 //!
+//! A running agent holds the panel's pins, and knows its network tallies: it is asked for them. Without one, the contacts are read, and
+//! what comes over the network is left out.
+//!
 //! ```text
 //! temperature  rackside_soc_temperature_celsius                  48.3 °C
 //! cpu          rackside_cpu_usage_ratio                          12.3 %
@@ -10,10 +13,15 @@
 
 use crate::clock::{Clock, Moment, Trust};
 use crate::config::{self, Config};
+use crate::json::Json;
+use crate::panel::{Panel, Reading};
 use crate::sensor::{Entry, Report, Roots, SENSORS, Sensors};
 use crate::state::State;
+use crate::status::{self, AskError};
+use crate::units;
 use async_io::Timer;
-use rackside_proto::Value;
+use log::warn;
+use rackside_proto::{Value, metric};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -21,7 +29,7 @@ use std::time::Duration;
 /// Processor usage is a share of the time between two readings, so two are taken.
 const APART: Duration = Duration::from_millis(500);
 
-/// Reads and prints. `config` is looked at for the clock and the spool's place only.
+/// Reads and prints. `config` is looked at for the clock, the spool's place and the panel.
 pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Result<()> {
     let roots = Roots::default();
     let mut clock = Clock::new(config.map_or(Trust::Auto, |config| config.clock), &roots.proc);
@@ -30,11 +38,42 @@ pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Re
     let mut sensors = Sensors::new(roots);
     sensors.machine.own.is_durable = durable;
     sensors.read(&clock.read());
-    smol::block_on(Timer::after(APART));
+    let apart = Timer::after(APART);
+    sensors.machine.panel = config.map_or_else(Vec::new, panel);
+    smol::block_on(apart);
     let moment = clock.read();
     let report = sensors.read(&moment);
     let text = if json { as_json(&report, &moment, &place) } else { as_table(&report, &sensors, &place) };
     out.write_all(text.as_bytes())
+}
+
+/// The tallies and relays as the running agent has them, else the tallies' contacts.
+fn panel(config: &Config) -> Vec<Reading> {
+    if config.panel.tallies.is_empty() && config.panel.relays.is_empty() {
+        return Vec::new();
+    }
+    match status::ask(Some(&config.name)) {
+        Ok(answer) => told(&serde_json::from_str(&answer).unwrap_or_default()),
+        Err(AskError::NotRunning { .. }) => smol::block_on(Panel::contacts_once(&config.panel, APART)),
+        Err(error) => {
+            warn!("{error}; the panel is left out");
+            Vec::new()
+        }
+    }
+}
+
+/// The readings in an agent's answer.
+fn told(answer: &serde_json::Value) -> Vec<Reading> {
+    let list = |key: &str| answer["panel"][key].as_array().cloned().unwrap_or_default();
+    let reading = |metric, one: &serde_json::Value, labels: &[&str], state: &str| Reading {
+        metric,
+        labels: labels.iter().map(|key| one[*key].as_str().unwrap_or_default().to_owned()).collect(),
+        value: one[state].as_bool().map_or(Value::Unknown, |on| Value::Known(on.into())),
+    };
+    let (tallies, relays) = (list("tallies"), list("relays"));
+    let tallies = tallies.iter().map(|one| reading(&metric::TALLY_ACTIVE, one, &["name", "bus"], "on"));
+    let relays = relays.iter().map(|one| reading(&metric::RELAY_ACTIVE, one, &["name"], "closed"));
+    tallies.chain(relays).collect()
 }
 
 fn as_table(report: &Report, sensors: &Sensors, place: &str) -> String {
@@ -82,18 +121,12 @@ fn human(entry: &Entry) -> String {
     match entry.metric.unit {
         "celsius" => format!("{value:.1} °C"),
         "ratio" => format!("{:.1} %", value * 100.0),
-        "bytes" => {
-            let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-            let steps =
-                (0..units.len() - 1).take_while(|step| value >= 1024_f64.powi(*step as i32 + 1)).count();
-            let decimals = usize::from(steps > 0);
-            format!("{:.decimals$} {}", value / 1024_f64.powi(steps as i32), units[steps])
-        }
-        "seconds" => {
-            let whole = value as u64;
-            let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
-            if days > 0 { format!("{days} d {hours} h") } else { format!("{hours} h {minutes} min") }
-        }
+        "bytes" => units::bytes(value),
+        "volts" => format!("{value:.2} V"),
+        "hertz" => format!("{:.0} MHz", value / 1e6),
+        "rpm" => format!("{value} rpm"),
+        "dbm" => format!("{value} dBm"),
+        "seconds" => units::span(value as u64),
         _ if entry.scale.per > 1 => format!("{value:.2}"),
         _ => format!("{value}"),
     }
@@ -101,56 +134,38 @@ fn human(entry: &Entry) -> String {
 
 /// One object: the time, and a list of series as they would be published.
 fn as_json(report: &Report, moment: &Moment, place: &str) -> String {
-    let mut text = format!(
-        "{{\"time_ms\":{},\"clock_known\":{},\"spool\":{},\"series\":[",
-        if moment.known { moment.utc_ms.to_string() } else { "null".to_owned() },
-        moment.known,
-        quoted(place)
-    );
-    for (at, entry) in report.entries().iter().enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        let labels: Vec<String> = entry
-            .metric
-            .labels
-            .iter()
-            .zip(&entry.labels)
-            .map(|(name, value)| format!("{}:{}", quoted(name), quoted(value)))
-            .collect();
-        let value = entry.value.known().map(|number| entry.scale.value(number).to_string());
-        write!(
-            text,
-            "{comma}\n{{\"sensor\":{},\"name\":{},\"labels\":{{{}}},\"unit\":{},\"value\":{}}}",
-            quoted(SENSORS[entry.sensor].name),
-            quoted(entry.metric.name),
-            labels.join(","),
-            quoted(entry.metric.unit),
-            value.as_deref().unwrap_or("null")
-        )
-        .expect("a String has room");
-    }
-    text.push_str("\n]}\n");
-    text
+    let mut json = Json::default();
+    json.object(|json| {
+        json.key("time_ms").value_if(moment.known.then_some(moment.utc_ms));
+        json.key("clock_known").value(moment.known);
+        json.key("spool").text(place);
+        json.key("series").list(|json| {
+            for entry in report.entries() {
+                json.line();
+                json.object(|json| series_as_json(entry, json));
+            }
+        });
+    });
+    json.into_text() + "\n"
 }
 
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => write!(quoted, "\\u{:04x}", u32::from(c)).expect("a String has room"),
-            c => quoted.push(c),
+fn series_as_json(entry: &Entry, json: &mut Json) {
+    json.key("sensor").text(SENSORS[entry.sensor].name);
+    json.key("name").text(entry.metric.name);
+    json.key("labels").object(|json| {
+        for (name, value) in entry.metric.labels.iter().zip(&entry.labels) {
+            json.key(name).text(value);
         }
-    }
-    quoted.push('"');
-    quoted
+    });
+    json.key("unit").text(entry.metric.unit);
+    json.key("value").value_if(entry.value.known().map(|number| entry.scale.value(number)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rackside_proto::Scale;
-    use rackside_proto::metric::{self, Metric};
+    use rackside_proto::metric::Metric;
 
     fn entry(metric: &'static Metric, scale: Scale, number: i64) -> Entry {
         let labels = metric.labels.iter().map(|_| "/srv \"x\"".to_owned()).collect();
@@ -167,17 +182,16 @@ mod tests {
             (entry(&metric::MEMORY_USED, Scale::times(65_536), 24_576), "1.5 GiB"),
             (entry(&metric::UPTIME, Scale::ONE, 93_784), "1 d 2 h"),
             (entry(&metric::UPTIME, Scale::ONE, 3_720), "1 h 2 min"),
+            (entry(&metric::VOLTAGE, Scale::per(100), 506), "5.06 V"),
+            (entry(&metric::CPU_FREQUENCY, Scale::times(1_000_000), 1500), "1500 MHz"),
+            (entry(&metric::FAN_SPEED, Scale::times(50), 62), "3100 rpm"),
+            (entry(&metric::WIFI_SIGNAL, Scale::ONE, -56), "-56 dBm"),
             (entry(&metric::CLOCK_SYNCHRONIZED, Scale::ONE, 1), "1"),
         ] {
             assert_eq!(human(&entry), shown);
         }
         let silent = Entry { value: Value::Unknown, ..entry(&metric::LOAD1, Scale::ONE, 0) };
         assert_eq!(human(&silent), "unknown");
-    }
-
-    #[test]
-    fn json_escapes_what_a_mount_may_be_called() {
-        assert_eq!(quoted("/srv \"x\"\\\n"), "\"/srv \\\"x\\\"\\\\\\u000a\"");
     }
 
     #[test]

@@ -1,32 +1,74 @@
-//! The configuration file while the agent runs: whether it changed, and what a new one changes.
+//! The configuration file: where it is, whether it changed while the agent runs, and what a new one changes.
 //!
 //! What is done with a new configuration is [`app`](crate::app)'s business. Invariant: a file that cannot be read or is wrong
 //! changes nothing.
 
 use crate::config::Config;
 use rackside_config::{ConfigError, Watched};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where the file is unless somebody names one; the first that is there counts. The others are on a card's boot partition, which every
+/// laptop can write: Raspberry Pi OS 12 has it at `/boot/firmware`, earlier ones at `/boot`.
+pub const USUAL: [&str; 3] =
+    ["/etc/rackside/agent.toml", "/boot/firmware/rackside.toml", "/boot/rackside.toml"];
 
 /// A configuration file, and how it looked when it was last read.
 #[derive(Debug)]
-pub struct ConfigFile(Watched);
+pub struct ConfigFile {
+    watched: Watched,
+    /// The usual ones, in their order; none when the file was named.
+    usual: Vec<PathBuf>,
+}
 
 impl ConfigFile {
     /// The file at `path`, not read yet.
     pub fn new(path: PathBuf) -> Self {
-        Self(Watched::new(path))
+        Self { watched: Watched::new(path), usual: Vec::new() }
+    }
+
+    /// The first of the [`USUAL`] ones that is there. `root` is where the file system is.
+    pub fn usual(root: &Path) -> Option<Self> {
+        let within = |path: &&str| root.join(path.trim_start_matches('/'));
+        let usual: Vec<PathBuf> = USUAL.iter().map(within).collect();
+        let found = usual.iter().find(|path| path.exists())?.clone();
+        Some(Self { watched: Watched::new(found), usual })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.watched.path()
+    }
+
+    /// Another usual one that is there as well, and so is ignored, or goes before this one from the next start on.
+    pub fn other(&self) -> Option<&Path> {
+        self.usual.iter().map(PathBuf::as_path).find(|path| *path != self.path() && path.exists())
+    }
+
+    /// What there is to say of [`other`](Self::other).
+    pub fn about_other(&self) -> Option<String> {
+        let (this, other) = (self.path(), self.other()?);
+        let place = |path: &Path| self.usual.iter().position(|usual| usual == path);
+        Some(if place(other) > place(this) {
+            format!("{} is ignored: {} goes before it", other.display(), this.display())
+        } else {
+            format!(
+                "{} is there now and goes before {} from the next start on",
+                other.display(),
+                this.display()
+            )
+        })
     }
 
     /// Whether it looks otherwise than when it was last read, or this was last asked.
     pub fn has_changed(&mut self) -> bool {
-        self.0.changed()
+        self.watched.changed()
     }
 
     /// Reads and checks it.
     pub fn read(&mut self) -> Result<Config, ConfigError> {
         // A change while it is read is then a change to come.
-        self.0.changed();
-        Config::read(self.0.path())
+        self.watched.changed();
+        Config::read(self.watched.path())
     }
 }
 
@@ -66,6 +108,33 @@ mod tests {
         assert!(file.has_changed(), "and so is one that is gone");
         assert!(file.read().is_err());
         assert!(!file.has_changed());
+    }
+
+    #[test]
+    fn the_first_of_the_usual_files_counts_and_the_others_are_named() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        assert!(ConfigFile::usual(root.path()).is_none());
+        let [etc, boot, old] = USUAL.map(|path| root.path().join(&path[1..]));
+        let put = |path: &Path| {
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+            std::fs::write(path, TEXT).expect("written");
+        };
+        let found = || ConfigFile::usual(root.path()).expect("one is there");
+        put(&old);
+        assert_eq!((found().path(), found().about_other()), (old.as_path(), None));
+        put(&boot);
+        let running = found();
+        let (boot, old) = (boot.display(), old.display());
+        assert_eq!(running.about_other(), Some(format!("{old} is ignored: {boot} goes before it")));
+        put(&etc);
+        let etc = etc.display();
+        assert_eq!(
+            running.about_other(),
+            Some(format!("{etc} is there now and goes before {boot} from the next start on"))
+        );
+        assert_eq!(found().about_other(), Some(format!("{boot} is ignored: {etc} goes before it")));
+        let named = ConfigFile::new(running.path().to_owned());
+        assert_eq!(named.about_other(), None, "who names a file knows which");
     }
 
     #[test]

@@ -177,6 +177,11 @@ impl State {
         }
     }
 
+    /// Whether the spool is still being opened.
+    pub const fn is_opening(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// The process ends: what is unacknowledged needs the spool that may still be being opened.
     pub fn finish(&mut self, agent: &mut Agent, now: Instant) {
         if let Some(opening) = self.opening.take() {
@@ -282,6 +287,18 @@ impl State {
         let mut names: Vec<String> = held.filter_map(name).collect();
         names.sort();
         names
+    }
+
+    /// Where records go without the hub, or why they stay in memory, as it was found last; asks no disk.
+    pub fn place(&self, agent: &AgentName) -> String {
+        if let Some(said) = &self.said {
+            return said.clone();
+        }
+        let path = spool::path(&self.place.directory, agent);
+        if self.opening.is_some() {
+            return format!("{} is being opened", path.display());
+        }
+        format!("up to {} in {}", Size::from_bytes(self.place.disk), path.display())
     }
 
     /// Where the spool would be and why, for people; whether it would be on a disk. Makes nothing.

@@ -42,7 +42,7 @@ fn misuse_is_one_line_and_code_2() {
     let error = fails(&["fly"], 2);
     assert_eq!(
         error,
-        "rackside-agent: there is no command \"fly\"; there are run, check, once and dark; see rackside-agent --help\n"
+        "rackside-agent: there is no command \"fly\"; there are run, check, status, once and dark; see rackside-agent --help\n"
     );
     for command in ["run", "check"] {
         let error = fails(&[command, "--config", "/nowhere/agent.toml"], 2);
@@ -53,15 +53,16 @@ fn misuse_is_one_line_and_code_2() {
 
 #[test]
 fn without_any_file_it_says_where_to_put_one() {
-    let usual = "/etc/rackside/agent.toml";
-    if Path::new(usual).exists() {
-        println!("this machine has a {usual}: nothing to see here");
+    let [usual, boot, older] =
+        ["/etc/rackside/agent.toml", "/boot/firmware/rackside.toml", "/boot/rackside.toml"];
+    if let Some(found) = [usual, boot, older].iter().find(|path| Path::new(path).exists()) {
+        println!("this machine has a {found}: nothing to see here");
         return;
     }
     for command in ["run", "check"] {
         let error = fails(&[command], 2);
         let advice = "write one as agent.example.toml shows, or name another with --config";
-        assert_eq!(error, format!("rackside-agent: there is no {usual}; {advice}\n"));
+        assert_eq!(error, format!("rackside-agent: there is no {usual} and no {boot}; {advice}\n"));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::inbound::Outlet;
 use crate::ingest::Ingest;
 use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
+use crate::pulse::Pulse;
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Live, Updates, WayIn, Web};
@@ -81,6 +82,7 @@ pub struct Hub {
     /// Ingest stops first.
     last_call: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
+    pulse: Pulse,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
@@ -134,6 +136,7 @@ impl Hub {
             (Arc::new(handle.clone()), Arc::new(handle), mirror)
         };
         let ends: Ends<Updates> = Ends { inbound: batches, outlet, watcher: updates, mirror, commits };
+        let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
         let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, started, asked.clone());
         let tasks = vec![
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
@@ -148,7 +151,7 @@ impl Hub {
             env!("CARGO_PKG_VERSION"),
             way.address()
         );
-        Ok(Self { web: address, listener, broker, last_call, shutdown, tasks })
+        Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, tasks })
     }
 
     /// Where the pages are; the port is the one that was bound.
@@ -159,6 +162,11 @@ impl Hub {
     /// The listener, unless agents come through an outside broker.
     pub fn listener(&self) -> Option<&ListenerHandle> {
         self.listener.as_ref()
+    }
+
+    /// For the systemd that started it.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Waits until a part of the hub has ended although nobody has stopped it, and says which. That is a bug, and a hub

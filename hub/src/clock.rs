@@ -34,6 +34,12 @@ pub fn now() -> Now {
     Now { instant: Instant::now(), utc_ms: utc.as_millis() as u64 }
 }
 
+/// What the kernel's `CLOCK_MONOTONIC` shows, for whoever compares it with a clock of another process.
+pub fn monotonic() -> Duration {
+    let shown = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(shown).unwrap_or_default()
+}
+
 /// Whether NTP keeps the calendar right, as the kernel says; no, where it cannot be asked.
 pub fn is_synchronised() -> bool {
     rackside_sys::kernel_clock().is_ok_and(rackside_sys::KernelClock::is_synchronised)

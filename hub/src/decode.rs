@@ -93,6 +93,7 @@ fn birth(birth: &Birth<'_>) -> Json {
         "version": birth.version,
         "hostname": birth.hostname,
         "model": birth.model,
+        "revision": birth.revision.map(|revision| revision.to_string()),
         "os": birth.os,
         "kernel": birth.kernel,
         "arch": birth.arch,

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::fleet::{Appliance, Entry, Latest, Listing, RunState};
 use crate::moment::rfc3339;
 use rackside_history::dated;
-use rackside_proto::{Envelope, Event, Run, Sending, SpoolPlace, Value, What};
+use rackside_proto::{Envelope, Event, Revision, Run, Sending, SpoolPlace, Value, What};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
 
@@ -132,6 +132,7 @@ struct Agent<'a> {
     version: &'a str,
     hostname: &'a str,
     model: &'a str,
+    board: Option<Board>,
     os: &'a str,
     kernel: &'a str,
     arch: &'a str,
@@ -147,6 +148,7 @@ impl<'a> Agent<'a> {
             version: &about.version,
             hostname: &about.hostname,
             model: &about.model,
+            board: about.revision.map(Board::of),
             os: &about.os,
             kernel: &about.kernel,
             arch: &about.arch,
@@ -157,6 +159,27 @@ impl<'a> Agent<'a> {
                 SpoolPlace::Disk => "disk",
             },
         })
+    }
+}
+
+/// What a Raspberry Pi's revision code says; `null` where this version does not know.
+#[derive(Serialize)]
+struct Board {
+    revision: String,
+    memory_bytes: Option<u64>,
+    processor: Option<&'static str>,
+    manufacturer: Option<&'static str>,
+}
+
+impl Board {
+    fn of(revision: Revision) -> Self {
+        let board = revision.board();
+        Self {
+            revision: revision.to_string(),
+            memory_bytes: board.and_then(|board| board.memory_mb).map(|mb| u64::from(mb) << 20),
+            processor: board.and_then(|board| board.processor),
+            manufacturer: board.and_then(|board| board.manufacturer),
+        }
     }
 }
 

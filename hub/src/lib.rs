@@ -27,6 +27,7 @@ pub mod logging;
 pub mod mirror;
 pub mod moment;
 pub mod password;
+mod pulse;
 mod reload;
 pub mod run;
 pub mod shutdown;

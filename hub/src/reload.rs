@@ -8,9 +8,12 @@
 //! ERROR listener: /etc/rackside/users:3: no colon; a line is ...; the users stay as they were
 //! ```
 
+use crate::clock;
 use crate::config::{Config, LogConfig};
 use crate::listener::ListenerHandle;
 use rackside_config::Watched;
+use rackside_systemd::Systemd;
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
@@ -41,7 +44,12 @@ impl Files {
     }
 
     /// Watches; never returns.
-    pub(crate) async fn watch(mut self, listener: Option<ListenerHandle>, mut hangup: Signal) {
+    pub(crate) async fn watch(
+        mut self,
+        listener: Option<ListenerHandle>,
+        mut hangup: Signal,
+        systemd: &RefCell<Systemd>,
+    ) {
         loop {
             let told = tokio::select! {
                 _ = hangup.recv() => true,
@@ -49,12 +57,19 @@ impl Files {
             };
             let changed = |file: &mut Option<Watched>| file.as_mut().is_some_and(Watched::changed);
             let (file, users) = (changed(&mut self.file), changed(&mut self.users));
+            if !(told || file || users) {
+                continue;
+            }
+            systemd.borrow_mut().reloading(clock::monotonic());
+            systemd.borrow_mut().tell();
             if told || file {
                 self.configuration();
             }
             if let Some(listener) = listener.as_ref().filter(|_| told || users) {
                 read_users(listener);
             }
+            systemd.borrow_mut().ready();
+            systemd.borrow_mut().tell();
         }
     }
 

@@ -7,6 +7,8 @@ use crate::listener::{Listener, hash_password};
 use crate::reload::Files;
 use crate::storage::HistoryConfig;
 use crate::{clock, decode, logging, password, storage};
+use rackside_systemd::Systemd;
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -151,14 +153,19 @@ async fn until_stopped(files: Files) -> Result<(), String> {
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let hangup = listen(SignalKind::hangup())?;
     let mut hub = Hub::start(files.config()).await.map_err(|error| error.to_string())?;
-    let listener = hub.listener().cloned();
+    let (listener, pulse) = (hub.listener().cloned(), hub.pulse());
+    let systemd = RefCell::new(Systemd::from_environment());
+    systemd.borrow_mut().ready();
     let failed = tokio::select! {
         _ = term.recv() => None,
         _ = int.recv() => None,
-        () = files.watch(listener, hangup) => None,
+        () = files.watch(listener, hangup, &systemd) => None,
+        () = pulse.beat(&systemd) => None,
         failed = hub.failed() => Some(failed),
     };
     log::info!("stopping");
+    systemd.borrow_mut().stopping();
+    systemd.borrow_mut().tell();
     if !hub.stop().await {
         log::warn!("stopped before everything had ended");
     }

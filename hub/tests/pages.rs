@@ -7,7 +7,7 @@ mod rack;
 use client::Client;
 use desk::{Desk, promtool};
 use rack::{Rack, series, vitals};
-use rackside_proto::{Ack, Series, Verdict, metric};
+use rackside_proto::{Ack, Revision, Series, Verdict, metric};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -214,6 +214,29 @@ fn what_agents_choose_cannot_leave_its_place() {
     let line = desk.live().find(|line| line.starts_with("data: ")).expect("rows");
     let rows: Json = serde_json::from_str(&line["data: ".len()..]).expect("one line of JSON");
     assert_eq!(rows[1]["machine"], evil);
+}
+
+#[test]
+fn a_raspberry_pi_is_shown_with_what_its_revision_code_says() {
+    let (desk, mut client, _) = running();
+    let mut rack = Rack::new("town-hall", "rack-1");
+    client.send(rack.catalog(&[series("x", &[])])).expect("sent");
+    client.send(rack.numbers(&[1000])).expect("sent");
+    rack.revision = Some(Revision(0x00d0_3114));
+    client.send(rack.birth()).expect("sent");
+    desk.eventually("its memory is on the page", |desk| {
+        Some(desk.get("/")).filter(|page| page.contains(">Raspberry Pi 4 Model B Rev 1.4, 8 GB<"))
+    });
+    let sites = desk.json("/api/sites");
+    let agent = |site: usize| &sites["sites"][site]["appliances"][0]["agent"];
+    let board = serde_json::json!({
+        "revision": "d03114",
+        "memory_bytes": 8_589_934_592_u64,
+        "processor": "BCM2711",
+        "manufacturer": "Sony UK",
+    });
+    assert_eq!(agent(1)["board"], board);
+    assert_eq!(agent(0)["board"], Json::Null, "who does not tell it has none");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod running;
 
 use running::{FREE, Running, file, hub, said};
 use std::io::{Read, Write};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -209,6 +210,42 @@ fn a_terminal_does_not_show_the_password_and_asks_for_it_twice() {
     assert!(!shown.contains("horse"), "{shown:?}");
     let (ok, out, err) = said(&typed(["correct horse", "correct house"]).0);
     assert!(!ok && out.is_empty() && err.contains("two different passwords"), "{out}{err}");
+}
+
+/// The next lines that a hub tells systemd.
+fn told(systemd: &UnixDatagram) -> String {
+    let mut buffer = [0; 4096];
+    let len = systemd.recv(&mut buffer).expect("it is told something within 10 s");
+    String::from_utf8_lossy(&buffer[..len]).into_owned()
+}
+
+#[test]
+fn systemd_is_told_of_the_start_a_reload_and_the_stop_and_is_given_signs_of_life() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).expect("a socket");
+    systemd.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a socket");
+    let variables = [("NOTIFY_SOCKET", path.to_str().expect("text")), ("WATCHDOG_USEC", "1000000")];
+    let config = file(&directory, FREE);
+    let mut running = Running::start_with(&config, &variables);
+    let first = told(&systemd);
+    assert!(first.starts_with("READY=1\nSTATUS=") && first.ends_with("WATCHDOG=1\n"), "{first}");
+    assert_eq!((told(&systemd), told(&systemd)), ("WATCHDOG=1\n".into(), "WATCHDOG=1\n".into()));
+    running.signal(rustix::process::Signal::HUP);
+    while !told(&systemd).starts_with("RELOADING=1\nMONOTONIC_USEC=") {}
+    assert_eq!(told(&systemd), "READY=1\n");
+    running.signal(rustix::process::Signal::STOP);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    systemd.set_nonblocking(true).expect("a socket");
+    while systemd.recv(&mut [0; 4096]).is_ok() {}
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(systemd.recv(&mut [0; 4096]).is_err(), "a hub that hangs is not alive");
+    systemd.set_nonblocking(false).expect("a socket");
+    running.signal(rustix::process::Signal::CONT);
+    while told(&systemd) != "WATCHDOG=1\n" {}
+    running.signal(rustix::process::Signal::TERM);
+    while told(&systemd) != "STOPPING=1\n" {}
+    assert!(running.ended().is_some_and(|status| status.success()));
 }
 
 #[test]

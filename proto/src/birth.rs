@@ -1,7 +1,7 @@
 //! Who an appliance is.
 
 use crate::codec::{Input, checked, put};
-use crate::{Catalog, ClockSource, DecodeError, EncodeError, Run, Sink, Time, WIRE, limits};
+use crate::{Catalog, ClockSource, DecodeError, EncodeError, Revision, Run, Sink, Time, WIRE, limits};
 use serde::{Deserialize, Serialize};
 
 /// What an agent says of itself on each connection and whenever its catalog changes. Retained.
@@ -45,6 +45,8 @@ pub struct Birth<'a> {
     pub spool_bytes: u64,
     /// A copy of the newest catalog, for whoever comes later than its record; `None` before the first.
     pub catalog: Option<Catalog<'a>>,
+    /// The revision code of a Raspberry Pi; `None` for other machines, and from agents that do not tell it.
+    pub revision: Option<Revision>,
 }
 
 /// What an agent can do, one bit each; new ones are added above.
@@ -120,7 +122,8 @@ impl<'a> Birth<'a> {
         };
         sink.put(&[WIRE])?;
         put(sink, &head)?;
-        catalog.map_or(Ok(()), |bytes| sink.put(bytes))
+        catalog.map_or(Ok(()), |bytes| sink.put(bytes))?;
+        put(sink, &self.revision.map_or(0, |revision| revision.0))
     }
 
     /// Reads a body.
@@ -130,6 +133,9 @@ impl<'a> Birth<'a> {
         for text in [head.version, head.hostname, head.model, head.os, head.kernel, head.arch] {
             checked(text, "").map_err(|_| DecodeError::Limit("text in birth"))?;
         }
+        let catalog = if head.has_catalog { Some(Catalog::take(&mut input)?) } else { None };
+        // From here on it is what was added: an older agent's birth ends before it.
+        let revision: u32 = if input.rest().is_empty() { 0 } else { input.take("revision")? };
         Ok(Self {
             run: head.run,
             connection: head.connection,
@@ -149,7 +155,8 @@ impl<'a> Birth<'a> {
             config_revision: head.config_revision,
             spool: head.spool,
             spool_bytes: head.spool_bytes,
-            catalog: if head.has_catalog { Some(Catalog::take(&mut input)?) } else { None },
+            catalog,
+            revision: (revision != 0).then_some(Revision(revision)),
         })
     }
 }

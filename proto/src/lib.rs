@@ -30,6 +30,7 @@ extern crate alloc;
 
 mod ack;
 mod birth;
+mod board;
 mod catalog;
 mod codec;
 mod data;
@@ -49,6 +50,7 @@ mod verdict;
 
 pub use ack::{Ack, Safe, Want};
 pub use birth::{Birth, Capabilities, SpoolPlace};
+pub use board::{Board, Revision};
 pub use catalog::{Catalog, CatalogHead, Kind, Label, Labels, Scale, Series, SeriesIter};
 pub use codec::Sink;
 pub use data::{Change, Changes, Data, Reading, ReadingIter, Readings};

@@ -35,6 +35,16 @@ macro_rules! metrics {
 metrics! {
     SOC_TEMPERATURE = "rackside_soc_temperature_celsius", "celsius", Gauge, [],
         "Temperature of the SoC, from the kernel's thermal zone";
+    SOC_THROTTLED = "rackside_soc_throttled", "", State, ["cause", "when"],
+        "1 while the firmware holds the SoC back or complains of its supply, else 0; by cause: undervoltage, frequency_capped, throttled or soft_temperature_limit, and by when: now or since_boot";
+    FAN_STATE = "rackside_fan_state", "", Gauge, [],
+        "How fast the fan is told to turn: 0 is off, the highest (4 on a Pi 5) full speed";
+    FAN_SPEED = "rackside_fan_speed_rpm", "rpm", Gauge, [],
+        "How fast the fan turns, in revolutions per minute; with a state above 0 it should";
+    CPU_FREQUENCY = "rackside_cpu_frequency_hertz", "hertz", Gauge, [],
+        "Clock frequency of the processor's cores, as the firmware measures it, else as the kernel has set it";
+    VOLTAGE = "rackside_voltage_volts", "volts", Gauge, ["rail"],
+        "Voltage by rail: core (of the SoC), input (of the power supply) or battery (of the clock)";
     CPU_USAGE = "rackside_cpu_usage_ratio", "ratio", Gauge, [],
         "Share of all processors' time that was busy since the reading before, 0 to 1";
     LOAD1 = "rackside_load1", "", Gauge, [],
@@ -55,12 +65,26 @@ metrics! {
         "Space in use on a file system, as df shows it";
     DISK_TOTAL = "rackside_disk_total_bytes", "bytes", Gauge, ["mount"],
         "Space of a file system that ordinary users can have: in use and available; used by total is what df calls Use%";
+    DISK_READ_ONLY = "rackside_disk_read_only", "", State, ["mount"],
+        "1 while a file system that is meant to be written to is read-only, else 0";
+    DISK_ERRORS = "rackside_disk_errors_total", "", Counter, ["mount"],
+        "Errors that an ext4 file system has recorded since it was last repaired";
+    DISK_LIFETIME_WRITTEN = "rackside_disk_lifetime_written_bytes_total", "bytes", Counter, ["mount"],
+        "Bytes written to an ext4 file system since it was made";
+    STORAGE_WRITTEN = "rackside_storage_written_bytes_total", "bytes", Counter, ["device"],
+        "Bytes written to a disk or card since the machine found it";
+    STORAGE_LIFE_USED = "rackside_storage_life_used_ratio", "ratio", Gauge, ["device"],
+        "Share of an eMMC's life that is used up, in tenths, 1.1 for one that has outlived it; SD cards do not tell";
+    STORAGE_RESERVE = "rackside_storage_reserve_state", "", State, ["device"],
+        "Reserve blocks of an eMMC: 1 normal, 2 most are used up, 3 nearly none is left";
     NETWORK_RECEIVE = "rackside_network_receive_bytes_total", "bytes", Counter, ["interface"],
         "Bytes received by an interface since it came up";
     NETWORK_TRANSMIT = "rackside_network_transmit_bytes_total", "bytes", Counter, ["interface"],
         "Bytes sent by an interface since it came up";
     NETWORK_DEFAULT_ROUTE = "rackside_network_default_route", "", State, ["interface"],
         "1 on the interface that carries the default route, else 0";
+    WIFI_SIGNAL = "rackside_wifi_signal_dbm", "dbm", Gauge, ["interface"],
+        "How strongly an interface hears its access point; from -67 up is good, below -80 it is about to lose it";
     UPTIME = "rackside_uptime_seconds", "seconds", Gauge, [],
         "Time since the machine started";
     CLOCK_SYNCHRONIZED = "rackside_clock_synchronized", "", State, [],

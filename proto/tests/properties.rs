@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use rackside_proto::{
     Ack, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Kind, Label,
-    Labels, Message, Prefix, Presence, Reason, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Time,
-    Topic, Value, Verdict, Want, What, limits,
+    Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity,
+    SpoolPlace, Time, Topic, Value, Verdict, Want, What, limits,
 };
 
 fn run() -> impl Strategy<Value = Run> {
@@ -219,7 +219,7 @@ proptest! {
         time in time(),
         boot_id in any::<[u8; 16]>(),
         (version, hostname, model) in (text(), text(), text()),
-        (bits, config_revision, spool_bytes) in any::<(u32, u32, u64)>(),
+        (bits, config_revision, spool_bytes, code) in any::<(u32, u32, u64, u32)>(),
         catalog in prop::option::of(catalog()),
     ) {
         let fitted = [&version, &hostname, &model].map(|text| limits::fit(text));
@@ -235,6 +235,7 @@ proptest! {
             capabilities: Capabilities(bits),
             spool: SpoolPlace::Disk,
             catalog: None,
+            revision: (code != 0).then_some(Revision(code)),
         };
         let encoded = catalog.as_ref().map(|(head, series)| encoded_catalog(head, series));
         let mut bytes = Vec::new();
@@ -249,7 +250,14 @@ proptest! {
             }
             _ => prop_assert!(false, "a catalog on one side only"),
         }
-        assert_no_prefix_decodes(Channel::Birth, &bytes)?;
+        // An older agent's birth ends where the revision begins.
+        let short = bytes.len() - (32 - (code | 1).leading_zeros()).div_ceil(7) as usize;
+        assert_no_prefix_decodes(Channel::Birth, &bytes[..short])?;
+        let Ok(Message::Birth(older)) = Message::decode(Channel::Birth, &bytes[..short]) else { panic!("a birth") };
+        prop_assert_eq!(older, Birth { revision: None, ..read });
+        for len in short + 1..bytes.len() {
+            prop_assert!(Message::decode(Channel::Birth, &bytes[..len]).is_err(), "half a revision");
+        }
     }
 
     #[test]

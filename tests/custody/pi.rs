@@ -178,7 +178,7 @@ impl Pi {
     }
 
     fn started(&mut self, truth: &mut Truth, now: Virtual) {
-        let roots = Roots { proc: self.root.join("proc"), sys: self.root.join("sys") };
+        let roots = Roots::below(&self.root);
         let clock = Clock::new(Trust::Auto, &roots.proc);
         let run = Run(self.dice.u32(..));
         let agent = Agent::new(&self.config, run, &clock, roots, Host::default());

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod complete;
+mod cross;
 mod custody;
 mod down;
 mod lasting;

@@ -43,6 +43,8 @@ pub struct AgentOptions {
     pub spool: String,
     /// A program other than the one that tests build.
     pub program: Option<PathBuf>,
+    /// What runs the program: an emulator of the processor that it is for.
+    pub emulator: Option<PathBuf>,
     /// Environment variables.
     pub environment: Vec<(String, String)>,
 }
@@ -59,6 +61,7 @@ impl AgentOptions {
             mqtt: String::new(),
             spool: String::new(),
             program: None,
+            emulator: None,
             environment: Vec::new(),
         }
     }
@@ -149,7 +152,14 @@ fn launch(options: &AgentOptions, directory: &Path) -> Process {
     let config = directory.join("agent.toml");
     std::fs::write(&config, options.toml(&directory.join(STATE))).expect("the directory can be written");
     let program: &Path = options.program.as_deref().unwrap_or_else(|| &programs::programs().agent);
-    let mut command = Command::new(program);
+    let mut command = match &options.emulator {
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command.envs(options.environment.iter().cloned());
     command.current_dir(directory).arg("run").arg("--config").arg(&config);
     let process = Process::start(&mut command, &directory.join("log"));

@@ -19,7 +19,9 @@ impl Authority {
         let certificate = authority.self_signed(&authority_key).expect("a key signs its own certificate");
         let issuer = rcgen::Issuer::new(authority, authority_key);
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let server = rcgen::CertificateParams::new(names).expect("two good names");
+        let mut server = rcgen::CertificateParams::new(names).expect("two good names");
+        // As of a real one: not long before it is used. To a machine without a clock it is not yet valid.
+        server.not_before = rcgen::date_time_ymd(2025, 1, 1);
         let server_key = rcgen::KeyPair::generate().expect("ring makes keys");
         let signed = server.signed_by(&server_key, &issuer).expect("the authority signs");
         for (name, text) in [

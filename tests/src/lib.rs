@@ -6,7 +6,7 @@
 //! 2. [`mosquitto`] is a broker of one's own and `mosquitto_sub`; [`client`] an MQTT client; [`http`] asks the hub, [`browser`] looks at its page, [`metrics`] reads its answer.
 //! 3. [`proxy`] is a link that can be cut or stalled, [`namespace`] a real cable between two network namespaces; [`forgetful`] a broker that drops after PUBACK.
 //! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own;
-//!    [`ledger`] notes which records and acks passed between them.
+//!    [`ledger`] notes which records and acks passed between them, [`heard`] reads what an agent said.
 //! 5. [`clock::eventually`] waits for what is promised to happen.
 //! 6. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
 //!
@@ -19,6 +19,7 @@ pub mod client;
 pub mod clock;
 pub mod day;
 pub mod forgetful;
+pub mod heard;
 pub mod http;
 pub mod hub;
 pub mod ledger;

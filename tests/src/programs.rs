@@ -1,5 +1,6 @@
 //! Where the programs are: ours, built once from this tree, and those of the system that tests stand beside.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -19,6 +20,26 @@ pub fn programs() -> &'static Programs {
     PROGRAMS.get_or_init(|| Programs::build(true).unwrap_or_else(|error| panic!("{error}")))
 }
 
+/// A program for another machine as `cross/build` makes it, which is what packages hold: `agent-arm64`. Built when it is not up
+/// to date, which takes minutes; `tests/run` has done it before. Panics with its words if it does not build.
+pub fn crossed(name: &str) -> PathBuf {
+    let target = target_directory();
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../cross/build"));
+    command.arg(name).env("CARGO_TARGET_DIR", &target);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_cargos(name)) {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start cross/build: {error}"));
+    assert!(output.status.success(), "cross/build {name}:\n{}", String::from_utf8_lossy(&output.stderr));
+    let program = if name.starts_with("hub") { "rackside-hub" } else { "rackside-agent" };
+    target.join("cross").join(name).join(program)
+}
+
+/// Whether cargo set it for the package of whoever asks: it would be passed on to build scripts as if it were their own.
+fn is_cargos(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR"
+}
+
 impl Programs {
     /// Builds both; `quiet` shows cargo's progress only when it fails.
     pub fn build(quiet: bool) -> Result<Self, String> {
@@ -30,11 +51,8 @@ impl Programs {
         if let Some(target) = directory.parent() {
             command.arg("--target-dir").arg(target);
         }
-        // Set for the package of whoever asks; cargo would pass them on to build scripts as if they were its own.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
-                command.env_remove(name);
-            }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_cargos(name)) {
+            command.env_remove(name);
         }
         if quiet {
             let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
@@ -53,6 +71,12 @@ impl Programs {
         };
         Ok(Self { hub: program("rackside-hub")?, agent: program("rackside-agent")? })
     }
+}
+
+/// The target directory that the tests were built in.
+pub fn target_directory() -> PathBuf {
+    let directory = profile_directory().unwrap_or_else(|error| panic!("{error}"));
+    directory.parent().expect("a profile has its directory in the target directory").to_owned()
 }
 
 /// `target/debug` for `target/debug/demo` and for `target/debug/deps/broker-0123456789abcdef`.

@@ -59,7 +59,11 @@ impl Way {
     }
 }
 
-pub(super) fn warn_of_plain_password(mqtt: &Mqtt) {
+/// Says who else may read the password.
+pub(super) fn warn_of_bare_password(mqtt: &Mqtt) {
+    if let Some(exposed) = mqtt.exposed() {
+        warn!("{exposed}");
+    }
     if mqtt.password.is_some() && mqtt.tls.is_none() {
         warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
     }

@@ -3,9 +3,11 @@
 //! One task, woken by the tick, the socket, a deadline or a signal. Everything it decides is decided elsewhere:
 //! [`Ticker`] when to read, [`Agent`] what to keep, [`Session`] what to say, [`Backoff`] when to try again.
 
+mod answer;
 mod error;
 mod line;
 mod reconfigure;
+mod standing;
 mod wake;
 
 pub use error::StartError;
@@ -15,6 +17,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
 use crate::loss::Loss;
+use crate::panel::led::Link;
 use crate::panel::reach::{Reach, View};
 use crate::panel::{Happened, Panel};
 use crate::probe::{Context, News, Probes};
@@ -22,6 +25,7 @@ use crate::reload::ConfigFile;
 use crate::sensor::Roots;
 use crate::session::Session;
 use crate::state::State;
+use crate::status::Door;
 use crate::ticker::Ticker;
 use crate::transport::Backoff;
 use async_io::Timer;
@@ -30,6 +34,7 @@ use futures_lite::{StreamExt, future};
 use line::{Line, Talk, Way};
 use log::{debug, info, warn};
 use rackside_proto::{Reason, Run};
+use rackside_systemd::Systemd;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -40,6 +45,8 @@ use wake::{Alarm, Order, Suspension, Wake};
 const STABLE: Duration = Duration::from_secs(30);
 /// For the hub's acks of what was sent just before a stop: it commits within 250 ms.
 const LINGER: Duration = Duration::from_secs(1);
+/// A card so slow that the spool takes longer to open is no reason for systemd to start the agent anew.
+const OPENED: Duration = Duration::from_secs(20);
 /// For the goodbye to leave the socket.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -52,6 +59,8 @@ struct App {
     panel: Panel,
     probes: Probes,
     reach: Reach,
+    /// How the way to the hub stands, by that.
+    link: Link,
     /// Whether the hub is to be told every tally anew.
     retell: bool,
     config: Config,
@@ -63,6 +72,12 @@ struct App {
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
+    started: Instant,
+    /// Where this agent is asked how it is.
+    door: Door,
+    systemd: Systemd,
+    /// When it says that it is ready, whatever is still being opened; `None` once it has.
+    ready_by: Option<Instant>,
 }
 
 /// Runs until SIGTERM or SIGINT; a second one does not wait for the hub's last acks. SIGHUP, and a change of `file`, from
@@ -79,7 +94,9 @@ pub fn run(config: Config, file: ConfigFile) -> Result<(), StartError> {
             Ok(Signal::Hup) => Order::Reload,
             _ => Order::Stop,
         });
-        App::new(config, Some(file))?.serve(&mut orders).await;
+        let mut app = App::new(config, Some(file), Systemd::from_environment())?;
+        app.door = Door::open(&app.agent.name);
+        app.serve(&mut orders).await;
         Ok(())
     })
 }
@@ -89,12 +106,12 @@ pub async fn serve(
     config: &Config,
     stop: impl futures_lite::Stream<Item = ()> + Unpin,
 ) -> Result<(), StartError> {
-    App::new(config.clone(), None)?.serve(&mut stop.map(|()| Order::Stop)).await;
+    App::new(config.clone(), None, Systemd::none())?.serve(&mut stop.map(|()| Order::Stop)).await;
     Ok(())
 }
 
 impl App {
-    fn new(config: Config, file: Option<ConfigFile>) -> Result<Self, StartError> {
+    fn new(config: Config, file: Option<ConfigFile>, systemd: Systemd) -> Result<Self, StartError> {
         let way = Way::to(&config.mqtt)?;
         let roots = Roots::default();
         let mut clock = Clock::new(config.clock, &roots.proc);
@@ -103,8 +120,14 @@ impl App {
         let mut state = State::new(&config.spool, &roots.proc);
         let mut agent = Agent::new(&config, run, &clock, roots, Host::read(Path::new("/")));
         info!("rackside-agent {} starts as {}, run {run}", crate::agent::VERSION, agent.name);
+        if let Some(file) = &file {
+            info!("the configuration is {}", file.path().display());
+            if let Some(other) = file.about_other() {
+                warn!("{other}");
+            }
+        }
         info!("the broker is {}", config.mqtt);
-        line::warn_of_plain_password(&config.mqtt);
+        line::warn_of_bare_password(&config.mqtt);
         state.step(&mut agent, moment.now);
         if !moment.known {
             info!("the clock is not known yet; readings carry the time since boot until it is");
@@ -115,6 +138,7 @@ impl App {
             panel: Panel::open(config.panel.clone(), None, moment.now),
             probes: Probes::new(config.probes.clone(), Context::default(), moment.now),
             reach: Reach::default(),
+            link: Link::default(),
             retell: false,
             state,
             clock,
@@ -125,6 +149,10 @@ impl App {
             line: Line::Down { until: moment.now },
             said: None,
             suspension: Suspension::default(),
+            started: moment.now,
+            door: Door::default(),
+            systemd,
+            ready_by: Some(moment.now + OPENED),
         })
     }
 
@@ -145,6 +173,8 @@ impl App {
                 self.agent.custody.slept(moment.now);
             }
             let mut deadline = self.work(&moment, leaving.is_some());
+            deadline = self.tell_systemd(&moment, deadline);
+            deadline = self.tell_whoever_asks(&moment, deadline);
             if let Some(end) = leaving {
                 if moment.now >= end || self.agent.custody.backlog() == 0 || !matches!(self.line, Line::Up(_))
                 {
@@ -169,16 +199,26 @@ impl App {
                 future::poll_fn(|cx| self.panel.poll_moved(cx)).await;
                 Wake::Moved
             };
+            let asked = async {
+                future::poll_fn(|cx| self.door.poll(cx)).await;
+                Wake::Moved
+            };
             let ended = async {
                 self.probes.moved().await;
                 Wake::Moved
             };
-            match future::or(future::or(moved, ended), future::or(future::or(told, self.line.event()), time))
-                .await
+            match future::or(
+                future::or(moved, future::or(ended, asked)),
+                future::or(future::or(told, self.line.event()), time),
+            )
+            .await
             {
                 Wake::Time | Wake::Moved | Wake::Room => {}
                 Wake::Stop if leaving.is_some() => break,
-                Wake::Stop => leaving = Some(Clock::now() + LINGER),
+                Wake::Stop => {
+                    self.systemd.stopping();
+                    leaving = Some(Clock::now() + LINGER);
+                }
                 Wake::Reload if leaving.is_some() => {}
                 Wake::Reload => self.reload().await,
                 Wake::Opened(stream) => {
@@ -260,8 +300,8 @@ impl App {
             heard: custody.heard(),
             routed: self.agent.is_routed(),
         };
-        let link = self.reach.step(&view, now);
-        let site = self.agent.site(link, now);
+        self.link = self.reach.step(&view, now);
+        let site = self.agent.site(self.link, now);
         for happened in self.panel.step(site, now) {
             self.agent.happened(&happened, moment);
         }

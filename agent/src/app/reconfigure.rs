@@ -22,11 +22,17 @@ impl App {
     /// Reads the file again, with the password and the certificates. What is wrong keeps the configuration as it was, whole.
     pub(super) async fn reload(&mut self) {
         let Some(file) = &mut self.file else { return };
+        self.systemd.reloading(Clock::kernel());
+        self.systemd.tell();
         let read = file.read().map_err(StartError::Config);
+        if let Some(other) = file.about_other() {
+            warn!("{other}");
+        }
         match read.and_then(|fresh| Ok((Way::to(&fresh.mqtt)?, fresh))) {
             Ok((way, fresh)) => self.take(way, fresh).await,
             Err(error) => error!("{error}; the configuration stays as it was"),
         }
+        self.systemd.ready();
     }
 
     async fn take(&mut self, way: Way, mut fresh: Config) {
@@ -47,7 +53,7 @@ impl App {
         let keeps = matches!(self.line, Line::Up(_)) && self.way.login == way.login;
         if self.config.mqtt != fresh.mqtt {
             info!("the broker is {}", fresh.mqtt);
-            line::warn_of_plain_password(&fresh.mqtt);
+            line::warn_of_bare_password(&fresh.mqtt);
         }
         if !keeps || self.config.mqtt != fresh.mqtt {
             self.hang_up().await;

@@ -176,6 +176,11 @@ impl Held {
         self.next() - fresh.count() as u64
     }
 
+    /// Bytes of what is held, with what it takes to keep them.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// When the oldest record here was made.
     pub(super) fn oldest_made(&self) -> Option<Instant> {
         self.records.front().map(|record| record.made)

@@ -129,6 +129,8 @@ pub struct Custody {
     quiet: Duration,
     /// When the hub was last heard on this connection, or the connection was made.
     heard: Option<Instant>,
+    /// When the hub's newest ack came, on whatever connection.
+    acked: Option<Instant>,
     /// The machine slept until then: what was made before is not fresh.
     awake: Option<Instant>,
     wanted: Vec<Wanted>,
@@ -153,6 +155,7 @@ impl Custody {
             probe_at: None,
             quiet: QUIET,
             heard: None,
+            acked: None,
             awake: None,
             wanted: Vec::new(),
             led: None,
@@ -228,6 +231,21 @@ impl Custody {
     /// How many of these are in memory only.
     pub fn unspilled(&self) -> u64 {
         self.stock.in_memory()
+    }
+
+    /// How many of these earlier runs left on the disk.
+    pub fn left_by_earlier_runs(&self) -> u64 {
+        self.stock.earlier_records()
+    }
+
+    /// When the oldest record of this run that is held was made; while a backlog on the disk shrinks, it may be younger.
+    pub fn oldest_made(&self) -> Option<Instant> {
+        self.stock.oldest_made()
+    }
+
+    /// Bytes of records in memory, with what it takes to keep them.
+    pub const fn memory_bytes(&self) -> usize {
+        self.stock.bytes_in_memory()
     }
 
     /// Bytes of the spool on the disk.
@@ -358,6 +376,11 @@ impl Custody {
             if is_due { (Backlog::Probing { end: self.fresh }, Some(now)) } else { (Backlog::None, None) };
     }
 
+    /// When the hub's newest ack came, on whatever connection.
+    pub const fn acked_at(&self) -> Option<Instant> {
+        self.acked
+    }
+
     /// When the hub was last heard on this connection, or the connection was made.
     pub const fn heard(&self) -> Option<Instant> {
         self.heard
@@ -365,6 +388,7 @@ impl Custody {
 
     /// The hub's receipt.
     pub fn acked(&mut self, ack: &Ack, now: Instant) {
+        self.acked = Some(now);
         let was_silent = self.heard.replace(now).is_none_or(|heard| now >= heard + QUIET);
         let (mut moved, mut passed) = (false, false);
         for safe in &ack.safe {

@@ -103,6 +103,8 @@ pub(super) struct Stock {
     /// Runs of which the disk gives nothing any more. Their files stay: another day it may.
     unreadable: Vec<Run>,
     spill_after: Duration,
+    /// When the oldest of the records of this run that went to the disk was made.
+    spilled: Option<Instant>,
     /// When an ack last moved.
     moved: Option<Instant>,
     cannot_write: Option<Trouble>,
@@ -132,6 +134,7 @@ impl Stock {
             holdings: Vec::new(),
             unreadable: Vec::new(),
             spill_after: limits.spill_after,
+            spilled: None,
             moved: None,
             cannot_write: None,
             is_doubted: false,
@@ -250,6 +253,26 @@ impl Stock {
         self.disk.as_ref().map_or(0, Spool::bytes)
     }
 
+    pub(super) const fn bytes_in_memory(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// How many records of earlier runs the disk holds; holes count.
+    pub(super) fn earlier_records(&self) -> u64 {
+        let earlier = self.holdings.iter().filter(|holding| holding.run != self.run());
+        earlier.map(|holding| holding.next - holding.floor).sum()
+    }
+
+    /// When the oldest record of this run was made, or one that the disk does not hold any more.
+    pub(super) fn oldest_made(&self) -> Option<Instant> {
+        self.spilled.filter(|_| self.is_spilled()).or_else(|| self.memory.oldest_made())
+    }
+
+    /// Whether the disk holds records of this run.
+    fn is_spilled(&self) -> bool {
+        self.holdings.iter().any(|holding| holding.run == self.run())
+    }
+
     pub(super) fn dropped(&self) -> u64 {
         let disk = self.disk.as_ref().map_or(0, Spool::dropped);
         self.memory.dropped() + self.abandoned + self.dropped_before + disk
@@ -313,6 +336,9 @@ impl Stock {
 
     /// Writes what is in memory to the disk.
     pub(super) fn spill(&mut self, now: Instant) {
+        if !self.is_spilled() {
+            self.spilled = self.memory.oldest_made();
+        }
         let Self { memory, disk: Some(disk), .. } = self else { return };
         let run = memory.run();
         let before = disk.dropped();

@@ -23,6 +23,18 @@ pub fn judge(report: &Report, limits: &Limits) -> (Severity, Option<String>) {
     for celsius in of(&metric::SOC_TEMPERATURE).filter_map(known) {
         object(limits.temperature.judge(celsius), format!("the SoC has {celsius:.0} °C"));
     }
+    for throttled in of(&metric::SOC_THROTTLED).filter(|entry| known(entry) == Some(1.0)) {
+        // What is over is for the hub's rules, and a frequency is capped for one of these two.
+        match (throttled.labels[0].as_str(), throttled.labels[1].as_str()) {
+            ("undervoltage", "now") => object(Severity::Warning, "the power supply is too weak".to_owned()),
+            ("throttled", "now") => object(Severity::Warning, "the firmware slows the SoC down".to_owned()),
+            _ => {}
+        }
+    }
+    for disk in of(&metric::DISK_READ_ONLY).filter(|entry| known(entry) == Some(1.0)) {
+        // As bad as a full one, and most often the end of a card.
+        object(Severity::Critical, format!("{} has become read-only", disk.labels[0]));
+    }
     for total in of(&metric::DISK_TOTAL) {
         let used = of(&metric::DISK_USED).find(|used| used.labels == total.labels);
         let (Some(used), Some(of)) = (used.and_then(known), known(total).filter(|bytes| *bytes > 0.0)) else {
@@ -54,6 +66,31 @@ mod tests {
     fn a_hot_soc_warns_before_the_firmware_acts() {
         let at = |tenths| judged(vec![entry(&metric::SOC_TEMPERATURE, "", Scale::per(10), tenths)]).0;
         assert_eq!((at(749), at(750), at(820)), (Severity::Well, Severity::Warning, Severity::Critical));
+    }
+
+    #[test]
+    fn a_weak_supply_warns_while_it_is_weak() {
+        let flag = |cause: &str, when: &str, number| Entry {
+            labels: vec![cause.to_owned(), when.to_owned()],
+            ..entry(&metric::SOC_THROTTLED, "", Scale::ONE, number)
+        };
+        let weak = judged(vec![flag("undervoltage", "now", 1)]);
+        assert_eq!(weak, (Severity::Warning, Some("the power supply is too weak".to_owned())));
+        assert_eq!(judged(vec![flag("throttled", "now", 1)]).0, Severity::Warning);
+        let harmless = [
+            flag("undervoltage", "now", 0),
+            flag("undervoltage", "since_boot", 1),
+            flag("frequency_capped", "now", 1),
+            flag("soft_temperature_limit", "now", 1),
+        ];
+        assert_eq!(judged(harmless.to_vec()), (Severity::Well, None));
+    }
+
+    #[test]
+    fn a_disk_that_has_become_read_only_is_critical() {
+        let disk = |number| judged(vec![entry(&metric::DISK_READ_ONLY, "/", Scale::ONE, number)]);
+        assert_eq!(disk(1), (Severity::Critical, Some("/ has become read-only".to_owned())));
+        assert_eq!(disk(0), (Severity::Well, None));
     }
 
     fn disk(mount: &str, used: i64, total: i64) -> [Entry; 2] {

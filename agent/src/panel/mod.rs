@@ -25,6 +25,7 @@ pub mod pins;
 mod raspberry;
 pub mod reach;
 pub mod relay;
+mod shown;
 mod simulated;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use pins::{Input, NoPins, Output, Pins};
 use rackside_proto::metric::{self, Metric};
 use rackside_proto::{Severity, Value};
 use raspberry::Raspberry;
+pub use shown::Shown;
 use simulated::Simulated;
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
@@ -209,6 +211,11 @@ impl Panel {
     /// Whether somebody at the rack has announced maintenance.
     pub const fn is_maintained(&self) -> bool {
         self.maintenance.is_some()
+    }
+
+    /// Whether every pin was opened, or could not be: on a real board that takes some milliseconds.
+    pub fn is_open(&self) -> bool {
+        self.pins.is_open()
     }
 
     /// Looks at every contact at the next step, edge or not: where edges are missed, the truth comes with the next reading.

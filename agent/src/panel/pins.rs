@@ -172,6 +172,11 @@ pub trait Pins: fmt::Debug {
     /// Why this pin cannot be had; `None` while it works, and as long as it is not known yet.
     fn fault(&self, pin: u8) -> Option<PinError>;
 
+    /// Whether every pin was opened, or could not be.
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// The level of an input as it is now; `None` when it cannot be told.
     fn level(&self, pin: u8) -> Option<Level>;
 

@@ -46,6 +46,7 @@ struct State {
     inputs: BTreeMap<u8, Arc<InputPin>>,
     outputs: BTreeMap<u8, Driven>,
     faults: BTreeMap<u8, PinError>,
+    is_open: bool,
 }
 
 /// An output: what it is to be, whether it can be had or not.
@@ -64,6 +65,7 @@ impl Raspberry {
             inputs: BTreeMap::new(),
             outputs: outputs.iter().map(driven).collect(),
             faults: BTreeMap::new(),
+            is_open: false,
         };
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), state: Mutex::new(state) });
         let work = {
@@ -85,6 +87,7 @@ impl Raspberry {
                 let pins =
                     inputs.iter().map(|input| input.pin).chain(outputs.iter().map(|output| output.pin));
                 state.faults.extend(pins.map(|pin| (pin, why.clone())));
+                state.is_open = true;
                 drop(state);
                 Self { shared, thread: None }
             }
@@ -108,6 +111,10 @@ impl Shared {
 impl Pins for Raspberry {
     fn fault(&self, pin: u8) -> Option<PinError> {
         self.shared.state().faults.get(&pin).cloned()
+    }
+
+    fn is_open(&self) -> bool {
+        self.shared.state().is_open
     }
 
     fn level(&self, pin: u8) -> Option<Level> {
@@ -206,6 +213,7 @@ impl Watch {
         }
         let mut state = self.shared.state();
         state.faults = faults;
+        state.is_open = true;
         state.edges.call();
     }
 

@@ -29,6 +29,15 @@ impl State {
         }
     }
 
+    /// `up`, `down` or `unknown`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down(_) => "down",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
     /// Why it is not up.
     pub fn why(&self) -> Option<&str> {
         match self {

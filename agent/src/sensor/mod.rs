@@ -5,9 +5,17 @@
 //! that fails makes its series unknown, is logged once per change, and never stops the others. A sensor that finds nothing
 //! to measure (a machine without a thermal zone) is no failure: it reports nothing.
 
+#[cfg(test)]
+mod boards;
+mod chips;
 mod clock;
 mod cpu;
 mod disk;
+mod fan;
+mod firmware;
+mod frequency;
+mod fstab;
+mod kept;
 mod load;
 mod memory;
 mod network;
@@ -15,19 +23,28 @@ mod own;
 mod panel;
 mod probes;
 pub mod route;
+mod storage;
 mod thermal;
+mod throttle;
 mod uptime;
+mod voltage;
+mod wifi;
 
 use crate::clock::Moment;
 use crate::panel::Reading;
 use crate::probe::results::Series;
+use chips::Chips;
+use firmware::Firmware;
+use kept::Kept;
 use log::{info, warn};
 use rackside_proto::metric::Metric;
 use rackside_proto::{Scale, Value, limits};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use storage::Ext4;
 
 pub use own::Own;
+pub(crate) use own::resident_bytes;
 
 /// One sensor.
 #[derive(Debug)]
@@ -43,11 +60,17 @@ pub struct Sensor {
 /// Every sensor, in the order in which their series stand in the catalog.
 pub static SENSORS: &[Sensor] = &[
     Sensor { name: "temperature", source: "/sys/class/thermal", read: thermal::read },
+    Sensor { name: "throttle", source: "/dev/vcio, get_throttled or rpi_volt", read: throttle::read },
+    Sensor { name: "fan", source: "/sys/class/thermal and /sys/class/hwmon", read: fan::read },
+    Sensor { name: "frequency", source: "/dev/vcio or cpufreq", read: frequency::read },
+    Sensor { name: "voltage", source: "/dev/vcio or rpi_volt", read: voltage::read },
     Sensor { name: "cpu", source: "/proc/stat", read: cpu::read },
     Sensor { name: "load", source: "/proc/loadavg", read: load::read },
     Sensor { name: "memory", source: "/proc/meminfo", read: memory::read },
-    Sensor { name: "disk", source: "/proc/mounts", read: disk::read },
+    Sensor { name: "disk", source: "/proc/self/mountinfo", read: disk::read },
+    Sensor { name: "storage", source: "/sys/block and /sys/fs/ext4", read: storage::read },
     Sensor { name: "network", source: "/proc/net/dev", read: network::read },
+    Sensor { name: "wifi", source: "/proc/net/wireless", read: wifi::read },
     Sensor { name: "route", source: "/proc/net/route", read: route::read },
     Sensor { name: "uptime", source: "/proc/uptime", read: uptime::read },
     Sensor { name: "clock", source: "adjtimex", read: clock::read },
@@ -87,11 +110,23 @@ pub struct Roots {
     pub proc: PathBuf,
     /// `/sys`.
     pub sys: PathBuf,
+    /// `/dev`.
+    pub dev: PathBuf,
+    /// `/`, for `/etc` and for whatever is mounted.
+    pub root: PathBuf,
+}
+
+impl Roots {
+    /// A machine below a directory: `proc`, `sys`, `dev`, and its files in `root`.
+    pub fn below(path: &Path) -> Self {
+        let [proc, sys, dev, root] = ["proc", "sys", "dev", "root"].map(|name| path.join(name));
+        Self { proc, sys, dev, root }
+    }
 }
 
 impl Default for Roots {
     fn default() -> Self {
-        Self { proc: "/proc".into(), sys: "/sys".into() }
+        Self { proc: "/proc".into(), sys: "/sys".into(), dev: "/dev".into(), root: "/".into() }
     }
 }
 
@@ -99,8 +134,19 @@ impl Default for Roots {
 #[derive(Debug, Default)]
 pub struct Machine {
     roots: Roots,
+    firmware: Firmware,
+    chips: Kept<Chips>,
+    thermal: thermal::State,
+    throttle: throttle::State,
+    fan: fan::State,
+    frequency: frequency::State,
+    voltage: voltage::State,
     cpu: cpu::State,
     memory: memory::State,
+    disk: disk::State,
+    storage: storage::State,
+    /// The ext4 file systems of the newest reading, for the storage's sensor.
+    ext4s: Vec<Ext4>,
     /// The interfaces of the newest reading, for the route's sensor.
     interfaces: Vec<String>,
     /// The interface that carries the default route.
@@ -283,7 +329,7 @@ mod tests {
     #[test]
     fn a_sensor_that_fails_does_not_stop_the_others() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let roots = Roots { proc: dir.path().join("proc"), sys: dir.path().join("sys") };
+        let roots = Roots::below(dir.path());
         let mut sensors = Sensors::new(roots);
         let report = sensors.read(&moment());
         let failed = |name| {

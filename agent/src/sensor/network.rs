@@ -124,7 +124,7 @@ Inter-|   Receive                                                |  Transmit
         std::fs::create_dir(dir.path().join("net")).expect("a directory");
         std::fs::write(dir.path().join("net/dev"), TABLE).expect("a table");
         let mut machine =
-            Machine::new(super::super::Roots { proc: dir.path().into(), sys: dir.path().into() });
+            Machine::new(super::super::Roots { proc: dir.path().into(), ..super::super::Roots::default() });
         let moment = crate::clock::Clock::new(crate::clock::Trust::Auto, dir.path()).read();
         let mut report = Report::default();
         read(&mut machine, &moment, &mut report).expect("a table");

@@ -4,6 +4,7 @@
 use super::{Machine, Report, SensorError, text};
 use crate::clock::Moment;
 use rackside_proto::{Scale, Value, limits, metric};
+use std::path::Path;
 
 /// In steps of 16 KiB: single pages come and go.
 const MEMORY: Scale = Scale::times(16 * 1024);
@@ -39,11 +40,15 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     report.put_value(&metric::AGENT_CONNECTS, &[], Scale::ONE, number(own.connects));
     report.put_value(&metric::AGENT_LINK_BYTES, &["receive"], Scale::ONE, number(own.received));
     report.put_value(&metric::AGENT_LINK_BYTES, &["transmit"], Scale::ONE, number(own.transmitted));
-    let path = machine.roots.proc.join("self/statm");
-    let pages = parse(&text(&path)?).ok_or_else(|| SensorError::new(path.display(), "no number of pages"))?;
-    let bytes = pages as f64 * rustix::param::page_size() as f64;
-    report.put(&metric::AGENT_RESIDENT_MEMORY, &[], MEMORY, bytes);
+    report.put(&metric::AGENT_RESIDENT_MEMORY, &[], MEMORY, resident_bytes(&machine.roots.proc)?);
     Ok(())
+}
+
+/// What this process takes of the memory. `proc` is where `/proc` is mounted.
+pub(crate) fn resident_bytes(proc: &Path) -> Result<f64, SensorError> {
+    let path = proc.join("self/statm");
+    let pages = parse(&text(&path)?).ok_or_else(|| SensorError::new(path.display(), "no number of pages"))?;
+    Ok(pages as f64 * rustix::param::page_size() as f64)
 }
 
 fn number(count: u64) -> Value {

@@ -159,7 +159,7 @@ fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(dir.path().join("net")).expect("a directory");
         std::fs::write(dir.path().join("net/route"), V4).expect("a table");
-        let roots = super::super::Roots { proc: dir.path().into(), sys: dir.path().into() };
+        let roots = super::super::Roots { proc: dir.path().into(), ..super::super::Roots::default() };
         let mut machine = Machine::new(roots);
         machine.interfaces = vec!["usb0".into(), "wlan0".into()];
         let moment = crate::clock::Clock::new(crate::clock::Trust::Auto, dir.path()).read();

@@ -6,11 +6,12 @@
 //! with a plausible value speaks. No zone at all is no error; a zone that cannot answer right now (`EAGAIN`, `EINVAL`, `EIO`
 //! while the sensor is not valid) is unknown, not failed.
 
+use super::kept::{Kept, number};
 use super::{Machine, Report, SensorError};
 use crate::clock::Moment;
 use rackside_proto::{Scale, Value, metric};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Tenths: the sensor's own step is about half a degree.
 const SCALE: Scale = Scale::per(10);
@@ -18,23 +19,37 @@ const SCALE: Scale = Scale::per(10);
 /// What a SoC that still computes can have, in thousandths of a degree; firmware without a sensor answers 0 or nonsense.
 const PLAUSIBLE: std::ops::RangeInclusive<i64> = -40_000..=150_000;
 
-pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
-    let class = machine.roots.sys.join("class/thermal");
-    let zones = zones(&class).map_err(|error| SensorError::new(class.display(), error))?;
-    if let Some(value) = choose(&zones) {
+pub(super) type State = Kept<Vec<Zone>>;
+
+pub(super) fn read(machine: &mut Machine, moment: &Moment, report: &mut Report) -> Result<(), SensorError> {
+    let Machine { roots, thermal, .. } = machine;
+    let class = roots.sys.join("class/thermal");
+    let mut failed = None;
+    let zones = thermal.at(moment.now, || {
+        zones(&class).unwrap_or_else(|error| {
+            failed = Some(SensorError::new(class.display(), error));
+            Vec::new()
+        })
+    });
+    let value = choose(zones, |zone| number(&zone.temp));
+    let vanished = value.is_none() && !zones.is_empty();
+    if vanished || failed.is_some() {
+        thermal.forget();
+    }
+    if let Some(value) = value {
         report.put_value(&metric::SOC_TEMPERATURE, &[], SCALE, value);
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// A zone as the kernel shows it.
 #[derive(Debug)]
-struct Zone {
+pub(super) struct Zone {
     /// What its name ends in.
     number: u32,
     kind: String,
-    /// Thousandths of a degree, if it can tell.
-    temp: Option<i64>,
+    /// The file with its temperature.
+    temp: PathBuf,
 }
 
 fn zones(class: &Path) -> io::Result<Vec<Zone>> {
@@ -47,26 +62,30 @@ fn zones(class: &Path) -> io::Result<Vec<Zone>> {
         .flatten()
         .filter_map(|entry| {
             let number = entry.file_name().to_str()?.strip_prefix("thermal_zone")?.parse().ok()?;
-            let file = |name| std::fs::read_to_string(entry.path().join(name));
-            let kind = file("type").ok()?.trim().to_owned();
-            Some(Zone { number, kind, temp: file("temp").ok().and_then(|text| parse(&text)) })
+            let kind = std::fs::read_to_string(entry.path().join("type")).ok()?.trim().to_owned();
+            Some(Zone { number, kind, temp: entry.path().join("temp") })
         })
         .collect();
     zones.sort_by_key(|zone| zone.number);
     Ok(zones)
 }
 
-/// `48312\n` as thousandths of a degree.
-fn parse(text: &str) -> Option<i64> {
-    text.trim().parse().ok().filter(|temp| PLAUSIBLE.contains(temp))
+/// The SoC's temperature in tenths of a degree; `None` where there is no zone to ask. `temp` is in thousandths.
+fn choose(zones: &[Zone], temp: impl Fn(&Zone) -> Option<Value>) -> Option<Value> {
+    if let Some(soc) = zones.iter().find(|zone| zone.kind == "cpu-thermal") {
+        return temp(soc).map(convert);
+    }
+    zones
+        .iter()
+        .filter_map(temp)
+        .map(convert)
+        .find(|value| !matches!(value, Value::Unknown | Value::Known(0)))
 }
 
-/// The SoC's temperature in tenths of a degree; `None` where there is no zone to ask.
-fn choose(zones: &[Zone]) -> Option<Value> {
-    let soc = zones.iter().find(|zone| zone.kind == "cpu-thermal");
-    let zone = soc.or_else(|| zones.iter().find(|zone| zone.temp.is_some_and(|temp| temp != 0)))?;
-    let tenths = |temp: i64| SCALE.number(temp as f64 / 1000.0);
-    Some(zone.temp.and_then(tenths).map_or(Value::Unknown, Value::Known))
+/// Thousandths of a degree as tenths.
+fn convert(temp: Value) -> Value {
+    let plausible = temp.known().filter(|temp| PLAUSIBLE.contains(temp));
+    plausible.and_then(|temp| SCALE.number(temp as f64 / 1000.0)).map_or(Value::Unknown, Value::Known)
 }
 
 #[cfg(test)]
@@ -74,39 +93,41 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn zone(number: u32, kind: &str, temp: Option<i64>) -> Zone {
-        Zone { number, kind: kind.into(), temp }
+    fn zone(number: u32, kind: &str) -> Zone {
+        Zone { number, kind: kind.into(), temp: PathBuf::new() }
+    }
+
+    /// Zones with their temperatures: `None` for one that does not answer.
+    fn chosen(zones: &[(&str, Option<i64>)]) -> Option<Value> {
+        let zones: Vec<_> = zones.iter().zip(0..).map(|((kind, temp), at)| (zone(at, kind), *temp)).collect();
+        let (zones, temps): (Vec<_>, Vec<_>) = zones.into_iter().unzip();
+        choose(&zones, |zone| Some(temps[zone.number as usize].map_or(Value::Unknown, Value::Known)))
     }
 
     #[test]
     fn the_soc_is_found_by_its_type_not_by_its_number() {
-        let zones = [zone(0, "pmic", Some(61_000)), zone(1, "cpu-thermal", Some(48_312))];
-        assert_eq!(choose(&zones), Some(Value::Known(483)));
+        assert_eq!(chosen(&[("pmic", Some(61_000)), ("cpu-thermal", Some(48_312))]), Some(Value::Known(483)));
     }
 
     #[test]
     fn other_machines_show_their_first_plausible_zone() {
-        let zones =
-            [zone(0, "acpitz", Some(0)), zone(1, "acpitz", None), zone(2, "x86_pkg_temp", Some(52_000))];
-        assert_eq!(choose(&zones), Some(Value::Known(520)));
+        let zones = [("acpitz", Some(0)), ("acpitz", None), ("x86_pkg_temp", Some(52_000))];
+        assert_eq!(chosen(&zones), Some(Value::Known(520)));
     }
 
     #[test]
     fn no_zone_is_nothing_and_a_silent_soc_is_unknown() {
-        assert_eq!(choose(&[]), None);
-        assert_eq!(choose(&[zone(0, "acpitz", None)]), None);
-        assert_eq!(
-            choose(&[zone(0, "cpu-thermal", None), zone(1, "nvme", Some(40_000))]),
-            Some(Value::Unknown)
-        );
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[("acpitz", None)]), None);
+        assert_eq!(chosen(&[("cpu-thermal", None), ("nvme", Some(40_000))]), Some(Value::Unknown));
     }
 
     #[test]
     fn nonsense_is_no_temperature() {
-        assert_eq!(parse("48312\n"), Some(48_312));
-        assert_eq!(parse("-5000"), Some(-5_000));
-        for text in ["", "hot", "-274000", "4294967295", "48.3"] {
-            assert_eq!(parse(text), None, "{text}");
+        assert_eq!(convert(Value::Known(48_312)), Value::Known(483));
+        assert_eq!(convert(Value::Known(-5_000)), Value::Known(-50));
+        for temp in [-274_000, 4_294_967_295, i64::MIN] {
+            assert_eq!(convert(Value::Known(temp)), Value::Unknown, "{temp}");
         }
     }
 
@@ -124,6 +145,36 @@ mod tests {
         fs::create_dir(dir.path().join("cooling_device0")).expect("something else");
         let zones = zones(dir.path()).expect("a directory");
         assert_eq!(zones.iter().map(|zone| zone.number).collect::<Vec<_>>(), [2, 10]);
-        assert_eq!(choose(&zones), Some(Value::Known(478)));
+        assert_eq!(choose(&zones, |zone| number(&zone.temp)), Some(Value::Known(478)));
+        fs::remove_dir_all(dir.path().join("thermal_zone2")).expect("it was there");
+        assert_eq!(choose(&zones, |zone| number(&zone.temp)), None, "it has vanished");
+    }
+
+    #[test]
+    fn a_zone_that_comes_up_again_under_another_number_is_found() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let class = root.path().join("sys/class/thermal");
+        let write = |zone: &str, temp: &str| {
+            fs::create_dir_all(class.join(zone)).expect("directories");
+            fs::write(class.join(zone).join("type"), "cpu-thermal\n").expect("written");
+            fs::write(class.join(zone).join("temp"), temp).expect("written");
+        };
+        let mut machine = Machine::new(super::super::Roots::below(root.path()));
+        let moment = crate::clock::Clock::new(crate::clock::Trust::Auto, root.path()).read();
+        let mut reads = || {
+            let mut report = Report::default();
+            read(&mut machine, &moment, &mut report)
+                .map(|()| report.entries().first().map(|entry| entry.value))
+        };
+        write("thermal_zone0", "48312\n");
+        assert_eq!(reads(), Ok(Some(Value::Known(483))));
+        fs::remove_dir_all(class.join("thermal_zone0")).expect("it was there");
+        assert_eq!(reads(), Ok(None));
+        write("thermal_zone1", "50000\n");
+        assert_eq!(reads(), Ok(Some(Value::Known(500))));
+        fs::remove_dir_all(&class).expect("it was there");
+        fs::write(&class, "no directory").expect("written");
+        assert_eq!(reads(), Ok(None), "it has vanished");
+        assert!(reads().is_err(), "and this is no machine without a thermal zone");
     }
 }

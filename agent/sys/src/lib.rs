@@ -116,6 +116,31 @@ pub fn pass_icmp_type(socket: BorrowedFd<'_>, is_v6: bool, kind: u8) -> io::Resu
     if code == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// `IOCTL_MBOX_PROPERTY` of the Raspberry Pi kernel's `vcio.c`: `_IOWR(100, 0, char *)`.
+const PROPERTY: libc::Ioctl = {
+    const POINTER: libc::Ioctl = if cfg!(target_pointer_width = "64") { 8 } else { 4 };
+    3 << 30 | POINTER << 16 | 100 << 8
+};
+
+/// Hands a message to the firmware of a Raspberry Pi, through its mailbox `/dev/vcio`, and takes the answer in its place.
+///
+/// The message is an array of words as the firmware wants it: its own size in bytes, 0, the tags, 0. What they mean is the caller's affair.
+///
+/// # Errors
+///
+/// `InvalidInput` for a message whose first word is not its size, or that is shorter than any can be; `EINVAL` for what the firmware does not
+/// know; `ENOTTY` for a file that is no mailbox.
+pub fn firmware_property(mailbox: BorrowedFd<'_>, message: &mut [u32]) -> io::Result<()> {
+    let size = size_of_val(message);
+    if message.len() < 3 || message.first().is_none_or(|told| usize::try_from(*told) != Ok(size)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message's first word is not its size"));
+    }
+    // SAFETY: the kernel copies as many bytes in and back out as the first word says, which is the length of this exclusively borrowed
+    // slice, and keeps no pointer. Any bytes are valid words. Drivers that are no mailbox do not know the request and refuse it.
+    let result = unsafe { libc::ioctl(mailbox.as_raw_fd(), PROPERTY, message.as_mut_ptr()) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +183,25 @@ mod tests {
         assert_eq!(niceness, Some("10"), "{stat}");
         let status = child.wait().expect("a child");
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL));
+    }
+
+    #[test]
+    fn the_mailboxs_request_has_the_documented_number() {
+        let documented = if cfg!(target_pointer_width = "64") { "c0086400" } else { "c0046400" };
+        assert_eq!(format!("{PROPERTY:x}"), documented);
+    }
+
+    #[test]
+    fn a_message_must_tell_its_size_and_the_file_must_be_a_mailbox() {
+        let file = std::fs::File::open("/dev/null").expect("every Linux has it");
+        let wrong =
+            |message: &mut [u32]| firmware_property(file.as_fd(), message).map_err(|error| error.kind());
+        for message in [&mut [][..], &mut [8, 0], &mut [24, 0, 0, 0, 0], &mut [16, 0, 0, 0, 0]] {
+            assert_eq!(wrong(message), Err(io::ErrorKind::InvalidInput), "{message:?}");
+        }
+        let mut message = [28, 0, 0x0003_0046, 4, 0, 0, 0];
+        let error = firmware_property(file.as_fd(), &mut message).expect_err("no mailbox");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
     }
 
     #[test]

@@ -8,4 +8,6 @@ mod panel;
 mod probe;
 mod probe_http;
 mod spool;
+mod status;
 mod support;
+mod systemd;

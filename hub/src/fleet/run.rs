@@ -5,7 +5,7 @@ use super::Listing;
 use crate::clock::Now;
 use rackside_history::dated;
 use rackside_proto::{
-    Birth, ClockSource, DecodeError, Envelope, Readings, Run, Sending, SpoolPlace, Time, Value,
+    Birth, ClockSource, DecodeError, Envelope, Readings, Revision, Run, Sending, SpoolPlace, Time, Value,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,6 +47,8 @@ pub struct About {
     pub hostname: Box<str>,
     /// What the board calls itself, or nothing.
     pub model: Box<str>,
+    /// The revision code of a Raspberry Pi.
+    pub revision: Option<Revision>,
     /// The system.
     pub os: Box<str>,
     /// The kernel's release.
@@ -234,6 +236,7 @@ impl About {
             version: birth.version.into(),
             hostname: birth.hostname.into(),
             model: birth.model.into(),
+            revision: birth.revision,
             os: birth.os.into(),
             kernel: birth.kernel.into(),
             arch: birth.arch.into(),

@@ -28,6 +28,12 @@ impl Shared {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A turn of ingest without its loop.
+    #[cfg(test)]
+    pub(crate) fn tick(&self, now: clock::Now) {
+        self.write().tick(now);
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, Ingest> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }

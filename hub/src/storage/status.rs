@@ -20,6 +20,8 @@ pub struct Status {
 /// The numbers.
 #[derive(Debug, Clone, Default)]
 struct State {
+    /// When the thread that writes last began another turn.
+    turned: Option<Instant>,
     /// Since when a batch is being written, while one is.
     writing: Option<Instant>,
     /// Why the last batch could not be written, and since when none could.
@@ -43,7 +45,17 @@ impl Status {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn writing(&self, now: Now) {
+    /// The thread that writes begins another turn: whatever it did before has come to an end, well or not.
+    pub(crate) fn turn(&self, now: Now) {
+        self.state().turned = Some(now.instant);
+    }
+
+    /// When it last did; `None` before the first time.
+    pub(crate) fn turned(&self) -> Option<Instant> {
+        self.state().turned
+    }
+
+    pub(crate) fn writing(&self, now: Now) {
         self.state().writing = Some(now.instant);
     }
 
@@ -60,7 +72,7 @@ impl Status {
     }
 
     /// A batch could not be written.
-    pub(super) fn failed(&self, error: &StoreError, now: Now) {
+    pub(crate) fn failed(&self, error: &StoreError, now: Now) {
         let mut state = self.state();
         state.writing = None;
         state.failures += 1;

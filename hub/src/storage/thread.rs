@@ -104,6 +104,7 @@ fn run(
     let began = clock::now().instant;
     let (mut upkeep, mut count) = (began, began);
     loop {
+        status.turn(clock::now());
         let wait = upkeep.saturating_duration_since(clock::now().instant);
         match batches.recv_timeout(wait) {
             Ok(batch) => {

@@ -3,9 +3,10 @@
 //! Alive is who answers. Ready is who can take telemetry and keep it: the listener listens, or the outside broker is
 //! connected, and history can be written.
 
-use super::{Web, own};
+use super::{WayIn, Web, own};
 use crate::clock::{self, Now};
 use crate::moment::rfc3339;
+use crate::storage::Status;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,15 +33,19 @@ pub(super) async fn readiness(State(web): State<Arc<Web>>) -> Response {
     health(ready, &message, &json!({}))
 }
 
+/// Whether telemetry can come in and be kept, and how or why not.
+pub(crate) fn ready(way: &dyn WayIn, history: &Status, now: Now) -> (bool, String) {
+    let (ready, message) = way.ready();
+    match history.trouble(now) {
+        Some(trouble) if ready => (false, trouble),
+        Some(trouble) => (false, format!("{message}; {trouble}")),
+        None => (ready, message),
+    }
+}
+
 impl Web {
-    /// Whether telemetry can come in and be kept, and how or why not.
     fn ready(&self, now: Now) -> (bool, String) {
-        let (ready, message) = self.way.ready();
-        match self.history.trouble(now) {
-            Some(trouble) if ready => (false, trouble),
-            Some(trouble) => (false, format!("{message}; {trouble}")),
-            None => (ready, message),
-        }
+        ready(self.way.as_ref(), &self.history, now)
     }
 }
 

@@ -23,6 +23,7 @@ mod row;
 pub mod server;
 mod sites;
 
+pub(crate) use health::ready;
 pub use live::{Live, Updates};
 
 use crate::clock::{self, Now};

@@ -6,7 +6,7 @@
 use crate::clock::Now;
 use crate::fleet::{About, Appliance, Latest, RunState, State};
 use crate::moment::{rfc3339, span};
-use rackside_proto::{ClockSource, Reason, SpoolPlace, metric};
+use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, metric};
 use serde::Serialize;
 
 /// An SoC throttles at 85 degrees; a bar that is full there tells how much is left.
@@ -118,7 +118,11 @@ impl Row {
 /// What the machine is, or at least what it is called.
 fn machine(about: &About) -> String {
     let machine = if about.model.is_empty() { &about.hostname } else { &about.model };
-    machine.to_string()
+    match about.revision.and_then(Revision::board).and_then(|board| board.memory_mb) {
+        Some(mb) if mb >= 1024 => format!("{machine}, {} GB", mb / 1024),
+        Some(mb) => format!("{machine}, {mb} MB"),
+        None => machine.to_string(),
+    }
 }
 
 /// Why an appliance is down, in an operator's words.

@@ -9,7 +9,7 @@
 
 use rackside_proto::{
     Birth, Capabilities, Catalog, CatalogHead, ClockSource, Data, Envelope, Event, Kind, Label, Presence,
-    Reason, Record, Run, Scale, Sending, Series, SpoolPlace, Time, Value, What, metric,
+    Reason, Record, Revision, Run, Scale, Sending, Series, SpoolPlace, Time, Value, What, metric,
 };
 
 /// A topic and a body.
@@ -38,6 +38,8 @@ pub struct Rack {
     pub time: Time,
     /// What the board calls itself.
     pub model: &'static str,
+    /// Its revision code.
+    pub revision: Option<Revision>,
     /// Sent for the first time or again.
     pub sending: Sending,
     catalog: Vec<u8>,
@@ -91,6 +93,7 @@ impl Rack {
             tick_ms: 10_000,
             time: Time::Boot { boot: 7, ms: 60_000 },
             model: "Raspberry Pi 4 Model B Rev 1.4",
+            revision: None,
             sending: Sending::First,
             catalog: Vec::new(),
         }
@@ -142,6 +145,7 @@ impl Rack {
             spool: SpoolPlace::Memory,
             spool_bytes: 1 << 20,
             catalog: None,
+            revision: self.revision,
         };
         let mut body = Vec::new();
         let copy = (!self.catalog.is_empty()).then_some(self.catalog.as_slice());

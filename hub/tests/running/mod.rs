@@ -47,7 +47,14 @@ pub struct Running {
 impl Running {
     /// Starts it, and waits until it listens.
     pub fn start(config: &str) -> Self {
-        let mut child = hub(&["run", "--config", config]).stderr(Stdio::piped()).spawn().expect("it starts");
+        Self::start_with(config, &[])
+    }
+
+    /// Starts it with these variables in its environment.
+    pub fn start_with(config: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = hub(&["run", "--config", config]);
+        let command = command.envs(variables.iter().copied()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
         let stderr = child.stderr.take().expect("piped");
         let (sender, lines) = channel();
         std::thread::spawn(move || {

@@ -4,6 +4,7 @@
 //! secret that stands in the file itself is refused, because such files are shown, mailed and committed.
 
 use crate::ConfigError;
+use rustix::fs::FsWord;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::env::VarError;
 use std::fmt;
@@ -28,6 +29,8 @@ pub struct SecretText(String);
 
 /// More than any password or token; a path that leads to something else by mistake ends here.
 const LONGEST: u64 = 64 * 1024;
+/// File systems whose files have no permissions of their own (`statfs(2)`): FAT, which a Pi's boot partition is, and exFAT.
+const WITHOUT_PERMISSIONS: [FsWord; 2] = [0x4d44, 0x2011_bab0];
 const ELSEWHERE: &str = "a secret does not belong in this file; \
                          write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }";
 
@@ -40,6 +43,14 @@ impl Secret {
     /// A secret in an environment variable.
     pub fn in_env(name: impl Into<String>) -> Self {
         Self(Source::Env(name.into()))
+    }
+
+    /// The file that it is in, if that is on a file system without permissions: everybody with an account on this machine may
+    /// read it, and whoever takes the card. There it is allowed all the same, because nobody could do it better there.
+    pub fn exposed(&self) -> Option<&Path> {
+        let Source::File(path) = &self.0 else { return None };
+        let file = File::open(path).ok()?;
+        (is_open_to_all(&file) && !has_permissions(&file)).then_some(path)
     }
 
     /// Reads the secret.
@@ -58,6 +69,16 @@ impl Secret {
     }
 }
 
+/// Whether everybody may read it.
+fn is_open_to_all(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.permissions().mode() & 0o004 != 0)
+}
+
+/// Whether its file system knows permissions, so that they could be other ones.
+fn has_permissions(file: &File) -> bool {
+    !rustix::fs::fstatfs(file).is_ok_and(|found| WITHOUT_PERMISSIONS.contains(&found.f_type))
+}
+
 fn read_file(path: &Path) -> Result<SecretText, ConfigError> {
     let told = path.display().to_string();
     let unreadable = |error: io::Error| ConfigError::unreadable(path, &error);
@@ -66,8 +87,7 @@ fn read_file(path: &Path) -> Result<SecretText, ConfigError> {
     if found.is_dir() {
         return Err(ConfigError::file(told, "is a directory; name the file with the secret in it"));
     }
-    let mode = found.permissions().mode();
-    if mode & 0o004 != 0 {
+    if is_open_to_all(&file) && has_permissions(&file) {
         return Err(ConfigError::file(
             &told,
             format_args!("everybody may read this secret; run: chmod 600 {told}"),
@@ -191,6 +211,15 @@ mod tests {
             refusal(b"s3cret", 0o644),
             "/secret: everybody may read this secret; run: chmod 600 /secret"
         );
+    }
+
+    #[test]
+    fn what_has_permissions_is_not_said_to_have_none() {
+        for mode in [0o600, 0o644] {
+            let (_directory, path) = file(b"s3cret", mode);
+            assert_eq!(Secret::in_file(path).exposed(), None);
+        }
+        assert_eq!(Secret::in_env("RACKSIDE_NO_SUCH_SECRET").exposed(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use rackside_proto::{
     Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Kind,
-    Label, Labels, Message, Prefix, Presence, Reason, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Time,
+    Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Time,
     Topic, Value, Verdict, Want, What,
 };
 
@@ -192,6 +192,7 @@ fn birth() {
         spool: SpoolPlace::Memory,
         spool_bytes: 1 << 20,
         catalog: None,
+        revision: Some(Revision(0xc0_3111)),
     };
     let expected = bytes(&[
         &[1],                                  // version
@@ -212,6 +213,7 @@ fn birth() {
         &[0x80, 0x80, 0x40],                   //   of 1 MiB
         &[1],                                  // a catalog follows
         &catalog_bytes(),
+        &[0x91, 0xe2, 0x80, 0x06],             // revision code c03111
     ]);
     let mut written = Vec::new();
     birth.encode(Some(&catalog_bytes()), &mut written).unwrap();
@@ -220,6 +222,12 @@ fn birth() {
     let Ok(Message::Birth(read)) = Message::decode(Channel::Birth, &expected) else { panic!("a birth") };
     assert!(read.catalog.expect("a catalog").series().eq(series()));
     assert_eq!(Birth { catalog: None, ..read }, birth);
+
+    // A birth of an agent that does not tell its revision ends with the catalog.
+    let Ok(Message::Birth(short)) = Message::decode(Channel::Birth, &expected[..expected.len() - 4]) else {
+        panic!("a birth")
+    };
+    assert_eq!(short, Birth { revision: None, ..read });
 
     let clocks = [ClockSource::Ntp, ClockSource::Hub, ClockSource::None, ClockSource::Trusted];
     for (clock, byte) in clocks.into_iter().zip(0..) {

@@ -415,6 +415,7 @@ impl Appliance {
             spool: SpoolPlace::Memory,
             spool_bytes: 1 << 20,
             catalog: None::<Catalog<'_>>,
+            revision: None,
         };
         let (number, catalog) = self.scribe.catalog();
         let mut bytes = Vec::new();

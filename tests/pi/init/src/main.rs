@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 3 start /bin/rackside-agent run     →  @3 started 61
-//! 4 read /proc/61/status              →  @4 Name:	rackside-agent …
+//! 4 read /proc/meminfo                →  @4 MemTotal: 943404 kB …
 //!                                        @4. well
 //!                                        @3 rackside-agent 0.1.0 starts as …      what it says, line by line
 //! 5 kill 61 9                         →  @5. well

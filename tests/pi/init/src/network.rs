@@ -33,7 +33,7 @@ pub(crate) fn configure(address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> io:
     body.extend(index.to_ne_bytes());
     for kind in [1_u16, 2] {
         // IFA_ADDRESS, IFA_LOCAL
-        attribute(&mut body, kind, &address.octets());
+        attribute(&mut body, kind, address.octets());
     }
     ask(NEW_ADDRESS, CREATE_OR_REPLACE, &body)?;
     let mut body = vec![0; 4];
@@ -44,8 +44,8 @@ pub(crate) fn configure(address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> io:
     // Everywhere, in the main table, static, beyond this link, for one receiver.
     let mut body = vec![IPV4, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
     // RTA_GATEWAY, RTA_OIF
-    attribute(&mut body, 5, &gateway.octets());
-    attribute(&mut body, 4, &index.to_ne_bytes());
+    attribute(&mut body, 5, gateway.octets());
+    attribute(&mut body, 4, index.to_ne_bytes());
     ask(NEW_ROUTE, CREATE_OR_REPLACE, &body)?;
     Ok(name)
 }
@@ -66,7 +66,7 @@ fn interface() -> io::Result<(String, u32)> {
     Err(io::Error::new(io::ErrorKind::NotFound, "no network interface came within 10 s"))
 }
 
-fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8; 4]) {
+fn attribute(body: &mut Vec<u8>, kind: u16, value: [u8; 4]) {
     body.extend(8_u16.to_ne_bytes());
     body.extend(kind.to_ne_bytes());
     body.extend(value);
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_message_says_its_length_kind_and_flags() {
         let mut body = vec![0; 4];
-        attribute(&mut body, 5, &[10, 0, 2, 2]);
+        attribute(&mut body, 5, [10, 0, 2, 2]);
         let message = message(NEW_ROUTE, CREATE_OR_REPLACE, &body);
         let numbers: Vec<u16> =
             message.chunks(2).map(|pair| u16::from_ne_bytes(pair.try_into().unwrap())).collect();

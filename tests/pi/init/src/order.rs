@@ -5,6 +5,7 @@
 
 use crate::{end, network, say};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::mount::MountFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::CString;
 use std::fs;
@@ -14,6 +15,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::thread;
+use std::time::Duration;
 
 /// One order.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,8 +28,12 @@ pub(crate) enum Order {
     Read { path: String },
     /// Write a line into a file.
     Write { path: String, text: String },
+    /// Write one line and the other into a file, by turns, so many in all and each so long after the one before.
+    Alternate { path: String, count: u32, apart: Duration, texts: [String; 2] },
     /// Make a directory.
     Directory { path: String },
+    /// Mount one of the kernel's file systems.
+    Mount { system: String, directory: String },
     /// Make a character device, in the place of one that is there.
     Node { path: String, major: u32, minor: u32 },
     /// Load a kernel module.
@@ -58,6 +64,13 @@ impl FromStr for Order {
                 let text = line.split_once(&path).map_or("", |(_, text)| text.trim_start());
                 Self::Write { path, text: text.to_owned() }
             }
+            "alternate" => Self::Alternate {
+                path: word("the file")?,
+                count: number(&word("how often")?)?,
+                apart: Duration::from_micros(number(&word("the microseconds")?)?),
+                texts: [word("one text")?, word("the other text")?],
+            },
+            "mount" => Self::Mount { system: word("the file system")?, directory: word("the directory")? },
             "directory" => Self::Directory { path: word("the directory")? },
             "node" => Self::Node {
                 path: word("the device")?,
@@ -94,7 +107,16 @@ impl Order {
             }
             Self::Read { path } => fs::read_to_string(path)?.lines().for_each(|line| say(tag, line)),
             Self::Write { path, text } => fs::write(path, text + "\n")?,
+            Self::Alternate { path, count, apart, texts } => {
+                for text in texts.iter().cycle().take(count as usize) {
+                    fs::write(&path, text)?;
+                    thread::sleep(apart);
+                }
+            }
             Self::Directory { path } => fs::create_dir_all(path)?,
+            Self::Mount { system, directory } => {
+                rustix::mount::mount(&system, directory, &system, MountFlags::empty(), None)?;
+            }
             Self::Node { path, major, minor } => {
                 let there = fs::remove_file(&path);
                 there.or_else(
@@ -179,6 +201,16 @@ mod tests {
                 Order::Node { path: "/dev/gpiochip0".into(), major: 254, minor: 1 },
             ),
             ("insert /a.ko b=1 c=2", Order::Insert { path: "/a.ko".into(), parameters: "b=1 c=2".into() }),
+            (
+                "alternate /a 3 500 on off",
+                Order::Alternate {
+                    path: "/a".into(),
+                    count: 3,
+                    apart: Duration::from_micros(500),
+                    texts: ["on".into(), "off".into()],
+                },
+            ),
+            ("mount configfs /b", Order::Mount { system: "configfs".into(), directory: "/b".into() }),
             ("off", Order::Off),
         ] {
             assert_eq!(line.parse(), Ok(order), "{line}");
@@ -203,6 +235,9 @@ mod tests {
         let path = path.to_str().unwrap().to_owned();
         Order::Write { path: path.clone(), text: "a".into() }.carry_out("1").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\n");
+        let (texts, apart) = (["b".into(), "c".into()], Duration::from_millis(1));
+        Order::Alternate { path: path.clone(), count: 3, apart, texts }.carry_out("2").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "b");
         fs::remove_file(path).unwrap();
         assert!(Order::Kill { id: i32::MAX, signal: 9 }.carry_out("1").is_err());
     }

@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn the_gateway_is_down_without_a_route_and_unknown_on_a_line_without_one() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let roots = Roots { proc: dir.path().join("proc"), sys: dir.path().join("sys") };
+        let roots = Roots::below(dir.path());
         std::fs::create_dir_all(roots.proc.join("net")).expect("a directory");
         std::fs::create_dir_all(roots.sys.join("class/net/eth0")).expect("a directory");
         std::fs::write(roots.sys.join("class/net/eth0/ifindex"), "2\n").expect("written");
