@@ -7,5 +7,6 @@ mod broker;
 mod panel;
 mod probe;
 mod probe_http;
+mod probe_network;
 mod spool;
 mod support;
