@@ -8,7 +8,8 @@
 //! 4. [`hub`] and [`agent`] start one of ours with a configuration of its own;
 //!    [`ledger`] notes which records and acks passed between them, [`heard`] reads what an agent said.
 //! 5. [`clock::eventually`] waits for what is promised to happen.
-//! 6. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
+//! 6. [`mediamtx`] and [`icecast`] are media servers of one's own, [`ffmpeg`] sends to them; [`fakes`] stand in for what cannot be had.
+//! 7. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
@@ -18,12 +19,16 @@ pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod day;
+pub mod fakes;
+pub mod ffmpeg;
 pub mod forgetful;
 pub mod heard;
 pub mod http;
 pub mod hub;
+pub mod icecast;
 pub mod ledger;
 pub mod measure;
+pub mod mediamtx;
 pub mod metrics;
 pub mod mosquitto;
 pub mod namespace;

@@ -7,6 +7,7 @@ mod broker;
 mod panel;
 mod probe;
 mod probe_http;
+mod probe_network;
 mod spool;
 mod status;
 mod support;

@@ -38,18 +38,44 @@ impl Drop for Process {
     }
 }
 
+/// A server of the test's own.
+pub(crate) struct Service {
+    _process: Process,
+}
+
+impl Service {
+    /// Starts it, and waits until it says so.
+    pub(crate) fn start(mut command: Command, ready: &str) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut process = Process(child.unwrap_or_else(|error| panic!("{command:?}: {error}")));
+        let (said, complained) =
+            (process.0.stdout.take().expect("piped"), process.0.stderr.take().expect("piped"));
+        let lines = Lines::of_both(said, complained);
+        let found = lines.find(PATIENCE, |line| line.contains(ready).then_some(()));
+        found.unwrap_or_else(|seen| {
+            panic!("{command:?} does not say {ready:?}; instead:\n{}", seen.join("\n"))
+        });
+        Self { _process: process }
+    }
+}
+
 /// Lines of a process's output.
 struct Lines(Receiver<String>);
 
 impl Lines {
     fn of(source: impl Read + Send + 'static) -> Self {
+        Self::of_both(source, std::io::empty())
+    }
+
+    /// Read until both end, also when nobody wants them any more: a process must not block on what it says.
+    fn of_both(one: impl Read + Send + 'static, other: impl Read + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel();
+        let too = sender.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(source).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
+            BufReader::new(one).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+        });
+        std::thread::spawn(move || {
+            BufReader::new(other).lines().map_while(Result::ok).for_each(|line| drop(too.send(line)));
         });
         Self(receiver)
     }
@@ -325,6 +351,11 @@ impl Agent {
         let io = fs::read_to_string(format!("/proc/{}/io", self.process.0.id())).expect("it runs");
         let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).expect("a line");
         line.parse().expect("a number")
+    }
+
+    /// What the kernel says of it: `/proc/PID/status`.
+    pub(crate) fn status(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("it runs")
     }
 
     /// Whether it still runs.

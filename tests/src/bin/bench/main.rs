@@ -16,6 +16,7 @@ mod history;
 mod hub;
 mod outage;
 mod peer;
+mod probes;
 mod rate;
 
 use rackside_config::Span;
@@ -26,7 +27,7 @@ use std::time::Duration;
 const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
-Sections: sizes wire agent hub hour connections rate codec history year catch-up comeback. All of them when none is named.
+Sections: sizes wire agent probes hub hour connections rate codec history year catch-up comeback. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100)
@@ -41,10 +42,11 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
+    ("probes", probes::cost),
     ("hub", hub::fleet),
     ("hour", hub::hour),
     ("connections", hub::connections),

@@ -1,7 +1,8 @@
 //! Icecast's status page: which mounts have a source, who listens, what is on. Pure.
 //!
 //! `source` is missing without mounts, an object with one, a list with several. The page is made by a style sheet that writes whatever
-//! looks like a number without quotes, so that a track called `-05` or `5.` makes it invalid JSON; such words get quotes here.
+//! looks like a number without quotes, so that a track called `-05` or `5.` makes it invalid JSON (2.4.4 of Debian 12 does that); such
+//! words get quotes here. In the first moment of a server it is no JSON at all.
 //!
 //! ```text
 //! {"icestats":{"source":{"listenurl":"http://localhost:8000/live.mp3","listeners":1,"bitrate":128,"title":"Ann - One"}}}
@@ -79,7 +80,7 @@ impl Source {
         let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         let path = rest.find('/').and_then(|at| rest.get(at..)).filter(|path| path.len() > 1)?;
         let written =
-            |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+            |text: Option<String>| text.map(|text| unescaped(text.trim())).filter(|text| !text.is_empty());
         let title = match (written(self.artist), written(self.title)) {
             (Some(artist), Some(title)) => Some(format!("{artist} - {title}")),
             (artist, title) => title.or(artist),
@@ -92,6 +93,28 @@ impl Source {
             title,
         })
     }
+}
+
+/// With the characters that an MP3 mount's ISO 8859-1 lacks: Icecast writes them as `&#8364;`.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("&#") {
+        plain.push_str(before);
+        let found = behind.split_once(';').and_then(|(number, after)| {
+            let is_number = number.len() <= 7 && number.bytes().all(|byte| byte.is_ascii_digit());
+            let c = number.parse().ok().filter(|_| is_number).and_then(char::from_u32)?;
+            (!c.is_control()).then_some((c, after))
+        });
+        if let Some((c, after)) = found {
+            plain.push(c);
+            rest = after;
+        } else {
+            plain.push_str("&#");
+            rest = behind;
+        }
+    }
+    plain + rest
 }
 
 /// The text with quotes around bare words that JSON does not know.
@@ -191,6 +214,16 @@ mod tests {
             let wanted = if title.starts_with('"') { "\"{[," } else { title };
             let wanted = (title != "true").then(|| wanted.to_owned());
             assert_eq!(read.mounts[0].title, wanted);
+        }
+    }
+
+    #[test]
+    fn a_title_has_the_characters_that_its_charset_lacks() {
+        assert_eq!(unescaped("Bob - 5&#8364; &#128512;"), "Bob - 5\u{20ac} \u{1f600}");
+        for plain in
+            ["&#;", "&#8364", "&#x20ac;", "&#55296;", "&#7;", "&#99999999;", "&&#", "a &# b; c", "&#+65;"]
+        {
+            assert_eq!(unescaped(plain), plain);
         }
     }
 

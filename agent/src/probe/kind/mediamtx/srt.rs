@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 const MOST: usize = 512;
 /// Milliseconds, as the server has them.
 const MILLI: Scale = Scale::per(1000);
+/// Tenths of a millisecond: a round trip within a house is less than one.
+const TENTHS: Scale = Scale::per(10_000);
 /// Kilobits a second.
 const KILO: Scale = Scale::times(1000);
 
@@ -123,7 +125,7 @@ impl Connections {
             let connections = Value::Known(sum.now.connections as i64);
             outcome.put_value(&metric::SRT_CONNECTIONS, &labels, Scale::ONE, connections);
             let measured: [(&'static Metric, Scale, Option<f64>); 4] = [
-                (&metric::SRT_RTT, MILLI, sum.now.rtt),
+                (&metric::SRT_RTT, TENTHS, sum.now.rtt),
                 (&metric::SRT_LINK_CAPACITY, KILO, sum.now.capacity),
                 (&metric::SRT_BUFFER, MILLI, sum.now.buffer),
                 (&metric::SRT_LATENCY, MILLI, sum.now.latency),

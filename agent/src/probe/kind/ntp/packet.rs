@@ -67,10 +67,12 @@ pub fn reply(packet: &[u8], transmit: u64, sent: Duration, received: Duration) -
     if first & 0x07 != 4 || number::<8>(packet, 24) != transmit {
         return Err(NoTime::Another);
     }
-    if stratum == 0 {
-        return Err(NoTime::Kiss((number::<4>(packet, 12) as u32).to_be_bytes()));
+    let code = (number::<4>(packet, 12) as u32).to_be_bytes();
+    if stratum == 0 && code.iter().all(u8::is_ascii_graphic) {
+        return Err(NoTime::Kiss(code));
     }
-    if stratum >= UNSYNCHRONISED || first >> 6 == 3 {
+    // chronyd without a source says stratum 0, and nothing where a kiss would be.
+    if stratum == 0 || stratum >= UNSYNCHRONISED || first >> 6 == 3 {
         return Err(NoTime::Unsynchronised);
     }
     let [t2, t3] = [32, 40].map(|at| number::<8>(packet, at));
@@ -173,6 +175,7 @@ mod tests {
         assert_eq!(read(&changed(24, 0xff)), Err(NoTime::Another), "to another question");
         assert_eq!(read(&changed(0, 0xe4)), Err(NoTime::Unsynchronised));
         assert_eq!(read(&changed(1, 16)), Err(NoTime::Unsynchronised));
+        assert_eq!(read(&changed(1, 0)), Err(NoTime::Unsynchronised));
         let mut kiss = changed(1, 0);
         kiss[12..16].copy_from_slice(b"RATE");
         assert_eq!(read(&kiss), Err(NoTime::Kiss(*b"RATE")));
