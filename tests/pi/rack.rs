@@ -48,7 +48,9 @@ pub(crate) struct Rack {
     pub(crate) hub: Hub,
     /// The agent.
     pub(crate) agent: Started,
-    /// From its start until the hub had a reading.
+    /// When it was started, by this machine's clock.
+    pub(crate) started_ms: u64,
+    /// From then until the hub had a reading.
     pub(crate) waited: Duration,
     // Its files are read again by a hub that comes back.
     _authority: Authority,
@@ -86,8 +88,8 @@ impl Rack {
         board.pins.drive(TALLY, true);
         board.pins.drive(BUTTON, true);
         let agent = board.console.start(format_args!("{AGENT} run --config {CONFIG}"));
-        let started = clock::now();
-        let mut rack = Self { board, hub, agent, waited: Duration::ZERO, _authority: authority };
+        let (started, started_ms) = (clock::now(), clock::unix_ms());
+        let mut rack = Self { board, hub, agent, started_ms, waited: Duration::ZERO, _authority: authority };
         rack.expect("a reading", |said| series(said).next().map(drop));
         rack.waited = clock::now() - started;
         rack
