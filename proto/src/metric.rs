@@ -219,6 +219,10 @@ metrics! {
         "How long ago the newest picture of an HLS stream was taken, by the encoder's clock and this box's; absent while one of them says nothing";
     HLS_RESTARTS = "rackside_hls_restarts_total", "", Counter, ["probe", "stream", "variant"],
         "How often the sequence of an HLS playlist went backwards: its encoder started again";
+    STREAM_PHASE = "rackside_stream_phase_seconds", "seconds", Gauge, ["probe", "stream", "phase"],
+        "How long a part of a light handshake took, by phase: resolve, connect, tls, handshake and command (RTMP), options and describe (RTSP)";
+    SRT_HANDSHAKE_RTT = "rackside_srt_handshake_rtt_seconds", "seconds", Gauge, ["probe", "stream"],
+        "Way there and back of SRT's first datagram";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

@@ -13,7 +13,8 @@
 
 use super::Probe;
 use super::kind::{
-    azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, tcp, throughput, tls, vimeo,
+    azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, rtmp, rtsp, srt, tcp, throughput, tls,
+    vimeo,
 };
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
@@ -169,6 +170,9 @@ kinds! {
     vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light;
     throughput: throughput::Throughput, every 86_400 s, timeout 90 s, Light;
     hls: hls::Hls, every 60 s, timeout 15 s, Light;
+    rtmp: rtmp::Rtmp, every 60 s, timeout 10 s, Light;
+    rtsp: rtsp::Rtsp, every 60 s, timeout 10 s, Light;
+    srt: srt::Srt, every 60 s, timeout 5 s, Light;
 }
 
 /// `[probes]`: what holds for all of them.
