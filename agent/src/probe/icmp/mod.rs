@@ -286,3 +286,96 @@ fn socket(domain: AddressFamily, kind: SocketType, protocol: Protocol) -> io::Re
 fn is_forbidden(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::PermissionDenied
 }
+
+#[cfg(test)]
+mod tests {
+    use super::packet::tests::{answer, in_ip};
+    use super::*;
+    use async_io::Timer;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn echoes(icmp: &Icmp) -> Echoes {
+        icmp.echoes(HERE, 0).expect("tests may ping: as root, or by net.ipv4.ping_group_range")
+    }
+
+    #[test]
+    fn only_a_reply_to_a_request_that_somebody_waits_for_counts() {
+        let icmp = Icmp::default();
+        let mut echoes = echoes(&icmp);
+        let line = Rc::clone(&echoes.line);
+        let sent = Clock::now();
+        let waiting = Waiting { to: HERE, cookie: [7; 16], sent, took: None, waker: None };
+        line.waiting.borrow_mut().insert(5, waiting);
+        echoes.sent.push(5);
+        let reply = |identifier, sequence, cookie| {
+            let packet = answer(Family::V4, &packet::request(Family::V4, identifier, sequence, &cookie));
+            if line.is_raw { in_ip(20, &packet) } else { packet }
+        };
+        let took = || line.waiting.borrow()[&5].took;
+        let at = |ms| sent + Duration::from_millis(ms);
+        let from = |ip: [u8; 4]| Some(SocketAddr::from((ip, 0)));
+        let here = from([127, 0, 0, 1]);
+        line.take(&reply(line.identifier, 5, [8; 16]), here, at(1));
+        line.take(&reply(line.identifier, 6, [7; 16]), here, at(1));
+        line.take(&reply(line.identifier, 5, [7; 16]), from([127, 0, 0, 2]), at(1));
+        line.take(&reply(line.identifier, 5, [7; 16]), None, at(1));
+        if line.is_raw {
+            line.take(&reply(!line.identifier, 5, [7; 16]), here, at(1));
+        }
+        assert_eq!(took(), None);
+        line.take(&reply(line.identifier, 5, [7; 16]), here, at(3));
+        line.take(&reply(line.identifier, 5, [7; 16]), here, at(9));
+        assert_eq!(took(), Some(Duration::from_millis(3)), "a second one changes nothing");
+        drop(echoes);
+        assert!(line.waiting.borrow().is_empty());
+        line.take(&reply(line.identifier, 5, [7; 16]), here, at(9));
+    }
+
+    #[test]
+    fn one_that_hears_nothing_reads_for_the_others_and_hands_on_its_turn() {
+        let icmp = Icmp::default();
+        // Nothing was sent, so nothing is heard.
+        let silent = echoes(&icmp);
+        let gives_up = async {
+            let late = async {
+                Timer::after(Duration::from_millis(200)).await;
+                None
+            };
+            future::or(async { Some(silent.heard().await) }, late).await
+        };
+        let pinged = |after_ms| {
+            let mut echoes = echoes(&icmp);
+            async move {
+                Timer::after(Duration::from_millis(after_ms)).await;
+                echoes.send().await.expect("loopback takes it");
+                let late = async {
+                    Timer::after(Duration::from_secs(5)).await;
+                    None
+                };
+                future::or(async { Some(echoes.heard().await) }, late).await
+            }
+        };
+        let ((nothing, while_it_reads), afterwards) =
+            smol::block_on(future::zip(future::zip(gives_up, pinged(50)), pinged(400)));
+        assert_eq!(nothing, None);
+        assert!(while_it_reads.is_some() && afterwards.is_some());
+    }
+
+    #[test]
+    fn no_two_waiting_requests_have_one_number() {
+        let icmp = Icmp::default();
+        let mut echoes = echoes(&icmp);
+        echoes.line.next.set(u16::MAX - 1);
+        smol::block_on(async {
+            for _ in 0..3 {
+                echoes.send().await.expect("loopback takes it");
+            }
+        });
+        assert_eq!(echoes.sent, [u16::MAX - 1, u16::MAX, 0]);
+        echoes.line.next.set(u16::MAX);
+        smol::block_on(echoes.send()).expect("loopback takes it");
+        assert_eq!(echoes.sent[3], 1);
+    }
+}

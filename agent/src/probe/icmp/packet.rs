@@ -97,14 +97,14 @@ fn checksum(bytes: &[u8]) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const COOKIE: Cookie = *b"sixteen bytes ok";
 
     /// The reply to a request, as the other side makes it.
-    fn answer(family: Family, request: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn answer(family: Family, request: &[u8]) -> Vec<u8> {
         let mut reply = request.to_vec();
         reply[0] = family.reply();
         reply[2..4].fill(0);
@@ -115,7 +115,8 @@ mod tests {
         reply
     }
 
-    fn in_ip(header: usize, packet: &[u8]) -> Vec<u8> {
+    /// As a raw IPv4 socket gives it.
+    pub(in super::super) fn in_ip(header: usize, packet: &[u8]) -> Vec<u8> {
         let mut framed = vec![0; header];
         framed[0] = 0x40 | (header / 4) as u8;
         framed[9] = 1;
