@@ -223,6 +223,24 @@ metrics! {
         "How long a part of a light handshake took, by phase: resolve, connect, tls, handshake and command (RTMP), options and describe (RTSP)";
     SRT_HANDSHAKE_RTT = "rackside_srt_handshake_rtt_seconds", "seconds", Gauge, ["probe", "stream"],
         "Way there and back of SRT's first datagram";
+    STREAM_FPS = "rackside_stream_fps", "", Gauge, ["probe", "stream"],
+        "Pictures a second of the stream";
+    STREAM_WIDTH = "rackside_stream_width_pixels", "pixels", Gauge, ["probe", "stream"],
+        "Width of the stream's picture";
+    STREAM_HEIGHT = "rackside_stream_height_pixels", "pixels", Gauge, ["probe", "stream"],
+        "Height of the stream's picture";
+    STREAM_FROZEN = "rackside_stream_frozen", "", State, ["probe", "stream"],
+        "1 while the stream's picture has stood still for too long (30 s unless set), else 0; unknown while no picture is had";
+    STREAM_BLACK = "rackside_stream_black", "", State, ["probe", "stream"],
+        "1 while the stream's picture is black, else 0; unknown while no picture is had";
+    STREAM_SILENT = "rackside_stream_silent", "", State, ["probe", "stream"],
+        "1 while the stream's sound is silent, else 0; unknown while no sound is had";
+    STREAM_AUDIO_LEVEL = "rackside_stream_audio_level_dbfs", "dbfs", Gauge, ["probe", "stream"],
+        "Mean level of the stream's sound, in decibels below full scale";
+    STREAM_AUDIO_PEAK = "rackside_stream_audio_peak_dbfs", "dbfs", Gauge, ["probe", "stream"],
+        "Highest level of the stream's sound, in decibels below full scale";
+    STREAM_BITRATE_DROPPED = "rackside_stream_bitrate_dropped", "", State, ["probe", "stream"],
+        "1 while the stream's bitrate is below its rolling mean by more than its share (half unless set), else 0; unknown until there is a mean";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

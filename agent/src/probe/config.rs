@@ -13,8 +13,8 @@
 
 use super::Probe;
 use super::kind::{
-    azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, rtmp, rtsp, srt, tcp, throughput, tls,
-    vimeo,
+    azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, rtmp, rtsp, srt, stream, tcp,
+    throughput, tls, vimeo,
 };
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
@@ -173,6 +173,7 @@ kinds! {
     rtmp: rtmp::Rtmp, every 60 s, timeout 10 s, Light;
     rtsp: rtsp::Rtsp, every 60 s, timeout 10 s, Light;
     srt: srt::Srt, every 60 s, timeout 5 s, Light;
+    stream: stream::Stream, every 60 s, timeout 45 s, Heavy;
 }
 
 /// `[probes]`: what holds for all of them.

@@ -11,6 +11,7 @@
 
 use super::mask;
 use rackside_config::Secret;
+use serde::Deserialize;
 use std::fmt;
 
 /// What stands for the key.
@@ -70,28 +71,44 @@ impl Locator {
     }
 }
 
-/// Objects to an address of the configuration, or to a key that does not go with it.
-pub fn check(url: &str, key: Option<&Secret>, schemes: &[&str]) -> Result<Locator, (&'static str, String)> {
-    match (url.contains(KEY), key) {
-        (true, None) => return Err(("url", format!("has a {KEY}; say with `key` where the key is"))),
-        (false, Some(_)) => return Err(("key", format!("goes where `url` has {KEY}, and it has none"))),
-        _ => {}
-    }
-    // The key itself may hold what its name may not.
-    Locator::parse(&url.replace(KEY, "key"), schemes).map_err(|why| ("url", why))
-}
+/// An address as the configuration has it. `Debug` shows none of it that may be a key, and differs where the address does.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Address(String);
 
-/// The address itself, its key in place.
-pub fn filled(url: &str, key: Option<&Secret>) -> Result<String, String> {
-    match key {
-        None => Ok(url.to_owned()),
-        Some(key) => key.read().map(|key| url.replace(KEY, key.expose())).map_err(|error| error.to_string()),
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({} {})", self.shown(), mask::digest_of(&self.0))
     }
 }
 
-/// The address as people may see it.
-pub fn shown(url: &str) -> String {
-    if url.contains(KEY) { url.to_owned() } else { mask::url(url) }
+impl Address {
+    /// Objects to it, or to a key that does not go with it.
+    pub fn check(&self, key: Option<&Secret>, schemes: &[&str]) -> Result<Locator, (&'static str, String)> {
+        match (self.0.contains(KEY), key) {
+            (true, None) => return Err(("url", format!("has a {KEY}; say with `key` where the key is"))),
+            (false, Some(_)) => return Err(("key", format!("goes where `url` has {KEY}, and it has none"))),
+            _ => {}
+        }
+        // The key itself may hold what its name may not.
+        Locator::parse(&self.0.replace(KEY, "key"), schemes).map_err(|why| ("url", why))
+    }
+
+    /// As it is written.
+    pub fn written(&self) -> &str {
+        &self.0
+    }
+
+    /// With its key in place.
+    pub fn filled(&self, key: Option<&Secret>) -> Result<String, String> {
+        let Some(key) = key else { return Ok(self.0.clone()) };
+        key.read().map(|key| self.0.replace(KEY, key.expose())).map_err(|error| error.to_string())
+    }
+
+    /// As people may see it.
+    pub fn shown(&self) -> String {
+        if self.0.contains(KEY) { self.0.clone() } else { mask::url(&self.0) }
+    }
 }
 
 #[cfg(test)]
@@ -133,15 +150,18 @@ mod tests {
         std::fs::write(&file, "abcd-efgh\n").expect("written");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("set");
         let key = Secret::in_file(file);
-        let url = "rtmp://a.example/live/{key}";
-        assert!(check(url, Some(&key), SCHEMES).is_ok());
-        assert_eq!(filled(url, Some(&key)).expect("it is there"), "rtmp://a.example/live/abcd-efgh");
-        assert_eq!(shown(url), url);
-        assert!(!shown("rtmp://a.example/live/abcd-efgh").contains("abcd-efgh"));
-        assert_eq!(check(url, None, SCHEMES).expect_err("no key").0, "url");
-        assert_eq!(check("rtmp://a.example/x", Some(&key), SCHEMES).expect_err("no place").0, "key");
+        let address = |text: &str| Address(text.to_owned());
+        let url = address("rtmp://a.example/live/{key}");
+        assert!(url.check(Some(&key), SCHEMES).is_ok());
+        assert_eq!(url.filled(Some(&key)).expect("it is there"), "rtmp://a.example/live/abcd-efgh");
+        assert_eq!(url.shown(), url.written());
+        assert_eq!(url.check(None, SCHEMES).expect_err("no key").0, "url");
+        let written = ["abcd-efgh", "abcd-efgi"].map(|key| address(&format!("rtmp://a.example/live/{key}")));
+        assert_eq!(written[0].check(Some(&key), SCHEMES).expect_err("no place").0, "key");
+        let shown = written.each_ref().map(|written| format!("{} {written:?}", written.shown()));
+        assert!(shown[0] != shown[1] && !shown.concat().contains("abcd-efg"), "{shown:?}");
         let missing = Secret::in_file("/nowhere/key");
-        assert!(filled(url, Some(&missing)).expect_err("no file").contains("/nowhere/key"));
+        assert!(url.filled(Some(&missing)).expect_err("no file").contains("/nowhere/key"));
     }
 
     proptest! {

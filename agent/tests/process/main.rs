@@ -8,7 +8,11 @@ mod panel;
 mod probe;
 mod probe_http;
 mod probe_network;
+#[path = "../streams/servers.rs"]
+#[expect(dead_code, reason = "the tests of streams themselves use the rest")]
+mod servers;
 mod spool;
 mod status;
+mod stream;
 mod support;
 mod systemd;

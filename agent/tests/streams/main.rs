@@ -4,4 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real servers run on real time")]
 
 mod light;
+mod media;
 mod servers;
+mod tls;

@@ -29,7 +29,7 @@ pub(crate) fn free_udp_port() -> u16 {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port()
 }
 
-/// A program that does not outlive its test.
+/// A program that does not outlive its test: kill -9 when it goes out of scope.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -46,6 +46,12 @@ impl Process {
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.0.try_wait().expect("a child").is_some()
+    }
+
+    /// Stops it without ending it: its connections stay open, and nothing comes.
+    pub(crate) fn freeze(&self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &pid]).status().expect("kill starts").success());
     }
 }
 
@@ -68,9 +74,11 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// nginx with its RTMP module: the applications `live` (with HLS) and `closed`, which nobody may play.
 pub(crate) struct Nginx {
     _process: Process,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     /// Of RTMP.
     pub(crate) port: u16,
+    /// Of HTTP.
+    pub(crate) http: u16,
 }
 
 impl Nginx {
@@ -113,7 +121,7 @@ impl Nginx {
                 is_up || process.has_ended()
             });
             if is_up {
-                return Self { _process: process, _directory: directory, port };
+                return Self { _process: process, directory, port, http };
             }
         }
         panic!("nginx does not start");
@@ -121,6 +129,12 @@ impl Nginx {
 
     pub(crate) fn url(&self, stream: &str) -> String {
         format!("rtmp://127.0.0.1:{}/live/{stream}", self.port)
+    }
+
+    /// Waits until somebody publishes `stream`: its HLS playlist is there.
+    pub(crate) fn publishes(&self, stream: &str) {
+        let playlist = self.directory.path().join(format!("hls/{stream}.m3u8"));
+        until("the stream", || playlist.exists());
     }
 }
 
@@ -135,15 +149,18 @@ pub(crate) struct MediaMtx {
     _directory: tempfile::TempDir,
     /// Of RTSP.
     pub(crate) port: u16,
+    /// Of SRT.
+    pub(crate) srt: u16,
 }
 
 impl MediaMtx {
     pub(crate) fn start() -> Self {
         for _ in 0..5 {
-            let (directory, port) = (directory(), free_port());
+            let (directory, port, srt) = (directory(), free_port(), free_udp_port());
             let file = directory.path().join("mediamtx.yml");
             let text = format!(
-                "logLevel: warn\nrtmp: no\nhls: no\nwebrtc: no\nsrt: no\napi: no\nmoq: no\n\
+                "logLevel: warn\nrtmp: no\nhls: no\nwebrtc: no\napi: no\nmoq: no\n\
+                 srt: yes\nsrtAddress: 127.0.0.1:{srt}\n\
                  rtsp: yes\nrtspAddress: 127.0.0.1:{port}\nrtspTransports: [tcp]\nrtspAuthMethods: [basic, digest]\n\
                  authInternalUsers:\n\
                  - user: any\n  pass:\n  permissions:\n  - action: publish\n  - action: read\n    path: hall\n\
@@ -159,7 +176,7 @@ impl MediaMtx {
                 is_up || process.has_ended()
             });
             if is_up {
-                return Self { _process: process, _directory: directory, port };
+                return Self { _process: process, _directory: directory, port, srt };
             }
         }
         panic!("MediaMTX does not start");

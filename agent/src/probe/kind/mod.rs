@@ -13,6 +13,7 @@ pub mod portal;
 pub mod rtmp;
 pub mod rtsp;
 pub mod srt;
+pub mod stream;
 pub mod tcp;
 pub mod throughput;
 pub mod tls;

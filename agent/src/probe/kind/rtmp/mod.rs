@@ -15,7 +15,7 @@ pub mod wire;
 
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};
-use crate::probe::locator::{self, Locator};
+use crate::probe::locator::{Address, Locator};
 use crate::probe::secure::{self, HandshakeError, Trust};
 use crate::probe::{Context, Outcome, Probe, Running, dial, mask};
 use crate::transport::Stream;
@@ -38,7 +38,7 @@ kind! {
     /// What the configuration has for it.
     pub struct Rtmp {
         /// `rtmp://host/app/stream`, `rtmps://…`; the stream is never sent.
-        url: String,
+        url: Address,
         /// What stands for `{key}` in it.
         #[serde(default)]
         key: Option<Secret>,
@@ -64,11 +64,11 @@ pub enum Level {
 
 impl Settings for Rtmp {
     fn target(&self) -> String {
-        locator::shown(&self.url)
+        self.url.shown()
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let locator = locator::check(&self.url, self.key.as_ref(), SCHEMES)?;
+        let locator = self.url.check(self.key.as_ref(), SCHEMES)?;
         if self.level == Level::Connect && application(&locator.path).is_empty() {
             return Err((
                 "url",
@@ -138,7 +138,7 @@ impl Phases {
 impl Probe for Rtmp {
     fn run<'a>(&'a mut self, context: &'a Context) -> Running<'a> {
         Box::pin(async {
-            let url = match locator::filled(&self.url, self.key.as_ref()) {
+            let url = match self.url.filled(self.key.as_ref()) {
                 Ok(url) => url,
                 Err(why) => return Outcome::unknown(why),
             };

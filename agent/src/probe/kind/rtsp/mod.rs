@@ -17,7 +17,7 @@ pub mod wire;
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};
 use crate::probe::kind::rtmp::Phases;
-use crate::probe::locator::{self, Locator};
+use crate::probe::locator::{Address, Locator};
 use crate::probe::secure::{self, HandshakeError, Trust};
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running, dial, mask};
@@ -35,7 +35,7 @@ kind! {
     /// What the configuration has for it.
     pub struct Rtsp {
         /// `rtsp://host/path`, `rtsps://…`.
-        url: String,
+        url: Address,
         /// What stands for `{key}` in it.
         #[serde(default)]
         key: Option<Secret>,
@@ -53,11 +53,11 @@ kind! {
 
 impl Settings for Rtsp {
     fn target(&self) -> String {
-        locator::shown(&self.url)
+        self.url.shown()
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let locator = locator::check(&self.url, self.key.as_ref(), SCHEMES)?;
+        let locator = self.url.check(self.key.as_ref(), SCHEMES)?;
         if self.password.is_some() && self.user.is_none() {
             return Err(("password", "is nobody's; say with `user` whose".to_owned()));
         }
@@ -136,7 +136,7 @@ impl Rtsp {
         media: &mut Vec<String>,
     ) -> Result<(), Found> {
         let unknown = |why: String| (Seen::Nothing, why);
-        let url = locator::filled(&self.url, self.key.as_ref()).map_err(unknown)?;
+        let url = self.url.filled(self.key.as_ref()).map_err(unknown)?;
         let locator = Locator::parse(&url, SCHEMES).map_err(unknown)?;
         let login = match (&self.user, &self.password) {
             (Some(user), Some(password)) => {

@@ -15,8 +15,8 @@ pub mod wire;
 
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};
-use crate::probe::locator::{self, Locator};
-use crate::probe::{Context, Outcome, Probe, Running, dial, mask};
+use crate::probe::locator::{Address, Locator};
+use crate::probe::{Context, Outcome, Probe, Running, dial};
 use async_io::{Async, Timer};
 use futures_lite::future;
 use rackside_proto::{Scale, metric};
@@ -38,17 +38,17 @@ kind! {
     /// What the configuration has for it.
     pub struct Srt {
         /// `srt://host:port`; what follows is for whoever makes a connection, and not used.
-        url: String,
+        url: Address,
     }
 }
 
 impl Settings for Srt {
     fn target(&self) -> String {
-        mask::url(&self.url)
+        self.url.shown()
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        match locator::check(&self.url, None, SCHEMES)?.port {
+        match self.url.check(None, SCHEMES)?.port {
             Some(_) => Ok(()),
             None => Err(("url", "has no port; write srt://host:port".to_owned())),
         }
@@ -62,7 +62,7 @@ impl Settings for Srt {
 impl Probe for Srt {
     fn run<'a>(&'a mut self, context: &'a Context) -> Running<'a> {
         Box::pin(async {
-            let locator = Locator::parse(&self.url, SCHEMES).expect("the configuration was checked");
+            let locator = Locator::parse(self.url.written(), SCHEMES).expect("the configuration was checked");
             let port = locator.port.expect("the configuration was checked");
             let addresses = match dial::resolve(&locator.host, port).await {
                 Ok(addresses) => addresses,
