@@ -1,9 +1,11 @@
 //! What a probe tells of a certificate: until when it is valid, whose it is, and who signed it. Pure.
 //!
-//! Whether it is to be believed is judged elsewhere (`rustls`); these are fields for people, read with `der`. Bytes that are no certificate give none.
+//! Whether it is to be believed is judged elsewhere (`rustls`); these are fields for people, read with `der`. Bytes that are no
+//! certificate give none.
 //!
 //! ```text
-//! Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version, serial, algorithm, issuer Name, validity { notBefore, notAfter }, subject Name, … }, … }
+//! Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version, serial, algorithm, issuer Name,
+//!                                           validity { notBefore, notAfter }, subject Name, … }, … }
 //! Name        ::= SEQUENCE OF SET OF SEQUENCE { 2.5.4.3 (common name), "cam.example" }
 //! ```
 

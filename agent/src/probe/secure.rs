@@ -1,8 +1,8 @@
 //! TLS over a probe's connection. The handshake goes on whatever the certificates are, so that they can be told of; whoever wants to
 //! say something on the connection looks at the verdict first.
 //!
-//! Certificates are judged at the date that the agent believes (see `tls::verify`). Every handshake is a whole one: no tickets are kept, since it is
-//! the handshake that is measured.
+//! Certificates are judged at the date that the agent believes (see `tls::verify`). Every handshake is a whole one: no tickets are kept,
+//! since it is the handshake that is measured.
 
 use super::Context;
 use crate::clock::Clock;

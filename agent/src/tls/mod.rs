@@ -1,6 +1,6 @@
 //! TLS by rustls with ring, for whoever connects to something: whom to believe, at which date, and what to make of an objection.
 //!
-//! [`roots`] reads authorities, [`verify`] judges a chain with the allowance for a Pi without a clock, [`Objection`] says in one word
+//! `roots` reads authorities, `verify` judges a chain with the allowance for a Pi without a clock, [`Objection`] says in one word
 //! what rustls has against it. Not here: the stream below, and the words for people, which differ by who asks.
 
 pub(crate) mod roots;

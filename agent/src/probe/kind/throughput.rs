@@ -1,8 +1,9 @@
 //! `[[probe.throughput]]`: how fast a page comes in: a transfer that ends after so many bytes or so much time.
 //!
-//! It takes the line for itself, and on some lines it costs money. So it is done once a day, at a time of day that nobody chose, and never while the site
-//! is on air nor over a metered interface: then there is no result but the reason, and it is tried again half an hour later. One that is under way when a tally
-//! comes on is broken off at once. The first byte starts the clock, so neither the name nor TLS counts.
+//! It takes the line for itself, and on some lines it costs money. So it is done once a day, at a time of day that nobody chose, and
+//! never while the site is on air nor over a metered interface: then there is no result but the reason, and it is tried again half an
+//! hour later. One that is under way when a tally comes on is broken off at once. The first byte starts the clock, so neither the name
+//! nor TLS counts.
 //!
 //! ```toml
 //! [[probe.throughput]]

@@ -1,8 +1,8 @@
 //! `[[probe.tls]]`: what a TLS port shows of itself: until when each certificate of its chain is valid, and whether it is to be believed.
 //!
 //! The handshake goes on whatever the certificates are, and is the end: nothing is said. What may be wrong is told apart, each by itself
-//! (`rackside_tls_fault`): expired, not yet valid, for another host, signed by nobody who is believed. Certificates are judged at the date that the
-//! agent believes; while it believes none, validity is unknown, and the rest is judged as of the certificate's own time.
+//! (`rackside_tls_fault`): expired, not yet valid, for another host, signed by nobody who is believed. Certificates are judged at the
+//! date that the agent believes; while it believes none, validity is unknown, and the rest is judged as of the certificate's own time.
 //!
 //! ```toml
 //! [[probe.tls]]

@@ -1,8 +1,8 @@
 //! Whether a live playlist goes on, from one poll to the next. Pure.
 //!
-//! A server must publish a new playlist within 1.5 target durations of the one before (RFC 8216, 6.2.1). One that has been the same for three of them, and for
-//! 10 s at least, is stale: that takes two polls, so one poll never says so. A sequence that goes backwards is an encoder that started again, which
-//! is counted and otherwise as good as an advance.
+//! A server must publish a new playlist within 1.5 target durations of the one before (RFC 8216, 6.2.1). One that has been the same for
+//! three of them, and for 10 s at least, is stale: that takes two polls, so one poll never says so. A sequence that goes backwards is an
+//! encoder that started again, which is counted and otherwise as good as an advance.
 
 use super::playlist::Media;
 use std::time::{Duration, Instant};

@@ -1,8 +1,9 @@
 //! `[[probe.hls]]`: whether an HLS stream is there, goes on, and can be fetched.
 //!
-//! The playlist is asked for; of several variants the one of the lowest and the one of the highest bandwidth. Each must be valid, have changed within three target durations,
-//! not have ended, and its newest segment must be there: its head is asked for, no media is pulled, so this is fine over a metered interface. `rackside_stream_up` goes to 0 after
-//! two polls in a row that failed, or at once when the playlist itself says so: by its end, or by standing still.
+//! The playlist is asked for; of several variants the one of the lowest and the one of the highest bandwidth. Each must be valid, have
+//! changed within three target durations, not have ended, and its newest segment must be there: its head is asked for, no media is
+//! pulled, so this is fine over a metered interface. `rackside_stream_up` goes to 0 after two polls in a row that failed, or at once when
+//! the playlist itself says so: by its end, or by standing still.
 //!
 //! ```toml
 //! [[probe.hls]]
