@@ -5,6 +5,7 @@ mod azuracast;
 mod icecast;
 mod mediamtx;
 mod old;
+mod runner;
 mod vimeo;
 
 use rackside_agent::config::Config;

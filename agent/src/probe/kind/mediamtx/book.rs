@@ -159,8 +159,8 @@ impl Book {
         })
     }
 
-    /// Takes a run's SRT connections.
-    pub(super) fn take_srt(&mut self, connections: Vec<Srt>) {
+    /// Takes a run's SRT connections; without a list, nothing is known of them.
+    pub(super) fn take_srt(&mut self, connections: Option<Vec<Srt>>) {
         let Self { srt, paths, .. } = self;
         srt.take(connections, |name| paths.get(name).map(|entry| entry.label.clone()));
     }

@@ -29,7 +29,7 @@ use book::{Book, Listed, MOST};
 use log::warn;
 use rackside_config::Secret;
 use rackside_proto::{Scale, limits, metric};
-use read::{Counted, Info, PathItem, PathPage, SrtItem, SrtPage};
+use read::{Counted, Info, PathItem, PathPage, Srt, SrtItem, SrtPage};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,9 @@ impl Settings for MediaMtx {
         }
         if self.paths.names().count() > MOST {
             return Err(("paths", format!("has more than {MOST} entries, which is all that is watched")));
+        }
+        if self.paths.has_other() {
+            return Err(("paths", "has a path whose alias is no text".to_owned()));
         }
         let mut aliases: Vec<&str> = self.paths.aliases().collect();
         aliases.sort_unstable();
@@ -199,9 +202,8 @@ impl Asking {
             self.version = self.version(context).await;
             self.version_after = Some(Clock::now() + MISSING);
         }
-        if is_due(self.srt_after) {
-            self.srt(context).await;
-        }
+        let srt = self.srt(context).await;
+        self.book.take_srt(srt);
         self.count(context).await;
         Ok(())
     }
@@ -233,7 +235,11 @@ impl Asking {
         info.ok()?.0?.version.filter(|version| !version.chars().any(char::is_control))
     }
 
-    async fn srt(&mut self, context: &Context) {
+    /// All pages of SRT connections, or nothing.
+    async fn srt(&mut self, context: &Context) -> Option<Vec<Srt>> {
+        if !is_due(self.srt_after) {
+            return None;
+        }
         let mut connections = Vec::new();
         let (mut page, mut pages) = (0, 1);
         while page < pages.min(PAGES) {
@@ -245,15 +251,13 @@ impl Asking {
                     connections.extend(read.items.into_iter().filter_map(SrtItem::read));
                 }
                 Err(refusal) => {
-                    if refusal.status() == Some(404) {
-                        self.srt_after = Some(Clock::now() + MISSING);
-                    }
-                    break;
+                    self.srt_after = (refusal.status() == Some(404)).then(|| Clock::now() + MISSING);
+                    return None;
                 }
             }
             page += 1;
         }
-        self.book.take_srt(connections);
+        Some(connections)
     }
 
     /// The next of the other protocols that may be there.
@@ -308,6 +312,9 @@ impl Asking {
 
     fn unknown(&mut self, why: String) -> Outcome {
         self.book.take(None, &self.settings.paths, Clock::now());
+        // Whoever answers next may be another version, with other protocols.
+        (self.version, self.version_after) = (None, None);
+        self.counts.iter_mut().for_each(|other| other.number = None);
         let mut outcome = Outcome::unknown(why);
         self.book.tell(&mut outcome, &self.settings.paths, false);
         outcome

@@ -49,6 +49,8 @@ struct Now {
 /// SRT connections, run by run.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
+    /// Whether the newest run was told of them.
+    is_known: bool,
     last: BTreeMap<String, Last>,
     sums: BTreeMap<(String, Role), Sum>,
 }
@@ -77,8 +79,10 @@ impl Packets {
 }
 
 impl Connections {
-    /// The connections of one run; `label` names the paths that are shown.
-    pub(super) fn take(&mut self, connections: Vec<Srt>, label: impl Fn(&str) -> Option<String>) {
+    /// The connections of one run, if it was told of them; `label` names the paths that are shown.
+    pub(super) fn take(&mut self, connections: Option<Vec<Srt>>, label: impl Fn(&str) -> Option<String>) {
+        self.is_known = connections.is_some();
+        let Some(connections) = connections else { return };
         self.last.values_mut().for_each(|last| last.is_seen = false);
         self.sums.values_mut().for_each(|sum| sum.now = Now::default());
         for one in connections {
@@ -106,7 +110,7 @@ impl Connections {
 
     /// The series.
     pub(super) fn tell(&self, outcome: &mut Outcome) {
-        for ((path, role), sum) in &self.sums {
+        for ((path, role), sum) in self.sums.iter().filter(|_| self.is_known) {
             let labels = [path.as_str(), role.as_str()];
             // Only what comes in can fail to be decrypted here.
             let undecrypted = (*role == Role::Publish).then_some(sum.packets.undecrypted);
@@ -185,7 +189,7 @@ mod tests {
             vec![reader("b", 5, 2, 0.02)],
             vec![reader("b", 4, 1, 0.02)],
         ] {
-            connections.take(run, name);
+            connections.take(Some(run), name);
             seen.push((
                 told(&connections, &metric::SRT_PACKETS),
                 told(&connections, &metric::SRT_PACKETS_LOST),
@@ -203,12 +207,12 @@ mod tests {
     fn the_worst_of_those_that_are_there_is_told() {
         let mut connections = Connections::default();
         let name = |_: &str| Some("main".to_owned());
-        connections.take(vec![reader("a", 1, 0, 0.01), reader("b", 1, 0, 0.04)], name);
+        connections.take(Some(vec![reader("a", 1, 0, 0.01), reader("b", 1, 0, 0.04)]), name);
         assert_eq!(told(&connections, &metric::SRT_RTT), Some(0.04));
         assert_eq!(told(&connections, &metric::SRT_LINK_CAPACITY), Some(1e7));
         assert_eq!(told(&connections, &metric::SRT_CONNECTIONS), Some(2.0));
         assert_eq!(told(&connections, &metric::SRT_BUFFER), None);
-        connections.take(Vec::new(), name);
+        connections.take(Some(Vec::new()), name);
         assert_eq!(
             (told(&connections, &metric::SRT_RTT), told(&connections, &metric::SRT_CONNECTIONS)),
             (None, Some(0.0))
@@ -218,10 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_told_nothing_tells_nothing_and_breaks_no_sum() {
+        let mut connections = Connections::default();
+        let name = |_: &str| Some("main".to_owned());
+        connections.take(Some(vec![reader("a", 100, 0, 0.01)]), name);
+        connections.take(None, name);
+        assert_eq!(told(&connections, &metric::SRT_CONNECTIONS), None);
+        connections.take(Some(vec![reader("a", 130, 0, 0.01)]), name);
+        assert_eq!(told(&connections, &metric::SRT_PACKETS), Some(130.0));
+    }
+
+    #[test]
     fn a_crowd_is_bounded() {
         let mut connections = Connections::default();
         let crowd = (0..MOST + 50).map(|at| reader(&at.to_string(), 1, 0, 0.01)).collect();
-        connections.take(crowd, |_| Some("main".to_owned()));
+        connections.take(Some(crowd), |_| Some("main".to_owned()));
         assert_eq!(told(&connections, &metric::SRT_CONNECTIONS), Some(MOST as f64));
     }
 }
