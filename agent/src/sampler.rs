@@ -129,9 +129,14 @@ impl Sampler {
 
     /// Takes over the report's values. True if it has a series that the catalog lacks.
     fn update(&mut self, report: &Report) -> bool {
+        let entries = report.entries();
+        let mut is_listed = vec![false; entries.len()];
+        let mut next = 0;
         for listed in &mut self.listed {
-            if let Some(entry) = report.entries().iter().find(|entry| entry.is_same_series(&listed.entry)) {
+            if let Some((at, entry)) = find(entries, next, &listed.entry) {
                 listed.entry.value = entry.value;
+                is_listed[at] = true;
+                next = at + 1;
             } else if report.has_failed(listed.entry.sensor) {
                 listed.entry.value = Value::Unknown;
             } else {
@@ -140,8 +145,12 @@ impl Sampler {
             let absent = listed.entry.value == Value::Absent;
             listed.absent = if absent { listed.absent.saturating_add(1) } else { 0 };
         }
-        let is_listed = |entry: &Entry| self.listed.iter().any(|listed| listed.entry.is_same_series(entry));
-        let mut fresh: Vec<&Entry> = report.entries().iter().filter(|entry| !is_listed(entry)).collect();
+        let mut fresh: Vec<&Entry> = entries
+            .iter()
+            .zip(is_listed)
+            .filter(|(_, is_listed)| !is_listed)
+            .map(|(entry, _)| entry)
+            .collect();
         if self.listed.len() + fresh.len() > self.room {
             // Whoever leaves makes room for somebody who comes, so there will be a new catalog.
             self.listed.retain(|listed| listed.absent == 0);
@@ -198,6 +207,13 @@ impl Sampler {
         Data::encode_catalog(&self.catalog, &mut record)?;
         Ok((number, record))
     }
+}
+
+/// Where a series stands in a report, looked for from `from` on and then from the front: whoever asks in about the report's order looks
+/// at one entry each time, however many there are.
+fn find<'a>(entries: &'a [Entry], from: usize, wanted: &Entry) -> Option<(usize, &'a Entry)> {
+    let places = || entries.iter().enumerate();
+    places().skip(from).chain(places().take(from)).find(|(_, entry)| entry.is_same_series(wanted))
 }
 
 /// Whether there may be any number of its kind, as of mounts and interfaces: those are left out first where room is short.

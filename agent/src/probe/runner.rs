@@ -199,7 +199,13 @@ impl Probes {
 
     /// When [`step`](Self::step) is due if no run ends before.
     pub fn deadline(&self) -> Option<Instant> {
-        let waits = |slot: &&Slot| slot.probe.is_some() && self.has_room(slot.planned.kind.weight);
+        // Asked once, not for each of them: this is called whenever anything happens.
+        let (light, heavy) = (self.has_room(Weight::Light), self.has_room(Weight::Heavy));
+        let has_room = |weight| match weight {
+            Weight::Light => light,
+            Weight::Heavy => heavy,
+        };
+        let waits = |slot: &&Slot| slot.probe.is_some() && has_room(slot.planned.kind.weight);
         self.slots.iter().filter(waits).map(|slot| slot.schedule.next()).min()
     }
 

@@ -25,7 +25,7 @@ const SHORT: Duration = Duration::from_secs(8);
 const PINGS: usize = 200;
 const PAGES: usize = 50;
 /// Connections over which the exporter is asked, as a Prometheus keeps them open.
-const ASKERS: usize = 4;
+const ASKERS: usize = 16;
 
 pub(crate) fn cost(effort: Effort) -> Result<(), String> {
     let (name, target) = build::TARGETS[1];
