@@ -62,6 +62,15 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
             "panel    this machine has no pins that are known here: what needs them is unknown, the rest works"
         )?;
     }
+    for planned in &config.probes.probes {
+        writeln!(out, "probe    {planned}, every {:?}", planned.every)?;
+        for program in
+            planned.settings.programs().into_iter().filter(|program| child::find(program.as_ref()).is_none())
+        {
+            // It would start, and the probe's series would be unknown.
+            writeln!(out, "warning  probe {} needs {program}, which is not installed", planned.common.name)?;
+        }
+    }
     let moment = Clock::new(config.clock, &roots.proc).read();
     writeln!(out, "clock    {}", clock(&moment))?;
     let mut sensors = Sensors::new(roots);

@@ -2,26 +2,30 @@
 //! output pin.
 //!
 //! A running agent holds the panel's pins, and knows its network tallies: it is asked for them. Without one, the contacts are read, and
-//! what comes over the network is left out.
+//! what comes over the network is left out. Each probe is run once; what one needs two runs for is left out.
 //!
 //! ```text
 //! temperature  rackside_soc_temperature_celsius                  48.3 °C
 //! cpu          rackside_cpu_usage_ratio                          12.3 %
 //! disk         rackside_disk_used_bytes{mount="/"}               11.9 GiB
+//! probe        encoder (tcp 192.0.2.30:1935): up, 1.8 ms
 //! spool        up to 64 MiB in /var/lib/rackside/spool/arena-north/rack-1
 //! ```
 
 use crate::clock::{Clock, Moment, Trust};
 use crate::config::{self, Config};
 use crate::json::Json;
+use crate::panel::config::Bus;
 use crate::panel::{Panel, Reading};
+use crate::probe::results::Latest;
+use crate::probe::{self, Context, Known, Probes};
 use crate::sensor::{Entry, Report, Roots, SENSORS, Sensors};
 use crate::state::State;
 use crate::status::{self, AskError};
 use crate::units;
 use async_io::Timer;
 use log::warn;
-use rackside_proto::{Value, metric};
+use rackside_proto::{Date, Value, metric};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -29,7 +33,7 @@ use std::time::Duration;
 /// Processor usage is a share of the time between two readings, so two are taken.
 const APART: Duration = Duration::from_millis(500);
 
-/// Reads and prints. `config` is looked at for the clock, the spool's place and the panel.
+/// Reads and prints. `config` is looked at for the clock, the spool's place, the panel and the probes.
 pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Result<()> {
     let roots = Roots::default();
     let mut clock = Clock::new(config.map_or(Trust::Auto, |config| config.clock), &roots.proc);
@@ -39,12 +43,39 @@ pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Re
     sensors.machine.own.is_durable = durable;
     sensors.read(&clock.read());
     let apart = Timer::after(APART);
-    sensors.machine.panel = config.map_or_else(Vec::new, panel);
+    let panel = config.map_or_else(Vec::new, panel);
+    let probes = config.map(|config| config.probes.clone()).unwrap_or_default();
+    let probes =
+        smol::block_on(ask(probes, is_on_air(&panel), sensors.machine.default_route(), &clock.read()));
     smol::block_on(apart);
     let moment = clock.read();
+    sensors.machine.panel = panel;
+    sensors.machine.probes = probes.series(moment.now);
     let report = sensors.read(&moment);
-    let text = if json { as_json(&report, &moment, &place) } else { as_table(&report, &sensors, &place) };
+    let text = if json {
+        as_json(&report, &probes, &moment, &place)
+    } else {
+        as_table(&report, &probes, &sensors, &place)
+    };
     out.write_all(text.as_bytes())
+}
+
+/// Runs each probe once.
+async fn ask(config: probe::config::Config, on_air: bool, route: Option<&str>, moment: &Moment) -> Probes {
+    let mut probes = Probes::new(config, Context::default(), moment.now);
+    probes.surroundings().see(on_air, false, route, moment.now);
+    probes.surroundings().read(moment);
+    probes.each_once().await;
+    probes
+}
+
+/// Whether a tally on the program bus is on.
+fn is_on_air(panel: &[Reading]) -> bool {
+    panel.iter().any(|reading| {
+        reading.metric.name == metric::TALLY_ACTIVE.name
+            && reading.value == Value::Known(1)
+            && reading.labels.iter().any(|label| label == Bus::Program.as_str())
+    })
 }
 
 /// The tallies and relays as the running agent has them, else the tallies' contacts.
@@ -76,7 +107,7 @@ fn told(answer: &serde_json::Value) -> Vec<Reading> {
     tallies.chain(relays).collect()
 }
 
-fn as_table(report: &Report, sensors: &Sensors, place: &str) -> String {
+fn as_table(report: &Report, probes: &Probes, sensors: &Sensors, place: &str) -> String {
     let rows: Vec<(&str, String, String)> = report
         .entries()
         .iter()
@@ -96,6 +127,18 @@ fn as_table(report: &Report, sensors: &Sensors, place: &str) -> String {
                 .expect("a String has room");
         }
     }
+    for known in probes.known() {
+        let Some(Latest { took, outcome, .. }) = known.latest else { continue };
+        let (state, why) = (outcome.state.as_str(), outcome.state.why());
+        let said = why.map_or_else(|| units::brief(took.as_secs_f64()), str::to_owned);
+        let comma = if why.is_some() { ":" } else { "," };
+        writeln!(text, "{:first$}  {}: {state}{comma} {said}", "probe", known.planned)
+            .expect("a String has room");
+        for (subject, told) in &outcome.texts {
+            writeln!(text, "{:first$}  {}: {subject} {told}", "probe", known.planned.common.name)
+                .expect("a String has room");
+        }
+    }
     writeln!(text, "{:first$}  {place}", "spool").expect("a String has room");
     text
 }
@@ -106,6 +149,7 @@ fn series(entry: &Entry) -> String {
         .labels
         .iter()
         .zip(&entry.labels)
+        .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
     let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
@@ -126,14 +170,20 @@ fn human(entry: &Entry) -> String {
         "hertz" => format!("{:.0} MHz", value / 1e6),
         "rpm" => format!("{value} rpm"),
         "dbm" => format!("{value} dBm"),
+        "seconds" if entry.metric.name.ends_with("_timestamp_seconds") => {
+            let Date { year, month, day, .. } = Date::of_ms((value * 1000.0) as u64);
+            format!("{year}-{month:02}-{day:02}")
+        }
+        "seconds" if entry.scale.per > 1 => units::brief(value),
         "seconds" => units::span(value as u64),
+        "bps" => format!("{:.3} Mbit/s", value / 1e6),
         _ if entry.scale.per > 1 => format!("{value:.2}"),
         _ => format!("{value}"),
     }
 }
 
-/// One object: the time, and a list of series as they would be published.
-fn as_json(report: &Report, moment: &Moment, place: &str) -> String {
+/// One object: the time, a list of series as they would be published, and one of probes.
+fn as_json(report: &Report, probes: &Probes, moment: &Moment, place: &str) -> String {
     let mut json = Json::default();
     json.object(|json| {
         json.key("time_ms").value_if(moment.known.then_some(moment.utc_ms));
@@ -145,8 +195,28 @@ fn as_json(report: &Report, moment: &Moment, place: &str) -> String {
                 json.object(|json| series_as_json(entry, json));
             }
         });
+        json.key("probes").list(|json| {
+            for known in probes.known() {
+                json.line();
+                json.object(|json| probe_as_json(&known, json));
+            }
+        });
     });
     json.into_text() + "\n"
+}
+
+fn probe_as_json(known: &Known<'_>, json: &mut Json) {
+    json.key("name").text(&known.planned.common.name);
+    json.key("type").text(known.planned.kind.name);
+    json.key("target").text(&known.planned.settings.target());
+    let outcome = known.latest.map(|latest| &latest.outcome);
+    json.key("state").text_if(outcome.map(|outcome| outcome.state.as_str()));
+    json.key("why").text_if(outcome.and_then(|outcome| outcome.state.why()));
+    json.key("texts").object(|json| {
+        for (subject, told) in outcome.iter().flat_map(|outcome| &outcome.texts) {
+            json.key(subject).text(told);
+        }
+    });
 }
 
 fn series_as_json(entry: &Entry, json: &mut Json) {

@@ -19,6 +19,16 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// A short time: `1.8 ms`, `2.35 s`; a longer one as [`span`] has it. Negative ones are, too.
+pub(crate) fn brief(seconds: f64) -> String {
+    match seconds.abs() {
+        0.0..1.0 => format!("{:.1} ms", seconds * 1000.0),
+        1.0..60.0 => format!("{seconds:.2} s"),
+        _ if seconds < 0.0 => format!("-{}", span(-seconds as u64)),
+        _ => span(seconds as u64),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +47,15 @@ mod tests {
             [(0, "0 s"), (59, "59 s"), (119, "1 min"), (3_720, "1 h 2 min"), (93_784, "1 d 2 h")]
         {
             assert_eq!(span(seconds), shown);
+        }
+    }
+
+    #[test]
+    fn a_short_time_has_milliseconds() {
+        for (seconds, shown) in
+            [(0.001_82, "1.8 ms"), (-0.0005, "-0.5 ms"), (2.349, "2.35 s"), (3720.0, "1 h 2 min")]
+        {
+            assert_eq!(brief(seconds), shown);
         }
     }
 }

@@ -176,3 +176,31 @@ fn a_reader_that_has_had_enough_is_no_failure() {
     let output = output.expect("it starts");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
+
+#[test]
+fn once_runs_each_probe_and_check_names_them() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let listens = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let open = listens.local_addr().expect("bound");
+    let probe = |name: &str, target| format!("[[probe.tcp]]\nname = \"{name}\"\ntarget = \"{target}\"\n");
+    let file = write(dir.path(), &[probe("encoder", open), probe("relay", closed)].concat());
+    let output = agent(&["once", "--config", &file]);
+    let table = text(&output.stdout);
+    let line = |begin: &str| table.lines().find(|line| line.starts_with("probe ") && line.contains(begin));
+    let up = line(&format!("encoder (tcp {open}): up, ")).unwrap_or_else(|| panic!("{table}"));
+    assert!(up.ends_with(" ms"), "{up}");
+    let down = line(&format!("relay (tcp {closed}): down: ")).unwrap_or_else(|| panic!("{table}"));
+    assert!(down.contains("Connection refused"), "{down}");
+    let series = |name: &str| format!("rackside_probe_success{{probe=\"{name}\",type=\"tcp\"}}");
+    for (name, value) in [("encoder", "1"), ("relay", "0")] {
+        let row =
+            table.lines().find(|line| line.contains(&series(name))).unwrap_or_else(|| panic!("{table}"));
+        assert!(row.ends_with(value), "{row}");
+    }
+    let output = agent(&["once", "--json", "--config", &file]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&said["probes"][0]["state"], &said["probes"][1]["state"]), (&"up".into(), &"down".into()));
+    let output = agent(&["check", "--config", &file]);
+    assert!(text(&output.stdout).contains(&format!("probe    relay (tcp {closed}), every 30s\n")));
+}

@@ -138,6 +138,35 @@ impl Probes {
 
     /// Takes what has ended, starts what is due, and tells what changed.
     pub fn step(&mut self, now: Instant) -> Vec<News> {
+        let news = self.take(now);
+        for at in 0..self.slots.len() {
+            if self.slots[at].schedule.next() <= now && self.has_room(self.slots[at].planned.kind.weight) {
+                self.begin(at, now);
+            }
+        }
+        news
+    }
+
+    /// Runs each once, as many at once as may be, whatever the schedules say.
+    pub async fn each_once(&mut self) {
+        loop {
+            let now = Clock::now();
+            self.take(now);
+            let is_new = |slot: &Slot| slot.results.latest().is_none();
+            if !self.slots.iter().any(is_new) {
+                return;
+            }
+            for at in 0..self.slots.len() {
+                if is_new(&self.slots[at]) && self.has_room(self.slots[at].planned.kind.weight) {
+                    self.begin(at, now);
+                }
+            }
+            self.moved().await;
+        }
+    }
+
+    /// Takes what has ended, and tells what changed.
+    fn take(&mut self, now: Instant) -> Vec<News> {
         let mut news = Vec::new();
         while let Ok(ended) = self.ended.try_recv() {
             self.inbox.push(ended);
@@ -152,11 +181,6 @@ impl Probes {
             let texts = slot.tell(&latest.outcome);
             news.extend(slot.results.take(&slot.planned, latest).into_iter().map(News::Sample));
             news.extend(texts);
-        }
-        for at in 0..self.slots.len() {
-            if self.slots[at].schedule.next() <= now && self.has_room(self.slots[at].planned.kind.weight) {
-                self.begin(at, now);
-            }
         }
         news
     }
