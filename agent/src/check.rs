@@ -85,22 +85,7 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
             None => writeln!(out, "sensor   {}: {series} series", sensor.name)?,
         }
     }
-    probes(config, out)?;
     Ok(missing)
-}
-
-/// What would be asked, and by which programs that are not here. The agent starts all the same; those probes are unknown.
-fn probes(config: &Config, out: &mut impl Write) -> io::Result<()> {
-    for planned in &config.probes.probes {
-        writeln!(out, "probe    {planned}, every {:?}", planned.every)?;
-        for program in planned.settings.programs() {
-            if child::find(program.as_ref()).is_none() {
-                let name = &planned.common.name;
-                writeln!(out, "missing  {program}, without which probe {name} is unknown; install it")?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn clock(moment: &Moment) -> &'static str {

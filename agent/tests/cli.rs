@@ -114,16 +114,16 @@ fn check_says_what_would_run_and_what_is_missing() {
 }
 
 #[test]
-fn check_lists_the_probes_and_names_a_missing_ffmpeg() {
+fn check_names_a_missing_ffmpeg_and_shows_no_key() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let probe = "[[probe.stream]]\nname = \"programme\"\nurl = \"rtmp://a.example/live/hunter2-hunter2\"\n\
                  ffprobe = \"sh\"\nffmpeg = \"/nowhere/ffmpeg\"\n";
     let checked = agent(&["check", "--config", &write(dir.path(), probe)]);
     let said = text(&checked.stdout);
     assert!(checked.status.success(), "it would start: {said}");
-    let missing = "missing  /nowhere/ffmpeg, without which probe programme is unknown; install it\n";
+    let missing = "warning  probe programme needs /nowhere/ffmpeg, which is not installed\n";
     assert!(said.contains("probe    programme (stream rtmp://a.example/live/hun…(15:"), "{said}");
-    assert!(said.contains(missing) && !said.contains("missing  sh"), "{said}");
+    assert!(said.contains(missing) && !said.contains("needs sh"), "{said}");
     assert!(!said.contains("hunter2-hunter2"), "{said}");
 }
 
