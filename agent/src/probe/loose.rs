@@ -1,9 +1,9 @@
 //! JSON as other people's servers write it: each field is missing, mistyped or new for itself.
 //!
 //! Answers are read straight into small structs instead of a tree of values, because a server with a hundred streams answers with
-//! hundreds of KiB, every two seconds, and this box has few. What is no number where one should be is `None`, and the rest is read all
-//! the same; what is not named is not kept. Numbers may be written as text; a list may be a single object (Icecast does that). A
-//! key that stands twice counts as it stands last. Only what is no JSON at all is an error.
+//! tens of KiB every two seconds, a busy one with a MiB, and this box has few to give. What is no number where one should be is
+//! `None`, and the rest is read all the same; what is not named is not kept. Numbers may be written as text; a list may be a single
+//! object (Icecast does that). A key that stands twice counts as it stands last. Only what is no JSON at all is an error.
 //!
 //! ```text
 //! {"name":"hall-1","online":"yes","readers":[{"type":"rtmpConn"},7],"inboundBytes":"48211340","new":{}}
