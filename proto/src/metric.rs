@@ -201,6 +201,12 @@ metrics! {
         "State of the event's ingest, as Vimeo counts: 0 none yet, 1 in preparation, 2 ready, 3 ready for too long, 4 streaming, 5 ended";
     VIMEO_REQUESTS_LEFT = "rackside_vimeo_requests_left", "", Gauge, ["probe", "stream"],
         "Requests that Vimeo lets the token make until its limit is renewed";
+    STREAM_DURATION = "rackside_stream_duration_seconds", "seconds", Gauge, ["probe", "stream"],
+        "How long an encoder has been streaming, by its own count";
+    STREAM_CACHE_USED = "rackside_stream_cache_used_ratio", "ratio", Gauge, ["probe", "stream"],
+        "Share of an encoder's cache that is full with what it could not send yet, 0 to 1";
+    WEB_PRESENTER_STATE = "rackside_web_presenter_state", "", State, ["probe", "stream"],
+        "What the stream of a Blackmagic encoder does: 0 idle, 1 connecting, 2 streaming, 3 flushing its cache, 4 interrupted by the network";
     THROUGHPUT_RECEIVE = "rackside_throughput_receive_bps", "bps", Gauge, ["probe", "stream"],
         "Bits a second of the newest timed transfer to this box, from its first byte on";
     THROUGHPUT_BYTES = "rackside_throughput_bytes", "bytes", Gauge, ["probe", "stream"],

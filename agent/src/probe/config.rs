@@ -14,7 +14,7 @@
 use super::Probe;
 use super::kind::{
     azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, rtmp, rtsp, srt, stream, tcp,
-    throughput, tls, vimeo,
+    throughput, tls, vimeo, web_presenter,
 };
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
@@ -168,6 +168,7 @@ kinds! {
     icecast: icecast::Icecast, every 10 s, timeout 10 s, Light;
     azuracast: azuracast::AzuraCast, every 10 s, timeout 10 s, Light;
     vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light;
+    web_presenter: web_presenter::WebPresenter, every 10 s, timeout 8 s, Light;
     throughput: throughput::Throughput, every 86_400 s, timeout 90 s, Light;
     hls: hls::Hls, every 60 s, timeout 15 s, Light;
     rtmp: rtmp::Rtmp, every 60 s, timeout 10 s, Light;

@@ -1,6 +1,7 @@
 //! What every run of a probe may use and know.
 
 use super::icmp::Icmp;
+use super::pace::Pace;
 use super::secure::Authorities;
 use crate::clock::{Clock, Moment};
 use std::cell::{Cell, RefCell};
@@ -91,6 +92,8 @@ pub struct Context {
     pub authorities: Rc<Authorities>,
     /// The sockets for pings.
     pub icmp: Rc<Icmp>,
+    /// Turns at devices that must not be asked too often.
+    pub pace: Rc<Pace>,
     /// How long a run may take by itself: a little less than the timeout, at which the runner ends it, so that the run can say what it
     /// waited for.
     pub within: Duration,
@@ -109,6 +112,7 @@ impl Default for Context {
             surroundings: Rc::default(),
             authorities: Rc::default(),
             icmp: Rc::default(),
+            pace: Rc::default(),
             within: Duration::from_secs(10),
         }
     }

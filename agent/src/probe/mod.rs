@@ -31,6 +31,7 @@ mod loose;
 pub mod mask;
 pub mod mean;
 pub mod outcome;
+pub mod pace;
 mod patience;
 pub mod results;
 mod runner;

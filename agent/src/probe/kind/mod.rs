@@ -18,3 +18,4 @@ pub mod tcp;
 pub mod throughput;
 pub mod tls;
 pub mod vimeo;
+pub mod web_presenter;
