@@ -7,6 +7,7 @@ mod mediamtx;
 mod old;
 mod runner;
 mod vimeo;
+mod web_presenter;
 
 use rackside_agent::config::Config;
 use rackside_agent::probe::outcome::Sample;

@@ -7,3 +7,4 @@ pub mod azuracast;
 pub mod http;
 pub mod mediamtx;
 pub mod vimeo;
+pub mod web_presenter;

@@ -280,9 +280,10 @@ async fn listen(host: &str, port: u16) -> Result<Blocks, String> {
         match future::or(piece, silence).await {
             Ok(None) => break,
             Ok(Some(0)) if has_all => break,
-            Ok(Some(0)) => {
+            Ok(Some(0)) if blocks.is_one => {
                 return Err(format!("{host}:{port} closed the connection in the middle of its account"));
             }
+            Ok(Some(0)) => return Err(format!("{host}:{port} does not speak Blackmagic's text protocol")),
             Ok(Some(length)) => blocks
                 .take(buffer.get(..length).unwrap_or_default())
                 .map_err(|why| format!("{host}:{port}: {why}"))?,

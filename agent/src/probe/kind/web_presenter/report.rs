@@ -216,7 +216,9 @@ mod tests {
                     let numbers = [live.bitrate, live.duration, live.cache];
                     prop_assert!(numbers.into_iter().flatten().all(|number| number.is_finite() && number >= 0.0));
                 }
-                Page::ALL.map(|page| page.read(body, &mut texts));
+                for page in Page::ALL {
+                    page.read(body, &mut texts);
+                }
             }
             prop_assert!(texts.iter().all(|(_, text)| text.chars().count() <= TEXT));
         }
