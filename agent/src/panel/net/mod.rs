@@ -11,7 +11,6 @@ mod obs;
 mod tests;
 mod tsl;
 mod vmix;
-mod websocket;
 
 use super::config::{Bus, Origin, Tally};
 use async_io::Timer;
@@ -188,7 +187,7 @@ impl FileVmix {
 impl FileObs {
     /// `table` is the key at which it stands.
     pub(super) fn check(self, table: &str, wrong: Wrong<'_>) -> Result<Source, ConfigError> {
-        let address = address(&self.address, obs::PORT, table, wrong)?;
+        let address = address(&self.address, crate::obs::PORT, table, wrong)?;
         if self.scene.is_empty() {
             return Err(wrong(
                 &format!("{table}.scene"),

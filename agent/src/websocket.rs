@@ -26,7 +26,7 @@ const PONG: u8 = 10;
 
 /// What the server said.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// The conversation is open.
     Open,
     /// A whole message.
@@ -41,7 +41,7 @@ pub(super) enum Heard {
 
 /// A conversation.
 #[derive(Debug)]
-pub(super) struct WebSocket {
+pub(crate) struct WebSocket {
     accept: String,
     open: bool,
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ pub(super) struct WebSocket {
 
 impl WebSocket {
     /// Begins one with the server that calls itself `host`: what is to be sent first.
-    pub(super) fn begin(host: &str, protocol: &str) -> (Self, Vec<u8>) {
+    pub(crate) fn begin(host: &str, protocol: &str) -> (Self, Vec<u8>) {
         let key = base64(&std::array::from_fn::<u8, 16, _>(|_| fastrand::u8(..)));
         let request = format!(
             "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
@@ -65,12 +65,12 @@ impl WebSocket {
     }
 
     /// Takes bytes; [`next`](Self::next) says what is in them.
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// What was said next; `None` until there is more.
-    pub(super) fn next(&mut self) -> Result<Option<Heard>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<Heard>, String> {
         if self.open { self.frame() } else { self.head() }
     }
 
@@ -142,17 +142,17 @@ impl WebSocket {
 }
 
 /// A text, as it goes out.
-pub(super) fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     frame(TEXT, text.as_bytes())
 }
 
 /// A ping, which has to be answered.
-pub(super) fn ping() -> Vec<u8> {
+pub(crate) fn ping() -> Vec<u8> {
     frame(PING, b"")
 }
 
 /// The answer to a ping.
-pub(super) fn pong(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
     frame(PONG, payload)
 }
 
