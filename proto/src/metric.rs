@@ -207,6 +207,42 @@ metrics! {
         "Share of an encoder's cache that is full with what it could not send yet, 0 to 1";
     WEB_PRESENTER_STATE = "rackside_web_presenter_state", "", State, ["probe", "stream"],
         "What the stream of a Blackmagic encoder does: 0 idle, 1 connecting, 2 streaming, 3 flushing its cache, 4 interrupted by the network";
+    RECORDING_UP = "rackside_recording_up", "", State, ["probe", "stream"],
+        "1 while an encoder or a switcher records, 0 while it does not, by its own word";
+    RECORDING_SPACE = "rackside_recording_space_ratio", "ratio", Gauge, ["probe", "stream"],
+        "Share of the medium it records on that is free, 0 to 1";
+    ENCODER_TEMPERATURE = "rackside_encoder_temperature_celsius", "celsius", Gauge, ["probe", "stream"],
+        "How warm an encoder is, by its own word";
+    HELO_STREAMING_STATE = "rackside_helo_streaming_state", "", State, ["probe", "stream"],
+        "What the stream of an AJA HELO does: 0 not initialized, 1 idle, 2 streaming, 3 failing while idle, 4 failing while it streams, 5 shut down";
+    HELO_RECORDING_STATE = "rackside_helo_recording_state", "", State, ["probe", "stream"],
+        "What the recording of an AJA HELO does, numbered as its stream";
+    OBS_RECONNECTING = "rackside_obs_reconnecting", "", State, ["probe", "stream"],
+        "1 while OBS has lost the connection for its stream and tries to get it back";
+    OBS_CONGESTION = "rackside_obs_congestion_ratio", "ratio", Gauge, ["probe", "stream"],
+        "How much the network holds up the stream, as OBS has it, 0 to 1";
+    OBS_FRAMES = "rackside_obs_frames_total", "", Counter, ["probe", "stream", "stage"],
+        "Frames of OBS, by stage: render, encode, network";
+    OBS_FRAMES_LOST = "rackside_obs_frames_lost_total", "", Counter, ["probe", "stream", "stage"],
+        "Frames that OBS lost, by stage: render (lagged), encode (skipped), network (dropped)";
+    OBS_FPS = "rackside_obs_fps", "", Gauge, ["probe", "stream"],
+        "Frames a second that OBS renders";
+    OBS_RENDER_TIME = "rackside_obs_render_time_seconds", "seconds", Gauge, ["probe", "stream"],
+        "How long OBS takes to render a frame, on average";
+    OBS_CPU = "rackside_obs_cpu_usage_ratio", "ratio", Gauge, ["probe", "stream"],
+        "Share of its machine's processors that OBS takes, 0 to 1";
+    OBS_MEMORY = "rackside_obs_memory_bytes", "bytes", Gauge, ["probe", "stream"],
+        "Memory that OBS holds";
+    OBS_DISK_AVAILABLE = "rackside_obs_disk_available_bytes", "bytes", Gauge, ["probe", "stream"],
+        "Space that is left where OBS records";
+    VMIX_EXTERNAL = "rackside_vmix_external", "", State, ["probe", "stream"],
+        "1 while the external output of vMix is on";
+    VMIX_MULTICORDER = "rackside_vmix_multicorder", "", State, ["probe", "stream"],
+        "1 while vMix records its inputs one by one";
+    VMIX_BLACK = "rackside_vmix_fade_to_black", "", State, ["probe", "stream"],
+        "1 while the output of vMix is faded to black";
+    VMIX_CHANNEL_ACTIVE = "rackside_vmix_channel_active", "", State, ["probe", "stream", "channel"],
+        "1 while vMix streams on this of its channels";
     THROUGHPUT_RECEIVE = "rackside_throughput_receive_bps", "bps", Gauge, ["probe", "stream"],
         "Bits a second of the newest timed transfer to this box, from its first byte on";
     THROUGHPUT_BYTES = "rackside_throughput_bytes", "bytes", Gauge, ["probe", "stream"],

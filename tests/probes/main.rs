@@ -2,11 +2,14 @@
 //! when an answer goes wrong. Each test has its own server on its own port.
 
 mod azuracast;
+mod helo;
 mod icecast;
 mod mediamtx;
+mod obs;
 mod old;
 mod runner;
 mod vimeo;
+mod vmix;
 mod web_presenter;
 
 use rackside_agent::config::Config;

@@ -13,8 +13,8 @@
 
 use super::Probe;
 use super::kind::{
-    azuracast, dns, hls, http, icecast, mediamtx, ntp, ping, portal, rtmp, rtsp, srt, stream, tcp,
-    throughput, tls, vimeo, web_presenter,
+    azuracast, dns, helo, hls, http, icecast, mediamtx, ntp, obs, ping, portal, rtmp, rtsp, srt, stream, tcp,
+    throughput, tls, vimeo, vmix, web_presenter,
 };
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
@@ -169,6 +169,9 @@ kinds! {
     azuracast: azuracast::AzuraCast, every 10 s, timeout 10 s, Light;
     vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light;
     web_presenter: web_presenter::WebPresenter, every 10 s, timeout 8 s, Light;
+    helo: helo::Helo, every 10 s, timeout 8 s, Light;
+    obs: obs::Obs, every 10 s, timeout 5 s, Light;
+    vmix: vmix::Vmix, every 10 s, timeout 5 s, Light;
     throughput: throughput::Throughput, every 86_400 s, timeout 90 s, Light;
     hls: hls::Hls, every 60 s, timeout 15 s, Light;
     rtmp: rtmp::Rtmp, every 60 s, timeout 10 s, Light;

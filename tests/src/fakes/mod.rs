@@ -4,7 +4,10 @@
 //! functions of a small state that a test changes. What of them is not confirmed is in `README.md`, beside this file.
 
 pub mod azuracast;
+pub mod helo;
 pub mod http;
 pub mod mediamtx;
+pub mod obs;
 pub mod vimeo;
+pub mod vmix;
 pub mod web_presenter;

@@ -3,11 +3,13 @@
 
 pub mod azuracast;
 pub mod dns;
+pub mod helo;
 pub mod hls;
 pub mod http;
 pub mod icecast;
 pub mod mediamtx;
 pub mod ntp;
+pub mod obs;
 pub mod ping;
 pub mod portal;
 pub mod rtmp;
@@ -18,4 +20,5 @@ pub mod tcp;
 pub mod throughput;
 pub mod tls;
 pub mod vimeo;
+pub mod vmix;
 pub mod web_presenter;
