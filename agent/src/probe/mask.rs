@@ -136,6 +136,9 @@ mod tests {
             assert!(!shown.contains("abcd-efgh-1234") && !shown.contains("hunter2"), "{shown}");
         }
         assert_eq!(scrub("Connection refused", address), "Connection refused");
+        // A user whose name the key begins with leaves nothing of the key behind.
+        let shown = scrub("no stream abcd-efgh-1234", "rtmp://abcd:pw@a.example/live/abcd-efgh-1234");
+        assert!(!shown.contains("efgh"), "{shown}");
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! A rolling mean that a fallen value is held against. Pure.
 //!
-//! The mean is that of the last [`KEPT`] values that had not fallen, so that a stream at a third of its bitrate does not become the measure of
-//! itself. After [`USUAL`] fallen values in a row it does: somebody has turned it down and left it so. Invariant: nothing has fallen
-//! before [`ENOUGH`] values were seen.
+//! The mean is that of the last `KEPT` values that had not fallen, so that a stream at a third of its bitrate does not become the measure of
+//! itself. After `USUAL` fallen values in a row it does: somebody has turned it down and left it so. Invariant: nothing has fallen
+//! before `ENOUGH` values were seen.
 //!
 //! ```text
 //! 4.0 4.1 3.9 | 1.5 fallen (below half of 4.0)  1.5 fallen  4.0

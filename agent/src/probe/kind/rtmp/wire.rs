@@ -3,8 +3,8 @@
 //! The handshake is 1 + 1536 bytes each way and 1536 in return; then everything goes in chunks of messages (RTMP 1.0, 5.3). AMF0 is read
 //! only to find what a server says to `connect`: the command's name, and `code` and `description` wherever they stand.
 //!
-//! Invariants: no more than [`STREAMS`] messages are under way at once, none is longer than [`LONGEST`], values are nested no deeper
-//! than [`DEEPEST`]; whatever the bytes, there is an answer and no panic.
+//! Invariants: no more than `STREAMS` messages are under way at once, none is longer than `LONGEST`, values are nested no deeper
+//! than `DEEPEST`; whatever the bytes, there is an answer and no panic.
 //!
 //! ```text
 //! 03 | 00 00 00 | 00 00 1b | 14 | 00 00 00 00 | 02 00 07 "connect" 00 3ff0000000000000 03 00 03 "app" …

@@ -1,7 +1,7 @@
 //! RTSP's replies, its logins, and of SDP what is played. Pure.
 //!
 //! A reply is RFC 2326's: a status line, headers, an empty line, and as many bytes as `Content-Length` says. Digest is RFC 2617's with
-//! MD5, or SHA-256 where the server wants that. Invariants: a head is no longer than [`HEAD`] and a body no longer than [`BODY`];
+//! MD5, or SHA-256 where the server wants that. Invariants: a head is no longer than `HEAD` and a body no longer than `BODY`;
 //! whatever the bytes, there is an answer and no panic, and no line break gets into a request.
 //!
 //! ```text

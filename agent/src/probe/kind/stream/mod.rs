@@ -2,7 +2,7 @@
 //! processes, ended with their group when their time is over.
 //!
 //! Up, frozen, black, silent, its bitrate against what it used to be, frame rate, size, level of the sound; its codecs as a text. What
-//! ffprobe said is kept for [`DESCRIBED`] and asked again at once when something failed. While a metered interface carries the default
+//! ffprobe said is kept for `DESCRIBED` and asked again at once when something failed. While a metered interface carries the default
 //! route nothing is pulled, and all of it is unknown.
 //!
 //! ```toml
