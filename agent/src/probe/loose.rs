@@ -10,129 +10,221 @@
 //!   → Path { name: Some("hall-1"), online: None, readers: [Reader { kind: Some("rtmpConn") }], inbound: Some(48211340) }
 //! ```
 
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-use std::marker::PhantomData;
 
 /// More of one list than any page of ours asks for; what comes after is passed over.
 const MOST: usize = 4096;
 
-/// A value that may be anything where one of this type should be.
-pub(super) trait Loose: Default {
-    /// Reads it.
-    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error>;
-}
+/// A place for a value that may be anything. One reader fills all of them through this, whatever they are: a reader made for each type
+/// would be several KiB of program for each.
+pub(super) trait Slot {
+    /// Another value comes.
+    fn clear(&mut self);
 
-/// What a value is made of, if it is of the right type.
-pub(super) trait Item: Sized {
-    /// From a number.
-    fn of_number(_: f64) -> Option<Self> {
+    /// It is a number.
+    fn number(&mut self, _: f64) {}
+
+    /// It is a number without a fraction.
+    fn integer(&mut self, number: u64) {
+        self.number(number as f64);
+    }
+
+    /// It is a text.
+    fn text(&mut self, _: &str) {}
+
+    /// It is true or false.
+    fn truth(&mut self, _: bool) {}
+
+    /// It is null.
+    fn null(&mut self) {}
+
+    /// It is an object; whether that is wanted.
+    fn object(&mut self) -> bool {
+        false
+    }
+
+    /// The place for a field of the object, if it is wanted.
+    fn field(&mut self, _: &str) -> Option<&mut dyn Slot> {
         None
     }
 
-    /// From a number without a fraction.
-    fn of_integer(number: u64) -> Option<Self> {
-        Self::of_number(number as f64)
+    /// It is a list; whether that is wanted.
+    fn list(&mut self) -> bool {
+        false
     }
 
-    /// From a text.
-    fn of_text(_: &str) -> Option<Self> {
+    /// The place for the next item of the list, if it is wanted.
+    fn item(&mut self) -> Option<&mut dyn Slot> {
         None
     }
 
-    /// From true or false.
-    fn of_truth(_: bool) -> Option<Self> {
-        None
+    /// There was no next item.
+    fn no_item(&mut self) {}
+
+    /// The object or list ends.
+    fn end(&mut self) {}
+}
+
+/// What can be read.
+pub(super) trait Loose: Slot + Default {}
+
+impl<T: Slot + Default> Loose for T {}
+
+/// An object's fields; made by `loose!`.
+pub(super) trait Record: Default {
+    /// The place for a field, if there is one.
+    fn field(&mut self, key: &str) -> Option<&mut dyn Slot>;
+}
+
+impl Slot for Option<f64> {
+    fn clear(&mut self) {
+        *self = None;
     }
 
-    /// From an object.
-    fn of_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+    fn number(&mut self, number: f64) {
+        *self = number.is_finite().then_some(number);
+    }
+
+    fn text(&mut self, text: &str) {
+        *self = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
     }
 }
 
-impl Item for f64 {
-    fn of_number(number: f64) -> Option<Self> {
-        number.is_finite().then_some(number)
+impl Slot for Option<u64> {
+    fn clear(&mut self) {
+        *self = None;
     }
 
-    fn of_text(text: &str) -> Option<Self> {
-        text.trim().parse().ok().and_then(Self::of_number)
-    }
-}
-
-impl Item for u64 {
-    fn of_number(number: f64) -> Option<Self> {
-        (number >= 0.0 && number < 2_f64.powi(63)).then_some(number as Self)
+    fn number(&mut self, number: f64) {
+        *self = (number >= 0.0 && number < 2_f64.powi(63)).then_some(number as u64);
     }
 
-    fn of_integer(number: u64) -> Option<Self> {
-        Some(number)
+    fn integer(&mut self, number: u64) {
+        *self = Some(number);
     }
 
-    fn of_text(text: &str) -> Option<Self> {
-        text.trim().parse().ok()
+    fn text(&mut self, text: &str) {
+        *self = text.trim().parse().ok();
     }
 }
 
-impl Item for bool {
-    fn of_truth(truth: bool) -> Option<Self> {
-        Some(truth)
+impl Slot for Option<bool> {
+    fn clear(&mut self) {
+        *self = None;
+    }
+
+    fn truth(&mut self, truth: bool) {
+        *self = Some(truth);
     }
 }
 
-impl Item for String {
+impl Slot for Option<String> {
+    fn clear(&mut self) {
+        *self = None;
+    }
+
     /// A track may be called 4.
-    fn of_number(number: f64) -> Option<Self> {
-        Some(number.to_string())
+    fn number(&mut self, number: f64) {
+        *self = Some(number.to_string());
     }
 
-    fn of_integer(number: u64) -> Option<Self> {
-        Some(number.to_string())
+    fn integer(&mut self, number: u64) {
+        *self = Some(number.to_string());
     }
 
-    fn of_text(text: &str) -> Option<Self> {
-        Some(text.to_owned())
-    }
-}
-
-impl<T: Item> Loose for Option<T> {
-    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(One(PhantomData))
+    fn text(&mut self, text: &str) {
+        *self = Some(text.to_owned());
     }
 }
 
-/// A list, and whether it is all that was sent: one with a mistyped item, or something else in its place, is not.
+impl<T: Record> Slot for Option<T> {
+    fn clear(&mut self) {
+        *self = None;
+    }
+
+    fn object(&mut self) -> bool {
+        *self = Some(T::default());
+        true
+    }
+
+    fn field(&mut self, key: &str) -> Option<&mut dyn Slot> {
+        self.as_mut()?.field(key)
+    }
+}
+
+/// A list, and whether it is all that was sent: one with a mistyped item, or something else in its place, is not. A single object is
+/// a list of one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
     pub(super) is_whole: bool,
-}
-
-impl<T> List<T> {
-    const fn new(is_whole: bool) -> Self {
-        Self { items: Vec::new(), is_whole }
-    }
+    /// The item that is being read.
+    next: Option<T>,
+    is_open: bool,
 }
 
 impl<T> Default for List<T> {
     /// None was sent.
     fn default() -> Self {
-        Self::new(true)
+        Self { items: Vec::new(), is_whole: true, next: None, is_open: false }
     }
 }
 
-impl<T: Item> Loose for List<T> {
-    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Many(PhantomData))
+impl<T> List<T> {
+    fn close(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            match self.next.take() {
+                Some(item) => self.items.push(item),
+                None => self.is_whole = false,
+            }
+        }
     }
 }
 
-impl<T: Item> Loose for Vec<T> {
-    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        List::read(from).map(|list| list.items)
+impl<T> Slot for List<T>
+where
+    Option<T>: Slot,
+{
+    fn clear(&mut self) {
+        // Until it turns out to be a list.
+        *self = Self { is_whole: false, ..Self::default() };
+    }
+
+    fn null(&mut self) {
+        self.is_whole = true;
+    }
+
+    fn object(&mut self) -> bool {
+        (self.is_whole, self.is_open) = (true, true);
+        self.next.object()
+    }
+
+    fn field(&mut self, key: &str) -> Option<&mut dyn Slot> {
+        self.next.field(key)
+    }
+
+    fn list(&mut self) -> bool {
+        self.is_whole = true;
+        true
+    }
+
+    fn item(&mut self) -> Option<&mut dyn Slot> {
+        self.close();
+        if self.items.len() >= MOST {
+            self.is_whole = false;
+            return None;
+        }
+        self.is_open = true;
+        Some(&mut self.next)
+    }
+
+    fn no_item(&mut self) {
+        self.is_open = false;
+    }
+
+    fn end(&mut self) {
+        self.close();
     }
 }
 
@@ -140,17 +232,43 @@ impl<T: Item> Loose for Vec<T> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count(pub(super) Option<u64>);
 
-impl Loose for Count {
-    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Counting)
+impl Slot for Count {
+    fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    fn list(&mut self) -> bool {
+        self.0 = Some(0);
+        true
+    }
+
+    fn item(&mut self) -> Option<&mut dyn Slot> {
+        self.0 = self.0.map(|count| count + 1);
+        None
+    }
+
+    fn no_item(&mut self) {
+        self.0 = self.0.map(|count| count - 1);
     }
 }
 
 /// Reads a body as JSON. What is not UTF-8 in it becomes a replacement character: some servers pass on what their source sent.
 pub(super) fn parse<T: Loose>(body: &[u8]) -> Result<T, String> {
+    let mut read = T::default();
+    fill(body, &mut read).map(|()| read)
+}
+
+/// A value of another format.
+pub(super) fn read<'de, T: Loose, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let mut read = T::default();
+    Fill(&mut read).deserialize(from).map(|()| read)
+}
+
+fn fill(body: &[u8], slot: &mut dyn Slot) -> Result<(), String> {
     let text = String::from_utf8_lossy(body);
-    let mut reader = serde_json::Deserializer::from_str(&text);
-    T::read(&mut reader).and_then(|read| reader.end().map(|()| read)).map_err(|why| blame(&text, &why))
+    let mut reader = serde_json::Deserializer::from_slice(text.as_bytes());
+    let read = Fill(slot).deserialize(&mut reader).and_then(|()| reader.end());
+    read.map_err(|why| blame(&text, &why))
 }
 
 /// Why it is no JSON, without a word of what it says: that may be anything.
@@ -167,187 +285,112 @@ fn blame(text: &str, why: &serde_json::Error) -> String {
     }
 }
 
-/// Reads a [`Loose`] value in the place of another.
-pub(super) struct Seed<T>(PhantomData<T>);
+/// Reads whatever comes into a slot.
+struct Fill<'a>(&'a mut dyn Slot);
 
-impl<T> Seed<T> {
-    pub(super) const fn new() -> Self {
-        Self(PhantomData)
+impl<'de> DeserializeSeed<'de> for Fill<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        self.0.clear();
+        from.deserialize_any(self)
     }
 }
 
-impl<'de, T: Loose> DeserializeSeed<'de> for Seed<T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
-        T::read(from)
-    }
-}
-
-struct One<T>(PhantomData<T>);
-
-impl<'de, T: Item> Visitor<'de> for One<T> {
-    type Value = Option<T>;
+impl<'de> Visitor<'de> for Fill<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_bool<E: Error>(self, truth: bool) -> Result<Self::Value, E> {
-        Ok(T::of_truth(truth))
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<(), E> {
+        self.0.truth(truth);
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(T::of_integer(number))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.0.integer(number);
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(T::of_number(number as f64))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        match u64::try_from(number) {
+            Ok(number) => self.0.integer(number),
+            Err(_) => self.0.number(number as f64),
+        }
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(T::of_number(number))
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        self.0.number(number);
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(T::of_text(text))
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.0.text(text);
+        Ok(())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.0.null();
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        T::of_object(object)
-    }
-}
-
-struct Many<T>(PhantomData<T>);
-
-impl<'de, T: Item> Visitor<'de> for Many<T> {
-    type Value = List<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(List::new(false))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(List::new(false))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(List::new(false))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(List::new(false))
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(List::new(false))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(List::new(true))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sent: A) -> Result<Self::Value, A::Error> {
-        let mut list = List::new(true);
-        while list.items.len() < MOST {
-            match sent.next_element_seed(Seed::<Option<T>>::new())? {
-                Some(Some(item)) => list.items.push(item),
-                Some(None) => list.is_whole = false,
-                None => return Ok(list),
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if !self.0.list() {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        loop {
+            let is_over = match self.0.item() {
+                Some(item) => list.next_element_seed(Fill(item))?.is_none(),
+                None => list.next_element::<IgnoredAny>()?.is_none(),
+            };
+            if is_over {
+                self.0.no_item();
+                self.0.end();
+                return Ok(());
             }
         }
-        while sent.next_element::<IgnoredAny>()?.is_some() {
-            list.is_whole = false;
-        }
-        Ok(list)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        let one: Option<T> = Loose::read(MapAccessDeserializer::new(object))?;
-        Ok(List { is_whole: one.is_some(), items: one.into_iter().collect() })
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        if !self.0.object() {
+            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        while let Some(field) = object.next_key_seed(Key(&mut *self.0))? {
+            match field {
+                Some(field) => object.next_value_seed(Fill(field))?,
+                None => object.next_value::<IgnoredAny>().map(drop)?,
+            }
+        }
+        self.0.end();
+        Ok(())
     }
 }
 
-struct Counting;
+/// A key of an object: the place for its value, if that is wanted.
+struct Key<'a>(&'a mut dyn Slot);
 
-impl<'de> Visitor<'de> for Counting {
-    type Value = Count;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Count, A::Error> {
-        let mut count = 0;
-        while list.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(Count(Some(count)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Count, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Count(None))
-    }
-}
-
-/// A key of an object, if it is one of those that are wanted.
-pub(super) struct Key(pub(super) &'static [&'static str]);
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<&'static str>;
+impl<'de, 'a> DeserializeSeed<'de> for Key<'a> {
+    type Value = Option<&'a mut dyn Slot>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key {
-    type Value = Option<&'static str>;
+impl<'a> Visitor<'_> for Key<'a> {
+    type Value = Option<&'a mut dyn Slot>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|key| **key == text).copied())
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.field(key))
     }
 }
 
@@ -362,16 +405,12 @@ macro_rules! loose {
             $($(#[$field_meta])* $field_vis $field: $type,)*
         }
 
-        impl $crate::probe::loose::Item for $name {
-            fn of_object<'de, A: serde::de::MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-                let mut read = Self::default();
-                while let Some(key) = object.next_key_seed($crate::probe::loose::Key(&[$($key),*]))? {
-                    match key {
-                        $(Some($key) => read.$field = object.next_value_seed($crate::probe::loose::Seed::new())?,)*
-                        _ => { object.next_value::<serde::de::IgnoredAny>()?; }
-                    }
+        impl $crate::probe::loose::Record for $name {
+            fn field(&mut self, key: &str) -> Option<&mut dyn $crate::probe::loose::Slot> {
+                match key {
+                    $($key => Some(&mut self.$field),)*
+                    _ => None,
                 }
-                Ok(Some(read))
             }
         }
     };
@@ -396,7 +435,7 @@ mod tests {
             bytes: Option<u64> = "bytes",
             rtt: Option<f64> = "rtt",
             source: Option<Reader> = "source",
-            readers: Vec<Reader> = "readers",
+            readers: List<Reader> = "readers",
             watchers: Count = "watchers",
         }
     }
@@ -416,7 +455,7 @@ mod tests {
         let read = path(text);
         assert_eq!((read.name.as_deref(), read.online, read.bytes), (Some("a"), Some(true), Some(u64::MAX)));
         assert_eq!((read.rtt, read.source), (Some(-1.5), Some(reader("x"))));
-        assert_eq!((read.readers, read.watchers), (vec![reader("y"), reader("z")], Count(Some(3))));
+        assert_eq!((read.readers.items, read.watchers), (vec![reader("y"), reader("z")], Count(Some(3))));
     }
 
     #[test]
@@ -428,14 +467,15 @@ mod tests {
             }
         }
         let wrong = path(r#"{"online":1,"bytes":-1,"rtt":[1],"source":"x","readers":7,"watchers":{}}"#);
-        assert_eq!(wrong, Path::default());
+        let readers = List { is_whole: false, ..List::default() };
+        assert_eq!(wrong, Path { readers, ..Path::default() });
     }
 
     #[test]
     fn numbers_may_be_texts_and_texts_numbers_and_a_list_a_single_object() {
         let read = path(r#"{"name":4,"bytes":" 12 ","readers":{"type":"y"}}"#);
         assert_eq!((read.name.as_deref(), read.bytes), (Some("4"), Some(12)));
-        assert_eq!(read.readers, [reader("y")]);
+        assert_eq!(read.readers.items, [reader("y")]);
     }
 
     #[test]
@@ -449,6 +489,7 @@ mod tests {
         assert_eq!(list("{\"type\":\"x\"}"), (1, true));
         assert_eq!(list("[{},{}]"), (2, true));
         assert_eq!(list("[{},7]"), (1, false));
+        assert_eq!(list("[7,[],{},null,{\"type\":1}]"), (2, false));
         for wrong in ["7", "-7", "1.5", "true", "\"x\""] {
             assert_eq!(list(wrong), (0, false));
         }
@@ -482,7 +523,7 @@ mod tests {
     fn a_list_without_end_is_bounded() {
         let many = format!("{{\"readers\":[{}{{}}],\"bytes\":5}}", "{\"type\":\"x\"},".repeat(MOST + 10));
         let read = path(&many);
-        assert_eq!((read.readers.len(), read.bytes), (MOST, Some(5)));
+        assert_eq!((read.readers.items.len(), read.bytes), (MOST, Some(5)));
         let deep = format!("{{\"name\":{}", "[".repeat(100_000));
         assert!(parse::<Option<Path>>(deep.as_bytes()).is_err());
     }

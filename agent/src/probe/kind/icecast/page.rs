@@ -133,7 +133,7 @@ fn mended(text: &str) -> Cow<'_, str> {
         let (part, behind) = rest.split_at(length);
         let is_known = !is_word(first)
             || matches!(part, "true" | "false" | "null")
-            || serde_json::from_str::<serde_json::Number>(part).is_ok();
+            || serde_json::from_slice::<serde_json::Number>(part.as_bytes()).is_ok();
         if is_known {
             mended.push_str(part);
         } else {

@@ -7,8 +7,7 @@
 //! paths = { "live/abcd-efgh-1234" = "main" }
 //! ```
 
-use crate::probe::loose::Loose;
-use crate::probe::mask;
+use crate::probe::{loose, mask};
 use serde::Deserialize;
 use serde::de::Deserializer;
 use std::collections::BTreeMap;
@@ -25,7 +24,7 @@ struct Alias(Option<String>);
 
 impl<'de> Deserialize<'de> for Alias {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Loose::read(from).map(Self)
+        loose::read(from).map(Self)
     }
 }
 

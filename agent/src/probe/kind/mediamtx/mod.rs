@@ -215,12 +215,12 @@ impl Asking {
             let asked = format!("v3/paths/list?page={page}&itemsPerPage={PER_PAGE}");
             let (read, answer) = self.server().ask::<Option<PathPage>>(context, &asked, &[]).await?;
             let read = read.unwrap_or_default();
-            if page == 0 && read.items.is_empty() && read.all != Some(0) {
+            if page == 0 && read.items.items.is_empty() && read.all != Some(0) {
                 let origin = answer.url.origin();
                 return Err(Refusal::Unreadable(format!("{origin} answers, and not with a list of paths")));
             }
             (all, pages) = (read.all, read.pages.unwrap_or(1));
-            listed.paths.extend(read.items.into_iter().filter_map(PathItem::read));
+            listed.paths.extend(read.items.items.into_iter().filter_map(PathItem::read));
             page += 1;
         }
         // What moved on by a path that came between two pages stands on both.
@@ -248,7 +248,7 @@ impl Asking {
                 Ok((read, _)) => {
                     let read = read.unwrap_or_default();
                     pages = read.pages.unwrap_or(1);
-                    connections.extend(read.items.into_iter().filter_map(SrtItem::read));
+                    connections.extend(read.items.items.into_iter().filter_map(SrtItem::read));
                 }
                 Err(refusal) => {
                     self.srt_after = (refusal.status() == Some(404)).then(|| Clock::now() + MISSING);

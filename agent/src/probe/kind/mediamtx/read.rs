@@ -8,7 +8,7 @@
 //!   →  Paths { items: [Path { name: "hall-1", is_online: Some(true), … }, … ], is_whole: true }
 //! ```
 
-use crate::probe::loose::{Count, loose};
+use crate::probe::loose::{Count, List, loose};
 
 loose! {
     /// A page of a list, as far as counting goes.
@@ -34,7 +34,7 @@ loose! {
         /// Pages.
         pub(super) pages: Option<u64> = "pageCount",
         /// Those of this page.
-        pub(super) items: Vec<PathItem> = "items",
+        pub(super) items: List<PathItem> = "items",
     }
 }
 
@@ -52,9 +52,9 @@ loose! {
         /// Since when.
         online_time: Option<String> = "onlineTime",
         /// Names of codecs.
-        tracks: Vec<String> = "tracks",
+        tracks: List<String> = "tracks",
         /// The same with more of each.
-        tracks2: Vec<Track> = "tracks2",
+        tracks2: List<Track> = "tracks2",
         /// Who takes it.
         readers: Count = "readers",
         /// From the publisher.
@@ -98,7 +98,7 @@ loose! {
         /// Pages.
         pub(super) pages: Option<u64> = "pageCount",
         /// Those of this page.
-        pub(super) items: Vec<SrtItem> = "items",
+        pub(super) items: List<SrtItem> = "items",
     }
 }
 
@@ -168,13 +168,13 @@ pub(super) struct Path {
 impl PathItem {
     /// What is known by it; nothing without a name.
     pub(super) fn read(self) -> Option<Path> {
-        let tracks = if self.tracks2.iter().any(|track| track.codec.is_some()) {
+        let tracks = if self.tracks2.items.iter().any(|track| track.codec.is_some()) {
             let named = |track: &Track| {
                 Some(track.codec.clone()? + &track.props.as_ref().map_or_else(String::new, Props::size))
             };
-            self.tracks2.iter().filter_map(named).collect()
+            self.tracks2.items.iter().filter_map(named).collect()
         } else {
-            self.tracks
+            self.tracks.items
         };
         Some(Path {
             name: self.name?,
@@ -295,7 +295,7 @@ mod tests {
 
     fn paths(body: &str) -> Vec<Path> {
         let page: Option<PathPage> = parse(body.as_bytes()).expect("JSON");
-        page.expect("an object").items.into_iter().filter_map(PathItem::read).collect()
+        page.expect("an object").items.items.into_iter().filter_map(PathItem::read).collect()
     }
 
     /// As 1.9 sends it.
@@ -372,7 +372,8 @@ mod tests {
              "msRTT":"8","mbpsLinkCapacity":0,"msSendBuf":20,"msSendTsbPdDelay":200},
             {"id":"c","state":"idle","path":""}]}"#;
         let page: Option<SrtPage> = parse(body.as_bytes()).expect("JSON");
-        let read: Vec<Srt> = page.expect("an object").items.into_iter().filter_map(SrtItem::read).collect();
+        let read: Vec<Srt> =
+            page.expect("an object").items.items.into_iter().filter_map(SrtItem::read).collect();
         let packets = Packets { all: 1000, lost: 10, again: 9, dropped: 1, undecrypted: 2 };
         assert_eq!((read[0].role, read[0].packets), (Role::Publish, packets));
         assert_eq!((read[0].rtt, read[0].capacity), (Some(0.0125), Some(94.5e6)));
@@ -390,7 +391,7 @@ mod tests {
             if cut { body.truncate(at) } else { body[at] = byte }
             if let Ok(Some(page)) = parse::<Option<PathPage>>(&body) {
                 prop_assert!(!cut);
-                page.items.into_iter().filter_map(PathItem::read).for_each(drop);
+                page.items.items.into_iter().filter_map(PathItem::read).for_each(drop);
             }
         }
     }
