@@ -18,6 +18,7 @@ use crate::custody;
 use crate::panel::config as panel;
 use crate::panel::limits::{FileLimits, Limits};
 use crate::probe::config as probe;
+use crate::probe::recovery::plan;
 use rackside_config::{ConfigError, Secret, Size, Span};
 use rackside_proto::{AgentName, Prefix};
 use serde::Deserialize;
@@ -144,6 +145,8 @@ struct File {
     probes: probe::General,
     #[serde(default)]
     probe: probe::FileProbes,
+    #[serde(default)]
+    command: Vec<plan::FileCommand>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,6 +223,16 @@ impl Config {
                 &format_args!("\"{}\" is out of range; from \"1s\" to \"1h\" is possible", raw.tick),
             ));
         }
+        let panel = panel::File {
+            panel: raw.panel,
+            tally: raw.tally,
+            button: raw.button,
+            led: raw.led,
+            relay: raw.relay,
+        };
+        let panel = panel.check(&wrong)?;
+        let mut probes = probe::check(raw.probes, raw.probe, &wrong)?;
+        plan::check(&mut probes, raw.command, &panel.relays, &wrong)?;
         Ok(Self {
             name,
             tick,
@@ -228,15 +241,8 @@ impl Config {
             spool: raw.spool.check(&wrong)?,
             limits: raw.limits.check(&wrong)?,
             mqtt: raw.mqtt.check(&wrong)?,
-            panel: panel::File {
-                panel: raw.panel,
-                tally: raw.tally,
-                button: raw.button,
-                led: raw.led,
-                relay: raw.relay,
-            }
-            .check(&wrong)?,
-            probes: probe::check(raw.probes, raw.probe, &wrong)?,
+            panel,
+            probes,
         })
     }
 }

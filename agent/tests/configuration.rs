@@ -51,6 +51,7 @@ fn the_example_is_good_and_complete() {
         ("led", "red ="),
         ("relay", "most ="),
         ("probes", "metered ="),
+        ("command", "run ="),
     ];
     for (table, from) in tables.into_iter().chain(probes) {
         let nonsense = if from.starts_with('[') {

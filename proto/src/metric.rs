@@ -283,6 +283,22 @@ metrics! {
         "Highest level of the stream's sound, in decibels below full scale";
     STREAM_BITRATE_DROPPED = "rackside_stream_bitrate_dropped", "", State, ["probe", "stream"],
         "1 while the stream's bitrate is below its rolling mean by more than its share (half unless set), else 0; unknown until there is a mean";
+    PROCESS_UP = "rackside_process_up", "", State, ["probe", "stream", "process"],
+        "1 while the process runs, 0 while it does not, unknown while that cannot be seen";
+    PROCESS_RESTARTS = "rackside_process_restarts_total", "", Counter, ["probe", "stream", "process"],
+        "How often the process was there anew since the agent started, whoever started it; two restarts between two looks count as one";
+    PROCESS_LOOP = "rackside_process_restart_loop", "", State, ["probe", "stream", "process"],
+        "1 while the process starts again and again (3 times within 5 minutes unless set), else 0";
+    PROCESS_CPU = "rackside_process_cpu_usage_ratio", "ratio", Gauge, ["probe", "stream", "process"],
+        "Processor time that the process took since the look before, as a share of one processor; 4 is four whole ones";
+    PROCESS_MEMORY = "rackside_process_resident_memory_bytes", "bytes", Gauge, ["probe", "stream", "process"],
+        "Memory that the process holds; of a unit all its processes together, and what they share once for each";
+    PROCESS_UPTIME = "rackside_process_uptime_seconds", "seconds", Gauge, ["probe", "stream", "process"],
+        "Time since the process started; of a unit the oldest of its processes";
+    RECOVERY_ATTEMPTS = "rackside_recovery_attempts_total", "", Counter, ["probe", "stream", "action"],
+        "How often the agent has tried to bring a probe's target back, by what it does: restart, command or pulse";
+    RECOVERY_GIVEN_UP = "rackside_recovery_given_up", "", State, ["probe", "stream"],
+        "1 while the agent has given up bringing a probe's target back and does nothing more, until it has been well for a while; else 0";
     AGENT_RESIDENT_MEMORY = "rackside_agent_resident_memory_bytes", "bytes", Gauge, [],
         "Memory that the agent itself holds";
     AGENT_BACKLOG = "rackside_agent_backlog_records", "records", Gauge, [],

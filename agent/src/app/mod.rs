@@ -321,6 +321,7 @@ impl App {
             match news {
                 News::Sample(happened) => self.agent.happened(&happened, moment),
                 News::Text { subject, text } => self.agent.told(&subject, &text, moment),
+                News::Pulse { relay, lasts } => self.panel.pulse(&relay, lasts, moment.now),
             }
         }
     }

@@ -65,13 +65,10 @@ impl Config {
             }
         });
         let relays = self.relays.iter().map(|relay| {
-            format!(
-                "relay {} at pin {}, from {} on for {:?} at most",
-                relay.name,
-                relay.pin,
-                relay.on.as_str(),
-                relay.most
-            )
+            let from = relay
+                .on
+                .map_or("when a probe asks for it".to_owned(), |on| format!("from {} on", on.as_str()));
+            format!("relay {} at pin {}, {from} for {:?} at most", relay.name, relay.pin, relay.most)
         });
         let board = self.simulated.iter().map(|directory| format!("simulated in {}", directory.display()));
         tallies.chain(buttons).chain(leds).chain(relays).chain(board).collect()
@@ -200,8 +197,8 @@ pub struct Relay {
     pub pin: u8,
     /// The level that closes it.
     pub active: Level,
-    /// From which severity on it closes.
-    pub on: Severity,
+    /// From which severity on it closes; of itself never, where there is none.
+    pub on: Option<Severity>,
     /// How long at most.
     pub most: Duration,
 }
@@ -306,6 +303,7 @@ pub struct FileRelay {
 enum FileSeverity {
     Warning,
     Critical,
+    Never,
 }
 
 const fn program() -> Bus {
@@ -516,8 +514,9 @@ impl FileRelay {
         let most =
             desk.span(&format!("{table}.most"), most, Span::milliseconds(100), Span::seconds(24 * 60 * 60))?;
         let on = match on {
-            FileSeverity::Warning => Severity::Warning,
-            FileSeverity::Critical => Severity::Critical,
+            FileSeverity::Warning => Some(Severity::Warning),
+            FileSeverity::Critical => Some(Severity::Critical),
+            FileSeverity::Never => None,
         };
         Ok(Relay { name, pin, active: active.map_or(Level::High, Level::from), on, most })
     }

@@ -223,6 +223,15 @@ impl Panel {
         self.glance = true;
     }
 
+    /// Closes a relay that no severity closes for so long, though no longer than it may be closed.
+    pub fn pulse(&mut self, relay: &str, lasts: Duration, now: Instant) {
+        let mut relays = self.config.relays.iter().zip(&mut self.relays);
+        if let Some((_, (rule, _))) = relays.find(|(config, _)| config.name == relay) {
+            rule.pulse(lasts, now);
+            self.next = Some(now);
+        }
+    }
+
     /// Does what is due: takes what moved, drives what is to be driven, and tells what changed.
     pub fn step(&mut self, site: Site, now: Instant) -> Vec<Happened> {
         let mut happened = Vec::new();

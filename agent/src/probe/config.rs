@@ -13,9 +13,11 @@
 
 use super::Probe;
 use super::kind::{
-    azuracast, dns, helo, hls, http, icecast, mediamtx, ntp, obs, ping, portal, rtmp, rtsp, srt, stream, tcp,
-    throughput, tls, vimeo, vmix, web_presenter,
+    azuracast, dns, helo, hls, http, icecast, mediamtx, ntp, obs, ping, portal, process, rtmp, rtsp, srt,
+    stream, tcp, throughput, tls, vimeo, vmix, web_presenter,
 };
+use super::recovery::plan::{OnFailure, Plan};
+use super::recovery::quiet::Window;
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -37,6 +39,8 @@ pub struct Common {
     pub retries: u8,
     /// The label `stream`, by which probes of one stream are joined.
     pub stream: Option<String>,
+    /// What to do about a target that is down.
+    pub on_failure: Option<OnFailure>,
 }
 
 /// The keys that all kinds share, as `kind!` gives them.
@@ -63,6 +67,11 @@ pub trait Settings: Shared + fmt::Debug + Send + Sync {
     /// First runs begin at random within this, or within the schedule if that is shorter; nothing for a few seconds.
     fn spread(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether listeners, not viewers, notice first when it is down.
+    fn is_audio(&self) -> bool {
+        false
     }
 
     /// The probe. Secrets are read when it runs, so that one that is missing fails that probe alone, and says so.
@@ -107,6 +116,8 @@ macro_rules! kind {
             retries: u8,
             #[serde(default)]
             stream: Option<String>,
+            #[serde(default)]
+            on_failure: Option<$crate::probe::recovery::plan::OnFailure>,
             $($(#[$field_meta])* $field: $type,)*
         }
 
@@ -118,6 +129,7 @@ macro_rules! kind {
                     timeout: self.timeout,
                     retries: self.retries,
                     stream: self.stream.clone(),
+                    on_failure: self.on_failure.clone(),
                 }
             }
         }
@@ -178,6 +190,7 @@ kinds! {
     rtsp: rtsp::Rtsp, every 60 s, timeout 10 s, Light;
     srt: srt::Srt, every 60 s, timeout 5 s, Light;
     stream: stream::Stream, every 60 s, timeout 45 s, Heavy;
+    process: process::Process, every 1 s, timeout 5 s, Light;
 }
 
 /// `[probes]`: what holds for all of them.
@@ -188,6 +201,15 @@ pub struct General {
     pub ping: Option<Vec<String>>,
     /// Interfaces whose traffic costs money: no throughput is measured and no media pulled while one carries the default route.
     pub metered: Vec<String>,
+    /// Times of day at which nothing is done about what is down.
+    pub quiet: Vec<String>,
+}
+
+impl General {
+    /// The quiet times; what is none was refused.
+    pub fn windows(&self) -> Vec<Window> {
+        self.quiet.iter().filter_map(|text| text.parse().ok()).collect()
+    }
 }
 
 /// Checked probes.
@@ -210,6 +232,8 @@ pub struct Planned {
     pub every: Duration,
     /// For one run.
     pub timeout: Duration,
+    /// What is done about it when it is down.
+    pub recovery: Option<Plan>,
     /// The rest.
     pub settings: Arc<dyn Settings>,
 }
@@ -218,6 +242,7 @@ impl PartialEq for Planned {
     /// By what the file says of it; a secret is named there, and not shown.
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.kind, other.kind)
+            && self.recovery == other.recovery
             && format!("{:?}", self.settings) == format!("{:?}", other.settings)
     }
 }
@@ -240,6 +265,9 @@ pub fn check(
     let mut names = BTreeSet::new();
     let mut probes = Vec::new();
     let everybody = general.ping.clone();
+    for text in &general.quiet {
+        text.parse::<Window>().map_err(|message| wrong("probes.quiet", &message))?;
+    }
     for (kind, at, settings) in file.into_settings() {
         let table = format!("probe.{kind}.{at}");
         let kind = KINDS.iter().find(|row| row.name == kind).expect("both are made from the same table");
@@ -262,7 +290,7 @@ pub fn check(
             return Err(wrong("retries", &"is out of range; from 0 to 10 is possible"));
         }
         settings.check().map_err(|(key, message)| wrong(key, &message))?;
-        probes.push(Planned { kind, common, every, timeout, settings });
+        probes.push(Planned { kind, common, every, timeout, recovery: None, settings });
     }
     let is_written = everybody.is_some();
     for target in everybody.unwrap_or_else(|| ping::EVERYBODY.map(str::to_owned).into()) {
@@ -271,7 +299,14 @@ pub fn check(
         if names.insert(target.clone()) {
             let kind = KINDS.iter().find(|row| row.name == "ping").expect("it is in the table");
             let (common, every, timeout) = (settings.common(), kind.every, kind.timeout);
-            probes.push(Planned { kind, common, every, timeout, settings: Arc::new(settings) });
+            probes.push(Planned {
+                kind,
+                common,
+                every,
+                timeout,
+                recovery: None,
+                settings: Arc::new(settings),
+            });
         } else if is_written {
             return Err(wrong("probes.ping", &format_args!("there are two probes of the name \"{target}\"")));
         }

@@ -33,6 +33,7 @@ pub mod mean;
 pub mod outcome;
 pub mod pace;
 mod patience;
+pub mod recovery;
 pub mod results;
 mod runner;
 pub mod schedule;

@@ -8,6 +8,7 @@ use super::Probe;
 use super::config::{Config, Planned, Weight};
 use super::context::{Context, Surroundings};
 use super::outcome::{Outcome, State};
+use super::recovery::Recoveries;
 use super::results::{Latest, Results, Series};
 use super::schedule::Schedule;
 use crate::clock::Clock;
@@ -41,6 +42,13 @@ pub enum News {
         subject: String,
         /// Its new content; empty when there is none any more.
         text: String,
+    },
+    /// A relay of the panel is to be closed for so long.
+    Pulse {
+        /// Its name.
+        relay: String,
+        /// For how long.
+        lasts: Duration,
     },
 }
 
@@ -86,6 +94,7 @@ pub struct Probes {
     ended: Receiver<Ended>,
     inbox: Vec<Ended>,
     ids: u64,
+    recoveries: Recoveries,
 }
 
 impl Probes {
@@ -101,6 +110,7 @@ impl Probes {
             ended,
             inbox: Vec::new(),
             ids: 0,
+            recoveries: Recoveries::new(),
         };
         probes.configure(config, now);
         probes
@@ -111,6 +121,7 @@ impl Probes {
     pub fn configure(&mut self, config: Config, now: Instant) {
         self.config = config;
         self.context.surroundings.meter(&self.config.general.metered);
+        self.recoveries.configure(&self.config);
         let mut before = std::mem::take(&mut self.slots);
         for planned in &self.config.probes {
             if let Some(at) = before.iter().position(|slot| slot.planned == *planned) {
@@ -138,16 +149,17 @@ impl Probes {
 
     /// Takes what has ended, starts what is due, and tells what changed.
     pub fn step(&mut self, now: Instant) -> Vec<News> {
-        let news = self.take(now);
+        let mut news = self.take(now);
         for at in 0..self.slots.len() {
             if self.slots[at].schedule.next() <= now && self.has_room(self.slots[at].planned.kind.weight) {
                 self.begin(at, now);
             }
         }
+        news.extend(self.recoveries.step(&self.context.surroundings, &self.executor, now));
         news
     }
 
-    /// Runs each once, as many at once as may be, whatever the schedules say.
+    /// Runs each once, as many at once as may be, whatever the schedules say. Nothing is done about what is down.
     pub async fn each_once(&mut self) {
         loop {
             let now = Clock::now();
@@ -179,6 +191,7 @@ impl Probes {
             }
             slot.say(&latest.outcome.state);
             let texts = slot.tell(&latest.outcome);
+            self.recoveries.hear(&slot.planned, &latest);
             news.extend(slot.results.take(&slot.planned, latest).into_iter().map(News::Sample));
             news.extend(texts);
         }
@@ -212,12 +225,17 @@ impl Probes {
         self.executor.spawn(task).detach();
     }
 
-    /// Drives the runs until one has ended.
+    /// Drives the runs until one has ended, or an attempt at recovery.
     pub async fn moved(&mut self) {
         if !self.inbox.is_empty() {
             return;
         }
-        let ended = self.executor.run(self.ended.recv()).await;
+        let recovered = async {
+            self.recoveries.moved().await;
+            None
+        };
+        let ended = future::or(async { self.ended.recv().await.ok() }, recovered);
+        let ended = self.executor.run(ended).await;
         self.inbox.extend(ended);
     }
 
@@ -230,12 +248,14 @@ impl Probes {
             Weight::Heavy => heavy,
         };
         let waits = |slot: &&Slot| slot.probe.is_some() && has_room(slot.planned.kind.weight);
-        self.slots.iter().filter(waits).map(|slot| slot.schedule.next()).min()
+        let due = self.slots.iter().filter(waits).map(|slot| slot.schedule.next());
+        due.chain(self.recoveries.deadline()).min()
     }
 
     /// The series of all probes at `now`.
     pub fn series(&self, now: Instant) -> Vec<Series> {
-        self.slots.iter().flat_map(|slot| slot.results.series(&slot.planned, now)).collect()
+        let of_probes = self.slots.iter().flat_map(|slot| slot.results.series(&slot.planned, now));
+        of_probes.chain(self.recoveries.series()).collect()
     }
 
     /// What is known of each.
@@ -360,10 +380,17 @@ mod tests {
     }
 
     fn planned(name: &str, answers: impl IntoIterator<Item = Outcome>) -> Planned {
-        let common = Common { name: name.to_owned(), every: None, timeout: None, retries: 0, stream: None };
+        let common = Common {
+            name: name.to_owned(),
+            every: None,
+            timeout: None,
+            retries: 0,
+            stream: None,
+            on_failure: None,
+        };
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
         let settings = Arc::new(Script { common: common.clone(), answers });
-        Planned { kind: &KIND, common, every: KIND.every, timeout: KIND.timeout, settings }
+        Planned { kind: &KIND, common, every: KIND.every, timeout: KIND.timeout, recovery: None, settings }
     }
 
     fn probes(planned: Vec<Planned>) -> Probes {
@@ -421,7 +448,7 @@ mod tests {
             .iter()
             .filter_map(|news| match news {
                 News::Sample(happened) => Some(happened),
-                News::Text { .. } => None,
+                News::Text { .. } | News::Pulse { .. } => None,
             })
             .map(|happened| {
                 assert_eq!(happened.reading.metric.name, metric::PROBE_SUCCESS.name);
@@ -437,7 +464,7 @@ mod tests {
                     assert_eq!(subject, "error/encoder");
                     Some(text.as_str())
                 }
-                News::Sample(_) => None,
+                News::Sample(_) | News::Pulse { .. } => None,
             })
             .collect();
         assert_eq!(texts, ["refused", "deaf"]);

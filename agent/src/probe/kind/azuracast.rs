@@ -62,6 +62,10 @@ impl Settings for AzuraCast {
         Ok(())
     }
 
+    fn is_audio(&self) -> bool {
+        true
+    }
+
     fn open(&self) -> Box<dyn Probe> {
         Box::new(Asking {
             settings: self.clone(),

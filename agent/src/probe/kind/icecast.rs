@@ -73,6 +73,10 @@ impl Settings for Icecast {
         }
     }
 
+    fn is_audio(&self) -> bool {
+        true
+    }
+
     fn open(&self) -> Box<dyn Probe> {
         Box::new(Asking { settings: self.clone(), mounts: BTreeMap::new(), has_said_more: false })
     }

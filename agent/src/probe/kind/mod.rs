@@ -12,6 +12,7 @@ pub mod ntp;
 pub mod obs;
 pub mod ping;
 pub mod portal;
+pub mod process;
 pub mod rtmp;
 pub mod rtsp;
 pub mod srt;

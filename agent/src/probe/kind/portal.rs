@@ -170,6 +170,7 @@ mod tests {
             timeout: None,
             retries: 0,
             stream: None,
+            on_failure: None,
             urls: servers.iter().map(url).collect(),
             body: body(),
         };

@@ -74,6 +74,7 @@ impl Ping {
             timeout: None,
             retries: 0,
             stream: None,
+            on_failure: None,
             target: target.to_owned(),
             count: count(),
             window: window_size(),

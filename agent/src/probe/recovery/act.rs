@@ -1,0 +1,121 @@
+//! Acting: a unit of systemd is restarted, or a command runs. Relays are the panel's.
+//!
+//! Both are child processes without a shell, ended with their group when their time is over. What a command prints is not
+//! shown: how it ended is. `systemctl` asks nobody for a password; whether the agent's user may restart a unit is a polkit rule's
+//! business.
+
+use super::plan::{Action, Command};
+use crate::probe::child::Order;
+use async_io::Timer;
+use futures_lite::future;
+use std::time::Duration;
+
+/// A unit that takes longer to stop and start is still at it (systemd's own limit for each is 90 s).
+const RESTART: Duration = Duration::from_mins(2);
+/// What is kept of what a program says.
+const MOST: usize = 4096;
+
+/// Does it; why it could not, for people.
+pub(super) async fn perform(action: &Action) -> Result<(), String> {
+    match action {
+        Action::Restart(unit) => {
+            let order = Order::new("systemctl").args(["--no-ask-password", "restart", "--", unit]);
+            run(&order, RESTART).await.map_err(|failure| refusal(unit, failure))
+        }
+        Action::Command(Command { run: argv, timeout, .. }) => {
+            let Some((program, arguments)) = argv.split_first() else { return Ok(()) };
+            run(&Order::new(program).args(arguments), *timeout).await.map_err(|failure| failure.why)
+        }
+        Action::Pulse(..) => Ok(()),
+    }
+}
+
+/// How a program failed.
+#[derive(Debug)]
+struct Failure {
+    why: String,
+    said: String,
+}
+
+async fn run(order: &Order, timeout: Duration) -> Result<(), Failure> {
+    let failure = |why: String| Failure { why, said: String::new() };
+    let child = order.spawn().map_err(|error| failure(error.to_string()))?;
+    let ended = async { Some(child.output(MOST).await) };
+    let late = async {
+        Timer::after(timeout).await;
+        None
+    };
+    match future::or(ended, late).await {
+        None => Err(failure(format!("was not through within {timeout:?}, and was ended"))),
+        Some(Err(error)) => Err(failure(error.to_string())),
+        Some(Ok(output)) if output.status.success() => Ok(()),
+        Some(Ok(output)) if output.is_cut => {
+            Err(failure(format!("says more than {MOST} bytes, and was ended")))
+        }
+        Some(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.err).into_owned();
+            Err(Failure { why: output.status.to_string(), said })
+        }
+    }
+}
+
+/// Why a unit was not restarted.
+fn refusal(unit: &str, Failure { why, said }: Failure) -> String {
+    let is_forbidden =
+        ["Access denied", "authentication required", "Permission denied", "Operation not permitted"];
+    if is_forbidden.iter().any(|words| said.contains(words)) {
+        return format!(
+            "not permitted; let the agent's user restart {unit} by a polkit rule (docs/probes.md)"
+        );
+    }
+    match said.lines().next() {
+        Some(line) => format!("{why}: {line}"),
+        None => why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn command(argv: &[&str], timeout: Duration) -> Result<(), String> {
+        let run = argv.iter().map(ToString::to_string).collect();
+        smol::block_on(perform(&Action::Command(Command { name: "x".to_owned(), run, timeout })))
+    }
+
+    #[test]
+    fn a_command_is_no_shells_line_and_its_end_is_told() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("a b; $(touch c)");
+        let path = file.display().to_string();
+        assert_eq!(command(&["/usr/bin/touch", &path], Duration::from_secs(10)), Ok(()));
+        assert!(file.exists() && fs::read_dir(dir.path()).expect("it is there").count() == 1);
+        let failed = command(&["/bin/sh", "-c", "echo hunter2 >&2; exit 3"], Duration::from_secs(10));
+        assert_eq!(failed, Err("exit status: 3".to_owned()), "what it says may be secret");
+        let missing = command(&["/no/such/program"], Duration::from_secs(10)).expect_err("it is missing");
+        assert_eq!(missing, "/no/such/program is not on this machine; install it");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let failed = command(&["/bin/sleep", "1000"], Duration::from_millis(200));
+        assert_eq!(failed, Err("was not through within 200ms, and was ended".to_owned()));
+    }
+
+    #[test]
+    fn who_may_not_restart_a_unit_is_told_what_is_needed() {
+        let refused = |said: &str| {
+            let failure = Failure { why: "exit status: 1".to_owned(), said: said.to_owned() };
+            refusal("encoder.service", failure)
+        };
+        for said in [
+            "Failed to restart encoder.service: Access denied\nSee system logs and 'systemctl status' for details.",
+            "Failed to restart encoder.service: Interactive authentication required.",
+        ] {
+            assert!(refused(said).starts_with("not permitted; let the agent's user restart encoder.service"));
+        }
+        let other = "Failed to restart encoder.service: Unit encoder.service not found.";
+        assert_eq!(refused(other), format!("exit status: 1: {other}"));
+    }
+}
