@@ -64,8 +64,12 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
     }
     for planned in &config.probes.probes {
         writeln!(out, "probe    {planned}, every {:?}", planned.every)?;
+        if let Some(plan) = &planned.recovery {
+            let (action, attempts) = (&plan.action, plan.limits.attempts);
+            writeln!(out, "recovery {}: {action}, {attempts} times at most", planned.common.name)?;
+        }
         for program in
-            planned.settings.programs().into_iter().filter(|program| child::find(program.as_ref()).is_none())
+            planned.programs().into_iter().filter(|program| child::find(program.as_ref()).is_none())
         {
             // It would start, and the probe's series would be unknown.
             writeln!(out, "warning  probe {} needs {program}, which is not installed", planned.common.name)?;

@@ -295,6 +295,16 @@ metrics! {
         "Memory that the process holds; of a unit all its processes together, and what they share once for each";
     PROCESS_UPTIME = "rackside_process_uptime_seconds", "seconds", Gauge, ["probe", "stream", "process"],
         "Time since the process started; of a unit the oldest of its processes";
+    FFMPEG_FRAMES = "rackside_ffmpeg_frames_total", "", Counter, ["probe", "stream"],
+        "Pictures that an ffmpeg has put out, as it tells itself";
+    FFMPEG_DROPPED = "rackside_ffmpeg_dropped_frames_total", "", Counter, ["probe", "stream"],
+        "Pictures that an ffmpeg has left out";
+    FFMPEG_DUPLICATED = "rackside_ffmpeg_duplicated_frames_total", "", Counter, ["probe", "stream"],
+        "Pictures that an ffmpeg has put out twice";
+    FFMPEG_SPEED = "rackside_ffmpeg_speed_ratio", "ratio", Gauge, ["probe", "stream"],
+        "Seconds of its stream that an ffmpeg gets through in a second, since it started; a live one that keeps up is at 1";
+    PROBE_EXIT_CODE = "rackside_probe_exit_code", "", Gauge, ["probe", "stream"],
+        "How a program of the user's own ended: 0 well, 3 unknown, anything else down; absent when a signal ended it";
     RECOVERY_ATTEMPTS = "rackside_recovery_attempts_total", "", Counter, ["probe", "stream", "action"],
         "How often the agent has tried to bring a probe's target back, by what it does: restart, command or pulse";
     RECOVERY_GIVEN_UP = "rackside_recovery_given_up", "", State, ["probe", "stream"],

@@ -13,8 +13,8 @@
 
 use super::Probe;
 use super::kind::{
-    azuracast, dns, helo, hls, http, icecast, mediamtx, ntp, obs, ping, portal, process, rtmp, rtsp, srt,
-    stream, tcp, throughput, tls, vimeo, vmix, web_presenter,
+    azuracast, dns, exec, ffmpeg, helo, hls, http, icecast, mediamtx, ntp, obs, ping, portal, process, rtmp,
+    rtsp, srt, stream, tcp, throughput, tls, vimeo, vmix, web_presenter,
 };
 use super::recovery::plan::{OnFailure, Plan};
 use super::recovery::quiet::Window;
@@ -191,6 +191,8 @@ kinds! {
     srt: srt::Srt, every 60 s, timeout 5 s, Light;
     stream: stream::Stream, every 60 s, timeout 45 s, Heavy;
     process: process::Process, every 1 s, timeout 5 s, Light;
+    ffmpeg: ffmpeg::Ffmpeg, every 1 s, timeout 5 s, Light;
+    exec: exec::Exec, every 60 s, timeout 10 s, Heavy;
 }
 
 /// `[probes]`: what holds for all of them.
@@ -236,6 +238,15 @@ pub struct Planned {
     pub recovery: Option<Plan>,
     /// The rest.
     pub settings: Arc<dyn Settings>,
+}
+
+impl Planned {
+    /// Programs that are started for it, by name: by the probe, and when it is down.
+    pub fn programs(&self) -> Vec<&str> {
+        let mut programs = self.settings.programs();
+        programs.extend(self.recovery.iter().filter_map(|plan| plan.action.program()));
+        programs
+    }
 }
 
 impl PartialEq for Planned {

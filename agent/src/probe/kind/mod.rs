@@ -3,6 +3,8 @@
 
 pub mod azuracast;
 pub mod dns;
+pub mod exec;
+pub mod ffmpeg;
 pub mod helo;
 pub mod hls;
 pub mod http;

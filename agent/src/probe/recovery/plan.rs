@@ -76,6 +76,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// The program that is started.
+    pub fn program(&self) -> Option<&str> {
+        match self {
+            Self::Restart(_) => Some("systemctl"),
+            Self::Command(command) => command.run.first().map(String::as_str),
+            Self::Pulse(..) => None,
+        }
+    }
+
     /// The label `action`.
     pub const fn as_str(&self) -> &'static str {
         match self {
