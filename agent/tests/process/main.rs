@@ -8,6 +8,7 @@ mod panel;
 mod probe;
 mod probe_http;
 mod probe_network;
+mod recovery;
 #[path = "../streams/servers.rs"]
 #[expect(dead_code, reason = "the tests of streams themselves use the rest")]
 mod servers;
