@@ -165,7 +165,8 @@ mod tests {
         <preset>C:\\show.vmix</preset><inputs><input key=\"a1\" number=\"1\" title=\"a > b <streaming>\" state=\"Running\">\
         <recording>True</recording><vmix/><![CDATA[</vmix>]]></input><input key=\"b\"/></inputs><!-- </vmix> -->\
         <fadeToBlack>False</fadeToBlack><recording duration=\"12\"> True </recording><external>False</external>\
-        <streaming channel1=\"True\" channel2=\"False\">True</streaming><multiCorder>False</multiCorder></vmix>\r\n";
+        <streaming channel1=\"True\" channel2=\"False\">True</streaming><multiCorder>False</multiCorder>\
+        <dynamic><recording>maybe</recording><streaming/><version>1</version></dynamic></vmix>\r\n";
 
     #[test]
     fn only_what_stands_directly_in_it_is_read() {

@@ -136,7 +136,8 @@ mod tests {
         VERSION:\nProduct ID: BE73\nSoftware Release: 3.4\n\nNEW BLOCK:\nStatus: Exploded\nFiles:\n\n\
         STREAM SETTINGS:\nVideo Mode: 1080p50\nCurrent Platform: YouTube\nCurrent Server: Primary\n\
         Current Quality Level: Streaming Medium\nStream Key: hunter2-key\nPassword: hunter2\nCurrent URL: rtmp://x/hunter2\n\n\
-        STREAM STATE:\nStatus: Streaming\nBitrate: 6012000\nDuration: 01:02:03:04\nCache Used: 12\n\nEND PRELUDE:\n\n";
+        STREAM STATE:\nStatus: Streaming\nBitrate: 6012000\nDuration: 01:02:03:04\nCache Used: 12\n\n\
+        LAST BLOCK:\nStatus: Idle\nBitrate: 1\n\nEND PRELUDE:\n\n";
 
     fn read(text: &str) -> Blocks {
         let mut blocks = Blocks::default();
