@@ -3,7 +3,7 @@
 use crate::clock;
 use ring::digest::{self, digest};
 use serde_json::{Value, json};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,7 +152,7 @@ impl Shared {
             reader.read_line(&mut line)?;
             match line.trim_end().split_once(": ") {
                 Some((name, value)) if name.eq_ignore_ascii_case("sec-websocket-key") => {
-                    key = value.to_owned()
+                    value.clone_into(&mut key);
                 }
                 _ if line.trim_end().is_empty() => break,
                 _ => {}
@@ -174,7 +174,7 @@ impl Shared {
         if self.state().password.is_some() {
             hello["authentication"] = json!({"challenge": "c", "salt": "s"});
         }
-        self.say(stream, &json!({"op": 0, "d": hello}))?;
+        say(stream, &json!({"op": 0, "d": hello}))?;
         let mut is_identified = false;
         while let Some(heard) = hear(&mut reader)? {
             match (heard["op"].as_u64(), is_identified) {
@@ -185,7 +185,7 @@ impl Shared {
                         return Ok(());
                     }
                     is_identified = true;
-                    self.say(stream, &json!({"op": 2, "d": {"negotiatedRpcVersion": 1}}))?;
+                    say(stream, &json!({"op": 2, "d": {"negotiatedRpcVersion": 1}}))?;
                 }
                 (Some(6), true) => self.answer(stream, &heard["d"])?,
                 // Not identified.
@@ -219,7 +219,7 @@ impl Shared {
             Some(Fault::Endless) => {
                 let event = json!({"op": 5, "d": {"eventType": "InputVolumeMeters", "eventData": {"x": "y".repeat(4000)}}});
                 while !self.is_over.load(Ordering::SeqCst) {
-                    self.say(stream, &event)?;
+                    say(stream, &event)?;
                 }
                 return Ok(());
             }
@@ -228,12 +228,12 @@ impl Shared {
         }
         // A ping in between has to be answered.
         stream.write_all(&[0x89, 1, b'x'])?;
-        self.say(stream, &message)
+        say(stream, &message)
     }
+}
 
-    fn say(&self, mut stream: &TcpStream, message: &Value) -> io::Result<()> {
-        stream.write_all(&frame(&message.to_string()))
-    }
+fn say(mut stream: &TcpStream, message: &Value) -> io::Result<()> {
+    stream.write_all(&frame(&message.to_string()))
 }
 
 /// A text as a server sends it.

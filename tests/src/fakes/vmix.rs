@@ -109,9 +109,15 @@ impl Drop for Vmix {
 /// The first input is named like what is looked for, and holds a key.
 fn status(state: &State) -> String {
     let State { streaming, recording, inputs, .. } = state;
-    let others: String = (2..inputs + 2)
-        .map(|at| format!("<input key=\"k{at}\" number=\"{at}\" type=\"Blank\" title=\"Blank\" state=\"Paused\">Blank</input>"))
-        .collect();
+    let mut others = String::new();
+    for number in 2..inputs + 2 {
+        let number = number.to_string();
+        others.extend([
+            "<input number=\"",
+            &number,
+            "\" type=\"Blank\" title=\"Blank\" state=\"Paused\">Blank</input>",
+        ]);
+    }
     format!(
         "<vmix><version>27.0.0.49</version><edition>4K</edition><preset>C:\\show.vmix</preset><inputs>\
          <input key=\"k1\" number=\"1\" title=\"&lt;streaming&gt; > {KEY}\" state=\"Running\">rtmp://a.example/{KEY}\
