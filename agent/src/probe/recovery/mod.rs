@@ -1,6 +1,6 @@
 //! Recovery: what the agent does by itself about an output that is down, where the file says so. Off unless configured.
 //!
-//! [`core`] decides when, [`plan`] says what and how patiently, [`quiet`] knows the times at which nothing is done, [`act`] does it.
+//! [`core`] decides when, [`plan`] says what and how patiently, [`quiet`] knows the times at which nothing is done, `act` does it.
 //! Here they meet the probes: every run of a probe is a word, each attempt an event and a counter, the giving up a state.
 //!
 //! Who watches the same output has a say: another probe of the same `stream`, or one in `confirmed_by`. `rackside_stream_up` 1 of any of them, or

@@ -2,7 +2,7 @@
 //!
 //! It is started without a shell and ended with its whole group when its time is over. Its exit code says up, down or unknown; what it
 //! prints on its standard output are series in Prometheus's text format; the first line of its standard error says why it is not up. Invariant: it
-//! adds series of its own and touches none of ours ([`text`]), and no more names than [`names`] keeps.
+//! adds series of its own and touches none of ours (`text`), and no more names than `names` keeps.
 //!
 //! ```toml
 //! [[probe.exec]]

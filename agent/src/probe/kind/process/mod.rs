@@ -2,7 +2,7 @@
 //!
 //! It is named by its unit of systemd, by a pid file, or by its command line. Asked each second, so a look reads one small file for each
 //! process that is known already; it is searched for only when it is gone, and after a while less often. systemd itself is not asked: what
-//! that leaves untold is in [`table`]. Its own word that a process is gone is the kernel's, so one look is enough.
+//! that leaves untold is in `table`. Its own word that a process is gone is the kernel's, so one look is enough.
 //!
 //! ```toml
 //! [[probe.process]]
