@@ -4,6 +4,8 @@ use crate::light::is_well;
 use crate::rack::{BUTTON, GREEN, RED, Rack, TALLY, value};
 use std::time::Duration;
 
+/// A pin that the rack does not use.
+const DIM: u8 = 25;
 /// Two winks, and the slack of an emulator on a busy machine.
 const WINKS: Duration = Duration::from_secs(30);
 /// Longer than from one wink to the next.
@@ -27,6 +29,17 @@ fn the_led_winks_and_a_killed_agent_is_not_read_as_well() {
     let dark = rack.command("dark");
     assert_eq!(rack.board.console.ended(&dark), "exit 0", "{}", rack.last_words());
     assert!(!rack.board.pins.is_high(GREEN) && !rack.board.pins.is_high(RED), "{}", rack.last_words());
+}
+
+#[test]
+fn a_dimmed_led_is_lit_for_its_share_of_the_time() {
+    let mut rack = Rack::with(&format!("[[led]]\nname = \"dim\"\npin = {DIM}\nbrightness = 30\n"));
+    let seen = rack.board.pins.watch_until(GREEN, WINKS, is_well);
+    assert!(is_well(&seen), "{seen:?}\n{}", rack.last_words());
+    let share = rack.board.pins.share(DIM, 1000);
+    assert!((15..=45).contains(&share), "{share} % of the time\n{}", rack.last_words());
+    let bright = rack.board.pins.share(GREEN, 1000);
+    assert!(bright > 90, "one that is not dimmed winks and no more: {bright} %");
 }
 
 #[test]

@@ -78,6 +78,16 @@ impl Pins {
         stretches
     }
 
+    /// How much of the time a pin is high, in per cent, by so many looks: 7 ms apart they fall on every part of a period of 10.
+    pub(crate) fn share(&mut self, pin: u8, looks: u32) -> u32 {
+        let mut high = 0;
+        for _ in 0..looks {
+            thread::sleep(Duration::from_millis(7));
+            high += u32::from(self.is_high(pin));
+        }
+        high * 100 / looks
+    }
+
     /// Whether a pin stays as it is for so long.
     pub(crate) fn is_still(&mut self, pin: u8, time: Duration) -> bool {
         let (was, end) = (self.is_high(pin), clock::now() + time);

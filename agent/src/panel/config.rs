@@ -182,6 +182,8 @@ pub struct Led {
     pub lights: Lights,
     /// The level that lights it.
     pub active: Level,
+    /// How bright it is, in per cent of what its resistor allows; 1 to 100.
+    pub brightness: u8,
     /// Whether it is dark while a program tally is on.
     pub dark_on_air: bool,
     /// The program tallies that it is a lamp for; empty for a status LED.
@@ -281,10 +283,16 @@ pub struct FileLed {
     red: Option<u8>,
     green: Option<u8>,
     active: Option<Active>,
+    #[serde(default = "full")]
+    brightness: u8,
     #[serde(default)]
     dark_on_air: bool,
     #[serde(default)]
     tally: Vec<String>,
+}
+
+const fn full() -> u8 {
+    100
 }
 
 /// `[[relay]]`.
@@ -470,8 +478,14 @@ impl FileButton {
 
 impl FileLed {
     fn check(self, desk: &mut Desk<'_>, table: &str, tallies: &[Tally]) -> Result<Led, ConfigError> {
-        let Self { name, pin, red, green, active, dark_on_air, tally } = self;
+        let Self { name, pin, red, green, active, brightness, dark_on_air, tally } = self;
         desk.name(table, &name, &name)?;
+        if !(1..=100).contains(&brightness) {
+            return desk.error(
+                &format!("{table}.brightness"),
+                format_args!("{brightness} is out of range; from 1 to 100 per cent is possible"),
+            );
+        }
         let lights = match (pin, red, green) {
             (Some(pin), None, None) => Lights::One(desk.pin(table, "pin", pin, &name)?),
             (None, Some(red), Some(green)) => Lights::RedGreen {
@@ -502,7 +516,7 @@ impl FileLed {
             );
         }
         let active = active.map_or(Level::High, Level::from);
-        Ok(Led { name, lights, active, dark_on_air, tallies: tally })
+        Ok(Led { name, lights, active, brightness, dark_on_air, tallies: tally })
     }
 }
 

@@ -16,6 +16,7 @@ mod board;
 pub mod config;
 mod contact;
 pub mod debounce;
+mod dim;
 mod edges;
 pub mod judge;
 pub mod led;
@@ -552,11 +553,11 @@ fn wanted(config: &Config) -> (Vec<Input>, Vec<Output>) {
         Origin::Net(_) => None,
     });
     let contacts = tallies.chain(config.buttons.iter().map(|button| &button.contact));
-    let leds = config
-        .leds
-        .iter()
-        .flat_map(|led| led_pins(led).into_iter().map(|pin| Output { pin, level: !led.active }));
-    let relays = config.relays.iter().map(|relay| Output { pin: relay.pin, level: !relay.active });
+    let leds = config.leds.iter().flat_map(|led| {
+        led_pins(led).into_iter().map(|pin| Output { pin, level: !led.active, share: led.brightness })
+    });
+    let relays =
+        config.relays.iter().map(|relay| Output { pin: relay.pin, level: !relay.active, share: 100 });
     (contacts.map(Contact::input).collect(), leds.chain(relays).collect())
 }
 

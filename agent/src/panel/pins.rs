@@ -78,8 +78,10 @@ pub struct Input {
 pub struct Output {
     /// Its BCM number.
     pub pin: u8,
-    /// What it is driven to from the first moment on.
+    /// What it is driven to from the first moment on: dark, open.
     pub level: Level,
+    /// How much of the time it is at the other level when it is driven there, in per cent: less than 100 dims an LED.
+    pub share: u8,
 }
 
 /// Edges that follow each other so closely that they are one movement of a contact.

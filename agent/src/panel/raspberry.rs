@@ -4,10 +4,13 @@
 //! rppal holds a lock of its own while it waits, and its callbacks (`set_async_interrupt`) take a thread for each pin, open the line where
 //! nobody hears of a failure, and end without a word at the first signal. Edges carry the kernel's own time.
 //!
+//! LEDs that are to be less bright have one more thread, which lights them for a part of the time.
+//!
 //! What a pin needs: the group that owns `/dev/gpiomem*` and `/dev/gpiochip*`. An output is asked for at the character device before it is
 //! driven, because the registers know nothing of who else uses it. Invariant: a pin that cannot be had is asked for again every
 //! minute, and no other pin is the worse for it.
 
+use super::dim::{self, Step};
 use super::edges::Edges;
 use super::pins::{Burst, Input, Level, Output, PinError, Pins, Pull};
 use crate::clock::Clock;
@@ -17,7 +20,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 /// How long the thread waits at most before it looks whether it is still wanted.
@@ -32,6 +35,8 @@ const STACK: usize = 128 * 1024;
 pub(super) struct Raspberry {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// The thread that dims, if something is to be dimmed.
+    dimmer: Option<Thread>,
 }
 
 #[derive(Debug)]
@@ -53,13 +58,33 @@ struct State {
 #[derive(Debug)]
 struct Driven {
     level: Level,
+    /// What it is while it is dark, or open.
+    rest: Level,
+    /// How much of the time it is at its level, in per cent, when that is not its rest.
+    share: u8,
     pin: Option<OutputPin>,
+}
+
+impl Driven {
+    const fn of(output: Output) -> Self {
+        Self { level: output.level, rest: output.level, share: output.share, pin: None }
+    }
+
+    fn is_dimmed(&self) -> bool {
+        self.share < 100
+    }
+
+    fn write(&mut self, level: Level) {
+        if let Some(pin) = &mut self.pin {
+            pin.write(rppal_level(level));
+        }
+    }
 }
 
 impl Raspberry {
     /// Begins to open the pins; they come, or their faults, a moment later. `before` is the thread that had them until now.
     pub(super) fn open(inputs: &[Input], outputs: &[Output], before: Option<JoinHandle<()>>) -> Self {
-        let driven = |output: &Output| (output.pin, Driven { level: output.level, pin: None });
+        let driven = |output: &Output| (output.pin, Driven::of(*output));
         let state = State {
             edges: Edges::of(inputs),
             inputs: BTreeMap::new(),
@@ -80,7 +105,10 @@ impl Raspberry {
         };
         let thread = thread::Builder::new().name("gpio".to_owned()).stack_size(STACK).spawn(work);
         match thread {
-            Ok(thread) => Self { shared, thread: Some(thread) },
+            Ok(thread) => {
+                let dimmer = outputs.iter().any(|output| output.share < 100).then(|| dim(&shared)).flatten();
+                Self { shared, thread: Some(thread), dimmer }
+            }
             Err(why) => {
                 let mut state = shared.state();
                 let why = PinError::Board { why: why.to_string() };
@@ -89,7 +117,7 @@ impl Raspberry {
                 state.faults.extend(pins.map(|pin| (pin, why.clone())));
                 state.is_open = true;
                 drop(state);
-                Self { shared, thread: None }
+                Self { shared, thread: None, dimmer: None }
             }
         }
     }
@@ -131,10 +159,14 @@ impl Pins for Raspberry {
     }
 
     fn write(&mut self, pin: u8, level: Level) {
-        if let Some(driven) = self.shared.state().outputs.get_mut(&pin) {
-            driven.level = level;
-            if let Some(pin) = &mut driven.pin {
-                pin.write(rppal_level(level));
+        let mut state = self.shared.state();
+        let Some(driven) = state.outputs.get_mut(&pin) else { return };
+        driven.level = level;
+        driven.write(level);
+        if driven.is_dimmed() && level != driven.rest {
+            drop(state);
+            if let Some(dimmer) = &self.dimmer {
+                dimmer.unpark();
             }
         }
     }
@@ -264,6 +296,48 @@ impl Watch {
     }
 }
 
+/// Starts the thread that dims. Without it everything is as bright as it can be, which is no reason to stop.
+fn dim(shared: &Arc<Shared>) -> Option<Thread> {
+    let shared = Arc::clone(shared);
+    let work = move || {
+        while !shared.stop.load(Ordering::Relaxed) {
+            let begun = Clock::now();
+            let lit: Vec<(u8, u8)> = {
+                let state = shared.state();
+                let lit = state
+                    .outputs
+                    .iter()
+                    .filter(|(_, driven)| driven.is_dimmed() && driven.level != driven.rest);
+                lit.map(|(pin, driven)| (*pin, driven.share)).collect()
+            };
+            if lit.is_empty() {
+                // Woken once something is lit.
+                thread::park_timeout(LOOK);
+                continue;
+            }
+            for step in dim::period(&lit) {
+                match step {
+                    Step::Until(after) => {
+                        thread::sleep((begun + after).saturating_duration_since(Clock::now()));
+                    }
+                    Step::Drive { pin, lit } => {
+                        let mut state = shared.state();
+                        // It may have been put out meanwhile.
+                        if let Some(driven) =
+                            state.outputs.get_mut(&pin).filter(|driven| driven.level != driven.rest)
+                        {
+                            let level = if lit { driven.level } else { driven.rest };
+                            driven.write(level);
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("dim".to_owned()).stack_size(STACK).spawn(work);
+    thread.ok().map(|handle| handle.thread().clone())
+}
+
 /// Opens an input, with interrupts for both edges.
 fn listen(gpio: &Gpio, input: &Input) -> gpio::Result<InputPin> {
     let pin = gpio.get(input.pin)?;
@@ -321,7 +395,7 @@ mod tests {
             return;
         }
         let input = Input { pin: 17, pull: Pull::Up, apart: LOOK };
-        let mut board = Raspberry::open(&[input], &[Output { pin: 22, level: Level::Low }], None);
+        let mut board = Raspberry::open(&[input], &[Output { pin: 22, level: Level::Low, share: 30 }], None);
         future::block_on(future::poll_fn(|cx| board.poll_moved(cx)));
         assert!(board.fault(17).is_some() && board.fault(17) == board.fault(22));
         assert_eq!(board.level(17), None);

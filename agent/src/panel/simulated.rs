@@ -250,7 +250,8 @@ mod tests {
     fn an_output_keeps_its_level_when_nobody_is_there_any_more() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let read = || fs::read_to_string(dir.path().join("22")).expect("a file");
-        let mut panel = Simulated::open(dir.path(), &[], &[Output { pin: 22, level: Level::Low }]);
+        let mut panel =
+            Simulated::open(dir.path(), &[], &[Output { pin: 22, level: Level::Low, share: 100 }]);
         assert_eq!(read(), "0\n");
         panel.write(22, Level::High);
         drop(panel);
