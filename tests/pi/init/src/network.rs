@@ -56,9 +56,14 @@ fn interface() -> io::Result<(String, u32)> {
         for entry in fs::read_dir("/sys/class/net")? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name != "lo" {
-                let index = fs::read_to_string(entry.path().join("ifindex"))?;
-                return Ok((name, index.trim().parse().map_err(io::Error::other)?));
+            if name == "lo" {
+                continue;
+            }
+            match fs::read_to_string(entry.path().join("ifindex")) {
+                Ok(index) => return Ok((name, index.trim().parse().map_err(io::Error::other)?)),
+                // Its driver has just given it another name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         thread::sleep(LOOK);
