@@ -8,12 +8,12 @@
 //! fake.fail(Some(Fault::WebPage));
 //! ```
 
+use super::door::Door;
 use crate::clock;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// What was asked.
@@ -65,7 +65,7 @@ pub enum Fault {
 
 /// A running one.
 pub struct Fake {
-    address: SocketAddr,
+    door: Door,
     shared: Arc<Shared>,
 }
 
@@ -73,7 +73,7 @@ struct Shared {
     answer: Box<dyn Fn(&Question) -> Reply + Send + Sync>,
     fault: Mutex<Option<Fault>>,
     asked: Mutex<Vec<Question>>,
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Question {
@@ -121,31 +121,20 @@ impl Reply {
 impl Fake {
     /// One that answers as `answer` says.
     pub fn start(answer: impl Fn(&Question) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
             fault: Mutex::new(None),
             asked: Mutex::new(Vec::new()),
-            is_over: AtomicBool::new(false),
+            is_over: Arc::default(),
         });
         let its = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if its.is_over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let its = Arc::clone(&its);
-                // A client that goes away in the middle is what a test of timeouts wants.
-                thread::spawn(move || drop(its.serve(&stream)));
-            }
-        });
-        Self { address, shared }
+        let door = Door::open(&shared.is_over, move |stream| its.serve(stream));
+        Self { door, shared }
     }
 
     /// `http://127.0.0.1:12345`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.door.address())
     }
 
     /// From now on every answer goes wrong like this, or none does.
@@ -156,14 +145,6 @@ impl Fake {
     /// What was asked since the last time that somebody wanted to know.
     pub fn asked(&self) -> Vec<Question> {
         std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.address);
     }
 }
 

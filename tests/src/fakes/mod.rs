@@ -4,6 +4,7 @@
 //! functions of a small state that a test changes. What of them is not confirmed is in `README.md`, beside this file.
 
 pub mod azuracast;
+mod door;
 pub mod helo;
 pub mod http;
 pub mod mediamtx;

@@ -1,13 +1,13 @@
 //! OBS Studio's WebSocket interface, version 5: greeting, password, and the three questions about its outputs.
 
+use super::door::Door;
 use crate::clock;
 use ring::digest::{self, digest};
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// What it says.
@@ -46,7 +46,7 @@ pub enum Fault {
 
 /// A running one.
 pub struct Obs {
-    address: SocketAddr,
+    door: Door,
     shared: Arc<Shared>,
 }
 
@@ -54,7 +54,7 @@ struct Shared {
     state: Mutex<State>,
     connections: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Obs {
@@ -74,33 +74,24 @@ impl Obs {
             ),
             fault: None,
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             connections: AtomicUsize::new(0),
             open: Mutex::default(),
-            is_over: AtomicBool::new(false),
+            is_over: Arc::default(),
         });
         let its = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if its.is_over.load(Ordering::SeqCst) {
-                    return;
-                }
-                its.connections.fetch_add(1, Ordering::SeqCst);
-                its.open.lock().unwrap_or_else(PoisonError::into_inner).extend(stream.try_clone());
-                let its = Arc::clone(&its);
-                // A client that goes away in the middle is what it is.
-                thread::spawn(move || drop(its.talk(&stream)));
-            }
+        let door = Door::open(&shared.is_over, move |stream| {
+            its.connections.fetch_add(1, Ordering::SeqCst);
+            its.open.lock().unwrap_or_else(PoisonError::into_inner).extend(stream.try_clone());
+            its.talk(stream)
         });
-        Self { address, shared }
+        Self { door, shared }
     }
 
     /// `127.0.0.1:12345`.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.door.address().to_string()
     }
 
     /// Changes what it says.
@@ -126,8 +117,6 @@ impl Drop for Obs {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         self.hang_up();
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.address);
     }
 }
 

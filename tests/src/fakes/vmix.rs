@@ -1,12 +1,12 @@
 //! vMix: its status in XML, by its Web Controller and by its TCP interface.
 
+use super::door::Door;
 use super::http::{Fake, Question, Reply};
 use crate::clock;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// What it must not be heard to say anywhere.
@@ -44,13 +44,13 @@ pub enum TcpFault {
 pub struct Vmix {
     /// The socket of its Web Controller, and its faults.
     pub fake: Fake,
-    tcp: SocketAddr,
+    tcp: Door,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -68,41 +68,22 @@ impl Vmix {
             inputs: 2,
             fault: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), is_over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { state: Mutex::new(state), is_over: Arc::default() });
         let its = Arc::clone(&shared);
         let fake = Fake::start(move |question| answer(&its.state(), question));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let tcp = listener.local_addr().expect("bound");
         let its = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if its.is_over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let its = Arc::clone(&its);
-                // A client that goes away in the middle is what it is.
-                thread::spawn(move || drop(its.talk(&stream)));
-            }
-        });
+        let tcp = Door::open(&shared.is_over, move |stream| its.talk(stream));
         Self { fake, tcp, shared }
     }
 
     /// `127.0.0.1:12345`, of the TCP interface.
     pub fn tcp(&self) -> String {
-        self.tcp.to_string()
+        self.tcp.address().to_string()
     }
 
     /// Changes what it says.
     pub fn set(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl Drop for Vmix {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.tcp);
     }
 }
 

@@ -3,14 +3,14 @@
 //! The text protocol's account comes in pieces that end in the middle of lines, with blocks and keys that nobody knows, and with the stream's
 //! key in it, as the device's does.
 
+use super::door::Door;
 use super::http::{Fake, Question, Reply};
 use crate::clock;
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// What it must not be heard to say anywhere.
@@ -52,13 +52,13 @@ pub enum TextFault {
 pub struct WebPresenter {
     /// The socket of its REST interface, and its faults.
     pub fake: Fake,
-    text: SocketAddr,
+    text: Door,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -77,41 +77,22 @@ impl WebPresenter {
             cache: Some(json!(0)),
             fault: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), is_over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { state: Mutex::new(state), is_over: Arc::default() });
         let its = Arc::clone(&shared);
         let fake = Fake::start(move |question| answer(&its.state(), question));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let text = listener.local_addr().expect("bound");
         let its = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if its.is_over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let its = Arc::clone(&its);
-                // A client that goes away in the middle is what it is.
-                thread::spawn(move || drop(its.talk(&stream)));
-            }
-        });
+        let text = Door::open(&shared.is_over, move |stream| its.talk(stream));
         Self { fake, text, shared }
     }
 
     /// The text protocol's port.
     pub const fn text_port(&self) -> u16 {
-        self.text.port()
+        self.text.address().port()
     }
 
     /// Changes what it says.
     pub fn set(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl Drop for WebPresenter {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.text);
     }
 }
 
