@@ -101,7 +101,7 @@ impl Nginx {
                 ""
             };
             let text = format!(
-                "load_module {module};\n{user}\ndaemon off; worker_processes 1; pid {at}/nginx.pid; error_log {at}/error.log info;\n\
+                "load_module {module};\n{user}\ndaemon off; master_process off; pid {at}/nginx.pid; error_log {at}/error.log info;\n\
                  events {{ worker_connections 128; }}\n\
                  rtmp {{ access_log {at}/rtmp.log; server {{ listen 127.0.0.1:{port}; chunk_size 4096;\n\
                  application live {{ live on; hls on; hls_path {at}/hls; hls_fragment 1s; hls_playlist_length 5s; }}\n\
