@@ -13,6 +13,8 @@
 //! 8. [`probe`] asks the world around this box, each probe on a schedule of its own.
 //! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`], [`once`] and [`status`] are what a person calls.
 //!
+//! Connections to a machine by its name are made by [`dial`], whoever wants them.
+//!
 //! One thread does all of this (async-io adds one of its own that waits for timers and sockets, a panel on a real board one that
 //! waits for its edges); names are resolved on a thread that goes away again. There is no tokio here: why is told in ARCHITECTURE.md.
 
@@ -24,6 +26,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod custody;
+pub mod dial;
 pub mod host;
 mod json;
 pub mod logger;

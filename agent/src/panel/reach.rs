@@ -11,6 +11,7 @@
 //! ```
 
 use super::led::Link;
+use crate::dial::DialError;
 use crate::transport::ConnectError;
 use std::io;
 use std::net::IpAddr;
@@ -84,7 +85,7 @@ impl Reach {
 /// What a failure to connect says about the way.
 pub fn loss(error: &ConnectError) -> Link {
     match error {
-        ConnectError::Name { why, .. } => {
+        ConnectError::Dial(DialError::Name { why, .. }) => {
             // A resolver that knows that there is no such name was reached, and getaddrinfo has no other sign for it than its words:
             // glibc's and musl's.
             let text = why.to_string();
@@ -92,12 +93,14 @@ pub fn loss(error: &ConnectError) -> Link {
                 ["not known", "does not resolve", "no address"].iter().any(|told| text.contains(told));
             if is_denied { Link::HubUnreachable } else { Link::NoInternet }
         }
-        ConnectError::Address { address, why } => match (why.kind(), is_near(address.ip())) {
-            (io::ErrorKind::NetworkUnreachable, _) | (io::ErrorKind::HostUnreachable, false) => {
-                Link::NoInternet
+        ConnectError::Dial(DialError::Address { address, why }) => {
+            match (why.kind(), is_near(address.ip())) {
+                (io::ErrorKind::NetworkUnreachable, _) | (io::ErrorKind::HostUnreachable, false) => {
+                    Link::NoInternet
+                }
+                _ => Link::HubUnreachable,
             }
-            _ => Link::HubUnreachable,
-        },
+        }
         ConnectError::Tls(_) => Link::HubUnreachable,
     }
 }
@@ -173,7 +176,8 @@ mod tests {
     fn a_failure_tells_the_hub_from_the_internet() {
         let address = |ip: &str, code: i32| {
             let why = io::Error::from_raw_os_error(code);
-            loss(&ConnectError::Address { address: format!("{ip}:1883").parse().expect("an address"), why })
+            let address = format!("{ip}:1883").parse().expect("an address");
+            loss(&ConnectError::Dial(DialError::Address { address, why }))
         };
         let (unreachable, no_route, refused) = (101, 113, 111);
         assert_eq!(address("192.0.2.1", refused), Link::HubUnreachable);
@@ -181,7 +185,8 @@ mod tests {
         assert_eq!(address("192.0.2.1", no_route), Link::NoInternet);
         assert_eq!(address("192.168.1.1", no_route), Link::HubUnreachable);
         let name = |why: &str| {
-            loss(&ConnectError::Name { host: "hub".into(), why: io::Error::other(why.to_owned()) })
+            let why = io::Error::other(why.to_owned());
+            loss(&ConnectError::Dial(DialError::Name { host: "hub".into(), why }))
         };
         assert_eq!(
             name("failed to lookup address information: Name or service not known"),

@@ -5,37 +5,22 @@ use super::traffic::Counted;
 use super::{Stream, Traffic};
 use crate::clock::Moment;
 use crate::config::Mqtt;
+use crate::dial::{self, DialError, Silence, within};
 use crate::tls::TlsError;
-use async_io::{Async, Timer};
-use futures_lite::future;
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// For the name to be resolved, and for the TLS handshake.
 const STEP: Duration = Duration::from_secs(10);
 /// For one address: several may have to be tried, and a SYN is answered within a second or lost.
-const ADDRESS: Duration = Duration::from_secs(5);
+const ADDRESS: Silence = Silence::each(Duration::from_secs(5));
 
 /// Why no stream could be opened.
 #[derive(Debug)]
 pub enum ConnectError {
-    /// The name has no address.
-    Name {
-        /// The name.
-        host: String,
-        /// Why.
-        why: io::Error,
-    },
-    /// No address answered; the last one tried.
-    Address {
-        /// Who.
-        address: SocketAddr,
-        /// Why.
-        why: io::Error,
-    },
+    /// Nobody took the connection.
+    Dial(DialError),
     /// Something answered, but not in TLS, or not to be believed.
     Tls(TlsError),
 }
@@ -43,8 +28,7 @@ pub enum ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name { host, why } => write!(f, "cannot find the address of {host}: {why}"),
-            Self::Address { address, why } => write!(f, "cannot reach {address}: {why}"),
+            Self::Dial(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
         }
     }
@@ -73,9 +57,13 @@ impl Connector {
         traffic: Rc<Traffic>,
         moment: Moment,
     ) -> Result<Box<dyn Stream>, ConnectError> {
+        // Not among the probes' lookups: those may all wait for a resolver that does not answer.
         let addresses =
-            self.resolve().await.map_err(|why| ConnectError::Name { host: self.host.clone(), why })?;
-        let stream = Counted::new(open(&addresses, &self.host).await?, traffic);
+            dial::resolve_within(STEP, &self.host, self.port).await.map_err(ConnectError::Dial)?;
+        let (stream, _) = dial::open(&addresses, ADDRESS).await.map_err(ConnectError::Dial)?;
+        // Records are small and wait for nothing; failing to say so costs milliseconds only.
+        let _ = stream.get_ref().set_nodelay(true);
+        let stream = Counted::new(stream, traffic);
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some(tls) => {
@@ -86,44 +74,6 @@ impl Connector {
             }
         }
     }
-
-    /// By the system's resolver, on a thread of its own: it blocks. An address needs neither.
-    async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, self.port)]);
-        }
-        let target = (self.host.clone(), self.port);
-        let resolve = smol::unblock(move || target.to_socket_addrs().map(Iterator::collect));
-        let late = || Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {STEP:?}")));
-        within(STEP, resolve, late).await
-    }
-}
-
-/// Tries each address; the error is the last one's.
-async fn open(addresses: &[SocketAddr], host: &str) -> Result<Async<TcpStream>, ConnectError> {
-    let why = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut last = ConnectError::Name { host: host.to_owned(), why };
-    for &address in addresses {
-        let late = || Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {ADDRESS:?}")));
-        match within(ADDRESS, Async::<TcpStream>::connect(address), late).await {
-            Ok(stream) => {
-                // Records are small and wait for nothing; failing to say so costs milliseconds only.
-                let _ = stream.get_ref().set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(why) => last = ConnectError::Address { address, why },
-        }
-    }
-    Err(last)
-}
-
-async fn within<T>(time: Duration, work: impl Future<Output = T>, late: impl FnOnce() -> T) -> T {
-    future::or(async { Some(work.await) }, async {
-        Timer::after(time).await;
-        None
-    })
-    .await
-    .unwrap_or_else(late)
 }
 
 #[cfg(test)]

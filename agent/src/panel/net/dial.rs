@@ -1,9 +1,10 @@
 //! Reaching another machine and hearing from it, with an end to each wait.
 
-use async_io::{Async, Timer};
-use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use crate::dial::{self, DialError, Silence};
+use async_io::Async;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// For the name, and for each address.
@@ -26,30 +27,16 @@ impl std::fmt::Display for Address {
 
 /// What `work` gives, or an error once `time` has passed.
 pub(super) async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let late = async {
-        Timer::after(time).await;
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {time:?}")))
-    };
-    future::or(work, late).await
+    dial::within(time, work, || Err(dial::no_answer(time))).await
 }
 
 /// A connection to the first of its addresses that answers.
 pub(super) async fn dial(address: &Address) -> io::Result<Async<TcpStream>> {
-    let addresses: Vec<SocketAddr> = if let Ok(ip) = address.host.parse::<IpAddr>() {
-        vec![SocketAddr::new(ip, address.port)]
-    } else {
-        // By the system's resolver, on a thread that goes away again: it blocks.
-        let target = (address.host.clone(), address.port);
-        within(STEP, smol::unblock(move || target.to_socket_addrs().map(Iterator::collect))).await?
+    let dialled = async {
+        let addresses = dial::resolve_within(STEP, &address.host, address.port).await?;
+        dial::open(&addresses, Silence::each(STEP)).await
     };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match within(STEP, Async::<TcpStream>::connect(address)).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    dialled.await.map(|(stream, _)| stream).map_err(DialError::into_why)
 }
 
 /// Some bytes, at least one: the end of the stream is an error.
