@@ -10,8 +10,8 @@
 
 use super::Context;
 use super::http::{self, Answer, Request, Trust, Url};
+use super::login::Login;
 use super::loose::{self, Loose};
-use rackside_config::Secret;
 
 /// More than any of these answers takes: a thousand clients of a stream are 70 KiB of MediaMTX's.
 const MOST: usize = 2 * 1024 * 1024;
@@ -21,12 +21,8 @@ const MOST: usize = 2 * 1024 * 1024;
 pub(super) struct Server<'a> {
     /// With or without a slash at its end.
     pub(super) url: &'a str,
-    /// For Basic.
-    pub(super) user: Option<&'a str>,
-    /// For Basic.
-    pub(super) password: Option<&'a Secret>,
-    /// For Bearer.
-    pub(super) token: Option<&'a Secret>,
+    /// Who asks.
+    pub(super) login: Login<'a>,
     /// Whose certificate is believed.
     pub(super) trust: Trust,
 }
@@ -80,11 +76,6 @@ impl Refusal {
 }
 
 impl Server<'_> {
-    /// Whether the configuration has a login for it.
-    pub(super) const fn has_login(&self) -> bool {
-        self.user.is_some() || self.token.is_some()
-    }
-
     /// Asks for a page below the address; with the answer, for its headers.
     pub(super) async fn ask<T: Loose>(
         &self,
@@ -109,7 +100,7 @@ impl Server<'_> {
         let url = url(self.url, page).map_err(|why| Refusal::Unasked(format!("its address: {why}")))?;
         let origin = url.origin();
         let unasked = |error: http::FetchError| Refusal::Unasked(error.to_string());
-        let login = http::authorization(self.user, self.password, self.token).map_err(unasked)?;
+        let login = self.login.authorization().map_err(Refusal::Unasked)?;
         let mut request = Request::get(&url);
         request.headers = headers.iter().cloned().chain(login).collect();
         request.most = MOST;
@@ -132,22 +123,13 @@ fn url(base: &str, page: &str) -> Result<Url, String> {
     Url::parse(&format!("{}/{page}", base.trim_end_matches('/')))
 }
 
-/// Objects to an address, or to a login that is half or double.
-pub(super) fn check(
-    url: &str,
-    user: Option<&String>,
-    password: Option<&Secret>,
-    token: Option<&Secret>,
-) -> Result<(), (&'static str, String)> {
+/// Objects to an address.
+pub(super) fn check(url: &str) -> Result<(), (&'static str, String)> {
     let parsed = Url::parse(url).map_err(|why| ("url", format!("is no address of a server: {why}")))?;
     if parsed.target().contains('?') {
         return Err(("url", "ends where the server's own paths begin; take the query away".to_owned()));
     }
-    match (user, password, token) {
-        (None, Some(_), _) => Err(("password", "stands alone; say `user` as well".to_owned())),
-        (Some(_), _, Some(_)) => Err(("token", "and `user` are two logins; say one of them".to_owned())),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// An address for people.

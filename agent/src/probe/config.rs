@@ -16,6 +16,7 @@ use super::kind::{
     azuracast, dns, exec, ffmpeg, helo, hls, http, icecast, mediamtx, ntp, obs, ping, portal, process, rtmp,
     rtsp, srt, stream, tcp, throughput, tls, vimeo, vmix, web_presenter,
 };
+use super::login::Login;
 use super::recovery::plan::{OnFailure, Plan};
 use super::recovery::quiet::Window;
 use rackside_config::{ConfigError, Span};
@@ -43,10 +44,15 @@ pub struct Common {
     pub on_failure: Option<OnFailure>,
 }
 
-/// The keys that all kinds share, as `kind!` gives them.
+/// The keys that kinds share, as `kind!` gives them.
 pub trait Shared {
     /// Them.
     fn common(&self) -> Common;
+
+    /// The login that it has for its target, where the kind has one.
+    fn login(&self) -> Login<'_> {
+        Login::default()
+    }
 }
 
 /// One probe as the file has it.
@@ -100,9 +106,15 @@ pub struct Kind {
     pub weight: Weight,
 }
 
-/// Declares a kind's settings: its own keys, after those that all kinds share.
+/// Declares a kind's settings: its own keys, after those that all kinds share. Where there is a login, the keys that it has stand before
+/// them: `with user, password`, or `with user, password, token`.
 macro_rules! kind {
-    ($(#[$meta:meta])* pub struct $kind:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+    (
+        $(#[$meta:meta])*
+        pub struct $kind:ident $(with $user:ident, $($secret:ident),+)? {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -119,6 +131,10 @@ macro_rules! kind {
             #[serde(default)]
             on_failure: Option<$crate::probe::recovery::plan::OnFailure>,
             $($(#[$field_meta])* $field: $type,)*
+            $(#[serde(default)]
+            $user: Option<String>,
+            $(#[serde(default)]
+            $secret: Option<rackside_config::Secret>,)+)?
         }
 
         impl $crate::probe::config::Shared for $kind {
@@ -132,6 +148,12 @@ macro_rules! kind {
                     on_failure: self.on_failure.clone(),
                 }
             }
+
+            $(fn login(&self) -> $crate::probe::login::Login<'_> {
+                let mut login = $crate::probe::login::Login::user(self.$user.as_deref());
+                $(login.$secret = self.$secret.as_ref();)+
+                login
+            })?
         }
     };
 }
@@ -300,7 +322,10 @@ pub fn check(
         if common.retries > 10 {
             return Err(wrong("retries", &"is out of range; from 0 to 10 is possible"));
         }
-        settings.check().map_err(|(key, message)| wrong(key, &message))?;
+        settings
+            .check()
+            .and_then(|()| settings.login().check())
+            .map_err(|(key, message)| wrong(key, &message))?;
         probes.push(Planned { kind, common, every, timeout, recovery: None, settings });
     }
     let is_written = everybody.is_some();

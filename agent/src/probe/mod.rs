@@ -27,6 +27,7 @@ pub mod http;
 pub mod icmp;
 pub mod kind;
 pub mod locator;
+pub mod login;
 mod loose;
 pub mod mask;
 pub mod mean;

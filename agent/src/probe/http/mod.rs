@@ -14,7 +14,6 @@
 //! ```
 
 mod error;
-mod login;
 mod reply;
 #[cfg(test)]
 pub(crate) mod server;
@@ -24,7 +23,6 @@ mod wire;
 pub use super::secure::Trust;
 pub use error::{FetchError, Step};
 pub use hyper::Method;
-pub use login::authorization;
 pub use reply::{HEAD, Reply};
 pub use url::Url;
 

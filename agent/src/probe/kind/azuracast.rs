@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};
 use crate::probe::config::{Settings, kind};
 use crate::probe::http::Trust;
+use crate::probe::login::Login;
 use crate::probe::loose::loose;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::track::{Look, Tracks};
@@ -51,7 +52,7 @@ impl Settings for AzuraCast {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        ask::check(&self.url, None, None, None)?;
+        ask::check(&self.url)?;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         if self.station.is_empty() || !self.station.bytes().all(is_name) {
             return Err((
@@ -183,9 +184,7 @@ impl Asking {
     async fn ask(&self, context: &Context) -> Result<NowPlaying, Refusal> {
         let server = Server {
             url: &self.settings.url,
-            user: None,
-            password: None,
-            token: None,
+            login: Login::default(),
             trust: Trust::of(self.settings.ca.as_ref()),
         };
         let key = self.settings.api_key.as_ref().map(Secret::read).transpose();

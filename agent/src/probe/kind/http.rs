@@ -11,10 +11,9 @@
 //! ```
 
 use crate::probe::certificate::Certificate;
-use crate::probe::config::{Settings, kind};
+use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::http::{self, Answer, FetchError, Method, Phases, Request, Trust, Url};
 use crate::probe::{Context, Outcome, Probe, Running};
-use rackside_config::Secret;
 use rackside_proto::{Scale, metric};
 use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
@@ -32,7 +31,7 @@ const PHASE: Scale = Scale::per(10_000);
 
 kind! {
     /// What the configuration has for it.
-    pub struct Http {
+    pub struct Http with user, password, token {
         /// `http://` or `https://`.
         url: String,
         /// `GET` unless set.
@@ -50,15 +49,6 @@ kind! {
         /// How many redirects are followed; 5 unless set.
         #[serde(default)]
         redirects: Option<u8>,
-        /// For Basic authorisation.
-        #[serde(default)]
-        user: Option<String>,
-        /// For Basic authorisation.
-        #[serde(default)]
-        password: Option<Secret>,
-        /// For Bearer authorisation.
-        #[serde(default)]
-        token: Option<Secret>,
         /// Whose signature is believed; the system's authorities' when not set.
         #[serde(default)]
         ca: Option<PathBuf>,
@@ -161,12 +151,6 @@ impl Settings for Http {
         if self.contains.as_deref() == Some("") {
             return Err(("contains", "an empty text is in every page".to_owned()));
         }
-        if self.token.is_some() && (self.user.is_some() || self.password.is_some()) {
-            return Err(("token", "there is a user with a password as well; keep one of them".to_owned()));
-        }
-        if self.password.is_some() && self.user.is_none() {
-            return Err(("password", "there is no `user` that it belongs to".to_owned()));
-        }
         if self.ca.is_some() && self.any_certificate {
             return Err(("any_certificate", "there is a `ca` as well; keep one of them".to_owned()));
         }
@@ -217,7 +201,7 @@ impl Http {
     fn request<'a>(&self, url: &'a Url, within: Duration) -> Result<Request<'a>, FetchError> {
         let method = self.method.as_deref().unwrap_or("GET");
         let is_kept = self.contains.is_some() || self.json.is_some();
-        let login = http::authorization(self.user.as_deref(), self.password.as_ref(), self.token.as_ref())?;
+        let login = self.login().authorization().map_err(FetchError::Own)?;
         Ok(Request {
             method: Method::from_bytes(method.as_bytes()).expect("the configuration was checked"),
             headers: login.into_iter().collect(),

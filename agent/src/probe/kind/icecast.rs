@@ -15,14 +15,13 @@ mod page;
 
 use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};
-use crate::probe::config::{Settings, kind};
+use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::http::Trust;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::track::{Look, Tracks};
 use crate::probe::{Context, Outcome, Probe, Running};
 use log::warn;
 use page::{Mount, Page};
-use rackside_config::Secret;
 use rackside_proto::{Scale, limits, metric};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,18 +36,12 @@ const KILO: Scale = Scale::times(1000);
 
 kind! {
     /// What the configuration has for it.
-    pub struct Icecast {
+    pub struct Icecast with user, password {
         /// `http://192.0.2.20:8000`.
         url: String,
         /// Those that must have a source, with their slash; without any, one at least must.
         #[serde(default)]
         mounts: Vec<String>,
-        /// Who is let in, where anybody is not.
-        #[serde(default)]
-        user: Option<String>,
-        /// The user's.
-        #[serde(default)]
-        password: Option<Secret>,
         /// Whose signature on its certificate is believed, instead of the system's authorities.
         #[serde(default)]
         ca: Option<PathBuf>,
@@ -61,7 +54,7 @@ impl Settings for Icecast {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        ask::check(&self.url, self.user.as_ref(), self.password.as_ref(), None)?;
+        ask::check(&self.url)?;
         if self.mounts.len() > MOST {
             return Err(("mounts", format!("has more than {MOST} entries, which is all that is watched")));
         }
@@ -103,7 +96,7 @@ impl Probe for Asking {
         Box::pin(async {
             match self.ask(context).await {
                 Ok(page) => self.known(page, Clock::now()),
-                Err(refusal) => self.unknown(refusal.why(self.settings.user.is_some()), Clock::now()),
+                Err(refusal) => self.unknown(refusal.why(self.settings.login().is_some()), Clock::now()),
             }
         })
     }
@@ -117,9 +110,7 @@ impl Asking {
     async fn ask(&self, context: &Context) -> Result<Page, Refusal> {
         let server = Server {
             url: &self.settings.url,
-            user: self.settings.user.as_deref(),
-            password: self.settings.password.as_ref(),
-            token: None,
+            login: self.settings.login(),
             trust: Trust::of(self.settings.ca.as_ref()),
         };
         let answer = server.fetch(context, "status-json.xsl", &[]).await?;

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};
 use crate::probe::config::{Settings, kind};
 use crate::probe::http::Trust;
+use crate::probe::login::Login;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running, patience};
 use answer::{Event, Session, Stage};
@@ -64,7 +65,7 @@ impl Settings for Vimeo {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        ask::check(self.url(), None, None, Some(&self.token))?;
+        ask::check(self.url())?;
         match self.every {
             Some(every) if every < SOONEST => Err((
                 "every",
@@ -126,9 +127,7 @@ impl Asking {
     fn server(&self) -> Server<'_> {
         Server {
             url: self.settings.url(),
-            user: None,
-            password: None,
-            token: Some(&self.settings.token),
+            login: Login::token(&self.settings.token),
             trust: Trust::of(self.settings.ca.as_ref()),
         }
     }

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};
 use crate::probe::config::{Settings, kind};
 use crate::probe::http::{self, Method, Request, Trust, Url};
+use crate::probe::login::Login;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running};
 use parameter::{Parameter, Stage, Told, form, is_let_in, session};
@@ -58,7 +59,7 @@ impl Settings for Helo {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        ask::check(&self.url, None, None, None)
+        ask::check(&self.url)
     }
 
     fn open(&self) -> Box<dyn Probe> {
@@ -199,7 +200,7 @@ impl Asking {
     ) -> Result<Vec<u8>, Refusal> {
         let settings = &self.settings;
         let trust = Trust::of(settings.ca.as_ref());
-        let server = Server { url: &settings.url, user: None, password: None, token: None, trust };
+        let server = Server { url: &settings.url, login: Login::default(), trust };
         let _turn = context.pace.turn(&host(&settings.url), APART).await;
         let context = Context { within: patience(until), ..context.clone() };
         let page = format!("config?action=get&paramid={}", parameter.id());

@@ -21,13 +21,12 @@ mod srt;
 
 use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};
-use crate::probe::config::{Settings, kind};
+use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::http::Trust;
 use crate::probe::{Context, Outcome, Probe, Running};
 use aliases::Aliases;
 use book::{Book, Listed, MOST};
 use log::warn;
-use rackside_config::Secret;
 use rackside_proto::{Scale, limits, metric};
 use read::{Counted, Info, PathItem, PathPage, Srt, SrtItem, SrtPage};
 use std::path::PathBuf;
@@ -55,18 +54,9 @@ const OTHERS: [(&str, &str); 8] = [
 
 kind! {
     /// What the configuration has for it.
-    pub struct MediaMtx {
+    pub struct MediaMtx with user, password, token {
         /// Where its control API is: `http://127.0.0.1:9997`.
         url: String,
-        /// Who is let in, where anybody is not.
-        #[serde(default)]
-        user: Option<String>,
-        /// The user's.
-        #[serde(default)]
-        password: Option<Secret>,
-        /// A token instead of a user.
-        #[serde(default)]
-        token: Option<Secret>,
         /// Whose signature on its certificate is believed, instead of the system's authorities.
         #[serde(default)]
         ca: Option<PathBuf>,
@@ -88,7 +78,7 @@ impl Settings for MediaMtx {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        ask::check(&self.url, self.user.as_ref(), self.password.as_ref(), self.token.as_ref())?;
+        ask::check(&self.url)?;
         if self.ca.is_some() && self.any_certificate {
             return Err(("any_certificate", "there is a `ca` as well; keep one of them".to_owned()));
         }
@@ -164,7 +154,7 @@ impl Probe for Asking {
             match self.ask(context).await {
                 Ok(()) => self.known(),
                 Err(refusal) => {
-                    let why = refusal.why(self.server().has_login());
+                    let why = refusal.why(self.settings.login().is_some());
                     if refusal.is_about_login() {
                         self.refused = Some((Clock::now() + REFUSED, why.clone()));
                     }
@@ -183,9 +173,7 @@ impl Asking {
     fn server(&self) -> Server<'_> {
         Server {
             url: &self.settings.url,
-            user: self.settings.user.as_deref(),
-            password: self.settings.password.as_ref(),
-            token: self.settings.token.as_ref(),
+            login: self.settings.login(),
             trust: if self.settings.any_certificate {
                 Trust::Anybody
             } else {

@@ -21,11 +21,6 @@ fn what_cannot_be_meant_is_refused() {
     );
     assert_eq!(objection("paths = { \"a\" = [] }"), "paths: has a path whose alias is no text");
     assert_eq!(objection("paths = { \"a\" = \"\" }"), "paths: \"\" is no label; 1 to 64 bytes of text are");
-    assert_eq!(objection("password = { env = \"A\" }"), "password: stands alone; say `user` as well");
-    assert_eq!(
-        objection("user = \"a\"\ntoken = { env = \"A\" }"),
-        "token: and `user` are two logins; say one of them"
-    );
 }
 
 #[test]

@@ -15,7 +15,7 @@
 pub mod wire;
 
 use crate::clock::Clock;
-use crate::probe::config::{Settings, kind};
+use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::kind::rtmp::Phases;
 use crate::probe::locator::{Address, Locator};
 use crate::probe::secure::{self, HandshakeError, Trust};
@@ -33,18 +33,12 @@ const SCHEMES: &[&str] = &["rtsp", "rtsps"];
 
 kind! {
     /// What the configuration has for it.
-    pub struct Rtsp {
+    pub struct Rtsp with user, password {
         /// `rtsp://host/path`, `rtsps://…`.
         url: Address,
         /// What stands for `{key}` in it.
         #[serde(default)]
         key: Option<Secret>,
-        /// Who asks, if the server wants to know.
-        #[serde(default)]
-        user: Option<String>,
-        /// With which password.
-        #[serde(default)]
-        password: Option<Secret>,
         /// Authorities for `rtsps`, instead of the system's.
         #[serde(default)]
         ca: Option<PathBuf>,
@@ -58,9 +52,6 @@ impl Settings for Rtsp {
 
     fn check(&self) -> Result<(), (&'static str, String)> {
         let locator = self.url.check(self.key.as_ref(), SCHEMES)?;
-        if self.password.is_some() && self.user.is_none() {
-            return Err(("password", "is nobody's; say with `user` whose".to_owned()));
-        }
         if self
             .user
             .as_ref()
@@ -138,14 +129,7 @@ impl Rtsp {
         let unknown = |why: String| (Seen::Nothing, why);
         let url = self.url.filled(self.key.as_ref()).map_err(unknown)?;
         let locator = Locator::parse(&url, SCHEMES).map_err(unknown)?;
-        let login = match (&self.user, &self.password) {
-            (Some(user), Some(password)) => {
-                let password = password.read().map_err(|error| unknown(error.to_string()))?;
-                Some((user.as_str(), password.expose().to_owned()))
-            }
-            (Some(user), None) => Some((user.as_str(), String::new())),
-            (None, _) => None,
-        };
+        let login = self.login().named().map_err(unknown)?;
         let is_tls = locator.scheme == "rtsps";
         let port = locator.port.unwrap_or(if is_tls { 322 } else { 554 });
         let dialled = dial::connect(&locator.host, port).await.map_err(|error| match error {
@@ -170,7 +154,8 @@ impl Rtsp {
         };
         // A server may repeat the address in what it says.
         let reply = asked.map_err(|(seen, why)| (seen, mask::scrub(&why, &url)))?;
-        *media = judge(&reply, self.user.is_some()).map_err(|(seen, why)| (seen, mask::scrub(&why, &url)))?;
+        *media =
+            judge(&reply, self.login().is_some()).map_err(|(seen, why)| (seen, mask::scrub(&why, &url)))?;
         Ok(())
     }
 }

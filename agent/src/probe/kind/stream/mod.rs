@@ -19,7 +19,7 @@ pub mod watch;
 
 use crate::clock::Clock;
 use crate::probe::child::{ChildError, Order, Pipe};
-use crate::probe::config::{Settings, kind};
+use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::locator::{Address, Locator};
 use crate::probe::mean::Mean;
 use crate::probe::streak::{Seen, Streak};
@@ -50,18 +50,12 @@ const KILO: Scale = Scale::times(1000);
 
 kind! {
     /// What the configuration has for it.
-    pub struct Stream {
+    pub struct Stream with user, password {
         /// `rtmp://`, `rtmps://`, `rtsp://`, `rtsps://`, `srt://`, `http://`, `https://`, `udp://`.
         url: Address,
         /// What stands for `{key}` in it.
         #[serde(default)]
         key: Option<Secret>,
-        /// Who asks, if an RTSP or HTTP server wants to know.
-        #[serde(default)]
-        user: Option<String>,
-        /// With which password.
-        #[serde(default)]
-        password: Option<Secret>,
         /// How much of it is decoded in a run; 10 s unless set.
         #[serde(default)]
         watch: Option<Span>,
@@ -90,9 +84,6 @@ impl Settings for Stream {
 
     fn check(&self) -> Result<(), (&'static str, String)> {
         self.url.check(self.key.as_ref(), SCHEMES)?;
-        if self.password.is_some() && self.user.is_none() {
-            return Err(("password", "is nobody's; say with `user` whose".to_owned()));
-        }
         for (key, span, least, most) in [
             ("watch", self.watch, 2, 60),
             ("frozen_after", self.frozen_after, 5, 3600),
@@ -153,14 +144,9 @@ impl Stream {
     fn address(&self) -> Result<String, String> {
         let url = self.url.filled(self.key.as_ref())?;
         Locator::parse(&url, SCHEMES)?;
-        let Some(user) = &self.user else { return Ok(url) };
-        let password = match &self.password {
-            Some(password) => Some(password.read().map_err(|error| error.to_string())?),
-            None => None,
-        };
-        let password = password.as_ref().map_or("", |password| password.expose());
+        let Some((user, password)) = self.login().named()? else { return Ok(url) };
         let (scheme, rest) = url.split_once("://").unwrap_or(("", &url));
-        Ok(format!("{scheme}://{}:{}@{rest}", encoded(user), encoded(password)))
+        Ok(format!("{scheme}://{}:{}@{rest}", encoded(user), encoded(&password)))
     }
 }
 

@@ -15,11 +15,10 @@ mod tests;
 mod xml;
 
 use crate::probe::ask::{self, Server};
-use crate::probe::config::{Settings, kind};
+use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::http::Trust;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running};
-use rackside_config::Secret;
 use rackside_proto::{Scale, Value, metric};
 use std::path::PathBuf;
 use xml::Told;
@@ -29,19 +28,13 @@ const PORT: u16 = 8099;
 
 kind! {
     /// What the configuration has for it.
-    pub struct Vmix {
+    pub struct Vmix with user, password {
         /// Of its Web Controller: `http://192.0.2.40:8088`.
         #[serde(default)]
         url: Option<String>,
         /// Of its TCP interface instead: `192.0.2.40`, with a port if it is not 8099.
         #[serde(default)]
         tcp: Option<String>,
-        /// Where the Web Controller has a password.
-        #[serde(default)]
-        user: Option<String>,
-        /// The user's.
-        #[serde(default)]
-        password: Option<Secret>,
         /// Whose signature on its certificate is believed, instead of the system's authorities.
         #[serde(default)]
         ca: Option<PathBuf>,
@@ -55,7 +48,7 @@ impl Settings for Vmix {
 
     fn check(&self) -> Result<(), (&'static str, String)> {
         match (&self.url, &self.tcp) {
-            (Some(url), None) => ask::check(url, self.user.as_ref(), self.password.as_ref(), None),
+            (Some(url), None) => ask::check(url),
             (None, Some(_)) if self.user.is_some() || self.password.is_some() => {
                 Err(("tcp", "has no login; take `user` and `password` away".to_owned()))
             }
@@ -101,11 +94,10 @@ impl Asking {
         let settings = &self.settings;
         let body = match (&settings.url, &settings.tcp) {
             (Some(url), _) => {
-                let (user, password) = (settings.user.as_deref(), settings.password.as_ref());
-                let server =
-                    Server { url, user, password, token: None, trust: Trust::of(settings.ca.as_ref()) };
+                let login = settings.login();
+                let server = Server { url, login, trust: Trust::of(settings.ca.as_ref()) };
                 let answer = server.fetch(context, "api/", &[]).await;
-                answer.map_err(|refusal| refusal.why(server.has_login()))?.body
+                answer.map_err(|refusal| refusal.why(login.is_some()))?.body
             }
             (None, tcp) => {
                 let address = tcp.as_deref().and_then(rackside_config::host_and_port);

@@ -6,7 +6,7 @@ use crate::probe::http::server::Server as Fake;
 
 fn asking(more: &str) -> Result<Asking, (&'static str, String)> {
     let settings: Vmix = rackside_config::parse(&format!("name = \"vmix\"\n{more}"), "x").expect("TOML");
-    settings.check()?;
+    settings.check().and_then(|()| settings.login().check())?;
     Ok(Asking { settings, streak: Streak::default() })
 }
 

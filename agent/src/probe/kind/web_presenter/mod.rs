@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};
 use crate::probe::config::{Settings, kind};
 use crate::probe::http::{Trust, Url};
+use crate::probe::login::Login;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running, dial};
 use async_io::Timer;
@@ -81,7 +82,7 @@ impl Settings for WebPresenter {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        ask::check(&self.url, None, None, None)?;
+        ask::check(&self.url)?;
         match self.text_port {
             Some(0) => Err(("text_port", "is 0, which is no port; leave it out for 9977".to_owned())),
             _ => Ok(()),
@@ -187,7 +188,7 @@ impl Asking {
     ) -> Result<Vec<u8>, Refusal> {
         let settings = &self.settings;
         let trust = Trust::of(settings.ca.as_ref());
-        let server = Server { url: &settings.url, user: None, password: None, token: None, trust };
+        let server = Server { url: &settings.url, login: Login::default(), trust };
         let _turn = context.pace.turn(&host(&settings.url), APART).await;
         let context = Context { within: left(until) / share, ..context.clone() };
         server.fetch(&context, &format!("{REST}/{page}"), &[]).await.map(|answer| answer.body)
