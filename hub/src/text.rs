@@ -25,6 +25,8 @@ pub enum Kind {
     Gauge,
     /// Up only; its name ends in `_total`.
     Counter,
+    /// Three series to a family: `_bucket`, `_sum` and `_count`.
+    Histogram,
     /// Agents disagree about it.
     Unknown,
 }
@@ -48,12 +50,13 @@ impl Text {
         self.format
     }
 
-    /// The head of a family: `name` as its samples have it.
+    /// The head of a family: `name` as its samples have it, a histogram's without their endings.
     pub fn family(&mut self, name: &str, kind: Kind, unit: &str, help: &str) {
         let (name, word) = match (self.format, kind) {
             (Format::OpenMetrics, Kind::Counter) => (name.strip_suffix("_total").unwrap_or(name), "counter"),
             (_, Kind::Counter) => (name, "counter"),
             (_, Kind::Gauge) => (name, "gauge"),
+            (_, Kind::Histogram) => (name, "histogram"),
             (Format::OpenMetrics, Kind::Unknown) => (name, "unknown"),
             (Format::Text, Kind::Unknown) => (name, "untyped"),
         };

@@ -124,12 +124,11 @@ fn head_is_get_without_the_body() {
 fn promtool_has_no_complaint_about_the_whole_vocabulary() {
     let (desk, mut client, _) = running();
     let mut rack = Rack::new("town-hall", "rack-1");
-    let values: Vec<String> = metric::ALL.iter().map(|metric| format!("of {}", metric.name)).collect();
     let list: Vec<Series<'_>> = metric::ALL
         .iter()
-        .zip(&values)
-        .map(|(metric, value)| {
-            let labels: Vec<_> = metric.labels.iter().map(|label| (*label, value.as_str())).collect();
+        .map(|metric| {
+            let value = |label: &str| if label == "le" { "+Inf" } else { "of the vocabulary" };
+            let labels: Vec<_> = metric.labels.iter().map(|label| (*label, value(label))).collect();
             Series { unit: metric.unit, kind: metric.kind, ..series(metric.name, &labels) }
         })
         .collect();
@@ -141,8 +140,72 @@ fn promtool_has_no_complaint_about_the_whole_vocabulary() {
     let text = desk.get("/metrics");
     assert_eq!(promtool(&text), "");
     for metric in metric::ALL {
-        assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+        let mut histograms = metric::HISTOGRAMS.iter();
+        let of = |part: &&str| metric.name.strip_suffix(*part);
+        let stem = metric::Histogram::PARTS.iter().find_map(of);
+        let (name, help) = histograms
+            .find(|histogram| Some(histogram.name) == stem)
+            .map_or((metric.name, metric.help), |histogram| (histogram.name, histogram.help));
+        assert_eq!(text.matches(&format!("# HELP {name} {help}\n")).count(), 1, "{name}");
+        assert!(text.contains(&format!("\n{}{{", metric.name)), "{}", metric.name);
     }
+}
+
+/// Two stations at one site and one at another, each with a histogram.
+fn stations(desk: &Desk, client: &mut Client) -> &'static str {
+    let name = "rackside_track_switch_duration_seconds";
+    let [bucket, sum, count] = metric::Histogram::PARTS.map(|part| format!("{name}{part}"));
+    let of = |name| metric::find(name).expect("a part of the histogram");
+    for (site, probes) in [("arena-south", &["radio", "hall"][..]), ("town-hall", &["radio"])] {
+        let mut rack = Rack::new(site, "rack-1");
+        let mut list = Vec::new();
+        for probe in probes {
+            let series = |name, more: &[(&'static str, &'static str)]| {
+                let labels = [&[("probe", *probe)], more].concat();
+                Series { unit: of(name).unit, kind: of(name).kind, ..series(of(name).name, &labels) }
+            };
+            list.extend(["0.5", "+Inf", "10.0"].map(|le| series(&bucket, &[("le", le)])));
+            list.extend([series(&sum, &[]), series(&count, &[])]);
+        }
+        client.send(rack.catalog(&list)).expect("sent");
+        client.send(rack.numbers(&[1000, 3000, 2000, 12_500, 3000].repeat(probes.len()))).expect("sent");
+        let newest = format!("{count}{{site=\"{site}\",appliance=\"rack-1\",probe=\"radio\"}}");
+        desk.eventually("it is served", |desk| desk.metric(&newest));
+    }
+    name
+}
+
+#[test]
+fn a_histogram_is_one_family_and_promtool_has_no_complaint() {
+    let (desk, mut client, _) = running();
+    let name = stations(&desk, &mut client);
+    let text = desk.get("/metrics");
+    assert_eq!(promtool(&text), "");
+    let open = desk.request("GET", "/metrics", &[("Accept", "application/openmetrics-text")]).text();
+    for text in [&text, &open] {
+        for head in ["TYPE", "HELP"] {
+            assert_eq!(text.matches(&format!("# {head} {name}")).count(), 1, "{head} once");
+        }
+        assert!(text.contains(&format!("# TYPE {name} histogram\n")), "{text}");
+        let samples: Vec<&str> = text.lines().filter(|line| line.starts_with(name)).collect();
+        let of_one = ["_bucket", "_bucket", "_bucket", "_sum", "_count"];
+        assert_eq!(samples.len(), 3 * of_one.len());
+        for (line, part) in samples.iter().zip(of_one.iter().cycle()) {
+            assert!(line.starts_with(&format!("{name}{part}{{")), "{line}");
+        }
+        let bounds: Vec<&str> = samples
+            .iter()
+            .filter_map(|line| line.split_once("le=\"")?.1.split_once('"'))
+            .map(|(le, _)| le)
+            .collect();
+        assert_eq!(bounds, ["0.5", "10.0", "+Inf"].repeat(3));
+    }
+    let sites = desk.json("/api/sites");
+    let south = sites["sites"].as_array().expect("sites").iter().find(|site| site["site"] == "arena-south");
+    let series = &south.expect("it is listed")["appliances"][0]["reading"]["series"];
+    let names: Vec<&str> =
+        series.as_array().expect("series").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert!(names.contains(&"rackside_track_switch_duration_seconds_sum"), "each part for itself: {names:?}");
 }
 
 #[test]

@@ -327,6 +327,30 @@ metrics! {
         "Bytes that the agent exchanged with its broker, as TCP carries them, by direction: receive or transmit";
 }
 
+/// A metric that is three: `NAME_bucket` counts what took no longer than its label `le` says, `NAME_sum` adds up what everything took,
+/// `NAME_count` counts everything. On the wire and in history each is a counter of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Histogram {
+    /// Its name, unit at the end.
+    pub name: &'static str,
+    /// Its base unit as the name has it.
+    pub unit: &'static str,
+    /// What it means, in one sentence without a full stop.
+    pub help: &'static str,
+}
+
+impl Histogram {
+    /// What the names of its metrics end in.
+    pub const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
+}
+
+/// Every histogram.
+pub static HISTOGRAMS: &[Histogram] = &[Histogram {
+    name: "rackside_track_switch_duration_seconds",
+    unit: "seconds",
+    help: "How long switches from one track to the next took, during which there was none",
+}];
+
 /// The metric of that name, if this version knows it.
 pub fn find(name: &str) -> Option<&'static Metric> {
     ALL.iter().copied().find(|metric| metric.name == name)

@@ -29,8 +29,8 @@ fn a_station_tells_its_tracks_and_who_is_live() {
     let outcome = asked.run();
     assert_eq!(value(&outcome, "rackside_tracks_played_total", &[""]), Some(1.0));
     assert_eq!(value(&outcome, "rackside_track_switch_duration_seconds_sum", &[""]), Some(3.0));
-    assert_eq!(value(&outcome, "rackside_track_switch_duration_seconds_bucket", &["", "2"]), Some(0.0));
-    assert_eq!(value(&outcome, "rackside_track_switch_duration_seconds_bucket", &["", "5"]), Some(1.0));
+    assert_eq!(value(&outcome, "rackside_track_switch_duration_seconds_bucket", &["", "2.0"]), Some(0.0));
+    assert_eq!(value(&outcome, "rackside_track_switch_duration_seconds_bucket", &["", "5.0"]), Some(1.0));
     assert_eq!(value(&outcome, "rackside_station_live", &[]), Some(1.0));
     assert_eq!(outcome.texts, [("streamer", "Ann".to_owned()), ("title", "Bob - Two".to_owned())]);
     server.set(|state| state.is_online = false);

@@ -13,9 +13,9 @@ use super::Outcome;
 use rackside_proto::{Scale, metric};
 use std::time::{Duration, Instant};
 
-/// Bounds of the histogram, in seconds: under a second nobody minds, ten are dead air, a minute is an outage.
+/// Bounds of the histogram, in seconds, and as [`Bound`](rackside_proto::Bound) writes them: under a second nobody minds, ten are dead air, a minute is an outage.
 const BOUNDS: [(f64, &str); 7] =
-    [(0.5, "0.5"), (1.0, "1"), (2.0, "2"), (5.0, "5"), (10.0, "10"), (30.0, "30"), (60.0, "60")];
+    [(0.5, "0.5"), (1.0, "1.0"), (2.0, "2.0"), (5.0, "5.0"), (10.0, "10.0"), (30.0, "30.0"), (60.0, "60.0")];
 /// Milliseconds.
 const MILLI: Scale = Scale::per(1000);
 

@@ -4,6 +4,7 @@
 //! An appliance that is down has no lines: its series end, as Prometheus understands it. `rackside_appliance_up` stays, and
 //! is 0.
 
+use super::histogram;
 use crate::fleet::{Fleet, Latest, Listing, is_of_the_hub};
 use crate::text::{Kind, Text};
 use rackside_proto::metric;
@@ -18,14 +19,17 @@ pub(super) struct Exposition {
     last_len: usize,
 }
 
+/// What stands under one name.
 #[derive(Debug)]
-struct Family {
-    name: Box<str>,
-    kind: Kind,
-    unit: Box<str>,
-    help: &'static str,
+pub(super) struct Family {
+    pub(super) name: Box<str>,
+    pub(super) kind: Kind,
+    pub(super) unit: Box<str>,
+    pub(super) help: &'static str,
     /// Slot of the appliance and position in its catalog.
-    rows: Vec<(u32, u32)>,
+    pub(super) rows: Vec<(u32, u32)>,
+    /// Where each histogram's rows end; nothing in a family of another kind, where each row is for itself.
+    pub(super) ends: Vec<usize>,
 }
 
 const UNKNOWN_HELP: &str = "As its agent says; newer than this hub's vocabulary";
@@ -48,6 +52,10 @@ impl Exposition {
             })
             .collect();
         for family in &self.families {
+            if family.kind == Kind::Histogram {
+                write_histograms(text, family, &shown);
+                continue;
+            }
             let mut begun = false;
             for &(slot, at) in &family.rows {
                 let Some(latest) = shown[slot as usize] else { continue };
@@ -61,6 +69,25 @@ impl Exposition {
             }
         }
         self.last_len = (text.out.len() - before) * 9 / 8;
+    }
+}
+
+/// Each of the family's histograms that is there with all its parts.
+fn write_histograms(text: &mut Text, family: &Family, shown: &[Option<&Latest>]) {
+    let (mut begun, mut start) = (false, 0);
+    for &end in &family.ends {
+        let rows = &family.rows[std::mem::replace(&mut start, end)..end];
+        let Some(latest) = rows.first().and_then(|&(slot, _)| shown[slot as usize]) else { continue };
+        let values: Option<Vec<f64>> = rows.iter().map(|&(_, at)| latest.quantity(at as usize)).collect();
+        let Some(values) = values else { continue };
+        if !begun {
+            text.family(&family.name, family.kind, &family.unit, family.help);
+            begun = true;
+        }
+        for (&(_, at), value) in rows.iter().zip(values) {
+            text.out.push_str(latest.listing.line(&latest.listing.series()[at as usize]));
+            text.value(value);
+        }
     }
 }
 
@@ -84,6 +111,8 @@ fn lay_out(fleet: &Fleet) -> Vec<Family> {
             family.rows.push((slot as u32, at as u32));
         }
     }
+    let by_slot = listings.iter().map(|&(slot, listing)| (slot as u32, listing.as_ref())).collect();
+    histogram::fold(&mut families, &by_slot, UNKNOWN_HELP);
     settle_counters(&mut families);
     families.into_values().collect()
 }
@@ -104,6 +133,7 @@ fn family(name: &str, of_agent: Kind, unit: &str) -> Family {
         unit: known.map_or(unit, |metric| metric.unit).into(),
         help: known.map_or(UNKNOWN_HELP, |metric| metric.help),
         rows: Vec::new(),
+        ends: Vec::new(),
     }
 }
 
@@ -127,7 +157,7 @@ fn settle_counters(families: &mut BTreeMap<&str, Family>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::clock;
     use crate::inbound::{Inbound, Via};
@@ -136,19 +166,19 @@ mod tests {
     use crate::text::Format;
     use rackside_proto::{Prefix, Series, Value};
 
-    struct Desk(Ingest);
+    pub(in crate::web) struct Desk(Ingest);
 
     impl Desk {
-        fn new() -> Self {
+        pub(in crate::web) fn new() -> Self {
             Self(Ingest::new(Prefix::default(), 1, Arc::new(NoPast), clock::now()))
         }
 
-        fn take(&mut self, (topic, body): Sent) {
+        pub(in crate::web) fn take(&mut self, (topic, body): Sent) {
             let message = Inbound { topic, payload: body.into(), retained: false, via: Via::Broker };
             self.0.take(&message, clock::now());
         }
 
-        fn text(&self, format: Format) -> String {
+        pub(in crate::web) fn text(&self, format: Format) -> String {
             let mut text = Text::new(format, 0);
             Exposition::default().write(&mut text, self.0.fleet());
             text.out

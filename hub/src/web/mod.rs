@@ -13,6 +13,7 @@ mod assets;
 mod exposition;
 mod guard;
 mod health;
+mod histogram;
 mod listener;
 mod live;
 mod metrics;

@@ -9,7 +9,7 @@
 //! up{probe="encoder"} 1               →  refused: the label probe is not a program's to give
 //! ```
 
-use rackside_proto::{Kind, limits};
+use rackside_proto::{Bound, Kind, limits};
 use std::collections::BTreeMap;
 
 /// Before every name.
@@ -130,7 +130,9 @@ fn read_labels(text: &str) -> Result<(Pairs, &str), String> {
         if value.len() > limits::STRING || value.chars().any(char::is_control) {
             return Err(format!("the label {name} is longer than {} bytes, or no text", limits::STRING));
         }
-        labels.push((name.to_owned(), value));
+        // A bucket's bound is the same text whoever wrote it.
+        let bound = if name == "le" { Bound::parse(&value) } else { None };
+        labels.push((name.to_owned(), bound.map_or(value, |bound| bound.to_string())));
         let after = after.trim_start();
         rest = match after.strip_prefix(',') {
             Some(after) => after.trim_start(),
@@ -194,6 +196,8 @@ mod tests {
         assert_eq!(line("free +Inf").map(|line| line.value), Ok(f64::INFINITY));
         let part = "# TYPE wait histogram\nwait_bucket{le=\"0.5\"} 4\n";
         assert_eq!(line(part).map(|line| line.kind), Ok(Kind::Counter));
+        let bound = line("wait_bucket{le=\"5\"} 4").map(|line| line.labels);
+        assert_eq!(bound, Ok(vec![label("le", "5.0")]), "as everywhere");
     }
 
     #[test]
