@@ -1,4 +1,4 @@
-//! A probe's way to its target: [`dial`](crate::dial), each step timed. The runner's timeout ends it.
+//! A probe's way to its target: [`dial`], each step timed. The runner's timeout ends it.
 //!
 //! So many names are resolved at once and no more, however many probes wait: a lookup holds a thread for as long as the resolver wants.
 
