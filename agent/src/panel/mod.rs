@@ -2,8 +2,9 @@
 //!
 //! From the pin inward: [`pins`] is what a board must do, `raspberry` and `simulated` do it, `edges` keeps what they saw; [`debounce`]
 //! makes a contact's state of that, `contact` joins the two. [`net`] hears network tallies. [`led`] says what an LED means and when it is
-//! lit, [`relay`] when a relay closes, [`judge`] what the site thinks of itself and [`reach`] how it stands with the hub. [`Panel`] ties them together: it is
-//! stepped by the agent's loop with the time as an argument, tells what changed, and says when it is due next.
+//! lit, [`relay`] when a relay closes, and `outputs` drives both; `faults` tells what cannot be had; [`judge`] is what the site thinks of
+//! itself and [`reach`] how it stands with the hub. [`Panel`] ties them together: it is stepped by the agent's loop with the time as an
+//! argument, tells what changed, and says when it is due next.
 //!
 //! Invariant: a tally that nobody can tell is unknown, never what it was; an LED shows no `well` that is not so now.
 //!
@@ -18,10 +19,12 @@ mod contact;
 pub mod debounce;
 mod dim;
 mod edges;
+mod faults;
 pub mod judge;
 pub mod led;
 pub mod limits;
 pub mod net;
+mod outputs;
 pub mod pins;
 mod raspberry;
 pub mod reach;
@@ -34,12 +37,14 @@ mod tests;
 use crate::clock::Clock;
 use async_io::Timer;
 pub use board::Board;
-use config::{Bus, Config, Does, Led, Lights, Origin};
+use config::{Bus, Config, Does, Origin};
 use contact::Contact;
+use faults::MIX;
 use futures_lite::future;
-use led::{Light, Meaning, Site, lamp, meaning, pattern};
-use log::{Level, info, log, warn};
+use led::{Light, Meaning, Site};
+use log::info;
 use net::{Net, News};
+use outputs::led_pins;
 use pins::{Input, NoPins, Output, Pins};
 use rackside_proto::metric::{self, Metric};
 use rackside_proto::{Severity, Value};
@@ -50,12 +55,6 @@ use std::collections::BTreeMap;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// All tallies may be on program at once for the length of a mix, not for longer.
-const MIX: Duration = Duration::from_secs(5);
-
-/// What is wrong with a tally of the network that fell silent.
-const EXPIRED: &str = "nothing was heard of it for as long as `expires` allows; it is unknown";
 
 /// A board's pins are open within milliseconds.
 const OPENED: Duration = Duration::from_secs(2);
@@ -369,114 +368,6 @@ impl Panel {
         );
     }
 
-    /// Finds what is wrong, and says it once.
-    fn find_faults(&mut self, now: Instant) {
-        let mut faults = self.faulty();
-        let bus = |(config, _): &(&config::Tally, &Tally)| config.bus == Bus::Program;
-        let programs = self.config.tallies.iter().zip(&self.tallies).filter(bus);
-        let (all, on) = programs
-            .fold((0, 0), |(all, on), (_, tally)| (all + 1, on + usize::from(tally.on == Some(true))));
-        self.crowd = (all >= 2 && on == all).then(|| self.crowd.unwrap_or(now));
-        if self.crowd.is_some_and(|since| now >= since + MIX) {
-            let fault =
-                format!("all {all} claim to be on program at once; look at the switcher and the wiring");
-            faults.insert("tallies".to_owned(), fault);
-        }
-        for (name, fault) in &faults {
-            if self.faults.get(name) != Some(fault) {
-                warn!("{name}: {fault}");
-            }
-        }
-        for name in self.faults.keys().filter(|name| !faults.contains_key(*name)) {
-            info!("{name}: well again");
-        }
-        self.faults = faults;
-    }
-
-    /// What cannot be had or is not to be believed, by what it is about.
-    fn faulty(&self) -> BTreeMap<String, String> {
-        let mut faults = BTreeMap::new();
-        for (config, tally) in self.config.tallies.iter().zip(&self.tallies) {
-            let contact = tally.contact.as_ref().and_then(Contact::fault);
-            let expired = tally.expired.then_some(EXPIRED);
-            if let Some(fault) = contact.or(expired) {
-                let name = format!("tally {} ({})", config.name, config.bus.as_str());
-                faults.insert(name, fault.to_owned());
-            }
-        }
-        for (config, contact) in self.config.buttons.iter().zip(&self.buttons) {
-            if let Some(fault) = contact.fault() {
-                faults.insert(format!("button {}", config.name), fault.to_owned());
-            }
-        }
-        for led in &self.config.leds {
-            if let Some(fault) = led_pins(led).iter().find_map(|pin| self.pins.fault(*pin)) {
-                faults.insert(format!("LED {}", led.name), fault.to_string());
-            }
-        }
-        for relay in &self.config.relays {
-            if let Some(fault) = self.pins.fault(relay.pin) {
-                faults.insert(format!("relay {}", relay.name), fault.to_string());
-            }
-        }
-        for (feed, fault) in self.feeds.iter().enumerate() {
-            if let Some(fault) = fault {
-                faults.insert(self.net.name(feed).to_owned(), fault.clone());
-            }
-        }
-        faults
-    }
-
-    /// Drives the LEDs, and says when they change next.
-    fn light(&mut self, site: Site, now: Instant) -> Option<Instant> {
-        let on_air = self.config.tallies.iter().zip(&self.tallies);
-        let on_air = on_air.filter(|(config, _)| config.bus == Bus::Program).any(|(_, tally)| tally.known);
-        let mut next: Option<Instant> = None;
-        for at in 0..self.leds.len() {
-            let config = &self.config.leds[at];
-            let said = if self.identify.is_some() {
-                Meaning::Identify
-            } else if !config.tallies.is_empty() {
-                let tallies = self.config.tallies.iter().zip(&self.tallies);
-                let ours =
-                    tallies.filter(|(of, _)| of.bus == Bus::Program && config.tallies.contains(&of.name));
-                lamp(ours.map(|(_, tally)| tally.on))
-            } else if config.dark_on_air && on_air {
-                Meaning::Dark
-            } else {
-                meaning(site)
-            };
-            let lit = &mut self.leds[at];
-            if lit.meaning != said {
-                (lit.meaning, lit.since) = (said, now);
-                // A lamp follows every cut.
-                let level = if config.tallies.is_empty() { Level::Info } else { Level::Debug };
-                log!(level, "LED {}: {}", config.name, said.as_str());
-            }
-            let (light, lasts) = pattern(said, now.saturating_duration_since(lit.since));
-            next = next.into_iter().chain(lasts.map(|lasts| now + lasts)).min();
-            if std::mem::replace(&mut lit.light, light) != light {
-                show(self.pins.as_mut(), config, light);
-            }
-        }
-        next
-    }
-
-    /// Drives the relays, and says when one opens by itself.
-    fn switch(&mut self, site: Site, now: Instant) -> Option<Instant> {
-        let muted = self.mute.is_some() || self.maintenance.is_some();
-        let mut next = None;
-        for (config, (rule, closed)) in self.config.relays.iter().zip(&mut self.relays) {
-            let close = rule.step(site.severity, muted, now);
-            next = [next, rule.deadline(now)].into_iter().flatten().min();
-            if std::mem::replace(closed, close) != close {
-                self.pins.write(config.pin, if close { config.active } else { !config.active });
-                info!("relay {}: {}", config.name, if close { "closed" } else { "open" });
-            }
-        }
-        next
-    }
-
     fn tally(&self, at: usize) -> Reading {
         let config = &self.config.tallies[at];
         let labels = vec![config.name.clone(), config.bus.as_str().to_owned()];
@@ -524,21 +415,6 @@ impl Panel {
         readings
     }
 
-    /// What is wrong: about what, and what.
-    pub fn faults(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.faults.iter().map(|(name, fault)| (name.as_str(), fault.as_str()))
-    }
-
-    /// Darkens the LEDs and opens the relays, until the next step.
-    pub fn darken(&mut self) {
-        for led in &self.config.leds {
-            show(self.pins.as_mut(), led, Light::Dark);
-        }
-        for relay in &self.config.relays {
-            self.pins.write(relay.pin, !relay.active);
-        }
-    }
-
     /// Darkens all, and lets the pins go.
     pub fn close(mut self) -> Option<JoinHandle<()>> {
         self.darken();
@@ -559,24 +435,6 @@ fn wanted(config: &Config) -> (Vec<Input>, Vec<Output>) {
     let relays =
         config.relays.iter().map(|relay| Output { pin: relay.pin, level: !relay.active, share: 100 });
     (contacts.map(Contact::input).collect(), leds.chain(relays).collect())
-}
-
-fn led_pins(led: &Led) -> Vec<u8> {
-    match led.lights {
-        Lights::One(pin) => vec![pin],
-        Lights::RedGreen { red, green } => vec![red, green],
-    }
-}
-
-fn show(pins: &mut dyn Pins, led: &Led, light: Light) {
-    let level = |lit: bool| if lit { led.active } else { !led.active };
-    match led.lights {
-        Lights::One(pin) => pins.write(pin, level(light != Light::Dark)),
-        Lights::RedGreen { red, green } => {
-            pins.write(red, level(matches!(light, Light::Red | Light::Amber)));
-            pins.write(green, level(matches!(light, Light::Green | Light::Amber)));
-        }
-    }
 }
 
 /// When what the network told of this tally is too old.
