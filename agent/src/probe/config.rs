@@ -17,6 +17,7 @@ use super::kind::{
     rtsp, srt, stream, tcp, throughput, tls, vimeo, vmix, web_presenter,
 };
 use super::login::Login;
+use super::recovery::fault::Fault;
 use super::recovery::plan::{OnFailure, Plan};
 use super::recovery::quiet::Window;
 use rackside_config::{ConfigError, Span};
@@ -78,6 +79,11 @@ pub trait Settings: Shared + fmt::Debug + Send + Sync {
     /// Whether listeners, not viewers, notice first when it is down.
     fn is_audio(&self) -> bool {
         false
+    }
+
+    /// What it can tell to be wrong with its target, and so `when` its `on_failure` may act.
+    fn tells(&self) -> &'static [Fault] {
+        &[Fault::Down]
     }
 
     /// The probe. Secrets are read when it runs, so that one that is missing fails that probe alone, and says so.

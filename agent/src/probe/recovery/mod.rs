@@ -1,11 +1,11 @@
-//! Recovery: what the agent does by itself about an output that is down, where the file says so. Off unless configured.
+//! Recovery: what the agent does by itself about an output that is down, or frozen, black or silent where the file says so. Off unless configured.
 //!
-//! [`core`] decides when, [`plan`] says what and how patiently, [`quiet`] knows the times at which nothing is done, `act` does it.
-//! Here they meet the probes: every run of a probe is a word, each attempt an event and a counter, the giving up a state.
+//! [`core`] decides when, [`fault`] knows what can be wrong and who says so, [`plan`] says what is done and how patiently, [`quiet`] knows the times at which
+//! nothing is done, `act` does it. Here they meet the probes: every run of a probe is a word, each attempt an event and a counter, the giving up a state.
 //!
 //! Who watches the same output has a say: another probe of the same `stream`, or one in `confirmed_by`. `rackside_stream_up` 1 of any of them, or
-//! of the probe itself, says that the output works, and nothing is done; a process that runs and a port that answers say nothing.
-//! Words count while their probe's results stand. [`core`] has the invariants.
+//! of the probe itself, says that the output is not down; that its picture moves says only who has seen it. A process that runs and a port that answers
+//! say nothing. Words count while their probe's results stand. [`core`] has the invariants.
 //!
 //! ```text
 //! recovery/encoder  "attempt 1 of 3: restart encoder.service"      rackside_recovery_attempts_total{probe="encoder",action="restart"} 1
@@ -15,17 +15,18 @@
 
 mod act;
 pub mod core;
+pub mod fault;
 pub mod plan;
 pub mod quiet;
 
 use self::core::{Core, Decision, Held, Others, Scene, Word};
 use super::config::{Config, Planned};
 use super::context::Surroundings;
-use super::outcome::{Outcome, State};
 use super::results::{Latest, Series};
 use super::runner::News;
 use crate::panel::{Happened, Reading};
 use async_io::Timer;
+use fault::{Fault, Testimony, is_well};
 use log::{error, info, warn};
 use plan::{Action, Plan};
 use quiet::Quiet;
@@ -38,8 +39,7 @@ use std::time::{Duration, Instant};
 /// What a probe said last of an output.
 #[derive(Debug, Clone, Copy)]
 struct Said {
-    works: bool,
-    down: bool,
+    testimony: Testimony,
     /// Until when its results stand.
     until: Instant,
 }
@@ -111,21 +111,22 @@ impl Recoveries {
         if self.list.is_empty() {
             return;
         }
-        let (works, down) = (works(&latest.outcome), is_down(&latest.outcome));
+        let testimony = Testimony::of(&latest.outcome);
         let until = latest.at + planned.every * 5 / 2 + planned.timeout;
         let name = &planned.common.name;
         for recovery in self.list.iter_mut().filter(|recovery| recovery.planned.common.name == *name) {
-            let word = match latest.outcome.state {
-                State::Up => Word::Well,
-                State::Down(_) if down => Word::Down,
-                State::Down(_) | State::Unknown(_) => Word::Unknown,
+            let bad = testimony.bad.and(recovery.plan.when);
+            let word = match () {
+                () if !bad.is_empty() => Word::Bad(bad),
+                () if is_well(&latest.outcome, recovery.plan.when) => Word::Well,
+                () => Word::Unknown,
             };
-            if word != Word::Down {
+            if bad.is_empty() {
                 recovery.held = None;
             }
             recovery.core.heard(word, latest.at);
         }
-        self.said.insert(name.clone(), Said { works, down, until });
+        self.said.insert(name.clone(), Said { testimony, until });
     }
 
     /// Takes what has ended and begins what is due; what the hub and the panel are to know of it.
@@ -157,8 +158,9 @@ impl Recoveries {
             };
             let said = |name: &String| self.said.get(name).filter(|said| now <= said.until);
             let mut others = Others::default();
-            for said in recovery.plan.others.iter().filter_map(said) {
-                (others.works, others.down) = (others.works || said.works, others.down || said.down);
+            for Said { testimony, .. } in recovery.plan.others.iter().filter_map(said) {
+                others.good = others.good.or(testimony.good);
+                others.bad = others.bad.or(testimony.bad);
             }
             // A word of its own that is too old is none.
             let is_fresh = said(&recovery.planned.common.name).is_some();
@@ -230,14 +232,17 @@ impl Recovery {
                 }
                 Vec::new()
             }
-            Decision::GiveUp => {
+            Decision::GiveUp(fault) => {
                 let text = format!("given up after {} attempts", self.plan.limits.attempts);
-                error!("recovery of {name}: {text} to {action}; it is down, and somebody has to look at it");
+                error!(
+                    "recovery of {name}: {text} to {action}; it is {fault}, and somebody has to look at it"
+                );
                 vec![self.text(&text), News::Sample(Happened { at: now, reading: self.given_up() })]
             }
-            Decision::Act(attempt) => {
+            Decision::Act(attempt, fault) => {
                 (self.held, self.attempts) = (None, self.attempts + 1);
-                let text = format!("attempt {attempt} of {}: {action}", self.plan.limits.attempts);
+                let why = if fault == Fault::Down { String::new() } else { format!(" ({fault})") };
+                let text = format!("attempt {attempt} of {}{why}: {action}", self.plan.limits.attempts);
                 warn!("recovery of {name}: {text}");
                 let mut news = vec![self.text(&text)];
                 let mut pause = Duration::ZERO;
@@ -276,23 +281,6 @@ impl Recovery {
         };
         self.text(&text)
     }
-}
-
-/// The states of the streams that an outcome tells.
-fn streams(outcome: &Outcome) -> impl Iterator<Item = Value> {
-    let is_it = |sample: &&super::outcome::Sample| std::ptr::eq(sample.metric, &raw const metric::STREAM_UP);
-    outcome.samples.iter().filter(is_it).map(|sample| sample.value)
-}
-
-/// Whether it has seen a stream.
-fn works(outcome: &Outcome) -> bool {
-    streams(outcome).any(|value| value == Value::Known(1))
-}
-
-/// Whether it says that the output is down. Who tells of streams has to call one down himself: he does not on one poll.
-fn is_down(outcome: &Outcome) -> bool {
-    let is_told = streams(outcome).next().is_none() || streams(outcome).any(|value| value == Value::Known(0));
-    matches!(outcome.state, State::Down(_)) && is_told && !works(outcome)
 }
 
 #[cfg(test)]

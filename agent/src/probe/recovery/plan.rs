@@ -11,9 +11,15 @@
 //! name = "encoder"
 //! unit = "encoder.service"
 //! on_failure = { restart = "encoder.service", confirmed_by = ["output"] }
+//!
+//! [[probe.stream]]
+//! name = "output"
+//! url = "rtmp://192.0.2.40/live/main"
+//! on_failure = { command = "restart-player", when = ["down", "frozen"] }
 //! ```
 
 use super::core::Limits;
+use super::fault::{Fault, Faults};
 use crate::panel::config::Relay;
 use crate::probe::config::{Config, Planned};
 use crate::probe::kind::process::is_unit;
@@ -35,6 +41,8 @@ pub struct OnFailure {
     cooldown: Option<Span>,
     after: Option<Span>,
     reset: Option<Span>,
+    #[serde(default = "usual_faults")]
+    when: Vec<Fault>,
     #[serde(default)]
     confirmed_by: Vec<String>,
 }
@@ -47,6 +55,10 @@ pub struct FileCommand {
     run: Vec<String>,
     #[serde(default = "usual_timeout")]
     timeout: Span,
+}
+
+fn usual_faults() -> Vec<Fault> {
+    vec![Fault::Down]
 }
 
 const fn usual_timeout() -> Span {
@@ -107,11 +119,13 @@ impl fmt::Display for Action {
     }
 }
 
-/// What a probe does about a target that is down.
+/// What is done about a probe's target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// What.
     pub action: Action,
+    /// If one of these is wrong with it.
+    pub when: Faults,
     /// How patiently.
     pub limits: Limits,
     /// Those who say whether the same output works.
@@ -149,9 +163,10 @@ pub fn check(
                 format!("two probes would {action}; let one do it, and name the other in its confirmed_by");
             return Err(wrong(action.as_str(), &message));
         }
+        let when = file.when(probe).map_err(|message| wrong("when", &message))?;
         let limits = file.limits(probe).map_err(|(key, message)| wrong(key, &message))?;
         let others = file.others(probe, &config.probes).map_err(|message| wrong("confirmed_by", &message))?;
-        plans.push(Some(Plan { action, limits, others }));
+        plans.push(Some(Plan { action, when, limits, others }));
     }
     for (probe, plan) in config.probes.iter_mut().zip(plans) {
         probe.recovery = plan;
@@ -233,6 +248,21 @@ impl OnFailure {
                 let message = "needs exactly one of restart, command, and pulse with for, to say what to do";
                 Err(("", message.to_owned()))
             }
+        }
+    }
+
+    fn when(&self, probe: &Planned) -> Result<Faults, String> {
+        if self.when.is_empty() {
+            return Err("is empty; leave it out for [\"down\"]".to_owned());
+        }
+        let told = probe.settings.tells();
+        match self.when.iter().find(|fault| !told.contains(fault)) {
+            Some(fault) => {
+                let told: Vec<_> = told.iter().map(|fault| format!("\"{fault}\"")).collect();
+                let (kind, told) = (probe.kind.name, told.join(", "));
+                Err(format!("no {kind} probe tells \"{fault}\"; it tells {told}"))
+            }
+            None => Ok(self.when.iter().copied().collect()),
         }
     }
 

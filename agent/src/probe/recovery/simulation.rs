@@ -21,12 +21,21 @@ enum Step {
     Done,
 }
 
+/// One fault most often, and some others.
+fn faults() -> impl Strategy<Value = Faults> {
+    let one = prop::sample::select(&Fault::ALL[..]).prop_map(|fault| Faults::from_iter([fault]));
+    let some = prop::sample::subsequence(&Fault::ALL[..], 1..=4).prop_map(Faults::from_iter);
+    prop_oneof![4 => Just(Faults::from_iter([Fault::Frozen])), 1 => one, 1 => some]
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let word = prop_oneof![4 => Just(Word::Down), 1 => Just(Word::Well), 1 => Just(Word::Unknown)];
+    let word =
+        prop_oneof![4 => faults().prop_map(Word::Bad), 1 => Just(Word::Well), 1 => Just(Word::Unknown)];
+    let perhaps = || prop_oneof![Just(Faults::default()), faults()];
     prop_oneof![
         3 => prop_oneof![1_u64..10, 30_u64..90, 500_u64..700].prop_map(Step::Wait),
         6 => word.prop_map(Step::Own),
-        1 => any::<(bool, bool)>().prop_map(|(works, down)| Step::Others(Others { works, down })),
+        1 => (perhaps(), perhaps()).prop_map(|(good, bad)| Step::Others(Others { good, bad })),
         1 => any::<(bool, bool, bool)>()
             .prop_map(|(on_air, maintenance, quiet)| Step::Scene(Scene { on_air, maintenance, quiet })),
         2 => Just(Step::Done),
@@ -72,7 +81,7 @@ impl Judge {
             Step::Wait(seconds) => self.now += Duration::from_secs(*seconds),
             Step::Own(word) => {
                 self.core.heard(*word, self.now);
-                if !self.busy || *word != Word::Down {
+                if !self.busy || !matches!(word, Word::Bad(_)) {
                     self.words.push((self.now, *word));
                 }
                 self.well = (*word == Word::Well).then(|| self.well.unwrap_or(self.now));
@@ -90,31 +99,34 @@ impl Judge {
             Step::Done => {}
         }
         match self.core.decide(self.others, self.scene, self.now) {
-            Decision::Act(number) => self.judge(number),
-            Decision::GiveUp => {
+            Decision::Act(number, fault) => self.judge(number, fault),
+            Decision::GiveUp(fault) => {
                 assert_eq!(self.made, LIMITS.attempts, "it gave up before it had tried all");
+                assert!(!self.others.good.has(fault), "somebody sees it work");
                 self.surrenders += 1;
             }
             Decision::Nothing | Decision::Hold(_) => {}
         }
     }
 
-    /// An attempt is made: may it be?
-    fn judge(&mut self, number: u32) {
+    /// An attempt is made because of `fault`: may it be?
+    fn judge(&mut self, number: u32, fault: Fault) {
         self.made += 1;
         self.acts += 1;
         assert_eq!(number, self.made);
         assert!(self.made <= LIMITS.attempts, "more attempts than there may be");
         assert!(!self.busy, "two at once");
-        assert!(!self.others.works, "somebody sees it work");
+        assert!(!self.others.good.has(fault), "somebody sees it work");
         assert!(!self.scene.maintenance && !self.scene.quiet, "{:?}", self.scene);
-        assert!(!self.scene.on_air || self.others.down, "on air, on one word");
+        let is_confirmed = self.others.bad.has(fault) || self.others.bad.has(Fault::Down);
+        assert!(!self.scene.on_air || is_confirmed, "on air, on one word");
         assert!(
             self.ended.is_none_or(|ended| self.now - ended >= LIMITS.cooldown),
             "too soon after the last"
         );
-        let row: Vec<_> = self.words.iter().rev().take_while(|(_, word)| *word == Word::Down).collect();
-        assert!(row.len() >= 2, "it works, or nobody knows, or one look was enough: {:?}", self.words);
+        let is_so = |word: &Word| matches!(word, Word::Bad(faults) if faults.has(fault));
+        let row: Vec<_> = self.words.iter().rev().take_while(|(_, word)| is_so(word)).collect();
+        assert!(row.len() >= 2, "it is not so, or nobody knows, or one look was enough: {:?}", self.words);
         assert!(row.last().is_some_and(|(since, _)| self.now - *since >= LIMITS.after), "too soon");
         self.busy = true;
     }
@@ -131,6 +143,20 @@ proptest! {
     }
 }
 
+const DOWN: Fault = Fault::Down;
+
+fn set(faults: &[Fault]) -> Faults {
+    faults.iter().copied().collect()
+}
+
+fn down() -> Word {
+    Word::Bad(set(&[DOWN]))
+}
+
+fn frozen() -> Word {
+    Word::Bad(set(&[Fault::Frozen]))
+}
+
 fn run(judge: &mut Judge, seconds: u64, word: Word) {
     for _ in 0..seconds {
         judge.take(&Step::Own(word));
@@ -142,43 +168,99 @@ fn run(judge: &mut Judge, seconds: u64, word: Word) {
 #[test]
 fn what_stays_down_is_tried_three_times_and_then_given_up_until_it_was_well_for_long() {
     let mut judge = Judge::new();
-    run(&mut judge, 1000, Word::Down);
+    run(&mut judge, 1000, down());
     assert_eq!((judge.acts, judge.surrenders), (3, 1));
     assert!(judge.core.has_given_up());
     run(&mut judge, 300, Word::Well);
-    run(&mut judge, 1000, Word::Down);
+    run(&mut judge, 1000, down());
     assert_eq!(judge.acts, 3, "five minutes are not long");
     run(&mut judge, 602, Word::Well);
     assert!(!judge.core.has_given_up());
-    run(&mut judge, 1000, Word::Down);
+    run(&mut judge, 1000, down());
     assert_eq!((judge.acts, judge.surrenders), (6, 2));
+}
+
+fn on_air(judge: &mut Judge) {
+    judge.take(&Step::Scene(Scene { on_air: true, ..Scene::default() }));
 }
 
 #[test]
 fn on_air_it_waits_for_a_second_word() {
     let mut judge = Judge::new();
-    judge.take(&Step::Scene(Scene { on_air: true, ..Scene::default() }));
-    run(&mut judge, 100, Word::Down);
+    on_air(&mut judge);
+    run(&mut judge, 100, down());
     assert_eq!(judge.acts, 0);
-    judge.take(&Step::Others(Others { down: true, ..Others::default() }));
+    judge.take(&Step::Others(Others { bad: set(&[DOWN]), ..Others::default() }));
     assert_eq!(judge.acts, 1);
+}
+
+#[test]
+fn on_air_the_second_word_has_to_be_on_the_same_fault_or_that_it_is_down() {
+    for (bad, acts) in [(Fault::Black, 0), (Fault::Silent, 0), (Fault::Frozen, 1), (Fault::Down, 1)] {
+        let mut judge = Judge::new();
+        on_air(&mut judge);
+        judge.take(&Step::Others(Others { bad: set(&[bad]), ..Others::default() }));
+        run(&mut judge, 30, frozen());
+        assert_eq!(judge.acts, acts, "frozen, and another says {bad}");
+    }
+    let mut judge = Judge::new();
+    on_air(&mut judge);
+    judge.take(&Step::Others(Others { bad: set(&[Fault::Frozen]), ..Others::default() }));
+    run(&mut judge, 30, down());
+    assert_eq!(judge.acts, 0, "who sees a frozen picture has not seen that it is down");
+}
+
+#[test]
+fn who_sees_the_stream_come_in_does_not_see_its_picture_move() {
+    let mut judge = Judge::new();
+    judge.take(&Step::Others(Others { good: set(&[DOWN, Fault::Silent]), ..Others::default() }));
+    run(&mut judge, 30, frozen());
+    assert_eq!(judge.acts, 1);
+    judge = Judge::new();
+    judge.take(&Step::Others(Others { good: set(&[DOWN, Fault::Frozen]), ..Others::default() }));
+    run(&mut judge, 30, frozen());
+    assert_eq!(judge.acts, 0);
+    run(&mut judge, 30, Word::Bad(set(&[Fault::Frozen, Fault::Silent])));
+    assert_eq!(judge.acts, 1, "that it is silent nobody denies");
+}
+
+#[test]
+fn another_fault_each_time_is_none_twice_in_a_row() {
+    let mut judge = Judge::new();
+    for _ in 0..50 {
+        run(&mut judge, 1, frozen());
+        run(&mut judge, 1, Word::Bad(set(&[Fault::Black])));
+    }
+    assert_eq!(judge.acts, 0);
+    run(&mut judge, 30, Word::Bad(set(&[Fault::Black])));
+    assert_eq!(judge.acts, 1);
+}
+
+#[test]
+fn attempts_are_the_outputs_whatever_is_wrong_with_it() {
+    let mut judge = Judge::new();
+    for word in [down(), frozen(), Word::Bad(set(&[Fault::Black])), Word::Bad(set(&[Fault::Silent]))] {
+        run(&mut judge, 100, word);
+    }
+    assert_eq!((judge.acts, judge.surrenders), (3, 1));
 }
 
 #[test]
 fn it_says_what_holds_it_back() {
     let mut core = Core::new(LIMITS);
     let now = Clock::now();
-    core.heard(Word::Down, now);
+    core.heard(down(), now);
     let later = now + Duration::from_secs(10);
     let mut decide = |others, scene| {
-        core.heard(Word::Down, later);
+        core.heard(down(), later);
         core.decide(others, scene, later)
     };
-    let (works, scene) = (Others { works: true, down: true }, Scene::default());
-    assert_eq!(decide(works, scene), Decision::Hold(Held::Works));
+    let both = Others { good: set(&[DOWN]), bad: set(&[DOWN]) };
+    let scene = Scene::default();
+    assert_eq!(decide(both, scene), Decision::Hold(Held::Works));
     let nobody = Others::default();
     assert_eq!(decide(nobody, Scene { maintenance: true, ..scene }), Decision::Hold(Held::Maintenance));
     assert_eq!(decide(nobody, Scene { quiet: true, ..scene }), Decision::Hold(Held::Quiet));
     assert_eq!(decide(nobody, Scene { on_air: true, ..scene }), Decision::Hold(Held::Alone));
-    assert_eq!(decide(nobody, scene), Decision::Act(1));
+    assert_eq!(decide(nobody, scene), Decision::Act(1, DOWN));
 }

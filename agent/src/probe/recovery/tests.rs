@@ -1,5 +1,6 @@
 //! Recoveries with words that are put into their mouths, and a real process that is killed and brought back.
 
+use super::super::outcome::Outcome;
 use super::*;
 use crate::clock::Clock;
 use crate::config;
@@ -50,7 +51,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = configured(RELAYED);
+        Self::of(RELAYED)
+    }
+
+    fn of(more: &str) -> Self {
+        let config = configured(more);
         let mut recoveries = Recoveries::new();
         recoveries.configure(&config);
         let (site, executor) = (Surroundings::default(), LocalExecutor::new());
@@ -147,6 +152,114 @@ fn maintenance_holds_it_back() {
     assert!(!bench.acts());
     bench.site.see(false, false, None, bench.now);
     assert!(bench.acts());
+}
+
+/// A stream that is looked at where it leaves and where it arrives; its encoder has a power switch.
+const WATCHED: &str = "
+[[relay]]
+name = \"power\"
+pin = 6
+on = \"never\"
+most = \"10s\"
+[[probe.stream]]
+name = \"programme\"
+stream = \"main\"
+url = \"rtmp://192.0.2.40/live/main\"
+on_failure = { pulse = \"power\", for = \"1s\", when = [\"down\", \"frozen\", \"silent\"] }
+[[probe.stream]]
+name = \"viewer\"
+stream = \"main\"
+url = \"https://cdn.example/live/main.m3u8\"
+[[probe.ffmpeg]]
+name = \"encoder\"
+stream = \"main\"
+file = \"/run/encoder/progress\"
+";
+
+/// A stream that comes in, with these faults or without.
+fn picture(frozen: i64, black: i64, silent: i64) -> Outcome {
+    let mut outcome = stream(Outcome::up(), 1);
+    for (metric, number) in
+        [(&metric::STREAM_FROZEN, frozen), (&metric::STREAM_BLACK, black), (&metric::STREAM_SILENT, silent)]
+    {
+        outcome.put_value(metric, &[], Scale::ONE, Value::Known(number));
+    }
+    outcome
+}
+
+/// What ffmpeg itself says, of its pictures alone.
+fn encoder(is_frozen: bool) -> Outcome {
+    let mut outcome = if is_frozen { Outcome::down("it stands still") } else { Outcome::up() };
+    outcome.put_value(&metric::STREAM_FROZEN, &[], Scale::ONE, Value::Known(is_frozen.into()));
+    outcome
+}
+
+impl Bench {
+    /// The programme is found so three times, a minute apart; what is told of it.
+    fn finds(&mut self, outcome: &Outcome) -> Vec<String> {
+        let mut news = Vec::new();
+        for _ in 0..3 {
+            self.now += Duration::from_secs(59);
+            news.extend(self.hear("programme", outcome.clone()));
+        }
+        let texts = news.into_iter().filter_map(|one| match one {
+            News::Text { text, .. } => Some(text),
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+#[test]
+fn a_frozen_picture_is_acted_upon_where_the_file_says_so() {
+    let mut bench = Bench::of(WATCHED);
+    assert_eq!(bench.finds(&picture(0, 1, 0)), [""; 0], "black is not among those");
+    assert_eq!(bench.finds(&picture(1, 0, 0)), ["attempt 1 of 3 (frozen): pulse power"]);
+    let mut bench = Bench::of(&WATCHED.replace("when", "attempts = 2, when").replace("\"frozen\", ", ""));
+    assert_eq!(bench.finds(&picture(1, 0, 0)), [""; 0]);
+    let mut bench = Bench::of(&WATCHED.replace(", when = [\"down\", \"frozen\", \"silent\"]", ""));
+    assert_eq!(bench.finds(&picture(1, 1, 1)), [""; 0], "only what is down, unless the file says more");
+    assert_eq!(bench.finds(&stream(Outcome::down("gone"), 0)), ["attempt 1 of 3: pulse power"]);
+}
+
+#[test]
+fn on_air_a_frozen_picture_takes_a_second_one_who_sees_it_so() {
+    let mut bench = Bench::of(WATCHED);
+    bench.site.see(true, false, None, bench.now);
+    assert_eq!(bench.finds(&picture(1, 0, 0)), [""; 0], "one word is not enough");
+    bench.hear("encoder", encoder(false));
+    assert_eq!(bench.finds(&picture(1, 0, 0)), [""; 0]);
+    bench.now += Duration::from_secs(59);
+    bench.hear("viewer", picture(0, 1, 0));
+    assert_eq!(bench.pulses, 0, "black is another word");
+    bench.hear("viewer", picture(1, 0, 0));
+    assert_eq!(bench.pulses, 1);
+}
+
+#[test]
+fn on_air_an_encoder_that_stands_still_confirms_what_the_viewers_see() {
+    let mut bench = Bench::of(WATCHED);
+    bench.site.see(true, false, None, bench.now);
+    bench.finds(&picture(1, 0, 0));
+    bench.hear("encoder", encoder(true));
+    assert_eq!(bench.pulses, 1);
+}
+
+#[test]
+fn a_picture_that_somebody_sees_move_is_left_alone_and_pictures_that_an_encoder_counts_are_none_seen() {
+    let mut bench = Bench::of(WATCHED);
+    bench.hear("viewer", picture(0, 0, 0));
+    bench.now += Duration::from_secs(1);
+    for _ in 0..10 {
+        bench.hear("programme", picture(1, 0, 0));
+    }
+    assert_eq!(bench.pulses, 0, "it moves where it arrives");
+    let mut bench = Bench::of(WATCHED);
+    for _ in 0..10 {
+        bench.hear("encoder", encoder(false));
+        bench.hear("programme", picture(1, 0, 0));
+    }
+    assert_eq!(bench.pulses, 1, "an encoder sends a still picture as well as any");
 }
 
 #[test]

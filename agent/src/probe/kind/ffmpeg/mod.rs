@@ -15,6 +15,7 @@ mod source;
 
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};
+use crate::probe::recovery::fault::Fault;
 use crate::probe::{Context, Outcome, Probe, Running};
 use follow::Follow;
 use progress::Reader;
@@ -80,6 +81,10 @@ impl Settings for Ffmpeg {
             return Err(("bitrate_drop", "is out of range; from 1 to 99 is possible".to_owned()));
         }
         Ok(())
+    }
+
+    fn tells(&self) -> &'static [Fault] {
+        &[Fault::Down, Fault::Frozen]
     }
 
     fn open(&self) -> Box<dyn Probe> {

@@ -22,6 +22,7 @@ use crate::probe::child::{ChildError, Order, Pipe};
 use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::locator::{Address, Locator};
 use crate::probe::mean::Mean;
+use crate::probe::recovery::fault::Fault;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running, mask};
 use async_io::Timer;
@@ -112,6 +113,10 @@ impl Settings for Stream {
 
     fn programs(&self) -> Vec<&str> {
         vec![self.ffprobe_program(), self.ffmpeg_program()]
+    }
+
+    fn tells(&self) -> &'static [Fault] {
+        &Fault::ALL
     }
 
     fn open(&self) -> Box<dyn Probe> {
