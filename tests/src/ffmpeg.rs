@@ -58,6 +58,11 @@ impl Ffmpeg {
         self.process.last_words()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// SIGKILL: nothing is closed in order.
     pub fn kill(&mut self) {
         self.process.kill();

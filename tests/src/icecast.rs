@@ -26,7 +26,7 @@ impl Icecast {
         let path = directory.path().display();
         // Started by root it refuses to run as root; the directory is for its logs.
         let text = format!(
-            "<icecast><limits><sources>8</sources></limits>\
+            "<icecast><limits><sources>16</sources></limits>\
              <authentication><source-password>{PASSWORD}</source-password><admin-user>admin</admin-user>\
              <admin-password>{PASSWORD}</admin-password></authentication><hostname>localhost</hostname>\
              <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>\

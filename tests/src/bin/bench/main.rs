@@ -1,7 +1,7 @@
 //! The benchmarks: every figure that this project reports, with the command that gives it.
 //!
 //! ```text
-//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 35 minutes after the builds
+//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 40 minutes after the builds
 //! $ cargo run --release -p rackside-tests --bin bench -- hub rate  # some of it
 //! ```
 //!
@@ -12,6 +12,7 @@
 mod agent;
 mod build;
 mod codec;
+mod death;
 mod history;
 mod hub;
 mod outage;
@@ -27,7 +28,8 @@ use std::time::Duration;
 const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
-Sections: sizes wire agent probes hub hour connections rate codec history year catch-up comeback. All of them when none is named.
+Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback. All of them when none is
+named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100)
@@ -42,11 +44,12 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
     ("probes", probes::cost),
+    ("death", death::noticed),
     ("hub", hub::fleet),
     ("hour", hub::hour),
     ("connections", hub::connections),

@@ -1,12 +1,12 @@
 //! What probes cost, and what the same ones cost in Debian's prometheus-blackbox-exporter.
 //!
-//! Everything that is asked is on loopback. The broker is a Mosquitto behind which nobody acknowledges; the agents keep nothing on the
-//! disk, and one without probes runs beside the others, whose processor time is subtracted where it says "a probe".
+//! Everything that is asked is on loopback. The agents are connected to a hub's listener; one without probes runs beside the others, whose
+//! processor time is subtracted where it says "a probe".
 
 use crate::{Effort, build};
 use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::authority::Authority;
-use rackside_tests::mosquitto::{Mosquitto, MosquittoOptions};
+use rackside_tests::hub::{Hub, Way};
 use rackside_tests::process::Process;
 use rackside_tests::{clock, measure, port, programs};
 use std::fmt::Write as _;
@@ -33,43 +33,45 @@ pub(crate) fn cost(effort: Effort) -> Result<(), String> {
         println!("{name}: {error}; the other one is measured");
         build::agent(build::TARGETS[0].1)
     })?;
-    let authority = Authority::new();
-    let encrypted = Mosquitto::with(&MosquittoOptions {
-        lines: authority.mosquitto_lines(),
-        ..MosquittoOptions::default()
-    });
-    let stage = Stage { broker: Mosquitto::start(), encrypted, pages: Pages::start()?, program };
+    let (hub, authority) = (build::hub()?, Authority::new());
+    let plain = Hub::with(Way::Listener, &hub, "");
+    let encrypted = Hub::with(Way::Listener, &hub, &authority.listener_lines());
+    let stage = Stage { plain, encrypted, authority, pages: Pages::start()?, program };
     stage.schedules(effort)?;
     stage.side_by_side("ping", PINGS, "icmp", effort)?;
     stage.side_by_side("http", PAGES, "http_2xx", effort)
 }
 
 struct Stage {
-    broker: Mosquitto,
-    encrypted: Mosquitto,
+    plain: Hub,
+    encrypted: Hub,
+    authority: Authority,
     pages: Pages,
     program: PathBuf,
 }
 
 impl Stage {
-    fn agent(&self, appliance: &str, probes: &str) -> Agent {
-        let mut options = AgentOptions::new("bench", appliance, self.broker.address());
+    fn agent(&self, appliance: &str, is_tls: bool, probes: &str) -> Agent {
+        let hub = if is_tls { &self.encrypted } else { &self.plain };
+        let mut options = AgentOptions::new("bench", appliance, hub.mqtt());
         options.tick = "10s";
         options.top.push_str(probes);
-        options.spool.push_str("disk = 0");
         options.program = Some(self.program.clone());
+        if is_tls {
+            options.mqtt = self.authority.agent_lines();
+        }
         Agent::start(&options)
     }
 
     /// One of most kinds, as a rack might have them.
     fn mixed(&self) -> String {
-        let (page, broker) = (self.pages.address, self.broker.address());
+        let (page, hub) = (self.pages.address, self.plain.mqtt());
         let mut text = String::new();
         for at in 1..=3 {
             let _ = writeln!(text, "[[probe.ping]]\nname = \"ping-{at}\"\ntarget = \"127.0.0.{at}\"");
         }
         for at in 1..=2 {
-            let _ = writeln!(text, "[[probe.tcp]]\nname = \"tcp-{at}\"\ntarget = \"{broker}\"");
+            let _ = writeln!(text, "[[probe.tcp]]\nname = \"tcp-{at}\"\ntarget = \"{hub}\"");
             let _ = writeln!(text, "[[probe.http]]\nname = \"http-{at}\"\nurl = \"http://{page}/{at}\"");
         }
         let _ = writeln!(text, "[[probe.dns]]\nname = \"dns\"\nquery = \"localhost\"");
@@ -78,7 +80,7 @@ impl Stage {
             "[[probe.portal]]\nname = \"portal\"\nurls = [\"http://{page}/\"]\nbody = \"well\""
         );
         // Its authority is none of the system's, all of which are read to find that out.
-        let _ = writeln!(text, "[[probe.tls]]\nname = \"tls\"\ntarget = \"{}\"", self.encrypted.address());
+        let _ = writeln!(text, "[[probe.tls]]\nname = \"tls\"\ntarget = \"{}\"", self.encrypted.mqtt());
         text
     }
 
@@ -88,21 +90,27 @@ impl Stage {
         (1..=PINGS).map(one).collect()
     }
 
-    /// Memory, threads and processor time at the usual schedules.
+    /// Memory, threads and processor time at the usual schedules, plain and with TLS to the hub.
     fn schedules(&self, effort: Effort) -> Result<(), String> {
-        let agents = [
-            ("no probes", self.agent("rack-1", "")),
-            ("10 mixed probes", self.agent("rack-2", &self.mixed())),
-            ("200 pings", self.agent("rack-3", &Self::pings("30s"))),
+        let kinds = [
+            ("no probes", "rack-1", String::new()),
+            ("10 mixed probes", "rack-2", self.mixed()),
+            ("200 pings", "rack-3", Self::pings("30s")),
         ];
+        let mut agents = Vec::new();
+        for (way, is_tls) in [("plain", false), ("TLS", true)] {
+            for (name, appliance, probes) in &kinds {
+                agents.push((format!("{name}, {way}"), self.agent(appliance, is_tls, probes)));
+            }
+        }
         std::thread::sleep(WARM_UP);
-        let before = agents.each_ref().map(|(_, agent)| measure::cpu_fine(agent.id()));
+        let before: Vec<_> = agents.iter().map(|(_, agent)| measure::cpu_fine(agent.id())).collect();
         let start = clock::now();
         std::thread::sleep(effort.lasts);
         let share = 600.0 / start.elapsed().as_secs_f64();
         println!("usual schedules, tick 10 s, over {:.0} s\n", start.elapsed().as_secs_f64());
         println!(
-            "{:<18} {:>8} {:>8} {:>8} {:>20}",
+            "{:<22} {:>8} {:>8} {:>8} {:>20}",
             "agent", "RSS KiB", "PSS KiB", "threads", "CPU s / 10 minutes"
         );
         for ((name, mut agent), before) in agents.into_iter().zip(before) {
@@ -111,7 +119,7 @@ impl Stage {
             }
             let (memory, threads) = (measure::memory(agent.id()), measure::threads(agent.id()));
             let cpu = measure::cpu_fine(agent.id()).saturating_sub(before).as_secs_f64() * share;
-            println!("{name:<18} {:>8} {:>8} {threads:>8} {cpu:>20.3}", memory.rss_kib, memory.pss_kib);
+            println!("{name:<22} {:>8} {:>8} {threads:>8} {cpu:>20.3}", memory.rss_kib, memory.pss_kib);
         }
         Ok(())
     }
@@ -119,7 +127,7 @@ impl Stage {
     /// So many probes a second by the agent, then by the exporter, which is asked for each as a Prometheus asks it.
     fn side_by_side(&self, kind: &str, number: usize, module: &str, effort: Effort) -> Result<(), String> {
         let text = if kind == "ping" { Self::pings("1s") } else { self.pages_each_second() };
-        let (idle, busy) = (self.agent("rack-1", ""), self.agent("rack-2", &text));
+        let (idle, busy) = (self.agent("rack-1", false, ""), self.agent("rack-2", false, &text));
         std::thread::sleep(SHORT);
         let spent = || (measure::cpu_fine(idle.id()), measure::cpu_fine(busy.id()));
         let (before, count) = (spent(), self.count(kind)?);
