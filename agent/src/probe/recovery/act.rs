@@ -1,8 +1,8 @@
 //! Acting: a unit of systemd is restarted, or a command runs. Relays are the panel's.
 //!
 //! Both are child processes without a shell, ended with their group when their time is over. What a command prints is not
-//! shown: how it ended is. `systemctl` asks nobody for a password; whether the agent's user may restart a unit is a polkit rule's
-//! business.
+//! shown: how it ended is. `systemctl` asks nobody for a password; whether the agent's user may restart a unit is the business of polkit, for which our package
+//! has a rule.
 
 use super::plan::{Action, Command};
 use crate::probe::child::Order;
@@ -65,8 +65,13 @@ fn refusal(unit: &str, Failure { why, said }: Failure) -> String {
         ["Access denied", "authentication required", "Permission denied", "Operation not permitted"];
     if is_forbidden.iter().any(|words| said.contains(words)) {
         return format!(
-            "not permitted; let the agent's user restart {unit} by a polkit rule (docs/probes.md)"
+            "not permitted; list {unit} in /etc/rackside/restart-units, or write a polkit rule (docs/probes.md)"
         );
+    }
+    // So it ends when dbus-daemon looks for the user's name and there is none.
+    if said.contains("Transport endpoint is not connected") {
+        let needed = "make it one of the system's (docs/probes.md)";
+        return format!("the bus knows no name for the agent's user; {needed}");
     }
     match said.lines().next() {
         Some(line) => format!("{why}: {line}"),
@@ -113,8 +118,11 @@ mod tests {
             "Failed to restart encoder.service: Access denied\nSee system logs and 'systemctl status' for details.",
             "Failed to restart encoder.service: Interactive authentication required.",
         ] {
-            assert!(refused(said).starts_with("not permitted; let the agent's user restart encoder.service"));
+            let needed = "not permitted; list encoder.service in /etc/rackside/restart-units";
+            assert!(refused(said).starts_with(needed));
         }
+        let nameless = refused("Failed to restart encoder.service: Transport endpoint is not connected");
+        assert!(nameless.starts_with("the bus knows no name for the agent's user; "), "{nameless}");
         let other = "Failed to restart encoder.service: Unit encoder.service not found.";
         assert_eq!(refused(other), format!("exit status: 1: {other}"));
     }
