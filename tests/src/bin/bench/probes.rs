@@ -113,7 +113,7 @@ impl Stage {
             "{:<22} {:>8} {:>8} {:>8} {:>20}",
             "agent", "RSS KiB", "PSS KiB", "threads", "CPU s / 10 minutes"
         );
-        for ((name, mut agent), before) in agents.into_iter().zip(before) {
+        for ((name, agent), before) in agents.iter_mut().zip(before) {
             if !agent.is_running() {
                 return Err(format!("{name}: it has ended\n{}", agent.last_words()));
             }
