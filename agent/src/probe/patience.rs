@@ -67,8 +67,8 @@ fn of_rfc3339(text: &str) -> Option<u64> {
     let (is_east, zone) =
         east.or_else(|| zone.strip_prefix('-').map(|zone| (false, zone))).unwrap_or((true, ""));
     let (hours, minutes) = zone.split_once(':').or_else(|| zone.split_at_checked(2)).unwrap_or(("0", "0"));
-    let zone =
-        hours.parse::<u64>().ok()?.checked_mul(3600)? + minutes.parse::<u64>().ok()?.checked_mul(60)?;
+    let (hours, minutes) = (hours.parse::<u64>().ok()?, minutes.parse::<u64>().ok()?);
+    let zone = (hours < 24 && minutes < 60).then(|| hours * 3600 + minutes * 60)?;
     if is_east { utc.checked_sub(zone) } else { utc.checked_add(zone) }
 }
 
@@ -140,6 +140,14 @@ mod tests {
             Some(60),
             "without a date nobody knows when that is"
         );
+        for reset in [
+            "2026-11-20T03:25:55-5124095576030431:59",
+            "2026-11-20T03:25:55+24:00",
+            "2026-11-20T03:25:55+00:60",
+        ] {
+            let date = ("date", "Fri, 20 Nov 2026 03:25:10 GMT");
+            assert_eq!(waits(429, &[date, ("x-ratelimit-reset", reset)]), Some(60), "{reset}");
+        }
         assert_eq!(waits(429, &[("retry-after", "86400")]), Some(900));
         assert_eq!(waits(429, &[("retry-after", "0")]), Some(1));
     }

@@ -89,7 +89,7 @@ impl Source {
         Some(Mount {
             path: limits::fit(path).to_owned(),
             listeners: self.listeners,
-            bitrate: kilobits.or(self.audio_bitrate).filter(|bitrate| *bitrate > 0.0),
+            bitrate: kilobits.or(self.audio_bitrate).filter(|bitrate| *bitrate > 0.0 && bitrate.is_finite()),
             title,
         })
     }
@@ -215,6 +215,12 @@ mod tests {
             let wanted = (title != "true").then(|| wanted.to_owned());
             assert_eq!(read.mounts[0].title, wanted);
         }
+    }
+
+    #[test]
+    fn a_bitrate_beyond_all_numbers_is_none() {
+        let text = r#"{"icestats":{"source":{"listenurl":"http://h/a","bitrate":1e308}}}"#;
+        assert_eq!(page(text).mounts, [mount("/a", None)]);
     }
 
     #[test]

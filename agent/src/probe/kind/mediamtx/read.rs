@@ -280,7 +280,11 @@ impl SrtItem {
                 undecrypted: of(self.undecrypted, None),
             },
             rtt: self.rtt.filter(|ms| *ms >= 0.0).map(|ms| ms / 1000.0),
-            capacity: self.capacity.filter(|mbps| *mbps > 0.0).map(|mbps| mbps * 1e6),
+            capacity: self
+                .capacity
+                .filter(|mbps| *mbps > 0.0)
+                .map(|mbps| mbps * 1e6)
+                .filter(|bits| bits.is_finite()),
             buffer: seconds(self.receive_buffer, self.send_buffer),
             latency: seconds(self.receive_latency, self.send_latency),
         })
@@ -360,6 +364,15 @@ mod tests {
         assert_eq!((read[0].is_online, read[0].inbound, read[0].outbound), (None, None, Some(7)));
         assert_eq!((read[0].readers, read[0].tracks.as_str()), (None, ""));
         assert_eq!((read[1].name.as_str(), read[1].is_online), ("b", Some(true)));
+    }
+
+    #[test]
+    fn a_capacity_beyond_all_numbers_is_none() {
+        let text = r#"{"items":[{"id":"x","state":"read","path":"p","mbpsLinkCapacity":1e308}]}"#;
+        let page: Option<SrtPage> = parse(text.as_bytes()).expect("JSON");
+        let read: Vec<Srt> =
+            page.expect("a page").items.items.into_iter().filter_map(SrtItem::read).collect();
+        assert_eq!(read.iter().map(|one| one.capacity).collect::<Vec<_>>(), [None]);
     }
 
     #[test]

@@ -106,6 +106,9 @@ impl Reply {
         for line in text.lines() {
             let codec = |map: &str| Some(map.split_once(' ')?.1.split('/').next()?.trim().to_owned());
             if let Some(kind) = line.strip_prefix("m=") {
+                if media.len() == MEDIA {
+                    break;
+                }
                 let kind = kind.split(' ').next().unwrap_or_default();
                 media.push(kind.chars().filter(|c| !c.is_control()).take(20).collect());
             } else if let (Some(map), Some(last)) = (line.strip_prefix("a=rtpmap:"), media.last_mut())
@@ -118,9 +121,6 @@ impl Reply {
                     .take(20)
                     .collect::<String>()
                     .to_ascii_uppercase();
-            }
-            if media.len() > MEDIA {
-                break;
             }
         }
         media
@@ -289,6 +289,13 @@ mod tests {
             Reply::parse(&[&bytes[..], b"more"].concat()).expect("RTSP").expect("all of it");
         assert_eq!((reply.status, reply.reason.as_str(), length), (200, "OK", bytes.len()));
         assert_eq!(reply.media(), ["H264", "audio"]);
+    }
+
+    #[test]
+    fn of_many_media_the_first_eight_are_told() {
+        let reply =
+            |media: usize| Reply { body: "m=audio 0 RTP/AVP 0\r\n".repeat(media).into(), ..Reply::default() };
+        assert_eq!((reply(8).media().len(), reply(9).media().len()), (8, 8));
     }
 
     #[test]

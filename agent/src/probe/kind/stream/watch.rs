@@ -28,6 +28,10 @@ const SAME: u32 = 2;
 const AT_ONCE: f64 = 0.5;
 /// What is black or silent is so for this share of the time.
 const MOST_OF_IT: f64 = 0.9;
+/// No time is later, in seconds: some 30,000 years.
+const MOST: f64 = 1e12;
+/// Pictures within a shorter time, in seconds, have no rate.
+const LEAST: f64 = 0.001;
 /// Pixels of the greatest picture that is decoded: somewhat more than 8K.
 const LARGEST: &str = "36000000";
 
@@ -187,7 +191,7 @@ impl Window {
         };
         let before = |what: &str| {
             let (front, _) = rest.split_once(what)?;
-            front.rsplit([' ', '(']).next()?.parse::<f64>().ok()
+            front.rsplit([' ', '(']).next()?.parse::<u64>().ok().map(|count| count as f64)
         };
         let read = Read {
             packets: before(" packets read").unwrap_or_default(),
@@ -218,7 +222,7 @@ impl Window {
 
     /// Pictures a second; nothing before there are some.
     pub fn fps(&self) -> Option<f64> {
-        (self.pictures > 2 && self.seen() > 0.0).then(|| f64::from(self.pictures - 1) / self.seen())
+        (self.pictures > 2 && self.seen() >= LEAST).then(|| f64::from(self.pictures - 1) / self.seen())
     }
 
     /// Seconds of sound that were decoded.
@@ -281,11 +285,11 @@ fn source(line: &str) -> Option<(&str, &str)> {
     Some((head.split(" @ ").next()?, said))
 }
 
-/// The number behind a key; one that is not finite is none.
+/// The number behind a key; one that is no time and no level is none.
 fn number(text: &str, key: &str) -> Option<f64> {
     let (_, rest) = text.split_once(key)?;
     let number: f64 = rest.trim_start().split([' ', '|']).next()?.parse().ok()?;
-    number.is_finite().then_some(number)
+    (number.abs() <= MOST).then_some(number)
 }
 
 #[cfg(test)]
@@ -346,6 +350,20 @@ mod tests {
             // 500 bytes a picture, and 1249 bytes in 6.57 s.
             assert!((window.bitrate(&both).unwrap() - 101_521.0).abs() < 10.0, "{:?}", window.bitrate(&both));
         }
+    }
+
+    #[test]
+    fn times_and_counts_that_cannot_be_are_none() {
+        let showed = |time: &str| format!("[Parsed_showinfo_1 @ 0x1] n: 0 pts_time:{time} pos: 1\n");
+        let text = ["-1e300", "0", "1", "2", "3e13"].map(showed).concat();
+        let window = window(&(text + "[freezedetect @ 0x1] lavfi.freezedetect.freeze_start: -1e300\n"), 4096);
+        assert_eq!((window.fps(), window.still()), (Some(1.0), Some(0.0)));
+        let at_once = ["0", "5e-324", "1e-300"].map(showed).concat();
+        assert_eq!(self::window(&at_once, 4096).fps(), None);
+        let read =
+            "Input stream #0:0 (audio): nan packets read (inf bytes); 1 frames decoded (1e300 samples);\n";
+        let window = self::window(read, 4096);
+        assert_eq!((window.length(&both()), window.bitrate(&both())), (0.0, None));
     }
 
     #[test]
