@@ -27,6 +27,8 @@ pub mod clock;
 pub mod config;
 pub mod custody;
 pub mod dial;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod host;
 mod json;
 pub mod logger;

@@ -175,6 +175,33 @@ fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// However bytes are cut, the same is heard; messages are bounded.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let hear = |open: bool, piece: usize| {
+        let mut socket = WebSocket { accept: "its key".to_owned(), open, bytes: Vec::new(), message: None };
+        let mut all = Vec::new();
+        for piece in bytes.chunks(piece) {
+            socket.take(piece);
+            loop {
+                match socket.next() {
+                    Ok(Some(heard)) => all.push(heard),
+                    Ok(None) => break,
+                    Err(why) => return (all, Some(why)),
+                }
+            }
+        }
+        (all, None)
+    };
+    for open in [true, false] {
+        let whole = hear(open, bytes.len().max(1));
+        for heard in &whole.0 {
+            assert!(!matches!(heard, Heard::Message(text) | Heard::Ping(text) if text.len() > MESSAGE));
+        }
+        assert_eq!(hear(open, 1), whole);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,8 @@ pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod fleet;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod inbound;
 pub mod ingest;
 pub mod json;

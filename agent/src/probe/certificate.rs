@@ -90,6 +90,16 @@ fn name(bytes: &[u8]) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
+/// Names are short and fit into a sentence.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Some(Certificate { subject, issuer, .. }) = Certificate::read(bytes) {
+        for name in [subject, issuer] {
+            assert!(name.chars().count() <= LONGEST && !name.contains(char::is_control), "{name:?}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -111,6 +111,19 @@ impl Address {
     }
 }
 
+/// An address comes out as it went in.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const SCHEMES: &[&str] = &["rtmp", "rtsp", "srt"];
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(locator) = Locator::parse(&text, SCHEMES) else { return };
+    let written = format!("{}://{}/{}", locator.scheme, locator.authority(), locator.path);
+    // A slash more than there was.
+    if written.len() <= LONGEST {
+        assert_eq!(Locator::parse(&written, SCHEMES), Ok(locator), "{written}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -417,6 +417,52 @@ macro_rules! loose {
 }
 pub(super) use loose;
 
+/// Whatever a reader for any JSON takes is read here too, and the fields that both understand are the same.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use serde_json::Value;
+    loose! {
+        struct Item {
+            name: Option<String> = "name",
+        }
+    }
+    loose! {
+        struct Whole {
+            number: Option<f64> = "number",
+            count: Option<u64> = "count",
+            truth: Option<bool> = "truth",
+            text: Option<String> = "text",
+            item: Option<Item> = "item",
+            items: List<Item> = "items",
+            many: Count = "many",
+        }
+    }
+    let read = parse::<Option<Whole>>(bytes);
+    let Ok(value) = serde_json::from_str::<Value>(&String::from_utf8_lossy(bytes)) else { return };
+    let read = read.expect("what is JSON is read");
+    assert_eq!(read.is_some(), value.is_object());
+    let Some(read) = read else { return };
+    assert_eq!(read.truth, value["truth"].as_bool());
+    if value["number"].is_number() {
+        assert_eq!(read.number, value["number"].as_f64());
+    }
+    if value["count"].is_u64() {
+        assert_eq!(read.count, value["count"].as_u64());
+    }
+    if value["text"].is_string() {
+        assert_eq!(read.text.as_deref(), value["text"].as_str());
+    }
+    assert_eq!(read.item.is_some(), value["item"].is_object());
+    assert_eq!(read.many.0, value["many"].as_array().map(|all| all.len() as u64));
+    if let Some(all) = value["items"].as_array() {
+        let items: Vec<&Value> = all.iter().filter(|item| item.is_object()).take(MOST).collect();
+        assert_eq!((read.items.items.len(), read.items.is_whole), (items.len(), items.len() == all.len()));
+        for (read, item) in read.items.items.iter().zip(items) {
+            assert!(!item["name"].is_string() || read.name.as_deref() == item["name"].as_str());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

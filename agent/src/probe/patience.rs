@@ -91,6 +91,16 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
+/// Headers, a line each: whatever they say, there is an end to waiting.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let headers: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(": ")).collect();
+    let header = |name: &str| headers.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
+    assert!(wanted(429, header).is_some_and(|wait| (Duration::from_secs(1)..=LONGEST).contains(&wait)));
+    assert!(wanted(200, header).is_none_or(|wait| wait <= LONGEST));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

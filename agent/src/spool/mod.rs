@@ -22,6 +22,8 @@ pub mod cut;
 mod disk;
 mod error;
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod layout;
 pub mod place;
 mod read;

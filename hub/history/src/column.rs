@@ -75,6 +75,17 @@ fn with_gaps(rest: &[u8], count: usize) -> Result<Vec<Option<i64>>, ChunkError> 
     Ok(values)
 }
 
+/// Two bytes that say how many, and a column: what is read of it is as many, and is read again when it is written.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Some((count, body)) = bytes.split_first_chunk() else { return };
+    let count = usize::from(u16::from_le_bytes(*count));
+    if let Ok(values) = decode(body, count) {
+        assert_eq!(values.len(), count);
+        assert_eq!(decode(&encode(&values), count), Ok(values));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

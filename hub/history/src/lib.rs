@@ -17,6 +17,8 @@ pub mod chunk;
 mod column;
 mod dating;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keys;
 mod numbers;
 mod reader;

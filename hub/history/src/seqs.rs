@@ -167,6 +167,16 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// What is read is in order, and is written as it was read.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Some(seqs) = Seqs::from_bytes(bytes) else { return };
+    let ranges: Vec<Range<u64>> = seqs.ranges().collect();
+    assert!(ranges.iter().all(|range| !range.is_empty()));
+    assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
+    assert_eq!(Seqs::from_bytes(&seqs.to_bytes()), Some(seqs));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -184,6 +184,27 @@ fn edit(times: &[u64], base: &[u64]) -> Vec<u8> {
     out
 }
 
+/// What a directory would say of a timeline (how many, the first, until when), and the timeline: what is read of it rises, and is read again
+/// when it is written.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let (Ok(samples @ 1..=65_536), Ok(first), Ok(span)) =
+        (input.take(WHAT), input.take(WHAT), input.take(WHAT))
+    else {
+        return;
+    };
+    let Some(last) = first.checked_add(span) else { return };
+    let expected = Expected { samples: samples as usize, first, last };
+    let base: Vec<u64> = (0..10).map(|at| first.saturating_add(at * 10_000)).collect();
+    let body = input.rest();
+    let read = if is_edit(body) { decode_edit(body, &base, expected) } else { decode(body, expected) };
+    if let Ok(times) = read {
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(decode(&encode(&times, None), expected), Ok(times));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -143,6 +143,38 @@ impl Branch {
     }
 }
 
+/// Lines: filters, and a topic as the last. The index finds what the plain rule matches, and nothing is left of filters that go.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let limits = super::config::Limits::default();
+    let text = String::from_utf8_lossy(bytes);
+    let (filters, topic) = text.rsplit_once('\n').unwrap_or((&text, "site/rack"));
+    if topic::check_name(topic, &limits).is_err() {
+        return;
+    }
+    let filters = filters.lines().filter(|filter| topic::check_filter(filter, &limits).is_ok());
+    let (mut index, mut expected, mut sessions) = (Index::default(), Vec::new(), Vec::new());
+    for (number, filter) in (0..).zip(filters) {
+        let session = Session::new(number);
+        assert!(index.insert(&filter.into(), &session, Qos::AtLeastOnce));
+        if topic::matches(filter, topic) {
+            assert!(topic.starts_with(topic::literal_start(filter)), "{filter} matches {topic}");
+            expected.push(number);
+        }
+        if let Some((stem, _)) = topic.split_once('/') {
+            assert!(!topic::matches(filter, topic) || topic::reaches_below(filter, stem), "{filter}, {stem}");
+        }
+        sessions.push((filter, session));
+    }
+    let mut found = Vec::new();
+    index.find(topic, &mut found);
+    assert_eq!(found.into_iter().map(|wish| wish.session.number()).collect::<Vec<_>>(), expected);
+    for (filter, session) in sessions {
+        index.remove(filter, &session);
+    }
+    assert!(index.exact.is_empty() && index.wild.is_bare());
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::topic::tests::levels;

@@ -153,6 +153,30 @@ fn check_protocol(packet: &[u8]) -> Result<(), Fault> {
     }
 }
 
+/// However bytes are cut, the same packets come; what waits for more bytes is itself only.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const LIMIT: usize = 4096;
+    let now = Instant::now();
+    let read = |piece: usize| {
+        let (mut incoming, mut packets) = (Incoming::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            incoming.receive(piece, now);
+            loop {
+                match incoming.next(LIMIT, packets.is_empty(), now) {
+                    Ok(Some(packet)) => packets.push(packet),
+                    Ok(None) => break,
+                    Err(_) => return (packets, false),
+                }
+            }
+            assert!(incoming.buffer.len() < LIMIT + LONGEST_HEADER);
+            assert_eq!(incoming.began().is_some(), !incoming.buffer.is_empty());
+        }
+        (packets, true)
+    };
+    assert_eq!(read(1), read(bytes.len().max(1)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,11 @@
 
 mod dial;
 mod listen;
-mod obs;
+pub(crate) mod obs;
 #[cfg(test)]
 mod tests;
-mod tsl;
-mod vmix;
+pub(crate) mod tsl;
+pub(crate) mod vmix;
 
 use super::config::{Bus, Origin, Tally};
 use async_io::Timer;

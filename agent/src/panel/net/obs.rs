@@ -189,6 +189,19 @@ async fn converse(
     }
 }
 
+/// A message a line: what is answered is JSON, and does not have the password.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const PASSWORD: &str = "the rack's password";
+    let mut chat = Chat::new(Some(PASSWORD));
+    for message in bytes.split(|byte| *byte == b'\n') {
+        for answer in chat.hear(message).unwrap_or_default() {
+            assert!(serde_json::from_str::<Value>(&answer).is_ok(), "{answer}");
+            assert!(!answer.contains(PASSWORD), "{answer}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -223,6 +223,42 @@ fn expected(packet: &[u8]) -> usize {
     .max(V5_HEAD)
 }
 
+/// However a stream is cut, it shows the same; and what is a packet is one as a stream carries it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let v3 = |piece: usize| {
+        let (mut stream, mut shown) = (V3Stream::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            let _ = stream.take(piece, |display| shown.push(display));
+            assert!(stream.bytes.len() < V3);
+        }
+        shown
+    };
+    assert_eq!(v3(1), v3(bytes.len().max(1)));
+    let v5 = |bytes: &[u8], piece: usize| {
+        let (mut stream, mut shown) = (V5Stream::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            let _ = stream.take(piece, |display| shown.push(display));
+            assert!(stream.packet.as_ref().is_none_or(|packet| packet.len() < V5));
+        }
+        shown
+    };
+    assert_eq!(v5(bytes, 1), v5(bytes, bytes.len().max(1)));
+    let mut datagram = Vec::new();
+    if v3_datagram(bytes, |display| datagram.push(display)).is_ok() {
+        assert_eq!(v3(1), datagram);
+    }
+    let mut packet = Vec::new();
+    if v5_packet(bytes, |display| packet.push(display)).is_ok()
+        && expected(bytes) == bytes.len()
+        && bytes.len() <= V5
+    {
+        let escaped = bytes.iter().flat_map(|byte| vec![*byte; if *byte == DLE { 2 } else { 1 }]);
+        let wrapped: Vec<u8> = [DLE, STX].into_iter().chain(escaped).collect();
+        assert_eq!(v5(&wrapped, 7), packet);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

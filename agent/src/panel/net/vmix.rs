@@ -125,6 +125,23 @@ pub(super) async fn talk(address: &Address, mut heard: impl FnMut(&[Input])) -> 
     }
 }
 
+/// However bytes are cut, the same lines are read.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let (mut lines, mut all) = (Lines::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            if let Err(why) = lines.take(piece, |line| all.push(parse(line))) {
+                all.push(Err(why));
+                break;
+            }
+            assert!(lines.bytes.len() <= LINE);
+        }
+        all
+    };
+    assert_eq!(read(7), read(bytes.len().max(1)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ mod error;
 mod reply;
 #[cfg(test)]
 pub(crate) mod server;
-mod url;
+pub(crate) mod url;
 mod wire;
 
 pub use super::secure::Trust;

@@ -191,6 +191,20 @@ fn without_dots(target: &str) -> String {
     query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"))
 }
 
+/// An address, and behind a line break what a page of it refers to: both come out as they went in, and fit into a request.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (first, reference) = text.split_once('\n').unwrap_or((&text, ""));
+    let Ok(url) = Url::parse(first) else { return };
+    for url in [Some(url.clone()), url.join(reference).ok()].into_iter().flatten() {
+        assert!(url.target().starts_with('/') && url.target().len() <= LONGEST);
+        assert!(url.target().bytes().all(|byte| byte.is_ascii_graphic()), "{}", url.target());
+        let written = format!("{}{}", url.origin(), url.target());
+        assert_eq!(Url::parse(&written).map(|again| again == url), Ok(true), "{written}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,6 +96,18 @@ fn checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
+/// What is read of a packet stands in it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for (family, is_raw) in [(Family::V4, true), (Family::V4, false), (Family::V6, false)] {
+        let Some(Reply { identifier, sequence, cookie }) = reply(family, is_raw, bytes) else { continue };
+        let mut packet = request(family, identifier, sequence, &cookie);
+        packet[0] = family.reply();
+        let received = &bytes[bytes.len() - packet.len()..];
+        assert_eq!((&packet[..2], &packet[4..]), (&received[..2], &received[4..]));
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

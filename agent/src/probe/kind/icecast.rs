@@ -11,7 +11,7 @@
 //! mounts = ["/live.mp3"]
 //! ```
 
-mod page;
+pub(crate) mod page;
 
 use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};

@@ -12,7 +12,7 @@
 //! token = { file = "/etc/rackside/vimeo-token" }
 //! ```
 
-mod answer;
+pub(crate) mod answer;
 
 use crate::clock::Clock;
 use crate::probe::ask::{self, Refusal, Server};

@@ -213,3 +213,20 @@ impl Writer {
         chunk
     }
 }
+
+/// A directory without its checksum, which is put behind it: what it says of its series can be asked.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut whole = vec![VERSION];
+    whole.extend(((HEAD + bytes.len() + CHECKSUM) as u32).to_le_bytes());
+    whole.extend_from_slice(bytes);
+    whole.extend(crc32fast::hash(&whole).to_le_bytes());
+    let Ok(directory) = Directory::open(&whole) else { return };
+    let all: Vec<u32> = directory.series().collect();
+    assert!(all.windows(2).all(|pair| pair[0] < pair[1]) && all.len() <= bytes.len());
+    for series in all {
+        assert!((1..=SAMPLES).contains(&directory.samples(series)));
+        assert!(directory.range(series).is_some_and(|range| !range.is_empty()));
+        let _ = directory.bytes(series);
+    }
+}

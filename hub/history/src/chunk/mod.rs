@@ -11,7 +11,7 @@
 //! bound. `FORMAT.md` has the bytes.
 
 pub(crate) mod bytes;
-mod directory;
+pub(crate) mod directory;
 mod merge;
 
 pub use crate::error::ChunkError;

@@ -211,3 +211,15 @@ fn expected(before: Option<i64>, last: Option<i64>) -> i64 {
         _ => 0,
     }
 }
+
+/// The body of a column of three buckets: what is read of it is read again when it is written.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const STARTS: [u64; 3] = [0, 60_000, 120_000];
+    if let Ok(fields) = fields(bytes, STARTS.len()) {
+        let rollup = fields.buckets(&STARTS);
+        assert_eq!(rollup.buckets.len(), STARTS.len());
+        let written = encode(&[(7, rollup.clone())]).expect("starts that rise");
+        assert_eq!(decode(&written), Ok(vec![(7, rollup)]));
+    }
+}

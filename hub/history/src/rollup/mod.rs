@@ -11,7 +11,7 @@
 //!
 //! Invariant: buckets are in order of their starts, which are multiples of the step.
 
-mod codec;
+pub(crate) mod codec;
 
 pub use codec::{Rollup, column, decode, encode, merge};
 pub(crate) use codec::{columns_of, replace};

@@ -304,6 +304,22 @@ fn escape(label: &[u8], text: &mut String) {
     }
 }
 
+/// Whatever a server sends, its answer is bounded, and is an answer to the question only.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use Record::{A, Aaaa, Cname, Mx, Ns, Ptr, Srv, Txt};
+    let Some(id) = bytes.first_chunk() else { return };
+    for record in [A, Aaaa, Cname, Mx, Ns, Ptr, Srv, Txt] {
+        let question = question(u16::from_be_bytes(*id), "example.org", record).expect("a name");
+        let Ok(read) = answer(bytes, &question) else { continue };
+        assert_eq!(read.records.len(), read.count.min(KEPT));
+        assert_eq!(read.ttl.is_some(), read.count > 0);
+        // Each byte of a name takes four characters at most, one of a text three when it is replaced.
+        let most = (4 * NAME + 20).max(3 * bytes.len());
+        assert!(read.records.iter().all(|text| text.len() <= most));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

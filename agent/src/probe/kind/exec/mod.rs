@@ -11,7 +11,7 @@
 //! ```
 
 mod names;
-mod text;
+pub(crate) mod text;
 
 use crate::probe::child::Order;
 use crate::probe::config::{Settings, kind};

@@ -175,6 +175,32 @@ fn kind(name: &str, kinds: &BTreeMap<&str, &str>) -> Kind {
     }
 }
 
+/// What is taken of a text is bounded, passes for none of our own series, and reads back as it was when it is written again.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use std::fmt::Write as _;
+    let found = read(&String::from_utf8_lossy(bytes));
+    assert!(found.lines.len() <= SERIES && (found.refused > 0) == found.why.is_some());
+    let mut written = String::new();
+    for Line { name, labels, value, .. } in &found.lines {
+        let name = name.strip_prefix(PREFIX).expect("all names have it");
+        assert!(is_name(name) && labels.len() <= LABELS);
+        written.extend([name, "{"]);
+        for (name, value) in labels {
+            assert!(is_name(name) && !OURS.contains(&name.as_str()) && value.len() <= limits::STRING);
+            write!(written, "{name}=\"{}\",", value.replace('\\', "\\\\").replace('"', "\\\""))
+                .expect("a String has room");
+        }
+        writeln!(written, "}} {value}").expect("a String has room");
+    }
+    let told = |text: Text| {
+        // As text: what is no number may have a sign, and is not written with it.
+        let series = |line: Line| (line.name, line.labels, line.value.to_string());
+        text.lines.into_iter().map(series).collect::<Vec<_>>()
+    };
+    assert_eq!(told(read(&written)), told(found), "{written}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

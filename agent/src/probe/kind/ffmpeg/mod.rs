@@ -10,7 +10,7 @@
 //! ```
 
 mod follow;
-mod progress;
+pub(crate) mod progress;
 mod source;
 
 use crate::clock::Clock;

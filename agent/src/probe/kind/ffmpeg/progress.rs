@@ -87,6 +87,22 @@ impl Reader {
     }
 }
 
+/// However bytes are cut, the same blocks are read.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let (mut reader, mut blocks) = (Reader::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            reader.feed(piece, |block| blocks.push(block));
+            assert!(reader.line.len() <= LINE);
+        }
+        blocks
+    };
+    let whole = read(bytes.len().max(1));
+    assert_eq!(read(7), whole);
+    assert!(whole.iter().filter_map(|block| block.speed).all(f64::is_finite));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@
 //! password = { file = "/etc/rackside/helo-password" }
 //! ```
 
-mod parameter;
+pub(crate) mod parameter;
 #[cfg(test)]
 mod tests;
 

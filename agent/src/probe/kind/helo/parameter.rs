@@ -170,6 +170,22 @@ pub(super) fn session(cookie: &str) -> Option<String> {
     (is_one && is_plain).then(|| pair.to_owned())
 }
 
+/// As a parameter and as a cookie: what comes out can be, and fits into a request.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(told) = Told::read(bytes) {
+        assert!(told.share().is_none_or(|share| (0.0..=1.0).contains(&share)));
+        assert!(told.duration().is_none_or(|seconds| seconds.is_finite() && seconds >= 0.0));
+        assert!(
+            told.version().is_none_or(|version| version.len() < 32 && !version.contains(char::is_control))
+        );
+        let _ = (told.stage(), told.celsius(), told.input(), told.medium());
+    }
+    if let Some(cookie) = session(&String::from_utf8_lossy(bytes)) {
+        assert!(cookie.starts_with("session=") && cookie.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

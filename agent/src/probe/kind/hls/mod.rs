@@ -13,7 +13,7 @@
 //! ```
 
 mod follow;
-mod playlist;
+pub(crate) mod playlist;
 
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};

@@ -226,6 +226,26 @@ const fn days(year: u64, month: u64, day: u64) -> u64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// What is read of a playlist is bounded and makes sense.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let is_time = |seconds: f64| (0.0..=86_400.0).contains(&seconds);
+    match parse(bytes) {
+        Ok(Playlist::Multivariant(variants)) => {
+            assert!((1..=VARIANTS).contains(&variants.len()));
+            assert!(variants.iter().all(|variant| variant.uri.len() <= URI && !variant.uri.is_empty()));
+        }
+        Ok(Playlist::Media(media)) => {
+            assert!(is_time(media.target) && media.segments <= bytes.len() as u64);
+            if let Some(Segment { uri, duration, ends, .. }) = media.last {
+                assert!(!uri.is_empty() && uri.len() <= URI && is_time(duration));
+                assert!(ends.is_none_or(|ends| ends.is_finite() && ends > -86_400.0));
+            }
+        }
+        Err(why) => assert!(!why.to_string().is_empty()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -155,6 +155,21 @@ fn string(text: &str) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
+/// What is JSON is left as it is; what is read of a page is bounded.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if serde_json::from_str::<serde_json::Value>(&text).is_ok() {
+        assert_eq!(mended(&text), text);
+    }
+    if let Ok(Page { mounts, .. }) = Page::read(bytes) {
+        for Mount { path, bitrate, .. } in mounts {
+            assert!(path.starts_with('/') && path.len() <= limits::STRING, "{path}");
+            assert!(bitrate.is_none_or(|bitrate| bitrate.is_finite() && bitrate > 0.0), "{bitrate:?}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@
 
 mod aliases;
 mod book;
-mod read;
+pub(crate) mod read;
 mod srt;
 
 use crate::clock::Clock;

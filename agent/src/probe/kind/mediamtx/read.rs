@@ -291,6 +291,23 @@ impl SrtItem {
     }
 }
 
+/// One answer as a page of paths and as one of SRT connections: numbers are some.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use crate::probe::loose;
+    if let Ok(Some(page)) = loose::parse::<Option<PathPage>>(bytes) {
+        page.items.items.into_iter().for_each(|item| drop(item.read()));
+    }
+    if let Ok(Some(page)) = loose::parse::<Option<SrtPage>>(bytes) {
+        for Srt { rtt, capacity, buffer, latency, .. } in
+            page.items.items.into_iter().filter_map(SrtItem::read)
+        {
+            let numbers = [rtt, capacity, buffer, latency];
+            assert!(numbers.into_iter().flatten().all(|number| number.is_finite() && number >= 0.0));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

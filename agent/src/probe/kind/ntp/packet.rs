@@ -110,6 +110,21 @@ fn nanoseconds(stamp: u64, near: Duration) -> i128 {
     i128::from(seconds + eras * ERA) * 1_000_000_000 + nanoseconds as i128
 }
 
+/// What is made of a packet is a time that can be.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let transmit =
+        bytes.get(24..).and_then(<[u8]>::first_chunk).map_or(0, |field| u64::from_be_bytes(*field));
+    let sent = Duration::from_secs(NOW as u64 + 1);
+    let received = sent + Duration::from_millis(20);
+    if let Ok(read) = reply(bytes, transmit, sent, received) {
+        assert!((1..UNSYNCHRONISED).contains(&read.stratum));
+        assert!((0.0..=0.020_001).contains(&read.delay), "{read:?}");
+        assert!((0.0..65_536.0).contains(&read.dispersion), "{read:?}");
+        assert!(read.offset.abs() <= ERA as f64 / 2.0 + 1.0, "{read:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

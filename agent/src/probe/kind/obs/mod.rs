@@ -11,7 +11,7 @@
 //! password = { file = "/etc/rackside/obs-password" }
 //! ```
 
-mod status;
+pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 

@@ -165,6 +165,21 @@ impl Rate {
     }
 }
 
+/// Messages are read, and a rate of bytes is one.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut rate = Rate::default();
+    let now = crate::clock::Clock::now();
+    for (at, message) in (0..).zip(bytes.split(|byte| *byte == b'\n')) {
+        if let Ok(Heard::Answer(_, Some(told))) = read(message) {
+            let numbers = [told.congestion, told.duration, told.cpu, told.memory, told.disk, told.fps];
+            assert!(numbers.into_iter().flatten().all(f64::is_finite));
+            let bitrate = rate.take(told.bytes, now + Duration::from_secs(at));
+            assert!(bitrate.is_none_or(|bitrate| bitrate.is_finite() && bitrate >= 0.0));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

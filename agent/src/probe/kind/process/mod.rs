@@ -11,7 +11,7 @@
 //! ```
 
 mod life;
-mod table;
+pub(crate) mod table;
 
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};

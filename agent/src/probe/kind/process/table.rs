@@ -165,6 +165,15 @@ fn is_command(line: &[u8], words: &[&str]) -> bool {
         && others.iter().all(|word| arguments.iter().any(|argument| argument.contains(word)))
 }
 
+/// A line of `stat`, which has a name that anybody may choose; and a command line.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Some(process) = parse(7, &String::from_utf8_lossy(bytes)) {
+        assert_eq!(process.pid, 7);
+    }
+    let _ = is_command(bytes, &["ffmpeg", "-i"]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -309,6 +309,36 @@ fn value(bytes: &mut Bytes<'_>, key: &str, depth: usize, command: &mut Command) 
     }
 }
 
+/// However bytes are cut, the same commands are read; what waits for more bytes is bounded.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    /// The longest header of a chunk, with its extended time.
+    const HEADER: usize = 3 + 11 + 4;
+    let read = |piece: usize| {
+        let (mut chunks, mut bodies) = (Chunks::default(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            chunks.push(piece);
+            loop {
+                match chunks.command() {
+                    Ok(Some(body)) => bodies.push(body),
+                    Ok(None) => break,
+                    Err(why) => return (bodies, Err(why)),
+                }
+            }
+            assert!(chunks.partial.len() <= STREAMS && chunks.buffer.len() < HEADER + LONGEST);
+        }
+        (bodies, Ok(()))
+    };
+    let whole = read(bytes.len().max(1));
+    assert_eq!(read(1), whole);
+    for body in whole.0.iter().map(Vec::as_slice).chain([bytes]) {
+        let Command { name, code, description } = Command::parse(body);
+        for text in [name, code, description] {
+            assert!(text.chars().count() <= 200 && !text.contains(char::is_control));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

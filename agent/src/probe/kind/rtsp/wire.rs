@@ -267,6 +267,22 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// A reply ends where it says so, is bounded, and leads to no request with a line too many.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(Some((reply, length))) = Reply::parse(bytes) else { return };
+    assert!(reply.body.len() <= BODY && length <= bytes.len());
+    assert_eq!(Reply::parse(&bytes[..length]), Ok(Some((reply.clone(), length))));
+    assert_eq!(Reply::parse(&bytes[..length - 1]), Ok(None));
+    let media = reply.media();
+    assert!(media.len() <= MEDIA, "{media:?}");
+    assert!(media.iter().all(|one| one.chars().count() <= 20 && !one.contains(char::is_control)));
+    if let Some(challenge) = reply.challenge() {
+        let answer = challenge.answer("me", "pw", "DESCRIBE", "rtsp://a.example/live", "once");
+        assert!(!answer.contains(char::is_control), "{answer:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

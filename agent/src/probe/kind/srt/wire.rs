@@ -102,6 +102,18 @@ pub const fn reason(code: u32) -> &'static str {
     }
 }
 
+/// An answer is one to us, and every rejection has words.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let socket = bytes.get(12..).and_then(<[u8]>::first_chunk).map_or(0, |field| u32::from_be_bytes(*field));
+    if let Some(read) = answer(bytes, socket) {
+        assert!(bytes.len() >= LENGTH && answer(bytes, !socket).is_none());
+        if let Answer::Rejection(code) = read {
+            assert!(!reason(code).is_empty());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

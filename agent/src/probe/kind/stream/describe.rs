@@ -147,6 +147,24 @@ pub fn judge(why: &str, complaints: &str) -> NoDescription {
     told(Seen::Failed, format!("the stream cannot be had: {why}"))
 }
 
+/// Names are short and fit into a sentence.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let complaints = String::from_utf8_lossy(bytes);
+    match Description::parse(bytes, &complaints) {
+        Ok(Description { format, video, audio }) => {
+            assert!(video.is_some() || audio.is_some());
+            let names = video.map(|video| video.codec).into_iter().chain(audio.map(|audio| audio.codec));
+            for name in names.chain([format]) {
+                assert!((1..=NAME).contains(&name.chars().count()) && !name.contains(char::is_control));
+            }
+        }
+        Err(NoDescription { why, .. }) => {
+            assert!(why.chars().count() <= 200 && !why.contains(char::is_control));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

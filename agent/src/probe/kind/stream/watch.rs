@@ -292,6 +292,37 @@ fn number(text: &str, key: &str) -> Option<f64> {
     (number.abs() <= MOST).then_some(number)
 }
 
+/// However ffmpeg's words are cut, the same window comes out of them, with numbers that can be told.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use super::describe::{Audio, Video};
+    let hear = |piece: usize| {
+        let mut window = Window::default();
+        for piece in bytes.chunks(piece) {
+            window.hear(piece);
+            window.see(piece);
+            assert!(window.line.len() <= LINE && window.small.len() < SMALL);
+        }
+        window
+    };
+    let (window, again) = (hear(bytes.len().max(1)), hear(7));
+    assert_eq!(window, again);
+    let video = Some(Video { codec: String::new(), width: 1920, height: 1080 });
+    let description = Description {
+        format: String::new(),
+        video,
+        audio: Some(Audio { codec: String::new(), rate: 48_000 }),
+    };
+    let told = [window.bitrate(&description), window.still(), window.level, window.peak, window.fps()];
+    assert!(told.into_iter().flatten().all(f64::is_finite), "{told:?}");
+    assert!(window.length(&description).is_finite());
+    let _ = (window.is_black(), window.is_silent(&description));
+    let mut stillness = super::still::Stillness::default();
+    for window in [&window, &again] {
+        stillness.observe(window, crate::clock::Clock::now());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::describe::{Audio, Video};

@@ -154,6 +154,20 @@ impl Session {
     }
 }
 
+/// One answer as an event and as a session.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use crate::probe::loose;
+    let event = loose::parse::<Option<Event>>(bytes).ok().flatten().unwrap_or_default();
+    let session = loose::parse::<Option<Session>>(bytes).ok().flatten();
+    let _ = (Stage::of(&event, session.as_ref()), event.video());
+    assert!(event.is_known() || event.video().is_none());
+    if let Some(session) = session {
+        assert!(session.ingest().is_none_or(|ingest| ingest <= 5));
+        assert!(session.picture().is_none() || session.ingest() == Some(4));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,10 +9,10 @@
 //! url = "http://192.0.2.40:8088"
 //! ```
 
-mod tcp;
+pub(crate) mod tcp;
 #[cfg(test)]
 mod tests;
-mod xml;
+pub(crate) mod xml;
 
 use crate::probe::ask::{self, Server};
 use crate::probe::config::{Settings, Shared as _, kind};

@@ -92,6 +92,24 @@ async fn fetch(host: &str, port: u16) -> Result<Vec<u8>, String> {
     }
 }
 
+/// However bytes are cut, the same status is taken from them.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let mut answer = Answer::default();
+        for piece in bytes.chunks(piece) {
+            if answer.take(piece)? {
+                return Ok(Some(answer.bytes));
+            }
+            assert!(answer.bytes.len() <= answer.length.unwrap_or(LINE));
+        }
+        Ok::<_, String>(None)
+    };
+    let whole = read(bytes.len().max(1));
+    assert_eq!(read(1), whole);
+    assert_eq!(read(7), whole);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

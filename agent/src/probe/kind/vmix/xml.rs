@@ -156,6 +156,20 @@ fn channels(attributes: &[u8]) -> Vec<(u8, bool)> {
     channels
 }
 
+/// What is read is bounded and plain, and each channel stands once.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(told) = read(bytes) {
+        let mut numbers: Vec<u8> = told.channels.iter().map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(numbers.iter().all(|number| (1..=CHANNELS).contains(number)));
+        for text in [told.version, told.edition].into_iter().flatten() {
+            assert!((1..=TEXT).contains(&text.len()) && text.is_ascii() && !text.contains('<'));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

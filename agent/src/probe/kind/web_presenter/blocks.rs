@@ -125,6 +125,31 @@ fn duration(text: &str) -> Option<f64> {
     parts.next().is_none().then_some(((days * 24.0 + hours) * 60.0 + minutes) * 60.0 + seconds)
 }
 
+/// However bytes are cut, the same is read; texts are short, numbers are some.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let read = |piece: usize| {
+        let mut blocks = Blocks::default();
+        for piece in bytes.chunks(piece) {
+            if blocks.take(piece).is_err() {
+                break;
+            }
+            assert!(blocks.line.len() <= LINE);
+        }
+        blocks
+    };
+    let [Blocks { is_one, is_over, live, texts, .. }, again] = [bytes.len().max(1), 7].map(read);
+    if bytes.len() <= MOST {
+        assert_eq!(
+            (again.is_one, again.is_over, &again.live, &again.texts),
+            (is_one, is_over, &live, &texts)
+        );
+    }
+    let numbers = [live.bitrate, live.duration, live.cache];
+    assert!(numbers.into_iter().flatten().all(|number| number.is_finite() && number >= 0.0));
+    assert!(texts.iter().all(|(_, text)| !text.contains(char::is_control) && !text.contains("://")));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

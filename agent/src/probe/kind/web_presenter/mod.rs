@@ -12,8 +12,8 @@
 //! url = "http://192.0.2.30"
 //! ```
 
-mod blocks;
-mod report;
+pub(crate) mod blocks;
+pub(crate) mod report;
 #[cfg(test)]
 mod tests;
 

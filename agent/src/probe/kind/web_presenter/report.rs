@@ -156,6 +156,22 @@ impl Page {
     }
 }
 
+/// Texts are short and hold no address, numbers are some.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut texts = Texts::default();
+    if let Ok(live) = Livestream::read(bytes, &mut texts) {
+        let numbers = [live.bitrate, live.duration, live.cache];
+        assert!(numbers.into_iter().flatten().all(|number| number.is_finite() && number >= 0.0));
+    }
+    for page in Page::ALL {
+        page.read(bytes, &mut texts);
+    }
+    for (_, text) in texts.iter() {
+        assert!(text.chars().count() <= TEXT && !text.contains(char::is_control) && !text.contains("://"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
