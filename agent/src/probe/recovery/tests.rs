@@ -319,7 +319,12 @@ fn a_process_that_is_killed_is_brought_back_by_a_command() {
     until(&mut probes, |probes, _| value(probes, &metric::PROCESS_UP) == Value::Known(1));
     assert_eq!(value(&probes, &metric::RECOVERY_ATTEMPTS), Value::Known(0));
     kill(&file);
-    let news = until(&mut probes, |probes, _| value(probes, &metric::PROCESS_RESTARTS) == Value::Known(1));
+    // The process is there before its command has ended, which waits for it.
+    let is_over =
+        |news: &[News]| news.iter().any(|one| matches!(one, News::Text { text, .. } if text == "done"));
+    let news = until(&mut probes, |probes, news| {
+        value(probes, &metric::PROCESS_RESTARTS) == Value::Known(1) && is_over(news)
+    });
     kill(&file);
     let texts: Vec<&str> = news
         .iter()
