@@ -7,11 +7,12 @@ use crate::clock::{Clock, Doubt, Moment};
 use crate::config::Config;
 use crate::custody::Custody;
 use crate::host::Host;
+use crate::meter::Meter;
 use crate::panel::led::{Link, Site};
 use crate::panel::limits::Limits;
 use crate::panel::{Happened, Reading, judge};
 use crate::probe::results::Series;
-use crate::sampler::Sampler;
+use crate::sampler::{Made, Sampler};
 use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::spool::Spool;
 use crate::transport::Traffic;
@@ -21,7 +22,7 @@ use rackside_proto::{
     SpoolPlace, Time, Verdict, What, limits,
 };
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// This program's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -32,6 +33,7 @@ pub struct Gist {
     catalog: u32,
     clock: ClockSource,
     tick_ms: u32,
+    interval_ms: u32,
     spool: (SpoolPlace, u64),
 }
 
@@ -69,6 +71,8 @@ pub struct Agent {
     /// What was said of the clock last.
     doubt: Option<Doubt>,
     route: Option<String>,
+    /// Whether the line in use costs money.
+    meter: Meter,
     /// From what on the site itself objects.
     limits: Limits,
     /// What the site thinks of itself.
@@ -102,6 +106,7 @@ impl Agent {
             undated: false,
             doubt: None,
             route: None,
+            meter: Meter::new(&config.probes.general.metered),
             limits: config.limits,
             judgement: (Severity::Well, None),
             read: None,
@@ -119,11 +124,12 @@ impl Agent {
     }
 
     /// What the birth would say now, in short.
-    pub const fn gist(&self, moment: &Moment) -> Gist {
+    pub fn gist(&self, moment: &Moment) -> Gist {
         Gist {
             catalog: self.sampler.number(),
             clock: moment.source(),
             tick_ms: self.tick_ms,
+            interval_ms: self.interval_ms(),
             spool: self.spool(),
         }
     }
@@ -151,6 +157,7 @@ impl Agent {
         self.tick_ms = config.tick.as_millis() as u32;
         self.room = (config.spool.limits.memory as u64, config.spool.disk);
         self.limits = config.limits;
+        self.meter.configure(&config.probes.general.metered);
         self.sampler.tick(self.tick_ms);
         self.custody.limit(config.spool.limits);
         self.custody.limit_disk(config.spool.disk);
@@ -208,6 +215,37 @@ impl Agent {
         self.sensors.machine.default_route()
     }
 
+    /// The interface in use, if it costs money: readings are collected then, and each stays with this process until it is part of a record.
+    pub fn metered(&self) -> Option<&str> {
+        self.meter.metered()
+    }
+
+    /// How many readings are collected and in custody of nobody yet.
+    pub const fn collected(&self) -> usize {
+        self.sampler.collected()
+    }
+
+    /// For how long readings are collected; `None` when each goes by itself.
+    pub fn together(&self) -> Option<Duration> {
+        self.meter.together(Duration::from_millis(self.tick_ms.into()))
+    }
+
+    /// Milliseconds from one data message to the next.
+    fn interval_ms(&self) -> u32 {
+        self.together().map_or(self.tick_ms, |together| together.as_millis() as u32)
+    }
+
+    /// After which silence a connection is to count as gone.
+    pub fn keep_alive(&self) -> Duration {
+        self.meter.keep_alive()
+    }
+
+    /// Takes what is collected into custody: nothing more is read, or what follows is of another kind.
+    pub fn flush(&mut self, now: Instant) {
+        self.sampler.flush();
+        self.keep_made(now);
+    }
+
     /// Something happened on the panel, or a probe changed its state: a sample of its series at its own moment. A series that no catalog has yet comes with the next
     /// reading.
     pub fn happened(&mut self, happened: &Happened, moment: &Moment) {
@@ -234,23 +272,34 @@ impl Agent {
     fn record(&mut self, report: &Report, moment: &Moment) {
         self.anchor(moment);
         let now = moment.now;
-        match self.sampler.sample(report, moment.time()) {
-            Ok(sampled) => {
-                let catalog =
-                    sampled.catalog.map(|(number, body)| self.custody.put_catalog(number, body, now));
-                let put = catalog.transpose().and_then(|_| self.custody.put_data(sampled.readings, now));
-                if let Err(error) = put {
-                    error!("this reading is lost: {error}");
-                }
-            }
-            Err(error) => error!("this reading is lost: {error}"),
+        self.meter.see(self.sensors.machine.default_route());
+        if let Err(error) = self.sampler.sample(report, (moment.time(), now), self.together()) {
+            error!("this reading is lost: {error}");
         }
+        self.keep_made(now);
         let route = self.sensors.machine.default_route();
         if route != self.route.as_deref() {
             let text = limits::fit(route.unwrap_or_default()).to_owned();
             info!("the default route is on {}", if text.is_empty() { "no interface" } else { &text });
+            if let (Some(line), Some(together)) = (route.and(self.metered()), self.together()) {
+                info!("{line} is metered: {} s of readings go together", together.as_secs());
+            }
             self.route = route.map(str::to_owned);
             self.event(What::Text { subject: "default_route", text: &text }, moment);
+        }
+    }
+
+    /// Takes into custody what the sampler has made.
+    fn keep_made(&mut self, now: Instant) {
+        for made in self.sampler.take_made() {
+            let put = match made {
+                Made::Catalog { number, body } => self.custody.put_catalog(number, body, now),
+                // As old as its newest reading: what was collected for a while is no sign of life.
+                Made::Readings { body, read } => self.custody.put_data(body, read),
+            };
+            if let Err(error) = put {
+                error!("readings are lost: {error}");
+            }
         }
     }
 
@@ -261,6 +310,7 @@ impl Agent {
             self.undated = true;
         } else if std::mem::take(&mut self.undated) {
             info!("the clock is known now");
+            self.flush(moment.now);
             let (boot, boot_ms, utc_ms) = (moment.boot, moment.boot_ms, moment.utc_ms);
             self.event(What::Anchor { boot, boot_ms, utc_ms }, moment);
         }
@@ -331,6 +381,7 @@ impl Agent {
             spool_bytes,
             catalog: None,
             revision: self.host.revision,
+            interval_ms: self.interval_ms(),
         };
         let mut body = Vec::new();
         birth.encode(self.sampler.catalog(), &mut body)?;

@@ -4,6 +4,7 @@
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
+use crate::meter::Meter;
 use crate::probe::child;
 use crate::reload::ConfigFile;
 use crate::sensor::{Roots, SENSORS, Sensors};
@@ -79,6 +80,11 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
     writeln!(out, "clock    {}", clock(&moment))?;
     let mut sensors = Sensors::new(roots);
     let report = sensors.read(&moment);
+    let mut meter = Meter::new(&config.probes.general.metered);
+    meter.see(sensors.machine.default_route());
+    if let Some(line) = meter.describe(config.tick) {
+        writeln!(out, "line     {line}")?;
+    }
     for (at, (sensor, error)) in SENSORS.iter().zip(sensors.errors()).enumerate() {
         let series = report.entries().iter().filter(|entry| entry.sensor == at).count();
         match error {

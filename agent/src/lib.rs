@@ -4,7 +4,8 @@
 //!
 //! 1. [`config`] says who this is and where to publish, and [`reload`] when that changed; [`host`] what machine it is.
 //! 2. [`ticker`] says when to read, by the clocks of [`clock`] (nobody else reads one).
-//! 3. [`sensor`] reads this machine into a report; [`sampler`] codes it against a catalog of its series.
+//! 3. [`sensor`] reads this machine into a report; [`sampler`] codes it against a catalog of its series,
+//!    by itself or, on a line that costs money (`meter`), several in one record (`batch`).
 //! 4. [`custody`] keeps each record until the hub has it, and decides what is sent when; [`spool`] is its disk, [`state`] where that is.
 //! 5. [`agent`] ties these together; none of them does network I/O or knows whether there is a connection.
 //! 6. [`session`] is one conversation with the broker, on the MQTT core of `rackside-link`; [`transport`] opens the stream
@@ -21,6 +22,7 @@
 pub mod agent;
 pub mod app;
 mod base64;
+mod batch;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -33,6 +35,7 @@ pub mod host;
 mod json;
 pub mod logger;
 mod loss;
+mod meter;
 mod obs;
 pub mod once;
 pub mod panel;

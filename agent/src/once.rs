@@ -10,11 +10,13 @@
 //! disk         rackside_disk_used_bytes{mount="/"}               11.9 GiB
 //! probe        encoder (tcp 192.0.2.30:1935): up, 1.8 ms
 //! spool        up to 64 MiB in /var/lib/rackside/spool/arena-north/rack-1
+//! line         wwan0 carries the default route and is metered: readings go every 60s
 //! ```
 
 use crate::clock::{Clock, Moment, Trust};
 use crate::config::{self, Config};
 use crate::json::Json;
+use crate::meter::Meter;
 use crate::panel::config::Bus;
 use crate::panel::{Panel, Reading};
 use crate::probe::results::Latest;
@@ -52,10 +54,15 @@ pub fn once(config: Option<&Config>, json: bool, out: &mut impl Write) -> io::Re
     sensors.machine.panel = panel;
     sensors.machine.probes = probes.series(moment.now);
     let report = sensors.read(&moment);
+    let line = config.and_then(|config| {
+        let mut meter = Meter::new(&config.probes.general.metered);
+        meter.see(sensors.machine.default_route());
+        meter.describe(config.tick)
+    });
     let text = if json {
-        as_json(&report, &probes, &moment, &place)
+        as_json(&report, &probes, &moment, (&place, line.as_deref()))
     } else {
-        as_table(&report, &probes, &sensors, &place)
+        as_table(&report, &probes, &sensors, (&place, line.as_deref()))
     };
     out.write_all(text.as_bytes())
 }
@@ -107,7 +114,12 @@ fn told(answer: &serde_json::Value) -> Vec<Reading> {
     tallies.chain(relays).collect()
 }
 
-fn as_table(report: &Report, probes: &Probes, sensors: &Sensors, place: &str) -> String {
+fn as_table(
+    report: &Report,
+    probes: &Probes,
+    sensors: &Sensors,
+    (place, line): (&str, Option<&str>),
+) -> String {
     let rows: Vec<(&str, String, String)> = report
         .entries()
         .iter()
@@ -139,7 +151,11 @@ fn as_table(report: &Report, probes: &Probes, sensors: &Sensors, place: &str) ->
                 .expect("a String has room");
         }
     }
-    writeln!(text, "{:first$}  {place}", "spool").expect("a String has room");
+    for (what, told) in [("spool", Some(place)), ("line", line)] {
+        if let Some(told) = told {
+            writeln!(text, "{what:first$}  {told}").expect("a String has room");
+        }
+    }
     text
 }
 
@@ -183,12 +199,13 @@ fn human(entry: &Entry) -> String {
 }
 
 /// One object: the time, a list of series as they would be published, and one of probes.
-fn as_json(report: &Report, probes: &Probes, moment: &Moment, place: &str) -> String {
+fn as_json(report: &Report, probes: &Probes, moment: &Moment, (place, line): (&str, Option<&str>)) -> String {
     let mut json = Json::default();
     json.object(|json| {
         json.key("time_ms").value_if(moment.known.then_some(moment.utc_ms));
         json.key("clock_known").value(moment.known);
         json.key("spool").text(place);
+        json.key("line").text_if(line);
         json.key("series").list(|json| {
             for entry in report.entries() {
                 json.line();

@@ -3,6 +3,9 @@
 //! Pure: reports and times in, encoded bodies out. Invariants: a reading never goes out before the catalog it is coded
 //! against; a series keeps its position within a catalog; catalogs of a run are numbered from 1.
 //!
+//! Each reading is a record, or several are collected into one. What is collected goes ahead of a new catalog, and the first reading of a
+//! catalog goes at once: an event that names one of its series finds the hub knowing it.
+//!
 //! A new catalog is made when a series appears that the old one lacks, and when its references have gone stale. Series that
 //! vanish become absent, and leave the list at the next catalog once they have been absent for a while.
 //!
@@ -10,10 +13,12 @@
 //! over the first reading's size is the rent, and a new catalog is the price of the skis. Whoever buys as soon as the rent
 //! paid reaches the price never pays more than twice what perfect foresight would.
 
+use crate::batch::Batch;
 use crate::sensor::{Entry, Report};
 use log::{debug, warn};
 use rackside_proto::metric::Metric;
 use rackside_proto::{Catalog, CatalogHead, Data, EncodeError, Label, Labels, Series, Time, Value, limits};
+use std::time::{Duration, Instant};
 
 /// A series that has been absent for this many readings is dropped from the next catalog: an hour at the usual tick. Not at
 /// once, so that an interface that comes and goes does not make a catalog each time.
@@ -25,15 +30,23 @@ const COPIES: usize = 2;
 /// Room for what stands around a catalog in its record and in a birth.
 const LARGEST: usize = limits::LARGE - 1024;
 
-/// What one reading gave.
+/// A record's body, for custody.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Sampled {
-    /// The body of a new catalog's record, to be sent ahead of the readings, with its number.
-    pub catalog: Option<(u32, Vec<u8>)>,
-    /// The body of the record of readings.
-    pub readings: Vec<u8>,
-    /// The number of the catalog that the readings are coded against.
-    pub number: u32,
+pub enum Made {
+    /// A catalog.
+    Catalog {
+        /// Its number.
+        number: u32,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// Readings, coded against the newest catalog before them.
+    Readings {
+        /// The body.
+        body: Vec<u8>,
+        /// When the newest of them was taken.
+        read: Instant,
+    },
 }
 
 /// One series of the catalog in use.
@@ -57,6 +70,12 @@ pub struct Sampler {
     catalog: Vec<u8>,
     /// The length of the first reading after the catalog was made; `None` until there is one.
     shortest: Option<usize>,
+    /// What was read and is no record yet.
+    batch: Batch,
+    /// When readings last became a record.
+    sent: Option<Instant>,
+    /// Records that nobody has taken yet, in their order.
+    made: Vec<Made>,
     /// The excess paid since then.
     rent: usize,
     /// How many series fit into a catalog, as far as is known.
@@ -77,6 +96,9 @@ impl Sampler {
             references: Vec::new(),
             catalog: Vec::new(),
             shortest: None,
+            batch: Batch::default(),
+            sent: None,
+            made: Vec::new(),
             rent: 0,
             room: limits::SERIES,
             said_full: false,
@@ -112,19 +134,53 @@ impl Sampler {
         self.listed.iter().position(is_it).map(|at| (self.number, at as u32))
     }
 
-    /// Codes one report, taken at `time`.
-    pub fn sample(&mut self, report: &Report, time: Time) -> Result<Sampled, EncodeError> {
+    /// How many readings are collected and no record yet.
+    pub(crate) const fn collected(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Codes one report, taken at this moment on both clocks. Readings that are taken within `together` become one record.
+    pub fn sample(
+        &mut self,
+        report: &Report,
+        (time, now): (Time, Instant),
+        together: Option<Duration>,
+    ) -> Result<(), EncodeError> {
         let new = self.update(report);
         let stale = self.rent > COPIES * self.catalog.len();
-        let catalog =
-            if new || stale || self.outdated || self.number == 0 { Some(self.renew(time)?) } else { None };
-        let values: Vec<Value> = self.listed.iter().map(|listed| listed.entry.value).collect();
-        let mut readings = Vec::new();
-        let reading = std::iter::once((time, values.as_slice()));
-        Data::encode_readings(self.number, &self.references, reading, &mut readings)?;
-        let shortest = *self.shortest.get_or_insert(readings.len());
-        self.rent += readings.len().saturating_sub(shortest);
-        Ok(Sampled { catalog, readings, number: self.number })
+        let renewed = new || stale || self.outdated || self.number == 0;
+        if renewed || !self.batch.takes(self.number, time) {
+            self.flush();
+        }
+        if renewed {
+            let (number, body) = self.renew(time)?;
+            self.made.push(Made::Catalog { number, body });
+        }
+        let values = self.listed.iter().map(|listed| listed.entry.value).collect();
+        let is_first = self.batch.len() == 0;
+        let cost = self.batch.add(self.number, &self.references, values, (time, now))?;
+        if is_first {
+            // The others are coded against the one before them.
+            let shortest = *self.shortest.get_or_insert(cost);
+            self.rent += cost.saturating_sub(shortest);
+        }
+        let half = Duration::from_millis(self.tick_ms.into()) / 2;
+        let waits = |together| self.sent.is_some_and(|sent| now + half < sent + together);
+        if renewed || !together.is_some_and(waits) {
+            self.flush();
+            self.sent = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Makes a record of what is collected.
+    pub fn flush(&mut self) {
+        self.made.extend(self.batch.take().map(|(body, read)| Made::Readings { body, read }));
+    }
+
+    /// The records that were made since this was last asked.
+    pub fn take_made(&mut self) -> Vec<Made> {
+        std::mem::take(&mut self.made)
     }
 
     /// Takes over the report's values. True if it has a series that the catalog lacks.

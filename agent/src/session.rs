@@ -53,6 +53,8 @@ impl Topics {
 /// A conversation.
 pub struct Session {
     link: Link,
+    /// After which silence it is gone.
+    keep_alive: Duration,
     topics: Topics,
     client_id: String,
     /// Since when the broker has us.
@@ -76,11 +78,13 @@ impl Session {
         let client_id = format!("{}/{}", agent.name, agent.run());
         let mut options = Options::new(client_id.clone());
         options.login = login;
+        options.keep_alive = agent.keep_alive();
         let payload = Bytes::from(agent.presence(false, Reason::Will));
         options.will = Some(Will { topic: topics.presence.clone(), payload, retain: true });
         let link = Link::new(&options, now);
         Self {
             link,
+            keep_alive: options.keep_alive,
             topics,
             client_id,
             connected: None,
@@ -96,6 +100,11 @@ impl Session {
     /// Since when the broker has taken the connection; `None` before.
     pub const fn connected(&self) -> Option<Instant> {
         self.connected
+    }
+
+    /// After which silence it is gone; the broker was told as it began.
+    pub const fn keep_alive(&self) -> Duration {
+        self.keep_alive
     }
 
     /// What waits for the socket.
@@ -364,6 +373,40 @@ mod tests {
         assert_eq!(said[..4], ["subscribe", "presence retained", "birth retained", "data"]);
         assert!(said[4..].iter().all(|said| said == "data" || said == "event"), "{said:?}");
         assert_eq!(bench.said(), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_that_costs_money_is_asked_for_a_sign_of_life_rarely() {
+        let mut bench = Bench::new();
+        let free = bench.session.output().to_vec();
+        assert_eq!(bench.session.keep_alive(), Duration::from_secs(7));
+        let text = "site = \"arena-north\"\nappliance = \"rack-1\"\nprobes.metered = [\"wwan0\"]\n[mqtt]\naddress = \"hub\"\n";
+        let config = Config::parse(text, "agent.toml").expect("a good file");
+        let root = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir_all(root.path().join("proc/net")).expect("a directory");
+        let route = "head\nwwan0 00000000 0100A8C0 0003 0 0 100 00000000 0 0 0\n";
+        std::fs::write(root.path().join("proc/net/route"), route).expect("written");
+        let clock = Clock::new(Trust::Auto, Path::new("/proc"));
+        bench.agent = Agent::new(&config, Run(9), &clock, Roots::below(root.path()), Host::default());
+        bench.agent.tick(&bench.moment);
+        bench.session = Session::open(&mut bench.agent, None, bench.moment.now);
+        assert_eq!(bench.session.keep_alive(), Duration::from_mins(1));
+        // In the CONNECT, behind the protocol's name, its level and the flags: two thirds of it.
+        let told = |connect: &[u8]| {
+            let at = connect.windows(4).position(|word| word == b"MQTT").expect("the protocol's name") + 6;
+            u16::from_be_bytes([connect[at], connect[at + 1]])
+        };
+        assert_eq!((told(&free), told(bench.session.output())), (5, 40));
+        bench.hear(&WELCOME);
+        bench.said();
+        // Whatever waits for an ack would be sent again, and keep the line busy.
+        let safe = [Safe { run: Run(9), below: bench.agent.custody.next() }].into_iter().collect();
+        let wants = std::iter::empty().collect();
+        bench.agent.custody.acked(&Ack { history: 1, time_ms: 0, safe, wants }, bench.moment.now);
+        bench.moment.now += Duration::from_secs(29);
+        assert_eq!(bench.said(), [""; 0]);
+        bench.moment.now += Duration::from_secs(1);
+        assert!(bench.said().contains(&"ping".to_owned()));
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn birth(birth: &Birth<'_>) -> Json {
         "clock": birth.clock.as_str(),
         "boot_id": hex(&birth.boot_id),
         "tick_ms": birth.tick_ms,
+        "interval_ms": birth.interval_ms,
         "version": birth.version,
         "hostname": birth.hostname,
         "model": birth.model,

@@ -137,6 +137,7 @@ struct Agent<'a> {
     kernel: &'a str,
     arch: &'a str,
     tick_seconds: Quantity,
+    interval_seconds: Quantity,
     clock_source: &'static str,
     spool: &'static str,
 }
@@ -153,6 +154,7 @@ impl<'a> Agent<'a> {
             kernel: &about.kernel,
             arch: &about.arch,
             tick_seconds: Quantity(f64::from(about.tick_ms) / 1000.0),
+            interval_seconds: Quantity(f64::from(about.interval_ms) / 1000.0),
             clock_source: run.clock_source().unwrap_or(about.clock).as_str(),
             spool: match about.spool {
                 SpoolPlace::Memory => "memory",

@@ -47,6 +47,8 @@ pub struct Birth<'a> {
     pub catalog: Option<Catalog<'a>>,
     /// The revision code of a Raspberry Pi; `None` for other machines, and from agents that do not tell it.
     pub revision: Option<Revision>,
+    /// Milliseconds from one data message to the next: the tick, unless readings are collected (on a line that costs money).
+    pub interval_ms: u32,
 }
 
 /// What an agent can do, one bit each; new ones are added above.
@@ -123,7 +125,8 @@ impl<'a> Birth<'a> {
         sink.put(&[WIRE])?;
         put(sink, &head)?;
         catalog.map_or(Ok(()), |bytes| sink.put(bytes))?;
-        put(sink, &self.revision.map_or(0, |revision| revision.0))
+        put(sink, &self.revision.map_or(0, |revision| revision.0))?;
+        put(sink, &self.interval_ms)
     }
 
     /// Reads a body.
@@ -136,6 +139,7 @@ impl<'a> Birth<'a> {
         let catalog = if head.has_catalog { Some(Catalog::take(&mut input)?) } else { None };
         // From here on it is what was added: an older agent's birth ends before it.
         let revision: u32 = if input.rest().is_empty() { 0 } else { input.take("revision")? };
+        let interval_ms = if input.rest().is_empty() { head.tick_ms } else { input.take("interval")? };
         Ok(Self {
             run: head.run,
             connection: head.connection,
@@ -157,6 +161,7 @@ impl<'a> Birth<'a> {
             spool_bytes: head.spool_bytes,
             catalog,
             revision: (revision != 0).then_some(Revision(revision)),
+            interval_ms,
         })
     }
 }

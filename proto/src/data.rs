@@ -45,28 +45,54 @@ impl<'a> Data<'a> {
         S: Sink,
         I: ExactSizeIterator<Item = (Time, &'v [Value])>,
     {
-        if readings.len() == 0 || readings.len() > limits::READINGS {
+        let count = readings.len();
+        let mut last: Option<(Time, &[Value])> = None;
+        for reading in readings {
+            if last.is_none() {
+                Self::encode_readings_head(catalog, reading.0, count, sink)?;
+            }
+            Self::encode_reading(references, last, reading, sink)?;
+            last = Some(reading);
+        }
+        last.map(|_| ()).ok_or(EncodeError::Limit("number of readings"))
+    }
+
+    /// Appends the begin of the body of a record of readings, for whoever codes them one by one: `count` of them follow, the first
+    /// taken at `first`, as [`encode_reading`](Self::encode_reading) writes them.
+    pub fn encode_readings_head<S: Sink>(
+        catalog: u32,
+        first: Time,
+        count: usize,
+        sink: &mut S,
+    ) -> Result<(), EncodeError> {
+        if count == 0 || count > limits::READINGS {
             return Err(EncodeError::Limit("number of readings"));
         }
         put(sink, &READINGS)?;
         put(sink, &catalog)?;
-        let count = readings.len() as u32;
-        let mut last: Option<(Time, &[Value])> = None;
-        for (time, values) in readings {
-            if values.len() != references.len() {
-                return Err(EncodeError::Mismatch("a reading has a value for every series of its catalog"));
-            }
-            if let Some((before, _)) = last {
+        put(sink, &first)?;
+        put(sink, &(count as u32))
+    }
+
+    /// Appends one reading of a record, behind the one `before` it in the same record, or as the first.
+    pub fn encode_reading<S: Sink>(
+        references: &[Value],
+        before: Option<(Time, &[Value])>,
+        (time, values): (Time, &[Value]),
+        sink: &mut S,
+    ) -> Result<(), EncodeError> {
+        if values.len() != references.len() {
+            return Err(EncodeError::Mismatch("a reading has a value for every series of its catalog"));
+        }
+        let base = match before {
+            Some((before, values)) => {
                 let apart = time.since(before);
                 put(sink, &apart.ok_or(EncodeError::Mismatch("readings of one record are in order"))?)?;
-            } else {
-                put(sink, &time)?;
-                put(sink, &count)?;
+                values
             }
-            encode_reading(references, last.map_or(references, |(_, values)| values), values, sink)?;
-            last = Some((time, values));
-        }
-        Ok(())
+            None => references,
+        };
+        encode_moves(references, base, values, sink)
     }
 
     /// Reads a record's body. Every reading is walked, so that [`Readings::iter`] cannot fail.
@@ -80,7 +106,7 @@ impl<'a> Data<'a> {
     }
 }
 
-fn encode_reading<S: Sink>(
+fn encode_moves<S: Sink>(
     references: &[Value],
     before: &[Value],
     values: &[Value],

@@ -233,6 +233,7 @@ fn the_strings_of_a_birth_are_checked() {
         spool_bytes: 0,
         catalog: None,
         revision: None,
+        interval_ms: 1000,
     };
     assert_eq!(birth.encode(None, &mut Vec::new()), Err(EncodeError::Limit("host name")));
     assert!(Birth { hostname: limits::fit(leaked(65)), ..birth }.encode(None, &mut Vec::new()).is_ok());

@@ -219,7 +219,7 @@ proptest! {
         time in time(),
         boot_id in any::<[u8; 16]>(),
         (version, hostname, model) in (text(), text(), text()),
-        (bits, config_revision, spool_bytes, code) in any::<(u32, u32, u64, u32)>(),
+        (bits, config_revision, spool_bytes, code, interval_ms) in any::<(u32, u32, u64, u32, u32)>(),
         catalog in prop::option::of(catalog()),
     ) {
         let fitted = [&version, &hostname, &model].map(|text| limits::fit(text));
@@ -236,6 +236,7 @@ proptest! {
             spool: SpoolPlace::Disk,
             catalog: None,
             revision: (code != 0).then_some(Revision(code)),
+            interval_ms,
         };
         let encoded = catalog.as_ref().map(|(head, series)| encoded_catalog(head, series));
         let mut bytes = Vec::new();
@@ -250,13 +251,17 @@ proptest! {
             }
             _ => prop_assert!(false, "a catalog on one side only"),
         }
-        // An older agent's birth ends where the revision begins.
-        let short = bytes.len() - (32 - (code | 1).leading_zeros()).div_ceil(7) as usize;
+        // An older agent's birth ends where the interval begins, or where the revision does.
+        let varint = |number: u32| (32 - (number | 1).leading_zeros()).div_ceil(7) as usize;
+        let told = bytes.len() - varint(interval_ms);
+        let short = told - varint(code);
         assert_no_prefix_decodes(Channel::Birth, &bytes[..short])?;
-        let Ok(Message::Birth(older)) = Message::decode(Channel::Birth, &bytes[..short]) else { panic!("a birth") };
-        prop_assert_eq!(older, Birth { revision: None, ..read });
-        for len in short + 1..bytes.len() {
-            prop_assert!(Message::decode(Channel::Birth, &bytes[..len]).is_err(), "half a revision");
+        for (len, revision) in [(short, None), (told, birth.revision)] {
+            let Ok(Message::Birth(older)) = Message::decode(Channel::Birth, &bytes[..len]) else { panic!("a birth") };
+            prop_assert_eq!(older, Birth { revision, interval_ms: tick_ms, ..read });
+        }
+        for len in (short + 1..bytes.len()).filter(|len| *len != told) {
+            prop_assert!(Message::decode(Channel::Birth, &bytes[..len]).is_err(), "half a number");
         }
     }
 

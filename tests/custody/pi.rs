@@ -2,8 +2,8 @@
 //! pulled, and the agent's own cores on it.
 //!
 //! Real are the agent's readings, catalogs, custody, spool, clock and conversation; its sensors look at a made-up /proc, in
-//! which the interface `eth0` counts readings and events: its bytes received are 1, 2, 3 and so on for the life of the
-//! appliance. What stands here instead of the agent's own loop is that loop in virtual time.
+//! which the interface `eth0` carries the default route and counts readings and events: its bytes received are 1, 2, 3 and so on for the
+//! life of the appliance. What stands here instead of the agent's own loop is that loop in virtual time.
 
 use crate::broker::Broker;
 use crate::moment::Virtual;
@@ -93,15 +93,18 @@ enum Line {
 impl Pi {
     /// A machine that has just booted, with the agent running.
     pub(crate) fn new(index: usize, setup: Setup, root: PathBuf, dice: fastrand::Rng, now: Virtual) -> Self {
+        let metered = if setup.metered { "\"eth0\"" } else { "" };
         let text = format!(
-            "site = \"arena-north\"\nappliance = \"rack-{index}\"\ntick = \"{}s\"\nprobes.ping = []\n[mqtt]\naddress = \"hub\"\n\
-             [spool]\nmemory = \"{} KiB\"\n",
+            "site = \"arena-north\"\nappliance = \"rack-{index}\"\ntick = \"{}s\"\nprobes.ping = []\nprobes.metered = [{metered}]\n\
+             [mqtt]\naddress = \"hub\"\n[spool]\nmemory = \"{} KiB\"\n",
             setup.tick_s, setup.memory_kib
         );
         let config = Config::parse(&text, "agent.toml").expect("a good file");
         for directory in ["proc/net", "proc/sys/kernel/random", "sys"] {
             std::fs::create_dir_all(root.join(directory)).expect("the directory can be written");
         }
+        let route = "head\neth0 00000000 0100A8C0 0003 0 0 100 00000000 0 0 0\n";
+        std::fs::write(root.join("proc/net/route"), route).expect("the directory can be written");
         let clock = WallClock { error_ms: 0, synchronised: setup.ntp, ntp: setup.ntp, set_at: None };
         Self {
             index,
@@ -209,6 +212,7 @@ impl Pi {
     /// SIGTERM.
     pub(crate) fn stop(&mut self, broker: &mut Broker, truth: &mut Truth, now: Virtual) {
         self.work(broker, truth, now);
+        self.keep_collected(truth, now);
         let Some(process) = &mut self.process else { return };
         process.agent.custody.stop(now.instant);
         if self.disk.is_off() {
@@ -326,7 +330,9 @@ impl Pi {
         }
         if process.ticker.take(now.instant).is_some() {
             self.open_spool(truth, now);
-            if !truth.is_over() {
+            if truth.is_over() {
+                self.keep_collected(truth, now);
+            } else {
                 self.tick(&moment, truth, now);
             }
         }
@@ -354,7 +360,16 @@ impl Pi {
         let process = self.process.as_mut().expect("it ticks");
         let first = process.agent.custody.next();
         process.agent.tick(moment);
-        truth.made(first..process.agent.custody.next(), self.made, moment, now);
+        truth.read(self.made, moment, now);
+        truth.kept(first..process.agent.custody.next(), process.agent.collected());
+    }
+
+    /// What was read and is no record yet becomes one.
+    fn keep_collected(&mut self, truth: &mut Truth, now: Virtual) {
+        let Some(Process { agent, .. }) = &mut self.process else { return };
+        let first = agent.custody.next();
+        agent.flush(now.instant);
+        truth.kept(first..agent.custody.next(), agent.collected());
     }
 
     /// An event, which is a sample of the counter. None in the moment of another sample: of two the history keeps one.

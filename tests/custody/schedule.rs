@@ -97,6 +97,8 @@ pub(crate) struct Setup {
     pub(crate) start_ms: u64,
     /// Whether the venues let NTP through.
     pub(crate) ntp: bool,
+    /// Whether their lines cost money, so that readings go a minute together.
+    pub(crate) metered: bool,
 }
 
 /// 2026-11-20 05:25:19 UTC.
@@ -112,6 +114,7 @@ impl Setup {
         disk_kib: 65_536,
         start_ms: START_MS,
         ntp: true,
+        metered: false,
     };
 }
 
@@ -140,6 +143,8 @@ impl Schedule {
             disk_kib: *dice.choice(&[0, 16, 1024, 65_536]).expect("not empty"),
             start_ms: START_MS + dice.u64(..86_400_000),
             ntp: dice.u8(..8) != 0,
+            // Of dice of its own: a seed means what it meant before there were such lines.
+            metered: fastrand::Rng::with_seed(!seed).u8(..3) == 0,
         };
         let mut left = LONGEST_MS.min(MOST_TICKS * tick_s * 1000);
         let mut ops = Vec::new();

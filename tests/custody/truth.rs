@@ -9,12 +9,14 @@ use crate::ledger::{Ledger, Number};
 use crate::moment::Virtual;
 use rackside_agent::clock::Moment;
 use rackside_proto::{Run, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{AddAssign, Range};
 use std::time::{Duration, Instant};
 
 /// What a run may lose when it is killed: `spill_after`, 30 s by default, and as much again when acks crawl.
 const TAIL: Duration = Duration::from_mins(1);
+/// On a line that costs money, what was collected for a record besides.
+const TOGETHER: Duration = Duration::from_mins(1);
 /// A live record is so fresh when it is sent, and so long under way, at most: what a date by the hub's clock may be late.
 const LATE_MS: u64 = 15_000;
 /// 2026-01-01: no date is earlier.
@@ -34,7 +36,7 @@ pub(crate) enum Ending {
 struct Made {
     number: i64,
     run: Run,
-    /// It is in one of these records.
+    /// It is in one of these records; in none as long as it is collected only.
     seqs: Range<u64>,
     instant: Instant,
     true_ms: u64,
@@ -63,10 +65,18 @@ pub(crate) struct Truth {
     fails_next: bool,
     /// Whether its disk turned bits over.
     rotten: bool,
+    /// For how long readings are collected.
+    together: Duration,
     over: bool,
 }
 
 impl Truth {
+    /// Nothing has happened yet.
+    pub(crate) fn new(metered: bool) -> Self {
+        let together = if metered { TOGETHER } else { Duration::ZERO };
+        Self { together, ..Self::default() }
+    }
+
     /// Nothing more is to be made.
     pub(crate) fn end(&mut self) {
         self.over = true;
@@ -124,6 +134,23 @@ impl Truth {
         self.made.push(Made { number, run, seqs, instant: now.instant, true_ms: now.true_ms, time });
     }
 
+    /// A reading was taken. What becomes of it is told by [`kept`](Self::kept).
+    pub(crate) fn read(&mut self, number: i64, moment: &Moment, now: Virtual) {
+        let next = self.runs.last().expect("it had started").next;
+        self.made(next..next, number, moment, now);
+    }
+
+    /// What was read in this run is in one of these records, if it was in none: all but the newest readings, which are `collected`.
+    pub(crate) fn kept(&mut self, seqs: Range<u64>, collected: usize) {
+        let run = self.runs.last_mut().expect("it had started");
+        run.next = seqs.end;
+        let run = run.run;
+        let of_run = self.made.iter_mut().rev().take_while(|made| made.run == run);
+        for made in of_run.filter(|made| made.seqs.is_empty()).skip(collected) {
+            made.seqs = seqs.clone();
+        }
+    }
+
     /// Whether the newest sample is of this very millisecond.
     pub(crate) fn has_sample_at(&self, now: Virtual) -> bool {
         self.made.last().is_some_and(|made| made.true_ms == now.true_ms)
@@ -138,7 +165,7 @@ impl Truth {
     fn is_tail(&self, run: Run, made: Instant) -> bool {
         let Some(run) = self.runs.iter().find(|started| started.run == run) else { return false };
         match run.ended {
-            Some((Ending::Killed, at)) => !run.disk || made + TAIL >= at,
+            Some((Ending::Killed, at)) => !run.disk || made + TAIL + self.together >= at,
             Some((Ending::Stopped, _)) => !run.disk,
             None => false,
         }
@@ -198,7 +225,8 @@ impl Truth {
                 |test: &dyn Fn(Number) -> bool| made.seqs.clone().any(|seq| test((agent, made.run, seq)));
             if ledger.is_doubtful(agent, made.run, made.seqs.clone(), made.time) {
                 outcome.misdated += 1;
-            } else if made.seqs.clone().all(|seq| ledger.has((agent, made.run, seq))) {
+            } else if !made.seqs.is_empty() && made.seqs.clone().all(|seq| ledger.has((agent, made.run, seq)))
+            {
                 let Time::Boot { boot, .. } = made.time else {
                     return Err(format!("{made:?} was committed and is not in the history"));
                 };
@@ -217,10 +245,13 @@ impl Truth {
             }
         }
         outcome.dropped = unexplained.len();
-        if unexplained.len() as u64 > self.excused && !self.rotten {
+        // Readings that were collected are gone with one record.
+        let records: BTreeSet<_> =
+            unexplained.iter().map(|made| (made.run, made.seqs.start, made.seqs.end)).collect();
+        if records.len() as u64 > self.excused && !self.rotten {
             return Err(format!(
-                "{} samples are missing that nothing explains, the agent counted {} as dropped or missing; the first: {:?}",
-                unexplained.len(),
+                "{} records are missing that nothing explains, the agent counted {} as dropped or missing; the first: {:?}",
+                records.len(),
                 self.excused,
                 unexplained.first()
             ));

@@ -57,7 +57,7 @@ impl World {
             hub: Hub::new(root, agents, dice.fork()),
             hub_connects: now.instant,
             listener: setup.listener,
-            truths: pis.iter().map(|_| Truth::default()).collect(),
+            truths: pis.iter().map(|_| Truth::new(setup.metered)).collect(),
             pis,
             ledger: Ledger::default(),
             dice,
@@ -256,8 +256,8 @@ impl World {
         for op in ops {
             self.apply(op)?;
         }
-        // A reading or two of each, so that the hub hears of every boot that can be dated.
-        self.run(Duration::from_mins(1).max(2 * self.pis[0].tick_length()))?;
+        // A record or two of each, so that the hub hears of every boot that can be dated.
+        self.run(Duration::from_mins(2).max(2 * self.pis[0].tick_length()))?;
         self.truths.iter_mut().for_each(Truth::end);
         self.run(RECOVERY)?;
         for (pi, truth) in self.pis.iter().zip(&mut self.truths) {

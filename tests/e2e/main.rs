@@ -9,6 +9,7 @@ mod cross;
 mod custody;
 mod down;
 mod lasting;
+mod metered;
 mod names;
 mod page;
 mod rubbish;

@@ -59,6 +59,17 @@ pub fn enter(test: &str) -> bool {
     false
 }
 
+/// Puts the default route on an interface of this name, which leads nowhere and is made if it is not there. Only inside.
+pub fn uplink(interface: &str) {
+    let known = Command::new("ip").args(["link", "show", interface]).output();
+    if !known.is_ok_and(|output| output.status.success()) {
+        ip(&format!("link add {interface} type veth peer name far-{interface}"));
+        ip(&format!("link set far-{interface} up"));
+        ip(&format!("link set {interface} up"));
+    }
+    ip(&format!("route replace default dev {interface}"));
+}
+
 /// A cable from this namespace to another one.
 #[derive(Debug)]
 pub struct Cable(());

@@ -2,9 +2,16 @@
 
 use super::*;
 use crate::clock::Trust;
-use rackside_proto::{ClockSource, Data, Message, Readings, Record, Time};
+use rackside_proto::{ClockSource, Data, Message, Readings, Record, Sending, Time};
 use std::path::Path;
 use std::time::Duration;
+
+const METERED: &str = "probes.metered = [\"wwan0\"]";
+
+fn config(more: &str) -> Config {
+    let text = format!("site = \"arena-north\"\nappliance = \"rack-1\"\n{more}\n[mqtt]\naddress = \"hub\"\n");
+    Config::parse(&text, "agent.toml").expect("a good file")
+}
 
 /// An agent on a made-up /proc, and a moment at which nobody knows the time.
 struct Bench {
@@ -19,10 +26,20 @@ impl Bench {
     }
 
     fn of(run: Run) -> Self {
+        Self::with(run, "")
+    }
+
+    /// One whose modem costs money.
+    fn metered() -> Self {
+        let mut bench = Self::with(Run(9), METERED);
+        bench.set_clock();
+        bench
+    }
+
+    fn with(run: Run, more: &str) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(root.path().join("net")).expect("a directory");
-        let text = "site = \"arena-north\"\nappliance = \"rack-1\"\n[mqtt]\naddress = \"hub\"\n";
-        let config = Config::parse(text, "agent.toml").expect("a good file");
+        let config = config(more);
         let mut clock = Clock::new(Trust::Auto, Path::new("/proc"));
         let moment = Moment { known: false, boot: 7, boot_ms: 1000, utc_ms: 3000, ..clock.read() };
         let roots = Roots { proc: root.path().into(), ..Roots::below(root.path()) };
@@ -33,6 +50,10 @@ impl Bench {
     fn route(&self, interface: &str) {
         let table = format!("head\n{interface} 00000000 0100A8C0 0003 0 0 100 00000000 0 0 0\n");
         std::fs::write(self.root.path().join("net/route"), table).expect("written");
+    }
+
+    fn ticks(&mut self, count: usize) {
+        (0..count).for_each(|_| self.tick());
     }
 
     fn tick(&mut self) {
@@ -95,6 +116,10 @@ fn ms(time: Time) -> u64 {
 }
 
 fn tell(readings: &Readings<'_>) -> String {
+    if readings.len() > 1 {
+        let last = readings.iter().last().expect("there are some");
+        return format!("{} readings from {} to {}", readings.len(), ms(readings.time), ms(last.time));
+    }
     match readings.time {
         Time::Boot { boot, ms } => format!("readings at {ms} of boot {boot}"),
         Time::Utc { ms } => format!("readings at {ms}"),
@@ -245,4 +270,163 @@ fn the_hub_can_only_make_it_worse_and_not_for_ever() {
     bench.agent.judgement = (Severity::Warning, None);
     bench.agent.verdict = verdict(Severity::Well);
     assert_eq!(severity(&bench, now), Severity::Warning);
+}
+
+#[test]
+fn over_a_metered_line_readings_go_a_minute_together() {
+    let mut bench = Bench::metered();
+    bench.route("wwan0");
+    bench.ticks(14);
+    let expected = [
+        "catalog 1",
+        "readings at 1795000000000",
+        "default_route \"wwan0\"",
+        "6 readings from 1795000010000 to 1795000060000",
+        "6 readings from 1795000070000 to 1795000120000",
+    ];
+    assert_eq!((bench.held(), bench.agent.collected()), (expected.map(str::to_owned).into(), 1));
+}
+
+#[test]
+fn a_line_that_changes_changes_how_readings_go_at_once() {
+    let mut bench = Bench::metered();
+    let told = |bench: &Bench| {
+        let body = bench.agent.birth(&bench.moment).expect("fits");
+        let birth = Birth::decode(&body).expect("a birth");
+        (birth.tick_ms, birth.interval_ms, bench.agent.keep_alive().as_secs())
+    };
+    bench.route("eth0");
+    bench.ticks(2);
+    let (gist, free) = (bench.agent.gist(&bench.moment), told(&bench));
+    assert_eq!(free, (10_000, 10_000, 7));
+    bench.route("wwan0");
+    bench.ticks(3);
+    assert_eq!(told(&bench), (10_000, 60_000, 60));
+    assert_ne!(bench.agent.gist(&bench.moment), gist, "another birth is due");
+    bench.route("eth0");
+    bench.ticks(2);
+    assert_eq!(told(&bench), free);
+    let expected = [
+        "catalog 1",
+        "readings at 1795000000000",
+        "default_route \"eth0\"",
+        "readings at 1795000010000",
+        "catalog 2",
+        "readings at 1795000020000",
+        "default_route \"wwan0\"",
+        "3 readings from 1795000030000 to 1795000050000",
+        "default_route \"eth0\"",
+        "readings at 1795000060000",
+    ];
+    assert_eq!(bench.held(), expected);
+}
+
+#[test]
+fn a_modem_that_dials_leaves_the_line_what_it_was() {
+    let mut bench = Bench::metered();
+    bench.route("wwan0");
+    bench.tick();
+    std::fs::write(bench.root.path().join("net/route"), "head\n").expect("written");
+    bench.ticks(3);
+    assert_eq!((bench.agent.metered(), bench.agent.collected()), (Some("wwan0"), 3));
+}
+
+#[test]
+fn another_configuration_ends_the_collecting() {
+    let mut bench = Bench::metered();
+    bench.route("wwan0");
+    bench.ticks(3);
+    assert_eq!(bench.agent.collected(), 2);
+    bench.agent.configure(&config(""));
+    bench.tick();
+    assert_eq!((bench.agent.collected(), bench.agent.metered()), (0, None));
+    assert_eq!(bench.held()[3], "3 readings from 1795000010000 to 1795000030000");
+}
+
+#[test]
+fn events_go_at_once_and_are_numbered_as_they_come() {
+    let mut bench = Bench::metered();
+    bench.route("wwan0");
+    bench.agent.panel = vec![tally(0)];
+    bench.tick();
+    for _ in 0..2 {
+        bench.agent.panel = vec![tally(0)];
+        bench.tick();
+    }
+    bench.agent.happened(&Happened { at: bench.moment.now, reading: tally(1) }, &bench.moment.clone());
+    for _ in 0..4 {
+        bench.agent.panel = vec![tally(1)];
+        bench.tick();
+    }
+    let told = bench.held();
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(told[3].ends_with("of catalog 1 Known(1) at 1795000030000"), "{told:?}");
+    assert_eq!(told[4], "6 readings from 1795000010000 to 1795000060000");
+}
+
+#[test]
+fn what_is_collected_goes_ahead_of_a_new_catalog_and_the_first_reading_of_that_at_once() {
+    let mut bench = Bench::metered();
+    bench.route("wwan0");
+    bench.ticks(3);
+    bench.agent.panel = vec![tally(0)];
+    bench.tick();
+    let told = bench.held();
+    let expected =
+        ["2 readings from 1795000010000 to 1795000020000", "catalog 2", "readings at 1795000030000"];
+    assert_eq!(told[3..], expected);
+}
+
+#[test]
+fn a_clock_that_becomes_known_ends_what_was_collected_before() {
+    let mut bench = Bench::with(Run(9), METERED);
+    bench.route("wwan0");
+    bench.ticks(3);
+    bench.set_clock();
+    bench.ticks(4);
+    let told = bench.held();
+    let expected = [
+        "2 readings from 11000 to 21000",
+        "anchor 7 31000 1795000000000",
+        "4 readings from 1795000000000 to 1795000030000",
+    ];
+    assert_eq!(told[3..], expected);
+}
+
+#[test]
+fn a_stop_takes_what_is_collected_into_custody() {
+    let mut bench = Bench::metered();
+    bench.route("wwan0");
+    bench.ticks(4);
+    bench.agent.flush(bench.moment.now);
+    bench.agent.flush(bench.moment.now);
+    assert_eq!(bench.held()[3..], ["3 readings from 1795000010000 to 1795000030000"]);
+}
+
+#[test]
+fn what_was_collected_before_it_went_is_no_sign_of_life() {
+    let mut bench = Bench::metered();
+    bench.agent.custody.connected(bench.moment.now);
+    // What is fresh goes before what is tried again for want of an ack.
+    let sent = |bench: &mut Bench| {
+        let now = bench.moment.now;
+        let first = bench.agent.custody.next_outgoing(now).map(|out| out.envelope.sending);
+        while bench.agent.custody.next_outgoing(now).is_some() {}
+        first
+    };
+    bench.route("wwan0");
+    bench.agent.tick(&bench.moment);
+    sent(&mut bench);
+    for _ in 0..6 {
+        bench.moment.now += Duration::from_secs(10);
+        bench.moment.utc_ms += 10_000;
+        bench.agent.tick(&bench.moment);
+    }
+    assert_eq!(sent(&mut bench), Some(Sending::First), "the newest of them was read just now");
+    bench.moment.now += Duration::from_secs(10);
+    bench.moment.utc_ms += 10_000;
+    bench.agent.tick(&bench.moment);
+    bench.moment.now += Duration::from_secs(4);
+    bench.agent.flush(bench.moment.now);
+    assert_eq!(sent(&mut bench), Some(Sending::Again));
 }

@@ -62,6 +62,9 @@ impl App {
         let next = if let Line::Down { until } = &self.line { Some(*until) } else { None };
         json.key("next_try_seconds").value_if(next.map(|at| until(at, now)));
         json.key("connections").value(self.agent.connects());
+        json.key("metered").text_if(self.agent.metered());
+        json.key("together_seconds").value_if(self.agent.together().map(|together| together.as_secs()));
+        json.key("collected").value(self.agent.collected());
         let acked = self.agent.custody.acked_at();
         json.key("acknowledged_seconds_ago").value_if(acked.map(|at| since(at, now)));
     }

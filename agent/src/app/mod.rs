@@ -217,6 +217,7 @@ impl App {
                 Wake::Stop if leaving.is_some() => break,
                 Wake::Stop => {
                     self.systemd.stopping();
+                    self.agent.flush(Clock::now());
                     leaving = Some(Clock::now() + LINGER);
                 }
                 Wake::Reload if leaving.is_some() => {}
@@ -253,6 +254,7 @@ impl App {
             self.agent.panel = self.panel.readings();
             self.agent.probes = self.probes.series(now);
             self.agent.tick(moment);
+            self.redial(now);
             // What the reading says of the site is shown at once.
             self.step_panel(moment);
         }
@@ -354,6 +356,20 @@ impl App {
         } else {
             warn!("{text}; trying again until it works");
             self.said = Some(text);
+        }
+    }
+
+    /// Ends a connection that was made for a line that costs money, or for one that does not, when the other is in use now. Without a goodbye:
+    /// if no other can be made the broker is to say that this one is gone.
+    fn redial(&mut self, now: Instant) {
+        let keep_alive = self.agent.keep_alive();
+        let fits = |talk: &Talk| talk.session.keep_alive() == keep_alive;
+        if matches!(&self.line, Line::Up(talk) if !fits(talk)) {
+            info!("another kind of line is in use: the connection is made anew");
+            self.agent.custody.disconnected();
+            self.retell = true;
+            self.backoff.reset();
+            self.line = Line::Down { until: now };
         }
     }
 

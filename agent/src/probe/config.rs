@@ -229,7 +229,8 @@ kinds! {
 pub struct General {
     /// Whom every agent pings, unless told otherwise: names, addresses, or `gateway` for the default route's.
     pub ping: Option<Vec<String>>,
-    /// Interfaces whose traffic costs money: no throughput is measured and no media pulled while one carries the default route.
+    /// Interfaces whose traffic costs money: no throughput is measured and no media pulled while one carries the default route, and readings
+    /// go together.
     pub metered: Vec<String>,
     /// Times of day at which nothing is done about what is down.
     pub quiet: Vec<String>,

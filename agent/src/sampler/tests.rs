@@ -1,6 +1,7 @@
 //! The sampler on made-up and on realistic reports.
 
 use super::*;
+use crate::clock::Clock;
 use rackside_proto::metric::{self, Metric};
 use rackside_proto::{Readings, Scale};
 
@@ -8,6 +9,32 @@ const TIME: Time = Time::Utc { ms: 1_795_000_000_000 };
 
 fn sampler() -> Sampler {
     Sampler::new([7; 16], 10_000)
+}
+
+/// What one reading gave.
+#[derive(Debug)]
+struct Sampled {
+    catalog: Option<(u32, Vec<u8>)>,
+    readings: Vec<u8>,
+    /// Of the catalog in use.
+    number: u32,
+}
+
+/// One reading, which goes by itself.
+fn sample(maker: &mut Sampler, report: &Report, time: Time) -> Sampled {
+    maker.sample(report, (time, Clock::now()), None).expect("fits");
+    let (mut catalog, mut readings) = (None, Vec::new());
+    for made in maker.take_made() {
+        match made {
+            Made::Catalog { number, body } => {
+                assert!(catalog.is_none() && readings.is_empty(), "one catalog, ahead of what uses it");
+                catalog = Some((number, body));
+            }
+            Made::Readings { body, .. } => readings.push(body),
+        }
+    }
+    assert_eq!(readings.len(), 1, "no more and no less than one reading");
+    Sampled { catalog, readings: readings.remove(0), number: maker.number() }
 }
 
 fn report(entries: &[(&'static Metric, &str, Scale, i64)]) -> Report {
@@ -46,7 +73,7 @@ fn decode(sampled: &Sampled, catalog: &[u8]) -> Vec<Value> {
 fn the_first_reading_brings_its_catalog() {
     let mut maker = sampler();
     assert_eq!(maker.catalog(), None);
-    let sampled = maker.sample(&report(&[up(5), mount("/", 9)]), TIME).expect("fits");
+    let sampled = sample(&mut maker, &report(&[up(5), mount("/", 9)]), TIME);
     let (number, catalog) = sampled.catalog.clone().expect("a catalog");
     assert_eq!(number, 1);
     assert_eq!(decode(&sampled, &catalog), [Value::Known(5), Value::Known(9)]);
@@ -56,8 +83,8 @@ fn the_first_reading_brings_its_catalog() {
 #[test]
 fn the_next_reading_needs_no_new_catalog() {
     let mut maker = sampler();
-    let (_, catalog) = maker.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
-    let sampled = maker.sample(&report(&[up(15)]), TIME.plus(10_000)).expect("fits");
+    let (_, catalog) = sample(&mut maker, &report(&[up(5)]), TIME).catalog.expect("a catalog");
+    let sampled = sample(&mut maker, &report(&[up(15)]), TIME.plus(10_000));
     assert_eq!(sampled.catalog, None);
     assert_eq!(decode(&sampled, &catalog), [Value::Known(15)]);
 }
@@ -65,16 +92,16 @@ fn the_next_reading_needs_no_new_catalog() {
 #[test]
 fn a_new_mount_makes_a_new_catalog_and_a_vanished_one_becomes_absent() {
     let mut maker = sampler();
-    let (_, first) = maker.sample(&report(&[mount("/", 1)]), TIME).expect("fits").catalog.expect("a catalog");
-    let with = maker.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
+    let (_, first) = sample(&mut maker, &report(&[mount("/", 1)]), TIME).catalog.expect("a catalog");
+    let with = sample(&mut maker, &report(&[mount("/", 1), mount("/srv", 2)]), TIME);
     let (number, second) = with.catalog.clone().expect("a catalog for the new mount");
     assert_eq!(number, 2);
     assert_ne!(first, second);
     assert_eq!(decode(&with, &second), [Value::Known(1), Value::Known(2)]);
-    let without = maker.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
+    let without = sample(&mut maker, &report(&[mount("/", 1)]), TIME);
     assert_eq!(without.catalog, None);
     assert_eq!(decode(&without, &second), [Value::Known(1), Value::Absent]);
-    let back = maker.sample(&report(&[mount("/", 1), mount("/srv", 3)]), TIME).expect("fits");
+    let back = sample(&mut maker, &report(&[mount("/", 1), mount("/srv", 3)]), TIME);
     assert_eq!(back.catalog, None, "it was still listed");
     assert_eq!(decode(&back, &second), [Value::Known(1), Value::Known(3)]);
 }
@@ -82,12 +109,12 @@ fn a_new_mount_makes_a_new_catalog_and_a_vanished_one_becomes_absent() {
 #[test]
 fn what_is_long_gone_leaves_the_next_catalog() {
     let mut maker = sampler();
-    maker.sample(&report(&[mount("/", 1), mount("/srv", 2)]), TIME).expect("fits");
+    sample(&mut maker, &report(&[mount("/", 1), mount("/srv", 2)]), TIME);
     for _ in 0..FORGET {
-        maker.sample(&report(&[mount("/", 1)]), TIME).expect("fits");
+        sample(&mut maker, &report(&[mount("/", 1)]), TIME);
     }
     assert_eq!(maker.series(), 2);
-    let sampled = maker.sample(&report(&[mount("/", 1), mount("/media/stick", 7)]), TIME).expect("fits");
+    let sampled = sample(&mut maker, &report(&[mount("/", 1), mount("/media/stick", 7)]), TIME);
     let (_, catalog) = sampled.catalog.clone().expect("a catalog");
     assert_eq!(decode(&sampled, &catalog), [Value::Known(1), Value::Known(7)]);
 }
@@ -95,19 +122,19 @@ fn what_is_long_gone_leaves_the_next_catalog() {
 #[test]
 fn a_failed_sensor_makes_its_series_unknown() {
     let mut maker = sampler();
-    let (_, catalog) = maker.sample(&report(&[up(5)]), TIME).expect("fits").catalog.expect("a catalog");
-    let sampled = maker.sample(&Report::of(Vec::new(), vec![0]), TIME).expect("fits");
+    let (_, catalog) = sample(&mut maker, &report(&[up(5)]), TIME).catalog.expect("a catalog");
+    let sampled = sample(&mut maker, &Report::of(Vec::new(), vec![0]), TIME);
     assert_eq!(decode(&sampled, &catalog), [Value::Unknown]);
 }
 
 #[test]
 fn stale_references_are_renewed_when_the_rent_reaches_the_price() {
     let mut maker = sampler();
-    let shortest = maker.sample(&report(&[up(0)]), TIME).expect("fits").readings.len();
+    let shortest = sample(&mut maker, &report(&[up(0)]), TIME).readings.len();
     let price = COPIES * maker.catalog().expect("a catalog").len();
     let mut rent = 0;
     for tick in 1.. {
-        let sampled = maker.sample(&report(&[up(tick * 1_000_000)]), TIME).expect("fits");
+        let sampled = sample(&mut maker, &report(&[up(tick * 1_000_000)]), TIME);
         if sampled.catalog.is_some() {
             break;
         }
@@ -128,7 +155,7 @@ fn a_catalog_beyond_the_bound_is_cut_and_still_goes_out() {
         scale: Scale::ONE,
         value: Value::Known(1),
     });
-    let sampled = maker.sample(&Report::of(entries.collect(), Vec::new()), TIME).expect("fits");
+    let sampled = sample(&mut maker, &Report::of(entries.collect(), Vec::new()), TIME);
     let (_, catalog) = sampled.catalog.expect("a catalog");
     assert!(catalog.len() <= LARGEST + 1);
     assert!(maker.series() > 1000);
@@ -150,9 +177,9 @@ fn what_was_cut_does_not_make_a_catalog_each_time() {
     for name in [|n| format!("/{n:063}"), |n| format!("/{n}")] {
         let mut maker = sampler();
         let report = disks((0..limits::SERIES + 10).map(name));
-        assert!(maker.sample(&report, TIME).expect("fits").catalog.is_some());
+        assert!(sample(&mut maker, &report, TIME).catalog.is_some());
         for tick in 1..4 {
-            let sampled = maker.sample(&report, TIME.plus(tick * 10_000)).expect("fits");
+            let sampled = sample(&mut maker, &report, TIME.plus(tick * 10_000));
             assert_eq!(sampled.catalog.map(|(number, _)| number), None, "of {} series", maker.series());
         }
     }
@@ -170,7 +197,7 @@ fn a_thousand_disks_do_not_crowd_out_the_uptime() {
             scale: Scale::ONE,
             value: Value::Known(77),
         });
-        let sampled = maker.sample(&Report::of(entries, Vec::new()), TIME).expect("fits");
+        let sampled = sample(&mut maker, &Report::of(entries, Vec::new()), TIME);
         let (_, catalog) = sampled.catalog.clone().expect("a catalog");
         assert_eq!(decode(&sampled, &catalog).last(), Some(&Value::Known(77)), "the last sensor's");
     }
@@ -179,8 +206,8 @@ fn a_thousand_disks_do_not_crowd_out_the_uptime() {
 #[test]
 fn what_is_gone_makes_room_for_what_comes() {
     let mut maker = sampler();
-    maker.sample(&disks((0..limits::SERIES).map(|n| format!("/{n}"))), TIME).expect("fits");
-    let sampled = maker.sample(&disks(std::iter::once("/new".into())), TIME).expect("fits");
+    sample(&mut maker, &disks((0..limits::SERIES).map(|n| format!("/{n}"))), TIME);
+    let sampled = sample(&mut maker, &disks(std::iter::once("/new".into())), TIME);
     let (_, catalog) = sampled.catalog.clone().expect("a catalog for the new one");
     assert!(decode(&sampled, &catalog).contains(&Value::Known(1)));
     assert!(maker.series() <= limits::SERIES);
@@ -234,7 +261,7 @@ fn thirty_series_take_at_most_100_bytes_and_60_in_the_median() {
     let day = 8640;
     for tick in 0..day {
         let report = realistic(tick, &mut noise);
-        let sampled = maker.sample(&report, TIME.plus(tick as u64 * 10_000)).expect("fits");
+        let sampled = sample(&mut maker, &report, TIME.plus(tick as u64 * 10_000));
         catalogs += sampled.catalog.map_or(0, |(_, bytes)| bytes.len());
         sizes.push(sampled.readings.len() + ENVELOPE);
     }
@@ -246,4 +273,37 @@ fn thirty_series_take_at_most_100_bytes_and_60_in_the_median() {
     assert!(most <= 100, "{most} bytes");
     assert!(median <= 60, "{median} bytes");
     assert!(renewed <= 40, "{renewed} bytes of catalogs a reading");
+}
+
+#[test]
+fn the_other_readings_of_a_record_cost_no_rent() {
+    let mut maker = sampler();
+    let now = Clock::now();
+    let mut catalogs = 0;
+    // 360 records in six hours, of counters that run away from their references by a million each tick.
+    for tick in 0..2160_u32 {
+        let at = (TIME.plus(u64::from(tick) * 10_000), now + Duration::from_secs(10) * tick);
+        maker
+            .sample(&report(&[up(i64::from(tick) * 1_000_000)]), at, Some(Duration::from_mins(1)))
+            .expect("fits");
+        catalogs += maker.take_made().iter().filter(|made| matches!(made, Made::Catalog { .. })).count();
+    }
+    assert!((2..20).contains(&catalogs), "{catalogs} catalogs");
+}
+
+#[test]
+fn a_stall_is_made_up_for_by_the_next_reading() {
+    let mut maker = sampler();
+    let now = Clock::now();
+    let mut sizes = Vec::new();
+    for second in [0, 10, 20, 95, 100, 110] {
+        let at = (TIME.plus(second * 1000), now + Duration::from_secs(second));
+        maker.sample(&report(&[up(second as i64)]), at, Some(Duration::from_mins(1))).expect("fits");
+        for made in maker.take_made() {
+            let Made::Readings { body, .. } = made else { continue };
+            let Ok(Data::Readings(readings)) = Data::decode(&body) else { panic!("readings") };
+            sizes.push((second, readings.len()));
+        }
+    }
+    assert_eq!((sizes, maker.collected()), (vec![(0, 1), (95, 3)], 2));
 }

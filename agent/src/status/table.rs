@@ -98,6 +98,14 @@ fn link(link: &Value) -> String {
     let acked = link["acknowledged_seconds_ago"].as_u64();
     let acked = acked.map(|seconds| format!("the hub acknowledged {} ago", units::span(seconds)));
     let _ = write!(said, "; {}", acked.as_deref().unwrap_or("the hub has acknowledged nothing yet"));
+    if let Some(line) = link["metered"].as_str() {
+        let _ = write!(said, "; {line} is metered");
+        if let (Some(seconds), Some(collected)) =
+            (link["together_seconds"].as_u64(), link["collected"].as_u64())
+        {
+            let _ = write!(said, ": readings go every {}, {collected} are collected", units::span(seconds));
+        }
+    }
     said
 }
 
@@ -200,7 +208,8 @@ mod tests {
             "resident_bytes": 2_202_009, "configuration": "/etc/rackside/agent.toml",
             "link": {
                 "broker": "hub:8883", "tls": true, "state": "connected", "connected_seconds": 3_720, "why": null,
-                "next_try_seconds": null, "connections": 1, "acknowledged_seconds_ago": 2,
+                "next_try_seconds": null, "connections": 1, "acknowledged_seconds_ago": 2, "metered": null,
+                "together_seconds": null, "collected": 0,
             },
             "backlog": {
                 "records": 0, "of_earlier_runs": 0, "memory_bytes": 900, "disk_bytes": 0, "oldest_seconds": null,
@@ -238,6 +247,22 @@ mod tests {
             "relay    siren: open",
         ];
         assert_eq!(table.lines().collect::<Vec<_>>(), lines);
+    }
+
+    #[test]
+    fn a_line_that_costs_money_is_said_and_is_well() {
+        let mut answer = answer();
+        answer["link"]["metered"] = json!("wwan0");
+        let shown = |answer: &Value| table(answer).0.lines().nth(2).expect("the link").to_owned();
+        assert!(
+            shown(&answer).ends_with("; the hub acknowledged 2 s ago; wwan0 is metered"),
+            "{}",
+            shown(&answer)
+        );
+        (answer["link"]["together_seconds"], answer["link"]["collected"]) = (json!(60), json!(4));
+        let told = "; wwan0 is metered: readings go every 1 min, 4 are collected";
+        assert!(shown(&answer).ends_with(told), "{}", shown(&answer));
+        assert!(table(&answer).1);
     }
 
     #[test]

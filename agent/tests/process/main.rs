@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
 
 mod broker;
+mod metered;
 mod panel;
 mod probe;
 mod probe_http;

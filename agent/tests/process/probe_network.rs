@@ -71,7 +71,7 @@ impl Asked {
 }
 
 /// Whether the caller is in a network namespace of its own and goes on. Outside, runs the test of this name inside, and fails if that fails.
-fn enter(test: &str) -> bool {
+pub(crate) fn enter(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         ip("link set lo up");
         return true;
@@ -92,7 +92,7 @@ fn enter(test: &str) -> bool {
     false
 }
 
-fn ip(arguments: &str) {
+pub(crate) fn ip(arguments: &str) {
     let output = Command::new("ip").args(arguments.split(' ')).output();
     let output = output.expect("ip, of Debian's package iproute2, runs");
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));

@@ -10,13 +10,13 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// An agent with a directory for its socket, and whoever asks it.
-struct Desk {
+pub(crate) struct Desk {
     runtime: PathBuf,
-    agent: Agent,
+    pub(crate) agent: Agent,
 }
 
 impl Desk {
-    fn start(dir: &Path, port: u16, more: &str, mqtt: &str) -> Self {
+    pub(crate) fn start(dir: &Path, port: u16, more: &str, mqtt: &str) -> Self {
         let runtime = dir.join("run");
         std::fs::create_dir_all(&runtime).expect("made");
         let file = Agent::configure(dir, port, more, mqtt);
@@ -38,7 +38,7 @@ impl Desk {
         }
     }
 
-    fn status(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn status(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rackside-agent"));
         command.arg("status").arg("--config").arg(&self.agent.file).args(arguments);
         command.env("RUNTIME_DIRECTORY", &self.runtime).output().expect("it starts")
@@ -49,7 +49,7 @@ impl Desk {
         serde_json::from_slice(&self.status(&["--json"]).stdout).expect("JSON")
     }
 
-    fn answers(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn answers(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut answer = Value::Null;
         self.waits(what, |desk| {
             answer = desk.asked();

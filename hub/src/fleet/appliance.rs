@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 const RUNS: usize = 8;
 /// What an older run may still have on its way when a newer one is heard.
 const GRACE: Duration = Duration::from_secs(3);
-/// A second machine is forgotten when nothing was heard of it for so long.
-pub(super) const RIVAL_FOR: Duration = Duration::from_mins(1);
-/// The fallback when no presence says that an appliance is gone: never sooner than this, and not before three ticks.
+/// A second machine is forgotten when nothing was heard of it for so long, or for twice the interval at which readings come.
+const RIVAL_FOR: Duration = Duration::from_mins(1);
+/// The fallback when no presence says that an appliance is gone: never sooner than this, and not before three times the interval at which its
+/// readings come.
 const SILENCE: Duration = Duration::from_secs(15);
 /// After a restart of the hub all agents are back within a minute; who is not then is silent.
 const COMES_BACK: Duration = Duration::from_mins(1);
-/// A tick beyond this is not believed when silence is measured.
-const LONGEST_TICK: Duration = Duration::from_mins(10);
+/// An interval beyond this is not believed.
+const LONGEST_INTERVAL: Duration = Duration::from_mins(10);
 
 /// One appliance.
 #[derive(Debug)]
@@ -126,7 +127,7 @@ impl Appliance {
     /// How many runs are alive: more than one is a second machine with the same name.
     pub fn live_runs(&self, now: Now) -> usize {
         let rivals = self.runs.iter().filter(|state| {
-            Some(state.run) != self.shown && state.rival.is_some_and(|at| now.since(at) < RIVAL_FOR)
+            Some(state.run) != self.shown && state.rival.is_some_and(|at| now.since(at) < self.rival_for())
         });
         rivals.count() + usize::from(self.state.is_up())
     }
@@ -145,13 +146,22 @@ impl Appliance {
         self.runs.last_mut().expect("pushed just now")
     }
 
+    /// How far apart its readings come, by its own word.
+    pub fn interval(&self) -> Duration {
+        let shown = self.shown();
+        let told = shown.and_then(|state| state.about.as_ref()).map(|about| about.interval_ms);
+        let listed = shown.and_then(|state| state.latest.as_ref()).map(|latest| latest.listing.tick_ms);
+        Duration::from_millis(u64::from(told.or(listed).unwrap_or(0))).min(LONGEST_INTERVAL)
+    }
+
+    /// How long a second machine is remembered.
+    fn rival_for(&self) -> Duration {
+        RIVAL_FOR.max(self.interval() * 2)
+    }
+
     /// How long nothing may be heard of the shown run.
     fn silence(&self) -> Duration {
-        let shown = self.shown();
-        let told = shown.and_then(|state| state.about.as_ref()).map(|about| about.tick_ms);
-        let listed = shown.and_then(|state| state.latest.as_ref()).map(|latest| latest.listing.tick_ms);
-        let tick = Duration::from_millis(u64::from(told.or(listed).unwrap_or(0))).min(LONGEST_TICK);
-        SILENCE.max(tick * 3)
+        SILENCE.max(self.interval() * 3)
     }
 
     fn shown_is_silent(&self, now: Now) -> bool {
@@ -174,6 +184,7 @@ impl Appliance {
             }
             Some(shown) => shown.offline.is_some() || self.shown_is_silent(now),
         };
+        let rival_for = self.rival_for();
         let state = self.run_mut(run);
         state.heard = Some(now.instant);
         if takes_over {
@@ -181,7 +192,7 @@ impl Appliance {
             self.show(run, now.instant);
             self.turn(State::Up, now);
         } else if state.superseded.is_some_and(|at| now.since(at) > GRACE) {
-            if state.rival.is_none_or(|at| now.since(at) >= RIVAL_FOR) {
+            if state.rival.is_none_or(|at| now.since(at) >= rival_for) {
                 log::warn!("{}: a second machine has this name (run {run})", self.name);
             }
             self.run_mut(run).rival = Some(now.instant);
@@ -265,8 +276,9 @@ impl Appliance {
             (self.state, self.recollected) = (State::Silent, None);
             changed = true;
         }
+        let rival_for = self.rival_for();
         for state in &mut self.runs {
-            if state.rival.is_some_and(|at| now.since(at) >= RIVAL_FOR) {
+            if state.rival.is_some_and(|at| now.since(at) >= rival_for) {
                 state.rival = None;
                 changed = true;
             }

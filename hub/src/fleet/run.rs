@@ -57,6 +57,8 @@ pub struct About {
     pub arch: Box<str>,
     /// Milliseconds from one reading to the next.
     pub tick_ms: u32,
+    /// Milliseconds from one data message to the next: more than a tick where readings are collected. Nobody's silence is shorter.
+    pub interval_ms: u32,
     /// Where its time comes from, as it says itself; see [`RunState::clock_source`].
     pub clock: ClockSource,
     /// Where it keeps its records.
@@ -241,6 +243,7 @@ impl About {
             kernel: birth.kernel.into(),
             arch: birth.arch.into(),
             tick_ms: birth.tick_ms,
+            interval_ms: birth.interval_ms.max(birth.tick_ms),
             clock: birth.clock,
             spool: birth.spool,
         }

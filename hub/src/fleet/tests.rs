@@ -148,6 +148,44 @@ fn silence_is_noticed_after_three_ticks() {
 }
 
 #[test]
+fn who_collects_readings_is_silent_after_three_times_the_interval_that_it_told() {
+    let (mut desk, mut rack) = running();
+    rack.interval_ms = Some(60_000);
+    desk.take(rack.birth());
+    desk.after(120.0);
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    desk.after(180.0);
+    assert!(desk.rack().state.is_up());
+    desk.after(1.0);
+    assert_eq!(desk.rack().state, State::Silent);
+    // Back on a line that costs nothing.
+    rack.interval_ms = None;
+    desk.take(rack.birth());
+    desk.after(31.0);
+    assert_eq!(desk.rack().state, State::Silent);
+}
+
+#[test]
+fn an_interval_below_the_tick_is_the_tick() {
+    let (mut desk, mut rack) = running();
+    rack.interval_ms = Some(0);
+    desk.take(rack.birth());
+    desk.after(30.0);
+    assert!(desk.rack().state.is_up());
+}
+
+#[test]
+fn of_several_readings_in_a_record_the_last_is_the_latest() {
+    let (mut desk, mut rack) = running();
+    let early = rack.event(What::Sample { catalog: 1, series: 0, value: Value::Known(999) });
+    let [one, two, three] = [430, 431, 432].map(|number| [number, 0, 0, 0, 0].map(Value::Known));
+    desk.take(rack.readings(&[&one, &two, &three]));
+    assert_eq!(desk.temperature(), Some(43.2));
+    desk.take(early);
+    assert_eq!(desk.temperature(), Some(43.2), "an event that was made before the record");
+}
+
+#[test]
 fn silence_is_never_noticed_before_fifteen_seconds() {
     let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
     rack.tick_ms = 500;
@@ -224,6 +262,26 @@ fn two_machines_with_one_name_are_seen_and_never_mixed() {
         desk.take(second.numbers(&[600, 0, 0, 0, 0]));
     }
     assert_eq!(desk.rack().live_runs(desk.now), 1);
+}
+
+#[test]
+fn two_machines_that_send_rarely_are_two_all_the_time() {
+    let (mut desk, mut rack) = running();
+    rack.interval_ms = Some(60_000);
+    desk.take(rack.birth());
+    let mut second = rack.started_again(2);
+    second.interval_ms = Some(60_000);
+    desk.take(second.presence(true));
+    desk.take(second.birth());
+    desk.take(second.catalog(&vitals()));
+    for n in 0..4 {
+        desk.after(5.0);
+        desk.take(rack.numbers(&[400 + n, 0, 0, 0, 0]));
+        desk.after(55.0);
+        desk.take(second.numbers(&[600 + n, 0, 0, 0, 0]));
+        desk.after(4.0);
+        assert_eq!(desk.rack().live_runs(desk.now), 2);
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub const ACK_WITHIN: Duration = Duration::from_millis(250);
 pub const ACK_AT: u32 = 64;
 /// Who says something hears of it within this, even if nothing gets to the disk. After an ack that says something new.
 const HEARD_WITHIN: Duration = Duration::from_millis(500);
-/// How long a verdict holds.
+/// How long a verdict holds; longer where readings come rarely, since a line that they spare is to be spared here as well.
 pub const VERDICT_VALID: Duration = Duration::from_secs(90);
 /// The parts of the mirror's snapshot follow each other at this distance.
 const MIRROR: Duration = Duration::from_millis(100);
@@ -411,13 +411,13 @@ impl Ingest {
 
     fn verdict(&mut self, slot: usize, now: Now) {
         // Until there are alert rules, the hub thinks well of everyone.
-        let valid_s = VERDICT_VALID.as_secs() as u32;
-        let verdict = Verdict { severity: Severity::Well, firing: 0, valid_s };
+        let valid = VERDICT_VALID.max(self.fleet.appliances()[slot].interval() * 3);
+        let verdict = Verdict { severity: Severity::Well, firing: 0, valid_s: valid.as_secs() as u32 };
         let mut body = Vec::with_capacity(8);
         verdict.encode(&mut body).expect("a Vec takes a verdict of any size");
         self.counts.verdicts += 1;
         self.send(slot, Channel::Verdict, body);
-        let due = now.instant + VERDICT_VALID / 3;
+        let due = now.instant + valid / 3;
         if let Some(before) = self.custody[slot].verdict_due.replace(due) {
             self.verdicts.remove(&(before, slot));
         }

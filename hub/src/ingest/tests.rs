@@ -253,6 +253,24 @@ fn a_birth_is_answered_with_a_verdict_that_is_repeated_every_third_of_its_validi
 }
 
 #[test]
+fn who_sends_rarely_gets_verdicts_rarely_that_hold_the_longer() {
+    let (mut desk, mut rack) = running();
+    desk.ingest.take_out();
+    rack.interval_ms = Some(60_000);
+    desk.take(rack.birth());
+    let told = |desk: &mut Desk| -> Vec<u32> {
+        let out = desk.ingest.take_out();
+        let verdicts = out.iter().filter(|message| message.topic.ends_with("/verdict"));
+        verdicts.map(|message| Verdict::decode(&message.payload).expect("a verdict").valid_s).collect()
+    };
+    assert_eq!(told(&mut desk), [180]);
+    desk.after(59_999);
+    assert_eq!(told(&mut desk), [0; 0]);
+    desk.after(1);
+    assert_eq!(told(&mut desk), [180]);
+}
+
+#[test]
 fn every_kind_of_garbage_is_counted_and_changes_nothing() {
     let (mut desk, mut rack) = running();
     let before = format!("{:?}", desk.ingest.fleet().appliances()[0].shown());

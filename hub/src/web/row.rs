@@ -46,6 +46,8 @@ pub(super) struct Row {
     clock: &'static str,
     /// What is worth saying of where it keeps its records: nothing when it has a disk.
     spool: &'static str,
+    /// How often it sends, if not at each reading.
+    pace: String,
 }
 
 /// One value with its bar.
@@ -111,8 +113,17 @@ impl Row {
                 Some(SpoolPlace::Memory) => "backlog in memory only",
                 Some(SpoolPlace::Disk) | None => "",
             },
+            pace: about.map_or_else(String::new, pace),
         }
     }
+}
+
+/// What is worth saying of how often it sends: nothing when each reading comes by itself.
+fn pace(about: &About) -> String {
+    if about.interval_ms <= about.tick_ms {
+        return String::new();
+    }
+    format!("saves its line: sends every {} s", about.interval_ms / 1000)
 }
 
 /// What the machine is, or at least what it is called.

@@ -34,6 +34,8 @@ pub struct Rack {
     pub references: Vec<Value>,
     /// Milliseconds from one reading to the next.
     pub tick_ms: u32,
+    /// Milliseconds from one data message to the next, if that is not the tick.
+    pub interval_ms: Option<u32>,
     /// What the clock says.
     pub time: Time,
     /// What the board calls itself.
@@ -91,6 +93,7 @@ impl Rack {
             number: 0,
             references: Vec::new(),
             tick_ms: 10_000,
+            interval_ms: None,
             time: Time::Boot { boot: 7, ms: 60_000 },
             model: "Raspberry Pi 4 Model B Rev 1.4",
             revision: None,
@@ -146,6 +149,7 @@ impl Rack {
             spool_bytes: 1 << 20,
             catalog: None,
             revision: self.revision,
+            interval_ms: self.interval_ms.unwrap_or(self.tick_ms),
         };
         let mut body = Vec::new();
         let copy = (!self.catalog.is_empty()).then_some(self.catalog.as_slice());
@@ -176,8 +180,14 @@ impl Rack {
 
     /// The next record: one reading of these values.
     pub fn reading(&mut self, values: &[Value]) -> Sent {
+        self.readings(&[values])
+    }
+
+    /// The next record: several readings, one a tick.
+    pub fn readings(&mut self, list: &[&[Value]]) -> Sent {
         let mut body = self.envelope();
-        let readings = [(self.time, values)].into_iter();
+        let (time, tick) = (self.time, u64::from(self.tick_ms));
+        let readings = list.iter().enumerate().map(|(at, values)| (time.plus(at as u64 * tick), *values));
         Data::encode_readings(self.number, &self.references, readings, &mut body).expect("fits");
         (self.topic("data"), body)
     }

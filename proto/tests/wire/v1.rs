@@ -193,6 +193,7 @@ fn birth() {
         spool_bytes: 1 << 20,
         catalog: None,
         revision: Some(Revision(0xc0_3111)),
+        interval_ms: 60_000,
     };
     let expected = bytes(&[
         &[1],                                  // version
@@ -214,6 +215,7 @@ fn birth() {
         &[1],                                  // a catalog follows
         &catalog_bytes(),
         &[0x91, 0xe2, 0x80, 0x06],             // revision code c03111
+        &[0xe0, 0xd4, 0x03],                   // data every 60,000 ms
     ]);
     let mut written = Vec::new();
     birth.encode(Some(&catalog_bytes()), &mut written).unwrap();
@@ -223,11 +225,11 @@ fn birth() {
     assert!(read.catalog.expect("a catalog").series().eq(series()));
     assert_eq!(Birth { catalog: None, ..read }, birth);
 
-    // A birth of an agent that does not tell its revision ends with the catalog.
-    let Ok(Message::Birth(short)) = Message::decode(Channel::Birth, &expected[..expected.len() - 4]) else {
-        panic!("a birth")
-    };
-    assert_eq!(short, Birth { revision: None, ..read });
+    // A birth of an agent that does not tell its interval ends with the revision, of one that does not tell that either with the catalog.
+    for (without, revision) in [(3, read.revision), (7, None)] {
+        let short = Message::decode(Channel::Birth, &expected[..expected.len() - without]);
+        assert_eq!(short, Ok(Message::Birth(Birth { revision, interval_ms: 10_000, ..read })));
+    }
 
     let clocks = [ClockSource::Ntp, ClockSource::Hub, ClockSource::None, ClockSource::Trusted];
     for (clock, byte) in clocks.into_iter().zip(0..) {

@@ -416,6 +416,7 @@ impl Appliance {
             spool_bytes: 1 << 20,
             catalog: None::<Catalog<'_>>,
             revision: None,
+            interval_ms: 10_000,
         };
         let (number, catalog) = self.scribe.catalog();
         let mut bytes = Vec::new();
