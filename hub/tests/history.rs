@@ -291,8 +291,12 @@ fn an_event_is_acked_without_waiting_for_more() {
     let (mut client, mut rack) = (connect(&hub), synchronised());
     begin(&mut client, &mut rack);
     acked(&mut client, 1);
-    let began = clock::now();
-    client.send(rack.event(What::Text { subject: "default_route", text: "eth0" })).expect("sent");
-    acked(&mut client, 2);
-    assert!(clock::now().since(began.instant) < Duration::from_millis(200));
+    // A batch waits for 250 ms otherwise. The quickest of them, since a busy machine may make anything wait.
+    let quickest = (2..12).map(|below| {
+        let began = clock::now();
+        client.send(rack.event(What::Text { subject: "default_route", text: "eth0" })).expect("sent");
+        acked(&mut client, below);
+        clock::now().since(began.instant)
+    });
+    assert!(quickest.min() < Some(Duration::from_millis(200)));
 }

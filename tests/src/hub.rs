@@ -102,7 +102,7 @@ impl Hub {
         command.current_dir(self.directory.path()).args(["run", "--config", "hub.toml"]);
         let process = Process::start(&mut command, &self.directory.path().join("log"));
         let process = self.process.insert(process.unwrap_or_else(|error| panic!("{error}")));
-        let up = clock::eventually(Duration::from_secs(10), || {
+        let up = clock::eventually(Duration::from_secs(30), || {
             let ended = process.ended().is_some();
             let answers =
                 http::get(self.web, "/health/liveness", "*/*").is_ok_and(|answer| answer.status == 200);

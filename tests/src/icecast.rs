@@ -82,7 +82,7 @@ impl Icecast {
         command.arg("-c").arg(self.directory.path().join("icecast.xml"));
         let process = Process::start(&mut command, &self.directory.path().join("log"));
         let mut process = process.unwrap_or_else(|error| panic!("{error}"));
-        let up = clock::eventually(Duration::from_secs(20), || {
+        let up = clock::eventually(Duration::from_mins(1), || {
             let ended = process.ended().is_some();
             (ended || TcpStream::connect(port::local(self.port)).is_ok()).then_some(!ended)
         });

@@ -53,7 +53,7 @@ impl Ledger {
         let ledger = Self { shared };
         let ready = || ledger.shared.subscribed.load(Ordering::SeqCst).then_some(());
         assert!(
-            crate::clock::eventually(Duration::from_secs(10), ready).is_some(),
+            crate::clock::eventually(Duration::from_secs(30), ready).is_some(),
             "no subscription at {broker}"
         );
         ledger

@@ -61,7 +61,7 @@ impl MediaMtx {
         command.arg(self.directory.path().join("mediamtx.yml")).current_dir(self.directory.path());
         let process = Process::start(&mut command, &self.directory.path().join("log"));
         let mut process = process.unwrap_or_else(|error| panic!("{error}"));
-        let up = clock::eventually(Duration::from_secs(20), || {
+        let up = clock::eventually(Duration::from_mins(1), || {
             let ended = process.ended().is_some();
             (ended || TcpStream::connect(port::local(self.api)).is_ok()).then_some(!ended)
         });

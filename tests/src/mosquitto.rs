@@ -87,7 +87,7 @@ impl Mosquitto {
         command.arg("-c").arg(self.directory.path().join("mosquitto.conf"));
         let process = Process::start(&mut command, &self.directory.path().join("log"));
         let mut process = process.unwrap_or_else(|error| panic!("{error}"));
-        let up = clock::eventually(Duration::from_secs(10), || {
+        let up = clock::eventually(Duration::from_secs(30), || {
             let ended = process.ended().is_some();
             (ended || TcpStream::connect(self.address).is_ok()).then_some(!ended)
         });
@@ -144,7 +144,7 @@ impl MosquittoSub {
                 }
             }
         });
-        let ready = clock::eventually(Duration::from_secs(10), || {
+        let ready = clock::eventually(Duration::from_secs(30), || {
             (*subscribed.lock().unwrap_or_else(PoisonError::into_inner)).then_some(())
         });
         let sub = Self { child, seen };

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use futures_lite::future;
 
-    const APART: Duration = Duration::from_millis(200);
+    const APART: Duration = Duration::from_secs(1);
 
     #[test]
     fn a_device_is_asked_once_at_a_time_and_no_more_often() {

@@ -118,14 +118,14 @@ impl Desk {
         BufReader::new(self.open("GET", "/api/live", &[])).lines().map_while(Result::ok)
     }
 
-    /// Waits until `wanted` gives something; at most 10 s.
+    /// Waits until `wanted` gives something; at most 30 s.
     pub fn eventually<T>(&self, what: &str, mut wanted: impl FnMut(&Self) -> Option<T>) -> T {
         let began = clock::now();
         loop {
             if let Some(found) = wanted(self) {
                 return found;
             }
-            assert!(clock::now().since(began.instant) < Duration::from_secs(10), "not within 10 s: {what}");
+            assert!(clock::now().since(began.instant) < Duration::from_secs(30), "not within 30 s: {what}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -75,8 +75,8 @@ impl Running {
     /// Waits for a line with this in it.
     pub fn expect(&self, part: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(10));
-            let line = line.unwrap_or_else(|_| panic!("no line with {part:?} within 10 s"));
+            let line = self.lines.recv_timeout(Duration::from_secs(30));
+            let line = line.unwrap_or_else(|_| panic!("no line with {part:?} within 30 s"));
             if line.contains(part) {
                 return line;
             }
@@ -121,14 +121,14 @@ impl Running {
         metrics.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')?.parse().ok())
     }
 
-    /// Waits until `wanted` gives something; at most 10 s.
+    /// Waits until `wanted` gives something; at most 30 s.
     pub fn eventually<T>(&self, what: &str, mut wanted: impl FnMut(&Self) -> Option<T>) -> T {
         let began = clock::now();
         loop {
             if let Some(found) = wanted(self) {
                 return found;
             }
-            assert!(clock::now().since(began.instant) < Duration::from_secs(10), "not within 10 s: {what}");
+            assert!(clock::now().since(began.instant) < Duration::from_secs(30), "not within 30 s: {what}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
