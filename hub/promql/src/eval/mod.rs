@@ -1,0 +1,121 @@
+//! Works through an expression, each part of it once and for all steps.
+
+use std::sync::Arc;
+
+use crate::answer::Line;
+use crate::error::EvalError;
+use crate::expr::{At, Expr, When};
+use crate::labels::Labels;
+use crate::limits::Budget;
+use crate::sample::Sample;
+use crate::source::Source;
+use crate::table::{Steps, Table};
+use crate::value::Value;
+
+mod call;
+mod select;
+mod window;
+
+/// How long a series lives on after its last sample, in milliseconds.
+const LOOKBACK: i64 = 300_000;
+
+/// One evaluation of one query.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluation<'a, 'b> {
+    source: &'a dyn Source,
+    budget: &'b Budget<'b>,
+    /// The steps of the whole query: what `start()` and `end()` mean, in subqueries as well.
+    whole: Steps,
+    default_step: i64,
+}
+
+impl<'a, 'b> Evaluation<'a, 'b> {
+    pub(crate) fn new(
+        source: &'a dyn Source,
+        budget: &'b Budget<'b>,
+        whole: Steps,
+        default_step: i64,
+    ) -> Self {
+        Self { source, budget, whole, default_step }
+    }
+
+    /// What an expression is worth at each of `steps`. It is of any type but a range vector.
+    pub(crate) fn value(&self, expr: &Expr, steps: Steps) -> Result<Value<'b>, EvalError> {
+        self.budget.work(1)?;
+        match expr {
+            Expr::Number(number) => Ok(Value::Scalar(self.constant(*number, steps)?)),
+            Expr::String(text) => Ok(Value::String(Arc::clone(text))),
+            Expr::Selector(selector) => {
+                Ok(Value::Vector(self.select(selector, steps, select::Give::Value)?))
+            }
+            Expr::Call { function, arguments } => self.call(function, arguments, steps),
+            Expr::Negate(of) => self.negate(of, steps),
+            Expr::Binary(_) | Expr::Aggregate(_) => Err(EvalError::Argument("not yet".into())),
+            Expr::Window { .. } | Expr::Subquery(_) => {
+                Err(EvalError::Argument("unexpected range vector".to_owned()))
+            }
+        }
+    }
+
+    /// The samples of a range vector before `at`.
+    pub(crate) fn matrix(&self, expr: &Expr, at: i64) -> Result<Vec<Line>, EvalError> {
+        let mut lines = Vec::new();
+        self.windows(expr, Steps::once(at), &mut |labels, windows| {
+            windows.each(&mut |_, window| {
+                self.budget.hold(2 * window.samples.len())?;
+                lines.push(Line { labels: labels.clone(), samples: window.samples.to_vec() });
+                Ok(())
+            })
+        })?;
+        lines.sort_by(|one: &Line, other| one.labels.cmp(&other.labels));
+        Ok(lines)
+    }
+
+    fn constant(&self, number: f64, steps: Steps) -> Result<Table<'b>, EvalError> {
+        let mut table = Table::new(steps.count, self.budget);
+        table.push(Labels::empty())?.fill(number);
+        Ok(table)
+    }
+
+    fn negate(&self, of: &Expr, steps: Steps) -> Result<Value<'b>, EvalError> {
+        Ok(match self.value(of, steps)? {
+            Value::Scalar(mut table) => {
+                table.map(|_, value| Some(-value))?;
+                Value::Scalar(table)
+            }
+            Value::Vector(mut table) => {
+                table.map(|_, value| Some(-value))?;
+                table.relabel(Labels::without_name);
+                Value::Vector(table.unify_strictly()?)
+            }
+            text @ Value::String(_) => text,
+        })
+    }
+
+    /// The fixed moment of `@`, if there is one.
+    fn pinned(&self, when: When) -> Option<i64> {
+        when.at.map(|at| match at {
+            At::Moment(moment) => moment,
+            At::Start => self.whole.first,
+            At::End => self.whole.last(),
+        })
+    }
+
+    /// The steps as `offset` and `@` move them. With `@` all steps see the same, so one is enough.
+    fn moved(&self, when: When, steps: Steps) -> Steps {
+        match self.pinned(when) {
+            Some(moment) => Steps::once(moment.saturating_sub(when.offset)),
+            None => Steps { first: steps.first.saturating_sub(when.offset), ..steps },
+        }
+    }
+}
+
+/// The samples of one row of a table, for a subquery.
+fn samples_of(row: &[f64], steps: Steps) -> Vec<Sample> {
+    steps
+        .iter()
+        .zip(row)
+        .filter(|(_, cell)| !crate::table::is_absent(**cell))
+        .map(|(at, cell)| Sample::new(at, *cell))
+        .collect()
+}

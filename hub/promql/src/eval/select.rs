@@ -1,0 +1,90 @@
+//! Instant vectors of selectors: for each series and step the newest sample, no older than five minutes.
+
+use std::ops::ControlFlow;
+
+use super::{Evaluation, LOOKBACK};
+use crate::error::EvalError;
+use crate::expr::Selector;
+use crate::sample::Sample;
+use crate::source::{Select, Visit, Wanted};
+use crate::table::{ABSENT, Steps, Table, is_absent};
+
+/// What of a sample is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Give {
+    Value,
+    /// Its time in seconds.
+    Time,
+}
+
+impl<'b> Evaluation<'_, 'b> {
+    pub(super) fn select(
+        &self,
+        selector: &Selector,
+        steps: Steps,
+        give: Give,
+    ) -> Result<Table<'b>, EvalError> {
+        let moved = self.moved(selector.when, steps);
+        if steps.count == 0 {
+            return Ok(Table::new(0, self.budget));
+        }
+        let mut table = Table::new(steps.count, self.budget);
+        let wanted = Select {
+            matchers: &selector.matchers,
+            from: moved.first.saturating_sub(LOOKBACK),
+            to: moved.last(),
+            wanted: if moved.count == 1 { Wanted::Newest } else { Wanted::All },
+        };
+        self.visit(&wanted, &mut |labels, samples| {
+            self.budget.series(table.len() + 1)?;
+            self.budget.samples(samples.len())?;
+            let row = table.push(labels.clone())?;
+            if moved.count == steps.count {
+                newest_at_steps(samples, moved, give, row);
+            } else {
+                newest_at_steps(samples, moved, give, &mut row[..1]);
+                let pinned = row[0];
+                row.fill(pinned);
+            }
+            if row.iter().all(|cell| is_absent(*cell)) {
+                table.pop();
+            }
+            Ok(())
+        })?;
+        Ok(table)
+    }
+
+    /// Asks the source, and ends the asking at the first error.
+    pub(super) fn visit(
+        &self,
+        wanted: &Select<'_>,
+        each: &mut dyn FnMut(&crate::labels::Labels, &[Sample]) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        let mut failed = None;
+        let visit: &mut Visit<'_> = &mut |labels, samples| match each(labels, samples) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        self.source.select(wanted, visit).map_err(EvalError::Source)?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Walks once over the samples and once over the steps.
+fn newest_at_steps(samples: &[Sample], steps: Steps, give: Give, row: &mut [f64]) {
+    let mut next = 0;
+    for (at, cell) in steps.iter().zip(row) {
+        while samples.get(next).is_some_and(|sample| sample.at <= at) {
+            next += 1;
+        }
+        let newest = next.checked_sub(1).map(|newest| samples[newest]);
+        *cell = match newest.filter(|sample| sample.at >= at.saturating_sub(LOOKBACK) && !sample.is_stale()) {
+            None => ABSENT,
+            Some(sample) if give == Give::Value => sample.value,
+            Some(sample) => sample.at as f64 / 1000.0,
+        };
+    }
+}

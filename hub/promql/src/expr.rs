@@ -1,0 +1,181 @@
+//! An expression as the evaluator takes it: checked, types known, matchers compiled. Not a syntax tree: parentheses are gone,
+//! and nothing in it can be wrong any more.
+//!
+//! Sample: `-sum by (site) (rate(x[5m]))` is `Negate(Aggregate { sum, Call { rate, [Window { x, 300_000 }] } })`.
+
+use std::sync::Arc;
+
+use crate::function::Function;
+use crate::matcher::Matcher;
+use crate::value::Type;
+
+/// A part of a query.
+#[derive(Clone, Debug)]
+pub(crate) enum Expr {
+    Number(f64),
+    String(Arc<str>),
+    /// An instant vector.
+    Selector(Selector),
+    /// A range vector of a selector's samples; milliseconds.
+    Window {
+        selector: Selector,
+        range: i64,
+    },
+    /// A range vector of what another expression was worth.
+    Subquery(Subquery),
+    Negate(Box<Expr>),
+    Binary(Box<Binary>),
+    Aggregate(Box<Aggregate>),
+    Call {
+        function: &'static Function,
+        arguments: Vec<Expr>,
+    },
+}
+
+impl Expr {
+    pub(crate) fn value_type(&self) -> Type {
+        match self {
+            Self::Number(_) => Type::Scalar,
+            Self::String(_) => Type::String,
+            Self::Selector(_) | Self::Aggregate(_) => Type::Vector,
+            Self::Window { .. } | Self::Subquery(_) => Type::Matrix,
+            Self::Negate(of) => of.value_type(),
+            Self::Binary(binary) => binary.gives,
+            Self::Call { function, .. } => function.gives,
+        }
+    }
+}
+
+/// Series by their labels, and from which time to take them.
+#[derive(Clone, Debug)]
+pub(crate) struct Selector {
+    pub(crate) matchers: Vec<Matcher>,
+    pub(crate) when: When,
+}
+
+/// `offset` and `@`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct When {
+    /// Milliseconds into the past.
+    pub(crate) offset: i64,
+    pub(crate) at: Option<At>,
+}
+
+/// A fixed moment instead of each step's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Milliseconds since 1970.
+    Moment(i64),
+    /// `@ start()`: the first step of the whole query.
+    Start,
+    /// `@ end()`: the last one.
+    End,
+}
+
+/// `of[range:step]`
+#[derive(Clone, Debug)]
+pub(crate) struct Subquery {
+    pub(crate) of: Box<Expr>,
+    /// Milliseconds.
+    pub(crate) range: i64,
+    /// Milliseconds; the default step, if none is given.
+    pub(crate) step: Option<i64>,
+    pub(crate) when: When,
+}
+
+/// Two operands.
+#[derive(Clone, Debug)]
+pub(crate) struct Binary {
+    pub(crate) left: Expr,
+    pub(crate) right: Expr,
+    pub(crate) operator: Operator,
+    /// `bool`: comparisons give 0 or 1 instead of filtering.
+    pub(crate) to_bool: bool,
+    pub(crate) matching: Matching,
+    pub(crate) gives: Type,
+}
+
+/// What a binary expression does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Arithmetic(Arithmetic),
+    Comparison(Comparison),
+    And,
+    Or,
+    Unless,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Power,
+    Atan2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// How the series of both sides find each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Matching {
+    /// `on` these labels, or `ignoring` them.
+    pub(crate) on: bool,
+    pub(crate) labels: Vec<Arc<str>>,
+    pub(crate) many: Many,
+    /// Labels that `group_left` or `group_right` take over from the side that has one series.
+    pub(crate) include: Vec<Arc<str>>,
+}
+
+/// Which side may have many series for one of the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Many {
+    Neither,
+    /// `group_left`
+    Left,
+    /// `group_right`
+    Right,
+}
+
+/// An aggregation.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregate {
+    pub(crate) operation: Aggregation,
+    pub(crate) of: Expr,
+    /// What `topk`, `bottomk`, `quantile` and `count_values` take first.
+    pub(crate) parameter: Option<Expr>,
+    pub(crate) grouping: Grouping,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aggregation {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Group,
+    Count,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    Quantile,
+    CountValues,
+}
+
+/// Which labels tell groups apart.
+#[derive(Clone, Debug)]
+pub(crate) enum Grouping {
+    By(Vec<Arc<str>>),
+    Without(Vec<Arc<str>>),
+}

@@ -1,0 +1,47 @@
+//! PromQL: a query is parsed once and evaluated over series that a [`Source`] hands in, at one moment or at many.
+//!
+//! The language is that of Prometheus 2.42; where an answer differs, `DIFFERENCES.md` says so and why. This crate is neither a store nor a
+//! server: it knows no clock, no files, no network and no threads. Whoever calls it brings the time, the series and the limits.
+//!
+//! A query's way: `scan` bounds the text, the crate promql-parser reads its grammar, `lower` makes of its tree an [`expr::Expr`] in which nothing
+//! can be wrong any more, and `eval` works through that, part by part, each part for all steps at once ([`table::Table`]).
+//!
+//! ```
+//! use rackside_promql::{Answer, Labels, Limits, Memory, Query, Sample};
+//!
+//! let mut memory = Memory::new();
+//! memory.push(Labels::new([("__name__", "up"), ("site", "hall")]), [Sample::new(60_000, 1.0)]);
+//! let query = Query::parse(r#"up{site=~"h.*"} + 1"#)?;
+//! let Answer::Vector(points) = query.instant(&memory, 90_000, &Limits::default())? else { panic!("a vector plus a number is a vector") };
+//! assert_eq!((points[0].labels.to_string(), points[0].sample.value), (r#"{site="hall"}"#.to_owned(), 2.0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+mod error;
+mod eval;
+mod expr;
+mod function;
+mod labels;
+mod limits;
+mod matcher;
+mod memory;
+mod parse;
+mod pattern;
+mod query;
+mod sample;
+mod source;
+mod table;
+mod value;
+
+pub use answer::{Answer, Line, Point};
+pub use error::{ErrorType, EvalError, ParseError};
+pub use labels::{Edit, Label, Labels, METRIC_NAME};
+pub use limits::{Limits, Stop};
+pub use matcher::{Matcher, Test};
+pub use memory::Memory;
+pub use pattern::Pattern;
+pub use query::Query;
+pub use sample::{STALE, Sample, is_stale};
+pub use source::{Select, Source, SourceError, Visit, Wanted};
+pub use value::Type;

@@ -1,0 +1,128 @@
+//! What one query may cost, and how it is stopped from outside. Not a clock: who has a deadline hands in a closure that looks at one.
+//!
+//! Everything that an evaluation keeps is charged before it is allocated, and given back when it is dropped. Samples that only pass by
+//! are counted too, since they are time. So neither memory nor work can pass the limits, whatever the expression.
+//!
+//! Sample: `Limits { series: 100_000, samples: 50_000_000, cells: 50_000_000, points: 11_000, .. }`.
+
+use std::cell::Cell;
+use std::fmt;
+
+use crate::error::EvalError;
+
+/// The bounds of one evaluation.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Series that one selector may find.
+    pub series: usize,
+    /// Samples that all selectors together may read, and subqueries hand on; each is counted once for each window it is in.
+    pub samples: u64,
+    /// Values held at the same time in intermediate results: 8 bytes each, so that 50 million are 400 MB.
+    pub cells: u64,
+    /// Steps that a range query may have. Prometheus has 11,000.
+    pub points: usize,
+    /// Asked now and then; what it returns ends the query.
+    pub stop: Option<&'a dyn Fn() -> Option<Stop>>,
+}
+
+/// Why a query was ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It took longer than it may.
+    Timeout,
+    /// Nobody waits for it any longer.
+    Canceled,
+}
+
+/// What Prometheus allows by default, except that it has no bound on series.
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        Self { series: 1_000_000, samples: 500_000_000, cells: 50_000_000, points: 11_000, stop: None }
+    }
+}
+
+impl fmt::Debug for Limits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits")
+            .field("series", &self.series)
+            .field("samples", &self.samples)
+            .field("cells", &self.cells)
+            .field("points", &self.points)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How often `stop` is asked: once for this much work, which is well below a millisecond.
+const WORK_BETWEEN_LOOKS: u64 = 16_384;
+
+/// What is left of the limits while a query runs.
+pub(crate) struct Budget<'a> {
+    limits: &'a Limits<'a>,
+    samples: Cell<u64>,
+    cells: Cell<u64>,
+    work: Cell<u64>,
+}
+
+impl<'a> Budget<'a> {
+    pub(crate) fn new(limits: &'a Limits<'a>) -> Self {
+        Self { limits, samples: Cell::new(0), cells: Cell::new(0), work: Cell::new(WORK_BETWEEN_LOOKS) }
+    }
+
+    /// A selector has found its `count`th series.
+    pub(crate) fn series(&self, count: usize) -> Result<(), EvalError> {
+        if count > self.limits.series {
+            return Err(EvalError::TooMuch {
+                what: "series in one selector",
+                limit: self.limits.series as u64,
+            });
+        }
+        self.work(1)
+    }
+
+    /// `count` samples are looked at.
+    pub(crate) fn samples(&self, count: usize) -> Result<(), EvalError> {
+        let samples = self.samples.get().saturating_add(count as u64);
+        self.samples.set(samples);
+        if samples > self.limits.samples {
+            return Err(EvalError::TooMuch { what: "samples", limit: self.limits.samples });
+        }
+        self.work(count as u64)
+    }
+
+    /// A subquery is about to have `count` steps, each of which is a value for each of its series.
+    pub(crate) fn steps(&self, count: u64) -> Result<(), EvalError> {
+        if count > self.limits.cells {
+            return Err(EvalError::TooMuch { what: "steps in a subquery", limit: self.limits.cells });
+        }
+        Ok(())
+    }
+
+    /// `count` values are about to be kept. They are given back by [`Budget::release`].
+    pub(crate) fn hold(&self, count: usize) -> Result<(), EvalError> {
+        let cells = self.cells.get().saturating_add(count as u64);
+        if cells > self.limits.cells {
+            return Err(EvalError::TooMuch { what: "values in memory", limit: self.limits.cells });
+        }
+        self.cells.set(cells);
+        self.work(count as u64)
+    }
+
+    /// `count` values that were held are gone.
+    pub(crate) fn release(&self, count: usize) {
+        self.cells.set(self.cells.get().saturating_sub(count as u64));
+    }
+
+    /// This much has been done (a unit is about one value computed); perhaps somebody wants the query to end.
+    pub(crate) fn work(&self, units: u64) -> Result<(), EvalError> {
+        let work = self.work.get().saturating_add(units);
+        if work < WORK_BETWEEN_LOOKS {
+            self.work.set(work);
+            return Ok(());
+        }
+        self.work.set(0);
+        match self.limits.stop.and_then(|stop| stop()) {
+            Some(stop) => Err(EvalError::Stopped(stop)),
+            None => Ok(()),
+        }
+    }
+}

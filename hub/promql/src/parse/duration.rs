@@ -1,0 +1,87 @@
+//! Durations as they are written in a query: `1d12h`, `5m`, `90s`, `1y`, in this order of units and without fractions.
+
+use crate::error::ParseError;
+
+/// The units in the order in which they must be written, in milliseconds.
+const UNITS: [(&str, u64); 7] = [
+    ("y", 31_536_000_000),
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// The longest duration: what Go counts in nanoseconds in 63 bits, 292 years, in milliseconds.
+const LONGEST: u64 = i64::MAX as u64 / 1_000_000;
+
+/// Milliseconds of a duration; at least 1.
+pub(super) fn parse(text: &str) -> Result<u64, ParseError> {
+    let wrong = || ParseError::Meaning(format!("not a valid duration string: {text:?}"));
+    let mut rest = text;
+    let mut total: u64 = 0;
+    let mut units = UNITS.iter();
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = rest.split_at(digits);
+        let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        let (unit, after) = after.split_at(letters);
+        let (_, milliseconds) = units.find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        if number.is_empty() {
+            return Err(wrong());
+        }
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*milliseconds));
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .filter(|total| *total <= LONGEST)
+            .ok_or_else(|| ParseError::Meaning(format!("duration out of range: {text:?}")))?;
+        rest = after;
+    }
+    match total {
+        0 => Err(ParseError::Meaning("duration must be greater than 0".to_owned())),
+        total => Ok(total),
+    }
+}
+
+/// A duration in a form that every parser reads alike: no part of it needs more than 32 bits.
+pub(super) fn plain(milliseconds: u64) -> String {
+    let (days, rest) = (milliseconds / 86_400_000, milliseconds % 86_400_000);
+    match (days, rest) {
+        (0, rest) => format!("{rest}ms"),
+        (days, 0) => format!("{days}d"),
+        (days, rest) => format!("{days}d{rest}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_add_up_in_their_order() {
+        assert_eq!(
+            parse("1y2w3d4h5m6s7ms"),
+            Ok(31_536_000_000 + 1_209_600_000 + 259_200_000 + 14_400_000 + 300_000 + 6_007)
+        );
+        assert_eq!(parse("90m"), Ok(5_400_000));
+        for wrong in ["5", "m", "5x", "5s5m", "1.5h", "5m5m", "-5m", ""] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_overflows_is_refused_and_not_taken_for_zero() {
+        assert!(parse("292y").is_ok());
+        for wrong in ["293y", "99999999999999999999s", "18446744073709551615ms", "0s"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_plain_form_means_the_same() {
+        for milliseconds in [1, 86_399_999, 86_400_000, 86_400_001, 9_223_372_036_854] {
+            assert_eq!(parse(&plain(milliseconds)), Ok(milliseconds));
+        }
+    }
+}

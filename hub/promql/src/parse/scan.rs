@@ -1,0 +1,235 @@
+//! Before the grammar: bounds on the text, and what the parser would read otherwise than Prometheus 2.42, or panic at.
+//!
+//! Strings are unquoted here, and the parser sees their number instead: it must not compile a stranger's regular expression, nor unquote
+//! it its own way. A matcher's operator goes into the string, so that the parser sees `=` only. Durations are read here and rewritten in a plain form, and are refused where only a later Prometheus takes one. The
+//! rest of the text goes through as it is; where it is wrong, the parser says so.
+//!
+//! Sample: `x{a=~"b.*"}[1h30m]` becomes `x{a="=~1"}[5400000ms]` and the strings `["b.*"]`.
+
+use std::str::CharIndices;
+
+use super::{duration, text};
+use crate::error::ParseError;
+
+/// The longest query, in bytes. The longest in the wild are lists of some thousand names.
+pub(super) const LENGTH: usize = 64 << 10;
+/// How many brackets may be open at once.
+const NESTING: usize = 64;
+/// How many words and signs a query may have. The parser's time grows with their square.
+const TOKENS: usize = 4_000;
+
+/// A text that the parser may see.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) text: String,
+    /// What `"0"`, `"1"`, … in the text stand for.
+    pub(super) strings: Vec<String>,
+}
+
+/// What came last, as far as it matters for what comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// The end of an operand: a name, a number, a closing bracket.
+    Operand,
+    /// The word `offset` after an operand, or its sign.
+    Offset,
+    /// The operator of a matcher.
+    Match(&'static str),
+    Other,
+}
+
+struct Scan<'q> {
+    query: &'q str,
+    rest: CharIndices<'q>,
+    out: Scanned,
+    last: Last,
+    /// The opening brackets that are still open.
+    open: Vec<char>,
+    tokens: usize,
+}
+
+/// Checks and rewrites a query.
+pub(super) fn scan(query: &str) -> Result<Scanned, ParseError> {
+    if query.len() > LENGTH {
+        return Err(ParseError::TooLarge { what: "bytes", limit: LENGTH });
+    }
+    let out = Scanned { text: String::with_capacity(query.len()), strings: Vec::new() };
+    let mut scan =
+        Scan { query, rest: query.char_indices(), out, last: Last::Other, open: Vec::new(), tokens: 0 };
+    while let Some((at, c)) = scan.rest.next() {
+        scan.token(at, c)?;
+    }
+    Ok(scan.out)
+}
+
+impl<'q> Scan<'q> {
+    fn token(&mut self, at: usize, c: char) -> Result<(), ParseError> {
+        match c {
+            ' ' | '\t' | '\n' | '\r' => {
+                self.out.text.push(' ');
+                return Ok(());
+            }
+            '#' => {
+                self.rest.by_ref().find(|(_, c)| matches!(c, '\n' | '\r'));
+                self.out.text.push(' ');
+                return Ok(());
+            }
+            _ => {}
+        }
+        if matches!(self.last, Last::Match(_)) && !matches!(c, '"' | '\'' | '`') {
+            return Err(self.wrong(at, &format!("unexpected {c:?} in label matching, expected string")));
+        }
+        self.tokens += 1;
+        if self.tokens > TOKENS {
+            return Err(ParseError::TooLarge { what: "words and signs", limit: TOKENS });
+        }
+        match c {
+            '"' | '\'' | '`' => self.string(at, c),
+            '0'..='9' => self.number(at),
+            '.' if self.peek().is_some_and(|c| c.is_ascii_digit()) => self.number(at),
+            c if c.is_ascii_alphabetic() || c == '_' || c == ':' => self.word(at),
+            '(' | '[' | '{' => {
+                self.open.push(c);
+                if self.open.len() > NESTING {
+                    return Err(ParseError::TooLarge { what: "open brackets", limit: NESTING });
+                }
+                self.sign(c, Last::Other)
+            }
+            ')' | ']' | '}' => {
+                self.open.pop();
+                self.sign(c, Last::Operand)
+            }
+            '=' | '!' if self.inside('{') => self.match_operator(at),
+            '+' | '-' if self.last == Last::Offset => self.sign(c, Last::Offset),
+            c => self.sign(c, Last::Other),
+        }
+    }
+
+    fn sign(&mut self, c: char, last: Last) -> Result<(), ParseError> {
+        self.out.text.push(c);
+        self.last = last;
+        Ok(())
+    }
+
+    /// Kept back until its string comes.
+    fn match_operator(&mut self, at: usize) -> Result<(), ParseError> {
+        let operator =
+            ["=~", "!~", "!=", "="].into_iter().find(|operator| self.query[at..].starts_with(operator));
+        let Some(operator) = operator else {
+            return Err(self.wrong(at, "unexpected character after '!' inside braces"));
+        };
+        if operator.len() > 1 {
+            self.rest.next();
+        }
+        self.last = Last::Match(operator);
+        Ok(())
+    }
+
+    fn string(&mut self, at: usize, quote: char) -> Result<(), ParseError> {
+        let start = at + quote.len_utf8();
+        let mut escaped = false;
+        let end = loop {
+            match self.rest.next() {
+                Some((end, c)) if c == quote && !escaped => break end,
+                Some((_, '\n')) if quote != '`' => return Err(self.wrong(at, "unterminated quoted string")),
+                Some((_, c)) => escaped = c == '\\' && !escaped && quote != '`',
+                None if quote == '`' => return Err(self.wrong(at, "unterminated raw string")),
+                None => return Err(self.wrong(at, "unterminated quoted string")),
+            }
+        };
+        let value =
+            text::unquote(&self.query[start..end], quote).map_err(|problem| self.wrong(at, &problem))?;
+        let number = self.out.strings.len();
+        self.out.strings.push(value);
+        match self.last {
+            Last::Match(operator) => self.out.text.push_str(&format!("=\"{operator}{number}\"")),
+            _ if self.inside('{') => {
+                return Err(
+                    self.wrong(at, "unexpected string in label matching, expected identifier or \"}\"")
+                );
+            }
+            _ => self.out.text.push_str(&format!("\"{number}\"")),
+        }
+        self.last = Last::Operand;
+        Ok(())
+    }
+
+    /// A number or a duration.
+    fn number(&mut self, at: usize) -> Result<(), ParseError> {
+        self.skip(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+        let is_hexadecimal = self.query[at..].starts_with("0x") || self.query[at..].starts_with("0X");
+        if !is_hexadecimal && self.so_far(at).ends_with(['e', 'E']) && matches!(self.peek(), Some('+' | '-'))
+        {
+            self.rest.next();
+            self.skip(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
+        }
+        let written = self.so_far(at);
+        let is_duration = !is_hexadecimal
+            && written.ends_with(['s', 'm', 'h', 'd', 'w', 'y'])
+            && written.chars().all(|c| c.is_ascii_digit() || "smhdwy".contains(c));
+        match (is_duration, self.inside('[') || self.last == Last::Offset) {
+            (true, true) => {
+                let milliseconds = duration::parse(written)?;
+                self.out.text.push_str(&duration::plain(milliseconds));
+            }
+            (false, false) => self.out.text.push_str(written),
+            (true, false) => {
+                return Err(self.wrong(
+                    at,
+                    &format!(
+                        "unexpected duration {written:?}: a duration stands in brackets or after offset"
+                    ),
+                ));
+            }
+            (false, true) => {
+                return Err(self.wrong(
+                    at,
+                    &format!("bad duration syntax: {written:?}, expected a number with a unit such as 5m"),
+                ));
+            }
+        }
+        self.last = Last::Operand;
+        Ok(())
+    }
+
+    /// A name or a keyword.
+    fn word(&mut self, at: usize) -> Result<(), ParseError> {
+        self.skip(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+        let word = self.so_far(at);
+        let after_offset = self.last == Last::Offset;
+        if after_offset && (word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("nan")) {
+            return Err(self.wrong(at, &format!("unexpected {word:?} in offset, expected duration")));
+        }
+        let is_offset =
+            self.last == Last::Operand && !self.inside('{') && word.eq_ignore_ascii_case("offset");
+        self.last = if is_offset { Last::Offset } else { Last::Operand };
+        self.out.text.push_str(word);
+        Ok(())
+    }
+
+    fn skip(&mut self, part: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&part) {
+            self.rest.next();
+        }
+    }
+
+    /// The text from `from` to where the scan is.
+    fn so_far(&self, from: usize) -> &'q str {
+        &self.query[from..self.rest.offset()]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest.clone().next().map(|(_, c)| c)
+    }
+
+    fn inside(&self, bracket: char) -> bool {
+        self.open.last() == Some(&bracket)
+    }
+
+    fn wrong(&self, at: usize, problem: &str) -> ParseError {
+        let before = &self.query[..at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        ParseError::Syntax { place: Some((line, column)), problem: problem.to_owned() }
+    }
+}

@@ -1,0 +1,113 @@
+//! A query: parsed once, evaluated as often as one likes.
+
+use crate::answer::{Answer, Line, Point};
+use crate::error::{EvalError, ParseError};
+use crate::eval::Evaluation;
+use crate::expr::Expr;
+use crate::limits::{Budget, Limits};
+use crate::sample::Sample;
+use crate::source::Source;
+use crate::table::{Steps, Table, is_absent};
+use crate::value::{Type, Value};
+
+/// How far a subquery without a step of its own moves on, unless [`Query::with_default_step`] says otherwise: a minute, in milliseconds.
+const DEFAULT_STEP: i64 = 60_000;
+
+/// A parsed query.
+#[derive(Clone, Debug)]
+pub struct Query {
+    expr: Expr,
+    default_step: i64,
+}
+
+impl Query {
+    /// Reads PromQL.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        Ok(Self { expr: crate::parse::parse(text)?, default_step: DEFAULT_STEP })
+    }
+
+    /// The step of subqueries that name none, in milliseconds; Prometheus takes its evaluation interval.
+    #[must_use]
+    pub fn with_default_step(mut self, milliseconds: i64) -> Self {
+        self.default_step = milliseconds.max(1);
+        self
+    }
+
+    /// What an instant query of this gives; a range query gives a matrix, and is only possible for vectors and scalars.
+    pub fn value_type(&self) -> Type {
+        self.expr.value_type()
+    }
+
+    /// What the query is worth at one moment, in milliseconds since 1970.
+    pub fn instant(&self, source: &dyn Source, at: i64, limits: &Limits<'_>) -> Result<Answer, EvalError> {
+        let budget = Budget::new(limits);
+        let steps = Steps::once(at);
+        let evaluation = Evaluation::new(source, &budget, steps, self.default_step);
+        if self.expr.value_type() == Type::Matrix {
+            return Ok(Answer::Matrix(evaluation.matrix(&self.expr, at)?));
+        }
+        Ok(match evaluation.value(&self.expr, steps)? {
+            Value::Scalar(number) => Answer::Scalar(Sample::new(at, number.row(0)[0])),
+            Value::String(text) => Answer::String { at, text: text.to_string() },
+            Value::Vector(table) => Answer::Vector(points(&table, at)),
+        })
+    }
+
+    /// What the query is worth at every step from `start` to `end`, both included; all in milliseconds.
+    pub fn range(
+        &self,
+        source: &dyn Source,
+        start: i64,
+        end: i64,
+        step: i64,
+        limits: &Limits<'_>,
+    ) -> Result<Answer, EvalError> {
+        if !matches!(self.value_type(), Type::Scalar | Type::Vector) {
+            return Err(EvalError::RangeOfType(self.value_type().as_str()));
+        }
+        if step <= 0 {
+            return Err(EvalError::Times(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            ));
+        }
+        if end < start {
+            return Err(EvalError::Times("end timestamp must not be before start time"));
+        }
+        let count = end.saturating_sub(start) / step;
+        if count >= limits.points as i64 {
+            return Err(EvalError::TooMuch { what: "points per series", limit: limits.points as u64 });
+        }
+        let steps = Steps { first: start, every: step, count: count as usize + 1 };
+        let budget = Budget::new(limits);
+        let evaluation = Evaluation::new(source, &budget, steps, self.default_step);
+        Ok(Answer::Matrix(match evaluation.value(&self.expr, steps)? {
+            Value::Scalar(table) | Value::Vector(table) => lines(&table, steps),
+            Value::String(_) => Vec::new(),
+        }))
+    }
+}
+
+fn points(table: &Table<'_>, at: i64) -> Vec<Point> {
+    table
+        .at(0)
+        .map(|(row, value)| Point { labels: table.labels(row).clone(), sample: Sample::new(at, value) })
+        .collect()
+}
+
+fn lines(table: &Table<'_>, steps: Steps) -> Vec<Line> {
+    let mut lines: Vec<Line> = table
+        .rows()
+        .map(|(labels, row)| Line {
+            labels: labels.clone(),
+            samples: steps
+                .iter()
+                .zip(row)
+                .filter(|(_, cell)| !is_absent(**cell))
+                .map(|(at, cell)| Sample::new(at, *cell))
+                .collect(),
+        })
+        .filter(|line| !line.samples.is_empty())
+        .collect();
+    lines.sort_by(|one, other| one.labels.cmp(&other.labels));
+    lines
+}
