@@ -160,6 +160,14 @@ impl<'b> Table<'b> {
         Ok(())
     }
 
+    /// Appends the rows of another table with as many steps.
+    pub(crate) fn append(&mut self, other: &Self) -> Result<(), EvalError> {
+        for (labels, row) in other.rows() {
+            self.push(labels.clone())?.copy_from_slice(row);
+        }
+        Ok(())
+    }
+
     /// Makes one row of all that have the same labels; an error, if two of them have a value at the same step. Rows without
     /// any value go.
     pub(crate) fn unify(self) -> Result<Self, EvalError> {

@@ -12,9 +12,14 @@ use crate::source::Source;
 use crate::table::{Steps, Table};
 use crate::value::Value;
 
+mod aggregate;
+mod binary;
 mod call;
+mod matching;
 mod select;
 mod window;
+
+pub(crate) use aggregate::is_label_name;
 
 /// How long a series lives on after its last sample, in milliseconds.
 const LOOKBACK: i64 = 300_000;
@@ -50,7 +55,8 @@ impl<'a, 'b> Evaluation<'a, 'b> {
             }
             Expr::Call { function, arguments } => self.call(function, arguments, steps),
             Expr::Negate(of) => self.negate(of, steps),
-            Expr::Binary(_) | Expr::Aggregate(_) => Err(EvalError::Argument("not yet".into())),
+            Expr::Binary(binary) => self.binary(binary, steps),
+            Expr::Aggregate(aggregate) => self.aggregate(aggregate, steps).map(Value::Vector),
             Expr::Window { .. } | Expr::Subquery(_) => {
                 Err(EvalError::Argument("unexpected range vector".to_owned()))
             }
@@ -59,7 +65,7 @@ impl<'a, 'b> Evaluation<'a, 'b> {
 
     /// The samples of a range vector before `at`.
     pub(crate) fn matrix(&self, expr: &Expr, at: i64) -> Result<Vec<Line>, EvalError> {
-        let mut lines = Vec::new();
+        let mut lines: Vec<Line> = Vec::new();
         self.windows(expr, Steps::once(at), &mut |labels, windows| {
             windows.each(&mut |_, window| {
                 self.budget.hold(2 * window.samples.len())?;
@@ -67,7 +73,7 @@ impl<'a, 'b> Evaluation<'a, 'b> {
                 Ok(())
             })
         })?;
-        lines.sort_by(|one: &Line, other| one.labels.cmp(&other.labels));
+        lines.sort_by(|one, other| one.labels.cmp(&other.labels));
         Ok(lines)
     }
 
