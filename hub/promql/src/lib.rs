@@ -18,6 +18,7 @@
 //! ```
 
 mod answer;
+mod dialect;
 mod error;
 mod eval;
 mod expr;

@@ -1,12 +1,14 @@
 //! Regular expressions as PromQL has them: Go's dialect, always over the whole text, with a bound on what one may cost.
 //!
-//! The crate `regex` runs them: in linear time, whatever the pattern. This file says how Go's syntax reads in its own.
+//! The crate `regex` runs them: in linear time, whatever the pattern. `dialect.rs` says how Go's syntax reads in its own.
 //!
 //! Sample: `hall-(\d+)` matches `hall-12` and not `hall-12b`.
 
 use std::fmt;
 
 use regex::Regex;
+
+use crate::dialect;
 
 /// The largest program that one pattern may become. A list of a thousand names is below a tenth of it.
 const PROGRAM_BYTES: usize = 1 << 20;
@@ -21,7 +23,7 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles Go's syntax. The error is for a person: what is wrong, in one line.
     pub fn new(source: &str) -> Result<Self, String> {
-        let compiled = regex::RegexBuilder::new(&format!("^(?:{source})$"))
+        let compiled = regex::RegexBuilder::new(&format!("^(?:{})$", dialect::translate(source)?))
             .size_limit(PROGRAM_BYTES)
             .dfa_size_limit(PROGRAM_BYTES)
             .build()

@@ -16,17 +16,27 @@ impl<'b> Evaluation<'_, 'b> {
         steps: Steps,
     ) -> Result<Value<'b>, EvalError> {
         match function.run {
-            Run::Window(run) => self.windowed(arguments, steps, Labels::without_name, run).map(Value::Vector),
-            Run::NamedWindow(run) => self.windowed(arguments, steps, Labels::clone, run).map(Value::Vector),
-            Run::Each(run) => self.each(function, arguments, steps, run).map(Value::Vector),
+            Run::Window(run) => self
+                .windowed(arguments, steps, Labels::without_name, |window| Ok(run(window)))
+                .map(Value::Vector),
+            Run::CheckedWindow(run) => {
+                self.windowed(arguments, steps, Labels::without_name, run).map(Value::Vector)
+            }
+            Run::NamedWindow(run) => {
+                self.windowed(arguments, steps, Labels::clone, |window| Ok(run(window))).map(Value::Vector)
+            }
+            Run::Each(run) => {
+                self.each(function, arguments, steps, |value, _| Some(run(value))).map(Value::Vector)
+            }
+            Run::EachWith(run) => self.each(function, arguments, steps, run).map(Value::Vector),
             Run::Whole(run) => {
                 let values =
                     arguments.iter().map(|argument| self.value(argument, steps)).collect::<Result<_, _>>()?;
-                tidy(run(Call { written: arguments, values, steps, budget: self.budget })?)
+                tidy(run(&mut Call { written: arguments, values, steps, budget: self.budget })?)
             }
             Run::WholeOfWindows(window, run) => {
-                let table = self.windowed(arguments, steps, Labels::clone, window)?;
-                tidy(run(Call {
+                let table = self.windowed(arguments, steps, Labels::clone, |samples| Ok(window(samples)))?;
+                tidy(run(&mut Call {
                     written: arguments,
                     values: vec![Value::Vector(table)],
                     steps,
@@ -43,7 +53,7 @@ impl<'b> Evaluation<'_, 'b> {
         arguments: &[Expr],
         steps: Steps,
         relabel: fn(&Labels) -> Labels,
-        run: fn(&Window<'_>) -> Option<f64>,
+        run: impl Fn(&Window<'_>) -> Result<Option<f64>, EvalError>,
     ) -> Result<Table<'b>, EvalError> {
         let (windows, scalars): (Vec<_>, Vec<_>) =
             arguments.iter().partition(|argument| argument.value_type() == Type::Matrix);
@@ -60,7 +70,7 @@ impl<'b> Evaluation<'_, 'b> {
         function: &Function,
         arguments: &[Expr],
         steps: Steps,
-        run: fn(f64, &[f64]) -> Option<f64>,
+        run: impl Fn(f64, &[f64]) -> Option<f64>,
     ) -> Result<Table<'b>, EvalError> {
         let mut scalars = Vec::new();
         let mut vector = None;

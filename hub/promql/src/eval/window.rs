@@ -134,7 +134,7 @@ impl<'b> Evaluation<'_, 'b> {
         steps: Steps,
         scalars: &[Table<'_>],
         relabel: fn(&Labels) -> Labels,
-        function: fn(&Window<'_>) -> Option<f64>,
+        function: impl Fn(&Window<'_>) -> Result<Option<f64>, EvalError>,
     ) -> Result<Table<'b>, EvalError> {
         let mut table = Table::new(steps.count, self.budget);
         let mut at_step = vec![0.0; scalars.len()];
@@ -144,7 +144,7 @@ impl<'b> Evaluation<'_, 'b> {
                 for (value, scalar) in at_step.iter_mut().zip(scalars) {
                     *value = scalar.row(0)[step];
                 }
-                if let Some(value) = function(&Window { scalars: &at_step, ..window }) {
+                if let Some(value) = function(&Window { scalars: &at_step, ..window })? {
                     row[step] = value;
                 }
                 Ok(())
