@@ -10,7 +10,7 @@ use crate::matcher::Matcher;
 use crate::value::Type;
 
 /// A part of a query.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Expr {
     Number(f64),
     String(Arc<str>),
@@ -47,7 +47,7 @@ impl Expr {
 }
 
 /// Series by their labels, and from which time to take them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Selector {
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) when: When,
@@ -73,7 +73,7 @@ pub(crate) enum At {
 }
 
 /// `of[range:step]`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Subquery {
     pub(crate) of: Box<Expr>,
     /// Milliseconds.
@@ -84,7 +84,7 @@ pub(crate) struct Subquery {
 }
 
 /// Two operands.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Binary {
     pub(crate) left: Expr,
     pub(crate) right: Expr,
@@ -127,7 +127,7 @@ pub(crate) enum Comparison {
 }
 
 /// How the series of both sides find each other.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Matching {
     /// `on` these labels, or `ignoring` them.
     pub(crate) on: bool,
@@ -148,7 +148,7 @@ pub(crate) enum Many {
 }
 
 /// An aggregation.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Aggregate {
     pub(crate) operation: Aggregation,
     pub(crate) of: Expr,

@@ -1,5 +1,7 @@
 //! A query: parsed once, evaluated as often as one likes.
 
+use std::sync::Arc;
+
 use crate::answer::{Answer, Line, Point};
 use crate::error::{EvalError, ParseError};
 use crate::eval::Evaluation;
@@ -16,14 +18,14 @@ const DEFAULT_STEP: i64 = 60_000;
 /// A parsed query.
 #[derive(Clone, Debug)]
 pub struct Query {
-    expr: Expr,
+    expr: Arc<Expr>,
     default_step: i64,
 }
 
 impl Query {
     /// Reads PromQL.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self { expr: crate::parse::parse(text)?, default_step: DEFAULT_STEP })
+        Ok(Self { expr: Arc::new(crate::parse::parse(text)?), default_step: DEFAULT_STEP })
     }
 
     /// The step of subqueries that name none, in milliseconds; Prometheus takes its evaluation interval.

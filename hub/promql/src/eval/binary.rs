@@ -3,10 +3,10 @@
 use super::Evaluation;
 use super::matching::{self, Meeting};
 use crate::error::EvalError;
-use crate::expr::{Arithmetic, Binary, Comparison, Operator};
+use crate::expr::{Arithmetic, Binary, Comparison, Expr, Operator};
 use crate::labels::Labels;
 use crate::table::{Steps, Table};
-use crate::value::{Type, Value};
+use crate::value::Value;
 
 /// What two values come to.
 #[derive(Clone, Copy)]
@@ -67,54 +67,56 @@ pub(super) fn drops_name(binary: &Binary) -> bool {
 }
 
 impl<'b> Evaluation<'_, 'b> {
-    pub(super) fn binary(&self, binary: &Binary, steps: Steps) -> Result<Value<'b>, EvalError> {
-        let Some(compute) = Compute::new(binary.operator, binary.to_bool) else {
-            return self.set_operation(binary, steps).map(Value::Vector);
-        };
-        Ok(match (self.value(&binary.left, steps)?, self.value(&binary.right, steps)?) {
-            (Value::Scalar(mut left), Value::Scalar(right)) => {
-                left.map(|step, left| compute.apply(left, right.row(0)[step], left))?;
-                Value::Scalar(left)
-            }
-            (Value::Vector(mut table), Value::Scalar(scalar)) => {
-                table.map(|step, value| compute.apply(value, scalar.row(0)[step], value))?;
-                Value::Vector(named(table, binary)?)
-            }
-            (Value::Scalar(scalar), Value::Vector(mut table)) => {
-                table.map(|step, value| compute.apply(scalar.row(0)[step], value, value))?;
-                Value::Vector(named(table, binary)?)
-            }
-            (Value::Vector(left), Value::Vector(right)) => {
-                Value::Vector(matching::join(binary, compute, &left, &right)?)
-            }
-            _ => return Err(EvalError::Argument("an operand is a string".to_owned())),
-        })
-    }
-
-    fn set_operation(&self, binary: &Binary, steps: Steps) -> Result<Table<'b>, EvalError> {
-        debug_assert_eq!(binary.gives, Type::Vector);
-        let mut left = self.vector(&binary.left, steps)?;
-        let mut right = self.vector(&binary.right, steps)?;
-        let meeting = Meeting::new(&binary.matching, &left, &right)?;
-        match binary.operator {
-            Operator::And => {
-                let there = meeting.presence(&right, &meeting.right)?;
-                there.filter(&mut left, &meeting.left, true)?;
-                left.unify()
-            }
-            Operator::Unless => {
-                let there = meeting.presence(&right, &meeting.right)?;
-                there.filter(&mut left, &meeting.left, false)?;
-                left.unify()
-            }
-            _ => {
-                let there = meeting.presence(&left, &meeting.left)?;
-                there.filter(&mut right, &meeting.right, false)?;
-                left.append(&right)?;
-                left.unify()
-            }
+    /// A chain such as `a or b or c` leans to the left; it may be long, and is not walked by recursion.
+    pub(super) fn chain(&self, last: &Binary, steps: Steps) -> Result<Value<'b>, EvalError> {
+        let mut chain = vec![last];
+        let mut first = &last.left;
+        while let Expr::Binary(before) = first {
+            chain.push(before);
+            first = &before.left;
         }
+        let mut left = self.value(first, steps)?;
+        for link in chain.into_iter().rev() {
+            left = binary(link, left, self.value(&link.right, steps)?)?;
+        }
+        Ok(left)
     }
+}
+
+fn binary<'b>(binary: &Binary, left: Value<'b>, right: Value<'b>) -> Result<Value<'b>, EvalError> {
+    let compute = Compute::new(binary.operator, binary.to_bool);
+    Ok(match (left, right, compute) {
+        (Value::Scalar(mut left), Value::Scalar(right), Some(compute)) => {
+            left.map(|step, left| compute.apply(left, right.row(0)[step], left))?;
+            Value::Scalar(left)
+        }
+        (Value::Vector(mut table), Value::Scalar(scalar), Some(compute)) => {
+            table.map(|step, value| compute.apply(value, scalar.row(0)[step], value))?;
+            Value::Vector(named(table, binary)?)
+        }
+        (Value::Scalar(scalar), Value::Vector(mut table), Some(compute)) => {
+            table.map(|step, value| compute.apply(scalar.row(0)[step], value, value))?;
+            Value::Vector(named(table, binary)?)
+        }
+        (Value::Vector(left), Value::Vector(right), Some(compute)) => {
+            Value::Vector(matching::join(binary, compute, &left, &right)?)
+        }
+        (Value::Vector(left), Value::Vector(right), None) => Value::Vector(set(binary, left, right)?),
+        _ => return Err(EvalError::Argument("the operands do not suit their operator".to_owned())),
+    })
+}
+
+/// `and`, `or`, `unless`
+fn set<'b>(binary: &Binary, mut left: Table<'b>, mut right: Table<'b>) -> Result<Table<'b>, EvalError> {
+    let meeting = Meeting::new(&binary.matching, &left, &right)?;
+    if binary.operator == Operator::Or {
+        meeting.presence(&left, &meeting.left)?.filter(&mut right, &meeting.right, false)?;
+        left.append(&right)?;
+    } else {
+        let wanted = binary.operator == Operator::And;
+        meeting.presence(&right, &meeting.right)?.filter(&mut left, &meeting.left, wanted)?;
+    }
+    left.unify()
 }
 
 fn named<'b>(mut table: Table<'b>, binary: &Binary) -> Result<Table<'b>, EvalError> {

@@ -55,7 +55,7 @@ impl<'a, 'b> Evaluation<'a, 'b> {
             }
             Expr::Call { function, arguments } => self.call(function, arguments, steps),
             Expr::Negate(of) => self.negate(of, steps),
-            Expr::Binary(binary) => self.binary(binary, steps),
+            Expr::Binary(binary) => self.chain(binary, steps),
             Expr::Aggregate(aggregate) => self.aggregate(aggregate, steps).map(Value::Vector),
             Expr::Window { .. } | Expr::Subquery(_) => {
                 Err(EvalError::Argument("unexpected range vector".to_owned()))

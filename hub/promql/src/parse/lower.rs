@@ -19,7 +19,7 @@ use crate::matcher::{Matcher, Test};
 use crate::pattern::Pattern;
 use crate::value::Type;
 
-/// How deep an expression may be. A chain such as `a or b or c` is as deep as it has operators.
+/// How deep an expression may be; a chain such as `a or b or c` is not deeper than one of its parts.
 const DEPTH: usize = 256;
 
 /// The furthest moment for `@`, in seconds: 292,000 years from 1970, as far as milliseconds are counted exactly.
@@ -67,7 +67,7 @@ impl Lower<'_> {
                     other.value_type().as_str()
                 ))),
             },
-            tree::Expr::Binary(of) => binary(of, deeper(&of.lhs)?, deeper(&of.rhs)?),
+            tree::Expr::Binary(of) => self.chain(of, depth),
             tree::Expr::Aggregate(of) => {
                 aggregate(of, deeper(&of.expr)?, of.param.as_deref().map(deeper).transpose()?)
             }
@@ -77,6 +77,21 @@ impl Lower<'_> {
             ),
             tree::Expr::Extension(_) => Err(meaning("an extension is no PromQL")),
         }
+    }
+
+    /// A chain such as `a or b or c` leans to the left; it may be long, and is not walked by recursion.
+    fn chain(&self, last: &tree::BinaryExpr, depth: usize) -> Result<Expr, ParseError> {
+        let mut chain = vec![last];
+        let mut first = &last.lhs;
+        while let tree::Expr::Binary(before) = first.as_ref() {
+            chain.push(before);
+            first = &before.lhs;
+        }
+        let mut left = self.expr(first, depth + 1)?;
+        for link in chain.into_iter().rev() {
+            left = binary(link, left, self.expr(&link.rhs, depth + 1)?)?;
+        }
+        Ok(left)
     }
 
     fn string(&self, number: &str) -> Result<&str, ParseError> {

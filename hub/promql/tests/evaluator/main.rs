@@ -1,0 +1,6 @@
+//! The evaluator from outside: what the language means (`language`) and what no query may do (`limits`). That it means the same in
+//! Prometheus is shown in the workspace's `tests/`, by asking it.
+
+mod asking;
+mod language;
+mod limits;
