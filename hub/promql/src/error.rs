@@ -73,8 +73,9 @@ impl fmt::Display for ParseError {
             Self::Syntax { place: Some((line, column)), problem } => {
                 write!(f, "{line}:{column}: parse error: {problem}")
             }
-            Self::Syntax { place: None, problem } => write!(f, "parse error: {problem}"),
-            Self::Meaning(problem) => write!(f, "parse error: {problem}"),
+            Self::Syntax { place: None, problem } | Self::Meaning(problem) => {
+                write!(f, "parse error: {problem}")
+            }
         }
     }
 }

@@ -13,6 +13,12 @@ use std::sync::Arc;
 /// The label that carries the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// What Prometheus 2.42 takes for the name of a label.
+pub(crate) fn is_label_name(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+}
+
 /// One label.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
@@ -238,5 +244,15 @@ mod tests {
         assert_eq!(up().to_string(), r#"up{job="rack", site="hall"}"#);
         assert_eq!(Labels::new([(METRIC_NAME, "up")]).to_string(), "up");
         assert_eq!(Labels::empty().to_string(), "{}");
+    }
+
+    #[test]
+    fn label_names_are_ascii_and_begin_with_no_digit() {
+        for name in ["a", "_", "__name__", "a1"] {
+            assert!(is_label_name(name), "{name}");
+        }
+        for name in ["", "1a", "a-b", "a:b", "é"] {
+            assert!(!is_label_name(name), "{name}");
+        }
     }
 }

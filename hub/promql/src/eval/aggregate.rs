@@ -3,11 +3,13 @@
 //! Groups are found once for all steps, and each is worked through row by row.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Evaluation;
 use crate::error::EvalError;
 use crate::expr::{Aggregate, Aggregation, Expr, Grouping};
-use crate::labels::Labels;
+use crate::function::quantile;
+use crate::labels::{Labels, is_label_name};
 use crate::number;
 use crate::table::{ABSENT, Steps, Table, is_absent};
 
@@ -44,22 +46,12 @@ impl<'b> Evaluation<'_, 'b> {
             let mut known: HashMap<u64, usize> = HashMap::new();
             for (step, value) in row.iter().enumerate().filter(|(_, cell)| !is_absent(**cell)) {
                 self.budget.work(1)?;
-                let counted = match known.get(&value.to_bits()) {
-                    Some(counted) => *counted,
-                    None => {
+                let counted = match known.entry(value.to_bits()) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => {
                         let mut edit = labels.edit();
                         edit.set(label, number::format_float(*value));
-                        let key = grouping.of(&edit.done());
-                        let counted = match row_of.get(&key) {
-                            Some(counted) => *counted,
-                            None => {
-                                out.push(key.clone())?;
-                                row_of.insert(key, out.len() - 1);
-                                out.len() - 1
-                            }
-                        };
-                        known.insert(value.to_bits(), counted);
-                        counted
+                        *unknown.insert(row_for(grouping.of(&edit.done()), &mut row_of, &mut out)?)
                     }
                 };
                 let cell = &mut out.row_mut(counted)[step];
@@ -70,10 +62,18 @@ impl<'b> Evaluation<'_, 'b> {
     }
 }
 
-/// What Prometheus 2.42 takes for the name of a label.
-pub(crate) fn is_label_name(name: &str) -> bool {
-    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+/// The row of a group, which is appended if it is new.
+fn row_for(
+    group: Labels,
+    known: &mut HashMap<Labels, usize>,
+    out: &mut Table<'_>,
+) -> Result<usize, EvalError> {
+    if let Some(row) = known.get(&group) {
+        return Ok(*row);
+    }
+    out.push(group.clone())?;
+    known.insert(group, out.len() - 1);
+    Ok(out.len() - 1)
 }
 
 impl Grouping {
@@ -118,7 +118,7 @@ impl Groups {
 /// What has been seen of a group at one step.
 #[derive(Clone, Copy, Default)]
 struct Seen {
-    count: f64,
+    count: u32,
     /// The sum, the extreme, or the sum of squared differences from the mean.
     value: f64,
     mean: f64,
@@ -126,8 +126,9 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, operation: Aggregation, value: f64) {
-        self.count += 1.0;
-        if self.count == 1.0 {
+        self.count += 1;
+        let count = f64::from(self.count);
+        if self.count == 1 {
             self.mean = value;
             self.value =
                 if matches!(operation, Aggregation::Stddev | Aggregation::Stdvar) { 0.0 } else { value };
@@ -137,10 +138,10 @@ impl Seen {
             Aggregation::Sum => self.value += value,
             Aggregation::Min if self.value > value || self.value.is_nan() => self.value = value,
             Aggregation::Max if self.value < value || self.value.is_nan() => self.value = value,
-            Aggregation::Avg => self.move_mean(value),
+            Aggregation::Avg => self.move_mean(value, count),
             Aggregation::Stddev | Aggregation::Stdvar => {
                 let difference = value - self.mean;
-                self.mean += difference / self.count;
+                self.mean += difference / count;
                 self.value += difference * (value - self.mean);
             }
             _ => {}
@@ -149,23 +150,25 @@ impl Seen {
 
     /// An infinite mean stays what it is, unless the other infinity or NaN comes; each side is divided for itself, so that
     /// nothing overflows on the way.
-    fn move_mean(&mut self, value: f64) {
-        let stays = self.mean.is_infinite() && (value.is_finite() || self.mean == value);
+    fn move_mean(&mut self, value: f64, count: f64) {
+        let same_infinity = value.is_infinite() && (self.mean > 0.0) == (value > 0.0);
+        let stays = self.mean.is_infinite() && (value.is_finite() || same_infinity);
         if !stays {
-            self.mean += value / self.count - self.mean / self.count;
+            self.mean += value / count - self.mean / count;
         }
     }
 
     fn result(&self, operation: Aggregation) -> f64 {
-        if self.count == 0.0 {
+        if self.count == 0 {
             return ABSENT;
         }
+        let count = f64::from(self.count);
         match operation {
             Aggregation::Group => 1.0,
-            Aggregation::Count => self.count,
+            Aggregation::Count => count,
             Aggregation::Avg => self.mean,
-            Aggregation::Stdvar => self.value / self.count,
-            Aggregation::Stddev => (self.value / self.count).sqrt(),
+            Aggregation::Stdvar => self.value / count,
+            Aggregation::Stddev => (self.value / count).sqrt(),
             _ => self.value,
         }
     }
@@ -200,7 +203,7 @@ fn quantiles<'b>(table: &Table<'b>, groups: &Groups, q: &Table<'_>) -> Result<Ta
             values.clear();
             values.extend(rows.iter().map(|row| table.row(*row)[step]).filter(|cell| !is_absent(*cell)));
             if !values.is_empty() {
-                *cell = number::quantile(q.row(0)[step], &mut values);
+                *cell = quantile::of(q.row(0)[step], &mut values);
             }
         }
     }
@@ -240,7 +243,9 @@ fn best<'b>(
     }
     if limits.len() == 1 {
         let mut placed = vec![false; table.len()];
-        order.iter().for_each(|row| placed[*row] = true);
+        for row in &order {
+            placed[*row] = true;
+        }
         order.extend((0..table.len()).filter(|row| !placed[*row]));
         table.reorder(&order)?;
     }

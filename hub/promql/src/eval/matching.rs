@@ -95,9 +95,10 @@ pub(super) fn join<'b>(
 ) -> Result<Table<'b>, EvalError> {
     let meeting = Meeting::new(&binary.matching, left, right)?;
     let swapped = binary.matching.many == Many::Right;
-    let ((many, many_groups), (one, one_groups)) = match swapped {
-        true => ((right, meeting.right), (left, meeting.left)),
-        false => ((left, meeting.left), (right, meeting.right)),
+    let ((many, many_groups), (one, one_groups)) = if swapped {
+        ((right, meeting.right), (left, meeting.left))
+    } else {
+        ((left, meeting.left), (right, meeting.right))
     };
     let mut one_of = vec![Vec::new(); meeting.groups];
     for (row, group) in one_groups.into_iter().enumerate() {

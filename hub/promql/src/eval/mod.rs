@@ -19,8 +19,6 @@ mod matching;
 mod select;
 mod window;
 
-pub(crate) use aggregate::is_label_name;
-
 /// How long a series lives on after its last sample, in milliseconds.
 const LOOKBACK: i64 = 300_000;
 

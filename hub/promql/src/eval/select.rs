@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::{Evaluation, LOOKBACK};
 use crate::error::EvalError;
 use crate::expr::Selector;
+use crate::labels::Labels;
 use crate::sample::Sample;
 use crate::source::{Select, Visit, Wanted};
 use crate::table::{ABSENT, Steps, Table, is_absent};
@@ -35,7 +36,7 @@ impl<'b> Evaluation<'_, 'b> {
             to: moved.last(),
             wanted: if moved.count == 1 { Wanted::Newest } else { Wanted::All },
         };
-        self.visit(&wanted, &mut |labels, samples| {
+        self.visit(&wanted, |labels, samples| {
             self.budget.series(table.len() + 1)?;
             self.budget.samples(samples.len())?;
             let row = table.push(labels.clone())?;
@@ -58,7 +59,7 @@ impl<'b> Evaluation<'_, 'b> {
     pub(super) fn visit(
         &self,
         wanted: &Select<'_>,
-        each: &mut dyn FnMut(&crate::labels::Labels, &[Sample]) -> Result<(), EvalError>,
+        mut each: impl FnMut(&Labels, &[Sample]) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
         let mut failed = None;
         let visit: &mut Visit<'_> = &mut |labels, samples| match each(labels, samples) {

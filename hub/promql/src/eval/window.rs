@@ -78,7 +78,7 @@ impl<'b> Evaluation<'_, 'b> {
         };
         let mut count = 0;
         let mut living = Vec::new();
-        self.visit(&wanted, &mut |labels, samples| {
+        self.visit(&wanted, |labels, samples| {
             count += 1;
             self.budget.series(count)?;
             let samples = if samples.iter().any(Sample::is_stale) {

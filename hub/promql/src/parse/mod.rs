@@ -22,8 +22,22 @@ pub(crate) fn parse(query: &str) -> Result<Expr, ParseError> {
     let scanned = scan::scan(query)?;
     know_holt_winters();
     let tree = promql_parser::parser::parse(&scanned.text)
-        .map_err(|problem| ParseError::Syntax { place: None, problem })?;
+        .map_err(|problem| ParseError::Syntax { place: None, problem: in_our_words(&problem) })?;
     lower::lower(&tree, &scanned.strings)
+}
+
+/// The parser's texts where they name types otherwise than Prometheus, or show what only stands for a string.
+fn in_our_words(problem: &str) -> String {
+    if problem.starts_with("metric name must not be set twice") {
+        return "metric name must not be set twice".to_owned();
+    }
+    let mut words = problem.to_owned();
+    for before in ["type ", "got ", "type scalar or "] {
+        for (theirs, ours) in [("matrix", "range vector"), ("vector", "instant vector")] {
+            words = words.replace(&format!("{before}{theirs}"), &format!("{before}{ours}"));
+        }
+    }
+    words
 }
 
 /// Prometheus 3 has another name for this function, and promql-parser knows that one only. Its list is one for the whole process.

@@ -84,31 +84,31 @@ impl<'q> Scan<'q> {
             return Err(ParseError::TooLarge { what: "words and signs", limit: TOKENS });
         }
         match c {
-            '"' | '\'' | '`' => self.string(at, c),
-            '0'..='9' => self.number(at),
-            '.' if self.peek().is_some_and(|c| c.is_ascii_digit()) => self.number(at),
-            c if c.is_ascii_alphabetic() || c == '_' || c == ':' => self.word(at),
+            '"' | '\'' | '`' => return self.string(at, c),
+            '0'..='9' => return self.number(at),
+            '.' if self.peek().is_some_and(|c| c.is_ascii_digit()) => return self.number(at),
+            c if c.is_ascii_alphabetic() || c == '_' || c == ':' => return self.word(at),
+            '=' | '!' if self.inside('{') => return self.match_operator(at),
+            '(' | '[' | '{' if self.open.len() == NESTING => {
+                return Err(ParseError::TooLarge { what: "open brackets", limit: NESTING });
+            }
             '(' | '[' | '{' => {
                 self.open.push(c);
-                if self.open.len() > NESTING {
-                    return Err(ParseError::TooLarge { what: "open brackets", limit: NESTING });
-                }
-                self.sign(c, Last::Other)
+                self.sign(c, Last::Other);
             }
             ')' | ']' | '}' => {
                 self.open.pop();
-                self.sign(c, Last::Operand)
+                self.sign(c, Last::Operand);
             }
-            '=' | '!' if self.inside('{') => self.match_operator(at),
             '+' | '-' if self.last == Last::Offset => self.sign(c, Last::Offset),
             c => self.sign(c, Last::Other),
         }
+        Ok(())
     }
 
-    fn sign(&mut self, c: char, last: Last) -> Result<(), ParseError> {
+    fn sign(&mut self, c: char, last: Last) {
         self.out.text.push(c);
         self.last = last;
-        Ok(())
     }
 
     /// Kept back until its string comes.
@@ -142,13 +142,13 @@ impl<'q> Scan<'q> {
         let number = self.out.strings.len();
         self.out.strings.push(value);
         match self.last {
-            Last::Match(operator) => self.out.text.push_str(&format!("=\"{operator}{number}\"")),
+            Last::Match(operator) => self.out.text.extend(["=\"", operator, &number.to_string(), "\""]),
             _ if self.inside('{') => {
                 return Err(
                     self.wrong(at, "unexpected string in label matching, expected identifier or \"}\"")
                 );
             }
-            _ => self.out.text.push_str(&format!("\"{number}\"")),
+            _ => self.out.text.extend(["\"", &number.to_string(), "\""]),
         }
         self.last = Last::Operand;
         Ok(())
