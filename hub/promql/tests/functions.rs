@@ -82,7 +82,7 @@ fn agree(ours: &str, theirs: &str) -> bool {
     else {
         return ours == theirs;
     };
-    let close = |a: f64, b: f64| (a - b).abs() <= TOLERANCE * b.abs();
+    let close = |a: f64, b: f64| a.total_cmp(&b).is_eq() || (a - b).abs() <= TOLERANCE * b.abs();
     our_series == their_series
         && (our_value == their_value
             || our_value.parse().ok().zip(their_value.parse().ok()).is_some_and(|(a, b)| close(a, b)))
