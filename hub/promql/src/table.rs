@@ -150,6 +150,17 @@ impl<'b> Table<'b> {
         }
     }
 
+    /// As [`Table::relabel`], until there is an error.
+    pub(crate) fn try_relabel(
+        &mut self,
+        mut of: impl FnMut(&Labels) -> Result<Labels, EvalError>,
+    ) -> Result<(), EvalError> {
+        for labels in &mut self.labels {
+            *labels = of(labels)?;
+        }
+        Ok(())
+    }
+
     /// Puts the rows into the order that `order` lists, which has each of them once.
     pub(crate) fn reorder(&mut self, order: &[usize]) -> Result<(), EvalError> {
         self.budget.hold(self.cells.len())?;

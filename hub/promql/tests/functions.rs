@@ -82,7 +82,13 @@ fn agree(ours: &str, theirs: &str) -> bool {
     else {
         return ours == theirs;
     };
-    let close = |a: f64, b: f64| a.total_cmp(&b).is_eq() || (a - b).abs() <= TOLERANCE * b.abs();
+    let close = |ours: f64, theirs: f64| {
+        if theirs.is_finite() {
+            (ours - theirs).abs() <= TOLERANCE * theirs.abs()
+        } else {
+            ours.total_cmp(&theirs).is_eq() || (ours.is_nan() && theirs.is_nan())
+        }
+    };
     our_series == their_series
         && (our_value == their_value
             || our_value.parse().ok().zip(their_value.parse().ok()).is_some_and(|(a, b)| close(a, b)))
@@ -99,4 +105,27 @@ fn functions_answer_as_prometheus_does() {
         }
     }
     assert!(differences.is_empty(), "{differences}");
+}
+
+#[test]
+fn a_window_with_at_stays_while_other_arguments_change() {
+    // Prometheus moves it on with each step: see DIFFERENCES.md.
+    let query =
+        Query::parse("quantile_over_time(time() % 10 / 10, c{i=\"1\"}[2m] @ 1795100200)").expect("a query");
+    let answer = query.range(&series(), NOW, NOW + 10_000, 5_000, &Limits::default());
+    let Ok(Answer::Matrix(lines)) = answer else { panic!("{answer:?}") };
+    let values: Vec<f64> = lines[0].samples.iter().map(|sample| sample.value).collect();
+    assert_eq!(values, [5.0, 13.0, 5.0]);
+}
+
+#[test]
+fn labels_do_not_double_without_end() {
+    for (head, tail) in [
+        ("label_join(", r#", "site", "", "site", "site")"#),
+        ("label_replace(", r#", "site", "$1$1", "site", "(.*)")"#),
+    ] {
+        let query = Query::parse(&format!("{}up{}", head.repeat(40), tail.repeat(40))).expect("a query");
+        let error = query.instant(&series(), NOW, &Limits::default()).expect_err("a label of terabytes");
+        assert!(error.to_string().contains("bytes in the value of a label"), "{head}: {error}");
+    }
 }

@@ -16,25 +16,26 @@ const BOUND: &str = "le";
 /// Arguments: φ, and buckets of any number of histograms. Series without a bound are no buckets.
 pub(super) fn over_buckets<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, EvalError> {
     let (phi, table) = (call.scalar(0), call.vector(1));
-    let mut histograms: HashMap<Labels, Vec<(f64, usize)>> = HashMap::new();
-    let mut found: Vec<Labels> = Vec::new();
+    let mut known: HashMap<Labels, usize> = HashMap::new();
+    let mut histograms: Vec<(Labels, Vec<(f64, usize)>)> = Vec::new();
     for (row, (labels, _)) in table.rows().enumerate() {
         let Some(bound) = bound(labels.value(BOUND)) else { continue };
-        let mut edit = labels.edit();
         // With the metric's name: the buckets of two metrics are never one histogram.
-        edit.remove(BOUND);
-        let histogram = edit.done();
-        let buckets = histograms.entry(histogram.clone()).or_default();
-        if buckets.is_empty() {
-            found.push(histogram);
-        }
-        buckets.push((bound, row));
+        let mut histogram = labels.edit();
+        histogram.remove(BOUND);
+        let histogram = histogram.done();
+        let at = *known.entry(histogram).or_insert_with_key(|histogram| {
+            histograms.push((histogram.without_name(), Vec::new()));
+            histograms.len() - 1
+        });
+        histograms[at].1.push((bound, row));
     }
     let mut answer = Table::new(call.steps.count, call.budget);
     let mut buckets = Vec::new();
-    for histogram in found {
-        let rows = &histograms[&histogram];
-        let cells = answer.push(histogram.without_name())?;
+    for (labels, mut rows) in histograms {
+        // In order once, so that each step has little left to sort.
+        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let cells = answer.push(labels)?;
         call.budget.work((rows.len() * cells.len()) as u64)?;
         for (step, cell) in cells.iter_mut().enumerate() {
             let counts =

@@ -3,11 +3,17 @@
 //!
 //! Sample: `label_replace(up{site="hall-12"}, "room", "r$1", "site", "hall-(.*)")` adds `room="r12"`.
 
+use std::sync::Arc;
+
 use super::Call;
 use crate::error::EvalError;
-use crate::labels::is_label_name;
+use crate::labels::{Labels, is_label_name};
+use crate::limits::Budget;
 use crate::pattern::Pattern;
 use crate::value::Value;
+
+/// The longest value that is written, in bytes. Prometheus has no bound, and twenty nested calls that double a value fill its memory.
+const LONGEST: usize = 64 << 10;
 
 /// Arguments: vector, label to write, template of its value, label to read, pattern.
 pub(super) fn replace<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, EvalError> {
@@ -20,14 +26,14 @@ pub(super) fn replace<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, EvalErro
         return Err(EvalError::Argument(format!("invalid destination label name in label_replace(): {to}")));
     }
     let template = Template::new(&template);
-    table.relabel(|labels| match pattern.captures(labels.value(&from)) {
-        Some(groups) => {
-            let mut edit = labels.edit();
-            edit.set(to.clone(), template.fill(&groups));
-            edit.done()
+    table.try_relabel(|labels| {
+        let read = labels.value(&from);
+        call.budget.work(read.len() as u64)?;
+        match pattern.captures(read) {
+            Some(groups) => write(labels, &to, template.fill(&groups), call.budget),
+            None => Ok(labels.clone()),
         }
-        None => labels.clone(),
-    });
+    })?;
     Ok(Value::Vector(table))
 }
 
@@ -42,13 +48,34 @@ pub(super) fn join<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, EvalError> 
     if !is_label_name(&to) {
         return Err(EvalError::Argument(format!("invalid destination label name in label_join(): {to}")));
     }
-    table.relabel(|labels| {
-        let values: Vec<&str> = from.iter().map(|name| labels.value(name)).collect();
-        let mut edit = labels.edit();
-        edit.set(to.clone(), values.join(&separator));
-        edit.done()
-    });
+    table.try_relabel(|labels| {
+        let pieces = from.iter().enumerate().flat_map(|(at, name)| {
+            let before = if at == 0 { "" } else { &*separator };
+            [before, labels.value(name)]
+        });
+        write(labels, &to, pieces, call.budget)
+    })?;
     Ok(Value::Vector(table))
+}
+
+/// The labels with `name` as the pieces say, which are empty to remove it. What is written counts as held to the end of the query.
+fn write<'p>(
+    labels: &Labels,
+    name: &Arc<str>,
+    pieces: impl Iterator<Item = &'p str>,
+    budget: &Budget<'_>,
+) -> Result<Labels, EvalError> {
+    let mut value = String::new();
+    for piece in pieces {
+        value.push_str(piece);
+        if value.len() > LONGEST {
+            return Err(EvalError::TooMuch { what: "bytes in the value of a label", limit: LONGEST as u64 });
+        }
+    }
+    budget.hold(value.len() / size_of::<f64>())?;
+    let mut edit = labels.edit();
+    edit.set(Arc::clone(name), value);
+    Ok(edit.done())
 }
 
 /// What a match is written as, in the syntax of Go's `Regexp.Expand`: `$1`, `$name`, `${name}`, and `$$` for a dollar. An unbraced
@@ -87,16 +114,12 @@ impl Template {
         Self(pieces)
     }
 
-    fn fill(&self, groups: &regex::Captures<'_>) -> String {
-        let mut filled = String::new();
-        for piece in &self.0 {
-            filled.push_str(match piece {
-                Piece::Text(text) => text,
-                Piece::Number(number) => groups.get(*number).map_or("", |group| group.as_str()),
-                Piece::Name(name) => groups.name(name).map_or("", |group| group.as_str()),
-            });
-        }
-        filled
+    fn fill<'t>(&'t self, groups: &'t regex::Captures<'t>) -> impl Iterator<Item = &'t str> {
+        self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Number(number) => groups.get(*number).map_or("", |group| group.as_str()),
+            Piece::Name(name) => groups.name(name).map_or("", |group| group.as_str()),
+        })
     }
 }
 
@@ -128,7 +151,7 @@ mod tests {
 
     fn fill(template: &str, pattern: &str, text: &str) -> String {
         let pattern = Pattern::new(pattern).expect("a pattern");
-        Template::new(template).fill(&pattern.captures(text).expect("a match"))
+        Template::new(template).fill(&pattern.captures(text).expect("a match")).collect()
     }
 
     #[test]

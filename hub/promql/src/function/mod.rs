@@ -295,4 +295,16 @@ mod tests {
         assert!(TABLE.iter().all(|row| find(row.name).is_some_and(|found| std::ptr::eq(found, row))));
         assert!(find("no_such_function").is_none());
     }
+
+    #[test]
+    fn every_function_has_answers_of_prometheus_to_be_compared_with() {
+        let expressions = include_str!("../../tests/functions/expressions.txt");
+        for row in TABLE {
+            assert!(
+                expressions.contains(&format!("\n{}(", row.name)),
+                "no expression begins with {}(",
+                row.name
+            );
+        }
+    }
 }
