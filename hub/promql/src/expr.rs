@@ -46,6 +46,36 @@ impl Expr {
     }
 }
 
+impl Expr {
+    /// Whether it is worth the same at every step, because all that it looks at has an `@`. Numbers are not meant: they cost nothing.
+    pub(crate) fn is_fixed(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::String(_) => false,
+            Self::Selector(selector) | Self::Window { selector, .. } => selector.when.at.is_some(),
+            Self::Subquery(subquery) => subquery.when.at.is_some(),
+            Self::Negate(of) => of.is_fixed(),
+            Self::Binary(binary) => all_fixed([&binary.left, &binary.right]),
+            Self::Aggregate(aggregate) => all_fixed(aggregate.parameter.iter().chain([&aggregate.of])),
+            Self::Call { function, arguments } => {
+                !function.looks_at_the_step(arguments) && all_fixed(arguments)
+            }
+        }
+    }
+}
+
+/// Whether something is fixed, and the rest is numbers and texts.
+fn all_fixed<'e>(parts: impl IntoIterator<Item = &'e Expr>) -> bool {
+    let mut any = false;
+    for part in parts {
+        match part {
+            Expr::Number(_) | Expr::String(_) => {}
+            part if part.is_fixed() => any = true,
+            _ => return false,
+        }
+    }
+    any
+}
+
 /// Series by their labels, and from which time to take them.
 #[derive(Debug)]
 pub(crate) struct Selector {

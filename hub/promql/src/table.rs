@@ -171,6 +171,15 @@ impl<'b> Table<'b> {
         Ok(())
     }
 
+    /// As many steps as asked for, all like the first.
+    pub(crate) fn repeated(&self, steps: usize) -> Result<Self, EvalError> {
+        let mut table = Self::new(steps, self.budget);
+        for (labels, row) in self.rows() {
+            table.push(labels.clone())?.fill(row[0]);
+        }
+        Ok(table)
+    }
+
     /// Appends the rows of another table with as many steps.
     pub(crate) fn append(&mut self, other: &Self) -> Result<(), EvalError> {
         for (labels, row) in other.rows() {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::EvalError;
 use crate::table::Table;
 
 /// The types of PromQL.
@@ -46,4 +47,15 @@ pub(crate) enum Value<'b> {
     String(Arc<str>),
     /// Series.
     Vector(Table<'b>),
+}
+
+impl Value<'_> {
+    /// The same at `steps` steps as it is at its only one.
+    pub(crate) fn repeated(self, steps: usize) -> Result<Self, EvalError> {
+        Ok(match self {
+            Self::Scalar(table) => Self::Scalar(table.repeated(steps)?),
+            Self::Vector(table) => Self::Vector(table.repeated(steps)?),
+            text @ Self::String(_) => text,
+        })
+    }
 }

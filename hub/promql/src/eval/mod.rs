@@ -45,6 +45,9 @@ impl<'a, 'b> Evaluation<'a, 'b> {
     /// What an expression is worth at each of `steps`. It is of any type but a range vector.
     pub(crate) fn value(&self, expr: &Expr, steps: Steps) -> Result<Value<'b>, EvalError> {
         self.budget.work(1)?;
+        if steps.count > 1 && expr.is_fixed() {
+            return self.value(expr, Steps { count: 1, ..steps })?.repeated(steps.count);
+        }
         match expr {
             Expr::Number(number) => Ok(Value::Scalar(self.constant(*number, steps)?)),
             Expr::String(text) => Ok(Value::String(Arc::clone(text))),
@@ -105,7 +108,7 @@ impl<'a, 'b> Evaluation<'a, 'b> {
         })
     }
 
-    /// The steps as `offset` and `@` move them. With `@` all steps see the same, so one is enough.
+    /// The steps as `offset` and `@` move them. With `@` all steps see the same moment, so there is one.
     fn moved(&self, when: When, steps: Steps) -> Steps {
         match self.pinned(when) {
             Some(moment) => Steps::once(moment.saturating_sub(when.offset)),

@@ -26,9 +26,6 @@ impl<'b> Evaluation<'_, 'b> {
         give: Give,
     ) -> Result<Table<'b>, EvalError> {
         let moved = self.moved(selector.when, steps);
-        if steps.count == 0 {
-            return Ok(Table::new(0, self.budget));
-        }
         let mut table = Table::new(steps.count, self.budget);
         let wanted = Select {
             matchers: &selector.matchers,
@@ -36,17 +33,13 @@ impl<'b> Evaluation<'_, 'b> {
             to: moved.last(),
             wanted: if moved.count == 1 { Wanted::Newest } else { Wanted::All },
         };
+        let mut count = 0;
         self.visit(&wanted, |labels, samples| {
-            self.budget.series(table.len() + 1)?;
-            self.budget.samples(samples.len())?;
+            count += 1;
+            self.budget.series(count)?;
+            self.budget.samples(if wanted.wanted == Wanted::Newest { 1 } else { samples.len() })?;
             let row = table.push(labels.clone())?;
-            if moved.count == steps.count {
-                newest_at_steps(samples, moved, give, row);
-            } else {
-                newest_at_steps(samples, moved, give, &mut row[..1]);
-                let pinned = row[0];
-                row.fill(pinned);
-            }
+            newest_at_steps(samples, moved, give, row);
             if row.iter().all(|cell| is_absent(*cell)) {
                 table.pop();
             }

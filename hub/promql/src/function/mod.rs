@@ -108,6 +108,16 @@ impl fmt::Debug for Function {
     }
 }
 
+impl Function {
+    /// Whether the time of the step goes into the result, apart from what the arguments are worth at it.
+    pub(crate) fn looks_at_the_step(&self, arguments: &[Expr]) -> bool {
+        let vector_is_missing = arguments.len() < self.takes.len() && self.takes[arguments.len()] == Vector;
+        let times_of_samples = matches!((self.run, arguments), (Run::Timestamp, [Expr::Selector(_)]));
+        let by_itself = matches!(self.name, "time" | "predict_linear" | "timestamp");
+        vector_is_missing || (by_itself && !times_of_samples)
+    }
+}
+
 /// The function of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     TABLE.binary_search_by(|row| row.name.cmp(name)).ok().map(|row| &TABLE[row])
