@@ -17,7 +17,8 @@ pub struct Limits<'a> {
     pub series: usize,
     /// Samples that all selectors together may read, and subqueries hand on; each is counted once for each window it is in.
     pub samples: u64,
-    /// Values held at the same time in intermediate results: 8 bytes each, so that 50 million are 400 MB.
+    /// Values held at the same time, in the answer and on the way to it: 8 bytes each, so that 50 million are 400 MB. The labels of a
+    /// series count as 16.
     pub cells: u64,
     /// Steps that a range query may have. Prometheus has 11,000.
     pub points: usize,

@@ -83,7 +83,11 @@ impl Query {
         let budget = Budget::new(limits);
         let evaluation = Evaluation::new(source, &budget, steps, self.default_step);
         Ok(Answer::Matrix(match evaluation.value(&self.expr, steps)? {
-            Value::Scalar(table) | Value::Vector(table) => lines(&table, steps),
+            Value::Scalar(table) | Value::Vector(table) => {
+                // A sample of the answer takes as much as two cells.
+                budget.hold(2 * table.len() * table.steps())?;
+                lines(&table, steps)
+            }
             Value::String(_) => Vec::new(),
         }))
     }

@@ -18,6 +18,9 @@ use crate::sample::{STALE, is_stale};
 /// The cell of a series that has no value at a step. Never a value: results of arithmetic are quiet NaNs, and this one is not.
 pub(crate) const ABSENT: f64 = STALE;
 
+/// What a row's labels are charged as, in cells: a set of labels of its own is about 128 bytes.
+const LABELS: usize = 16;
+
 /// Whether a cell has no value.
 pub(crate) fn is_absent(cell: f64) -> bool {
     is_stale(cell)
@@ -73,8 +76,7 @@ impl<'b> Table<'b> {
 
     /// Appends a row without values, for the caller to fill.
     pub(crate) fn push(&mut self, labels: Labels) -> Result<&mut [f64], EvalError> {
-        // A row without steps is still some memory.
-        self.budget.hold(self.steps.max(1))?;
+        self.budget.hold(self.steps + LABELS)?;
         let start = self.cells.len();
         self.labels.push(labels);
         self.cells.resize(start + self.steps, ABSENT);
@@ -85,7 +87,7 @@ impl<'b> Table<'b> {
     pub(crate) fn pop(&mut self) {
         if self.labels.pop().is_some() {
             self.cells.truncate(self.labels.len() * self.steps);
-            self.budget.release(self.steps.max(1));
+            self.budget.release(self.steps + LABELS);
         }
     }
 
@@ -229,7 +231,7 @@ impl<'b> Table<'b> {
                 }
             }
         }
-        self.budget.release((self.len() - kept) * steps.max(1));
+        self.budget.release((self.len() - kept) * (steps + LABELS));
         self.labels.truncate(kept);
         self.cells.truncate(kept * steps);
         Ok(self)
@@ -238,6 +240,54 @@ impl<'b> Table<'b> {
 
 impl Drop for Table<'_> {
     fn drop(&mut self) {
-        self.budget.release(self.labels.len() * self.steps.max(1));
+        self.budget.release(self.labels.len() * (self.steps + LABELS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    fn table<'b>(budget: &'b Budget<'b>, rows: &[(&str, [f64; 2])]) -> Table<'b> {
+        let mut table = Table::new(2, budget);
+        for (site, cells) in rows {
+            table.push(Labels::new([("site", *site)])).expect("within the limits").copy_from_slice(cells);
+        }
+        table
+    }
+
+    #[test]
+    fn rows_that_take_turns_become_one_and_empty_ones_go() {
+        let limits = Limits::default();
+        let budget = Budget::new(&limits);
+        let rows = [("a", [1.0, ABSENT]), ("b", [ABSENT; 2]), ("c", [f64::NAN, 5.0]), ("a", [ABSENT, 2.0])];
+        let table = table(&budget, &rows).unify().expect("never at the same step");
+        let lines: Vec<_> = table.rows().map(|(labels, cells)| format!("{labels} {cells:?}")).collect();
+        assert_eq!(lines, [r#"{site="a"} [1.0, 2.0]"#, r#"{site="c"} [NaN, 5.0]"#]);
+    }
+
+    #[test]
+    fn rows_that_are_there_together_are_an_error() {
+        let limits = Limits::default();
+        let budget = Budget::new(&limits);
+        let together = table(&budget, &[("a", [1.0, ABSENT]), ("a", [1.0, 2.0])]);
+        assert_eq!(together.unify().err(), Some(EvalError::SameLabels));
+        let in_turn = table(&budget, &[("a", [1.0, ABSENT]), ("a", [ABSENT, 2.0])]);
+        assert_eq!(in_turn.unify_strictly().err(), Some(EvalError::SameLabels));
+    }
+
+    #[test]
+    fn what_a_table_holds_is_given_back() {
+        let limits = Limits { cells: 3 * (2 + LABELS as u64), ..Limits::default() };
+        let budget = Budget::new(&limits);
+        for _ in 0..2 {
+            let mut full = table(&budget, &[("a", [1.0; 2]), ("a", [ABSENT; 2]), ("c", [1.0; 2])]);
+            assert!(full.push(Labels::empty()).is_err());
+            full.pop();
+            full.push(Labels::empty()).expect("one row was taken away");
+            let mut less = full.unify().expect("one row of each");
+            less.push(Labels::empty()).expect("the empty row has gone");
+        }
     }
 }
