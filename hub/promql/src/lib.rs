@@ -3,8 +3,8 @@
 //! The language is that of Prometheus 2.42; where an answer differs, `DIFFERENCES.md` says so and why. This crate is neither a store nor a
 //! server: it knows no clock, no files, no network and no threads. Whoever calls it brings the time, the series and the limits.
 //!
-//! A query's way: `scan` bounds the text, the crate promql-parser reads its grammar, `lower` makes of its tree an [`expr::Expr`] in which nothing
-//! can be wrong any more, and `eval` works through that, part by part, each part for all steps at once ([`table::Table`]).
+//! A query's way: `scan` bounds the text, the crate promql-parser reads its grammar, `lower` makes of its tree an expression in which nothing
+//! can be wrong any more, and `eval` works through that, part by part, each part for all steps at once.
 //!
 //! ```
 //! use rackside_promql::{Answer, Labels, Limits, Memory, Query, Sample};

@@ -100,7 +100,10 @@ impl<'q> Scan<'q> {
                 self.open.pop();
                 self.sign(c, Last::Operand);
             }
-            '+' | '-' if self.last == Last::Offset => self.sign(c, Last::Offset),
+            '+' if self.last == Last::Offset => {
+                return Err(self.wrong(at, "unexpected \"+\" in offset, expected duration"));
+            }
+            '-' if self.last == Last::Offset => self.sign(c, Last::Offset),
             c => self.sign(c, Last::Other),
         }
         Ok(())
@@ -231,5 +234,49 @@ impl<'q> Scan<'q> {
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         ParseError::Syntax { place: Some((line, column)), problem: problem.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parser_sees_no_string_no_pattern_and_only_plain_durations() {
+        let scanned =
+            scan("x{a=~\"b.*\", c !~ 'd'}[1h30m] offset 1d # \"why\"\n + count_values(`v`, y)").unwrap();
+        assert_eq!(scanned.text, "x{a=\"=~0\", c  =\"!~1\"}[5400000ms] offset 1d   + count_values(\"2\", y)");
+        assert_eq!(scanned.strings, ["b.*", "d", "v"]);
+    }
+
+    #[test]
+    fn what_is_no_string_and_no_duration_goes_through_as_it_is() {
+        for query in
+            ["1e-3+0x1F*.5/Inf", "a:b:c_d^-2", "sum by(le,)(x) == bool 1", "x@-1.5", "offset + 5", "]}é)"]
+        {
+            assert_eq!(scan(query).unwrap().text, query);
+        }
+    }
+
+    #[test]
+    fn places_are_counted_in_lines_and_characters() {
+        for (query, place) in
+            [("x{a=\"b", (1, 5)), ("é +\n  5m", (2, 3)), ("x offset 5", (1, 10)), ("x offset +5m", (1, 10))]
+        {
+            let Err(ParseError::Syntax { place: found, .. }) = scan(query) else {
+                panic!("{query} was taken")
+            };
+            assert_eq!(found, Some(place), "{query}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_met_before_the_parser_is_asked() {
+        assert!(scan(&"(".repeat(NESTING)).is_ok());
+        assert!(scan(&"(".repeat(NESTING + 1)).is_err());
+        assert!(scan(&"+".repeat(TOKENS)).is_ok());
+        assert!(scan(&"+".repeat(TOKENS + 1)).is_err());
+        assert!(scan(&" ".repeat(LENGTH)).is_ok());
+        assert!(scan(&" ".repeat(LENGTH + 1)).is_err());
     }
 }
