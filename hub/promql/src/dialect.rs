@@ -124,7 +124,11 @@ impl Reader<'_> {
         let end = if self.rest.starts_with("P<") { self.rest.find('>') } else { self.rest.find([':', ')']) };
         let Some(end) = end else { return Err("missing argument of `(?`".to_owned()) };
         let (head, after) = self.rest.split_at(end + 1);
-        if !head.starts_with("P<") && !head[..end].bytes().all(|flag| b"imsU-".contains(&flag)) {
+        let known = match head[..end].strip_prefix("P<") {
+            Some(name) => name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()),
+            None => head[..end].bytes().all(|flag| b"imsU-".contains(&flag)),
+        };
+        if !known {
             return Err(format!("invalid or unsupported Perl syntax: `(?{head}`"));
         }
         self.written.push('?');
@@ -359,6 +363,7 @@ mod tests {
             r"\E",
             "(?x)a",
             "(?<n>a)",
+            "(?P<n.m>a)",
             "[b-a]",
             "[a",
             "(?",
