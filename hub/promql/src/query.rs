@@ -44,7 +44,7 @@ impl Query {
     pub fn instant(&self, source: &dyn Source, at: i64, limits: &Limits<'_>) -> Result<Answer, EvalError> {
         let budget = Budget::new(limits);
         let steps = Steps::once(at);
-        let evaluation = Evaluation::new(source, &budget, steps, self.default_step);
+        let evaluation = Evaluation::new(source, &budget, (at, at), self.default_step);
         if self.expr.value_type() == Type::Matrix {
             return Ok(Answer::Matrix(evaluation.matrix(&self.expr, at)?));
         }
@@ -81,7 +81,7 @@ impl Query {
         }
         let steps = Steps { first: start, every: step, count: count as usize + 1 };
         let budget = Budget::new(limits);
-        let evaluation = Evaluation::new(source, &budget, steps, self.default_step);
+        let evaluation = Evaluation::new(source, &budget, (start, end), self.default_step);
         Ok(Answer::Matrix(match evaluation.value(&self.expr, steps)? {
             Value::Scalar(table) | Value::Vector(table) => {
                 // A sample of the answer takes as much as two cells.

@@ -27,8 +27,9 @@ const LOOKBACK: i64 = 300_000;
 pub(crate) struct Evaluation<'a, 'b> {
     source: &'a dyn Source,
     budget: &'b Budget<'b>,
-    /// The steps of the whole query: what `start()` and `end()` mean, in subqueries as well.
-    whole: Steps,
+    /// What `start()` and `end()` mean, in subqueries as well: the ends of the whole query as they were given, wherever its last step is.
+    start: i64,
+    end: i64,
     default_step: i64,
 }
 
@@ -36,10 +37,10 @@ impl<'a, 'b> Evaluation<'a, 'b> {
     pub(crate) fn new(
         source: &'a dyn Source,
         budget: &'b Budget<'b>,
-        whole: Steps,
+        (start, end): (i64, i64),
         default_step: i64,
     ) -> Self {
-        Self { source, budget, whole, default_step }
+        Self { source, budget, start, end, default_step }
     }
 
     /// What an expression is worth at each of `steps`. It is of any type but a range vector.
@@ -103,8 +104,8 @@ impl<'a, 'b> Evaluation<'a, 'b> {
     fn pinned(&self, when: When) -> Option<i64> {
         when.at.map(|at| match at {
             At::Moment(moment) => moment,
-            At::Start => self.whole.first,
-            At::End => self.whole.last(),
+            At::Start => self.start,
+            At::End => self.end,
         })
     }
 

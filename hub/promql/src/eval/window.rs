@@ -100,6 +100,10 @@ impl<'b> Evaluation<'_, 'b> {
     ) -> Result<(), EvalError> {
         let ends = self.moved(subquery.when, steps);
         let inner = self.steps_of(subquery, ends)?;
+        // What is worth nothing is not evaluated either: it might be an error.
+        if inner.count == 0 {
+            return Ok(());
+        }
         let Value::Vector(table) = self.value(&subquery.of, inner)? else {
             return Err(EvalError::Argument("expected instant vector in subquery".to_owned()));
         };

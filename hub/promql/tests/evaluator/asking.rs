@@ -38,7 +38,8 @@ pub(crate) fn until(last: i64, memory: &Memory, query: &str) -> Result<Vec<Strin
     Ok(lines(query.range(memory, 0, last * 60_000, 60_000, &Limits::default())?))
 }
 
-fn lines(answer: Answer) -> Vec<String> {
+/// One series a line.
+pub(crate) fn lines(answer: Answer) -> Vec<String> {
     match answer {
         Answer::Scalar(sample) => vec![sample.value.to_string()],
         Answer::String { text, .. } => vec![text],

@@ -1,7 +1,7 @@
 //! What the language means, one fact a test.
 
-use super::asking::{at, series, until};
-use rackside_promql::{EvalError, Query};
+use super::asking::{at, lines, series, until};
+use rackside_promql::{EvalError, Limits, Query};
 
 /// The error text of a query that is none.
 fn refused(query: &str) -> String {
@@ -45,12 +45,27 @@ fn at_pins_a_moment_and_start_and_end_are_those_of_the_whole_query() {
 }
 
 #[test]
+fn the_end_of_a_query_is_what_was_asked_for_and_not_its_last_step() {
+    let memory = series(&[("up", "1 2 3 4")]);
+    let query = Query::parse("up @ end()").unwrap();
+    let answer = query.range(&memory, 0, 180_000, 120_000, &Limits::default()).unwrap();
+    assert_eq!(lines(answer), ["up 4@0 4@2"]);
+}
+
+#[test]
+fn a_subquery_without_a_step_in_its_window_is_not_evaluated() {
+    let memory = series(&[("up", "1 2 3 4")]);
+    assert_eq!(at(3, &memory, r#"count_values("a b", up)[1m:5m]"#).unwrap(), Vec::<String>::new());
+    assert!(at(3, &memory, r#"count_values("a b", up)[1m:1m]"#).is_err());
+}
+
+#[test]
 fn the_steps_of_a_subquery_are_multiples_of_its_step() {
     let memory = series(&[("up", "1 2 3 4 5 6")]);
     assert_eq!(at(5, &memory, "up[3m:2m]").unwrap(), ["up 3@2 5@4"]);
     assert_eq!(at(5, &memory, "count_over_time(up[3m:])").unwrap(), ["{} 4"]);
     let query = Query::parse("count_over_time(up[3m:])").unwrap().with_default_step(30_000);
-    let answer = query.instant(&memory, 300_000, &rackside_promql::Limits::default()).unwrap();
+    let answer = query.instant(&memory, 300_000, &Limits::default()).unwrap();
     assert!(format!("{answer:?}").contains("value: 7.0"), "{answer:?}");
 }
 
