@@ -59,17 +59,16 @@ fn difference(samples: &[Sample]) -> f64 {
     }
 }
 
-/// The difference, plus what each restart threw away. A counter that begins below zero counts as restarted there, at zero.
+/// The difference, plus what each restart threw away.
 fn grown(samples: &[Sample]) -> f64 {
-    let mut grown = difference(samples);
-    let mut last = 0.0;
-    for sample in samples {
-        if sample.value < last {
-            grown += last;
-        }
-        last = sample.value;
+    let fell = |[from, to]: &[Sample; 2]| to.value < from.value;
+    let grown = difference(samples);
+    // Most windows have no restart. To look for one without a branch takes a third of the time of adding up at once.
+    if !samples.array_windows().fold(false, |any, pair| any | fell(pair)) {
+        return grown;
     }
-    grown
+    let restarts = samples.array_windows().filter(|pair| fell(pair));
+    restarts.fold(grown, |grown, [from, _]| grown + from.value)
 }
 
 fn seconds(from: i64, to: i64) -> f64 {
