@@ -3,7 +3,7 @@
 //! Everything that an evaluation keeps is charged before it is allocated, and given back when it is dropped. Samples that only pass by
 //! are counted too, since they are time. So neither memory nor work can pass the limits, whatever the expression.
 //!
-//! Sample: `Limits { series: 100_000, samples: 50_000_000, cells: 50_000_000, points: 11_000, .. }`.
+//! Sample: `Limits { series: 100_000, samples: 2_000_000_000, cells: 50_000_000, points: 11_000, .. }`.
 
 use std::cell::Cell;
 use std::fmt;
@@ -35,10 +35,10 @@ pub enum Stop {
     Canceled,
 }
 
-/// What Prometheus allows by default, except that it has no bound on series.
+/// Room enough for a day of a thousand series by the minute, with a window of an hour before each.
 impl Default for Limits<'_> {
     fn default() -> Self {
-        Self { series: 1_000_000, samples: 500_000_000, cells: 50_000_000, points: 11_000, stop: None }
+        Self { series: 1_000_000, samples: 2_000_000_000, cells: 50_000_000, points: 11_000, stop: None }
     }
 }
 
@@ -108,6 +108,12 @@ impl<'a> Budget<'a> {
         self.work(count as u64)
     }
 
+    /// As [`Budget::hold`], until what is returned is dropped.
+    pub(crate) fn held(&self, count: usize) -> Result<Held<'_>, EvalError> {
+        self.hold(count)?;
+        Ok(Held { budget: self, count })
+    }
+
     /// `count` values that were held are gone.
     pub(crate) fn release(&self, count: usize) {
         self.cells.set(self.cells.get().saturating_sub(count as u64));
@@ -125,5 +131,17 @@ impl<'a> Budget<'a> {
             Some(stop) => Err(EvalError::Stopped(stop)),
             None => Ok(()),
         }
+    }
+}
+
+/// Room for intermediate values, charged while this lives.
+pub(crate) struct Held<'b> {
+    budget: &'b Budget<'b>,
+    count: usize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.budget.release(self.count);
     }
 }

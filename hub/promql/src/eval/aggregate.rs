@@ -177,6 +177,7 @@ impl Seen {
 /// The aggregations that need to see each value once.
 fn fold<'b>(operation: Aggregation, table: &Table<'b>, groups: &Groups) -> Result<Table<'b>, EvalError> {
     let mut out = Table::new(table.steps(), table.budget());
+    let _held = table.budget().held(table.steps() * size_of::<Seen>() / size_of::<f64>())?;
     let mut seen = vec![Seen::default(); table.steps()];
     for (labels, rows) in groups.iter() {
         seen.fill(Seen::default());
@@ -219,6 +220,7 @@ fn best<'b>(
     compare: fn(f64, f64) -> std::cmp::Ordering,
 ) -> Result<Table<'b>, EvalError> {
     let budget = table.budget();
+    let _held = budget.held(table.steps())?;
     let limits = k.row(0).iter().map(|k| whole(*k)).collect::<Result<Vec<_>, _>>()?;
     let mut order = Vec::with_capacity(table.len());
     let mut present: Vec<(usize, f64)> = Vec::new();
@@ -230,6 +232,7 @@ fn best<'b>(
                 rows.iter().map(|row| (*row, table.row(*row)[step])).filter(|(_, cell)| !is_absent(*cell)),
             );
             present.sort_by(|(_, one), (_, other)| match (one.is_nan(), other.is_nan()) {
+                // Plus 0, because -0 is as large as 0.
                 (false, false) => compare(*one + 0.0, *other + 0.0),
                 (one, other) => one.cmp(&other),
             });

@@ -125,6 +125,7 @@ impl<'b> Join<'_, 'b> {
     /// Of the side `one` no two series of a group may have a value at the same step, unless there is nothing on the other side at all.
     fn refuse_two_at_once(&self) -> Result<(), EvalError> {
         let budget = self.one.budget();
+        let _held = budget.held(self.one.steps())?;
         let mut first = vec![usize::MAX; self.one.steps()];
         for rows in self.one_of.iter().filter(|rows| rows.len() > 1) {
             first.fill(usize::MAX);

@@ -7,7 +7,6 @@ use crate::error::EvalError;
 use crate::expr::{At, Expr, When};
 use crate::labels::Labels;
 use crate::limits::Budget;
-use crate::sample::Sample;
 use crate::source::Source;
 use crate::table::{Steps, Table};
 use crate::value::Value;
@@ -23,7 +22,6 @@ mod window;
 const LOOKBACK: i64 = 300_000;
 
 /// One evaluation of one query.
-#[derive(Clone, Copy)]
 pub(crate) struct Evaluation<'a, 'b> {
     source: &'a dyn Source,
     budget: &'b Budget<'b>,
@@ -116,14 +114,4 @@ impl<'a, 'b> Evaluation<'a, 'b> {
             None => Steps { first: steps.first.saturating_sub(when.offset), ..steps },
         }
     }
-}
-
-/// The samples of one row of a table, for a subquery.
-fn samples_of(row: &[f64], steps: Steps) -> Vec<Sample> {
-    steps
-        .iter()
-        .zip(row)
-        .filter(|(_, cell)| !crate::table::is_absent(**cell))
-        .map(|(at, cell)| Sample::new(at, *cell))
-        .collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! Both ends belong to the window, so that `[1m]` over samples of every minute has two. Stale marks are no samples.
 
-use super::{Evaluation, samples_of};
+use super::Evaluation;
 use crate::error::EvalError;
 use crate::expr::{Expr, Selector, Subquery};
 use crate::function::Window;
@@ -10,7 +10,7 @@ use crate::labels::Labels;
 use crate::limits::Budget;
 use crate::sample::Sample;
 use crate::source::{Select, Wanted};
-use crate::table::{Steps, Table};
+use crate::table::{Steps, Table, is_absent};
 use crate::value::Value;
 
 /// The windows of one series before every step.
@@ -107,8 +107,13 @@ impl<'b> Evaluation<'_, 'b> {
         let Value::Vector(table) = self.value(&subquery.of, inner)? else {
             return Err(EvalError::Argument("expected instant vector in subquery".to_owned()));
         };
+        // A sample takes as much as two cells.
+        let _held = self.budget.held(2 * inner.count)?;
+        let mut samples = Vec::new();
         for (labels, row) in table.rows() {
-            let samples = samples_of(row, inner);
+            let there = inner.iter().zip(row).filter(|(_, cell)| !is_absent(**cell));
+            samples.clear();
+            samples.extend(there.map(|(at, cell)| Sample::new(at, *cell)));
             visit(
                 labels,
                 &Windows { budget: self.budget, samples: &samples, steps, ends, range: subquery.range },
@@ -126,7 +131,7 @@ impl<'b> Evaluation<'_, 'b> {
         if first < from {
             first = first.saturating_add(every);
         }
-        let count = if to < first { 0 } else { to.saturating_sub(first) / every + 1 };
+        let count = if to < first { 0 } else { (to.saturating_sub(first) / every).saturating_add(1) };
         self.budget.steps(count as u64)?;
         Ok(Steps { first, every, count: count as usize })
     }

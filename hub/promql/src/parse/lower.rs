@@ -1,6 +1,8 @@
 //! From the parser's tree to an [`Expr`]: names looked up, types checked, matchers compiled, durations in milliseconds, and what only a
 //! later Prometheus knows refused.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,23 +24,28 @@ use crate::value::Type;
 /// How deep an expression may be; a chain such as `a or b or c` is not deeper than one of its parts.
 const DEPTH: usize = 256;
 
+/// How many different regular expressions a query may have. Each may take a MiB.
+const PATTERNS: usize = 64;
+
 /// The furthest moment for `@`, in seconds: 292,000 years from 1970, as far as milliseconds are counted exactly.
 const FURTHEST: f64 = 9.2e12;
 
 /// Checks and converts a tree. `strings` is what the numbers in its strings stand for.
 pub(super) fn lower(tree: &tree::Expr, strings: &[String]) -> Result<Expr, ParseError> {
-    Lower { strings }.expr(tree, 0)
+    Lower { strings, patterns: RefCell::default() }.expr(tree, 0)
 }
 
 struct Lower<'s> {
     strings: &'s [String],
+    /// Those compiled so far; the same one may stand in many selectors.
+    patterns: RefCell<HashMap<&'s str, Pattern>>,
 }
 
 fn meaning(problem: impl Into<String>) -> ParseError {
     ParseError::Meaning(problem.into())
 }
 
-impl Lower<'_> {
+impl<'s> Lower<'s> {
     fn expr(&self, tree: &tree::Expr, depth: usize) -> Result<Expr, ParseError> {
         if depth > DEPTH {
             return Err(ParseError::TooLarge { what: "levels", limit: DEPTH });
@@ -94,7 +101,7 @@ impl Lower<'_> {
         Ok(left)
     }
 
-    fn string(&self, number: &str) -> Result<&str, ParseError> {
+    fn string(&self, number: &str) -> Result<&'s str, ParseError> {
         let text = number.parse::<usize>().ok().and_then(|number| self.strings.get(number));
         text.map(String::as_str).ok_or_else(|| meaning("unexpected string"))
     }
@@ -122,18 +129,28 @@ impl Lower<'_> {
         let digits = of.value.find(|c: char| c.is_ascii_digit()).unwrap_or(of.value.len());
         let (operator, number) = of.value.split_at(digits);
         let value = self.string(number)?;
-        let pattern = || {
-            Pattern::new(value)
-                .map_err(|problem| meaning(format!("error parsing regexp {value:?}: {problem}")))
-        };
         let test = match operator {
             "=" => Test::Equal(value.into()),
             "!=" => Test::NotEqual(value.into()),
-            "=~" => Test::Pattern(pattern()?),
-            "!~" => Test::NotPattern(pattern()?),
+            "=~" => Test::Pattern(self.pattern(value)?),
+            "!~" => Test::NotPattern(self.pattern(value)?),
             _ => return Err(meaning("unexpected string in label matching")),
         };
         Ok(Matcher { name: of.name.as_str().into(), test })
+    }
+
+    fn pattern(&self, source: &'s str) -> Result<Pattern, ParseError> {
+        let mut patterns = self.patterns.borrow_mut();
+        if let Some(known) = patterns.get(source) {
+            return Ok(known.clone());
+        }
+        if patterns.len() == PATTERNS {
+            return Err(ParseError::TooLarge { what: "different regular expressions", limit: PATTERNS });
+        }
+        let pattern = Pattern::new(source)
+            .map_err(|problem| meaning(format!("error parsing regexp {source:?}: {problem}")))?;
+        patterns.insert(source, pattern.clone());
+        Ok(pattern)
     }
 }
 

@@ -41,6 +41,18 @@ fn what_is_just_small_enough_to_be_parsed_does_not_overflow_the_stack() {
 }
 
 #[test]
+fn regular_expressions_are_few_and_small() {
+    let selectors = |count: usize| {
+        (0..count).map(|n| format!("up{{site=~'a{}'}}", n % 64)).collect::<Vec<_>>().join(" or ")
+    };
+    assert!(Query::parse(&selectors(128)).is_ok());
+    let too_many = Query::parse(&format!("{} or up{{site!~'b'}}", selectors(64))).unwrap_err();
+    assert_eq!(too_many, ParseError::TooLarge { what: "different regular expressions", limit: 64 });
+    let too_large = Query::parse(r"up{site=~'(\\pL{30}){30}'}").unwrap_err();
+    assert!(too_large.to_string().ends_with("expression too large"), "{too_large}");
+}
+
+#[test]
 fn a_limit_that_is_met_is_named() {
     let memory = two_series();
     let ask =
@@ -80,7 +92,9 @@ fn a_query_is_stopped_from_outside() {
 
 #[test]
 fn moments_at_the_end_of_time_are_moments() {
+    let deep = format!("{}up{}", "max_over_time(".repeat(10), "[100y:1ms])".repeat(10));
     for query in [
+        deep.as_str(),
         "up @ 9e12",
         "up @ -9e12 offset 292y",
         "up[292y] @ -9e12",
