@@ -87,6 +87,11 @@ impl std::error::Error for ParseError {}
 pub enum EvalError {
     /// The range or step of a range query makes no sense.
     Times(&'static str),
+    /// A range query has more steps than it may have.
+    Resolution {
+        /// How many steps it may have.
+        limit: usize,
+    },
     /// A range query needs an instant vector or a scalar.
     RangeOfType(&'static str),
     /// A limit was met.
@@ -125,7 +130,7 @@ impl EvalError {
     /// How the HTTP API names this error.
     pub fn error_type(&self) -> ErrorType {
         match self {
-            Self::Times(_) | Self::RangeOfType(_) => ErrorType::BadData,
+            Self::Times(_) | Self::Resolution { .. } | Self::RangeOfType(_) => ErrorType::BadData,
             Self::Stopped(Stop::Timeout) => ErrorType::Timeout,
             Self::Stopped(Stop::Canceled) => ErrorType::Canceled,
             Self::Source(_) => ErrorType::Internal,
@@ -138,6 +143,12 @@ impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Times(problem) => f.write_str(problem),
+            Self::Resolution { limit } => {
+                write!(
+                    f,
+                    "exceeded maximum resolution of {limit} points per timeseries. Try decreasing the query resolution (?step=XX)"
+                )
+            }
             Self::RangeOfType(found) => {
                 write!(
                     f,

@@ -20,7 +20,7 @@ pub struct Limits<'a> {
     /// Values held at the same time, in the answer and on the way to it: 8 bytes each, so that 50 million are 400 MB. The labels of a
     /// series count as 16.
     pub cells: u64,
-    /// Steps that a range query may have. Prometheus has 11,000.
+    /// Steps that a range query may have after its first. Prometheus has 11,000.
     pub points: usize,
     /// Asked now and then; what it returns ends the query.
     pub stop: Option<&'a dyn Fn() -> Option<Stop>>,

@@ -77,8 +77,8 @@ impl Query {
             return Err(EvalError::Times("end timestamp must not be before start time"));
         }
         let count = end.saturating_sub(start) / step;
-        if count >= limits.points as i64 {
-            return Err(EvalError::TooMuch { what: "points per series", limit: limits.points as u64 });
+        if count > limits.points as i64 {
+            return Err(EvalError::Resolution { limit: limits.points });
         }
         let steps = Steps { first: start, every: step, count: count as usize + 1 };
         let budget = Budget::new(limits);

@@ -65,8 +65,8 @@ fn a_limit_that_is_met_is_named() {
     assert_eq!(cells, EvalError::TooMuch { what: "values in memory", limit: 900 });
     let steps = ask("count_over_time(up[100y:1ms])", &small()).unwrap_err();
     assert_eq!(steps, EvalError::TooMuch { what: "steps in a subquery", limit: 100_000 });
-    let points = Query::parse("1").unwrap().range(&memory, 0, 1_000_000, 1_000, &small()).unwrap_err();
-    assert_eq!(points, EvalError::TooMuch { what: "points per series", limit: 1_000 });
+    let points = Query::parse("1").unwrap().range(&memory, 0, 1_001_000, 1_000, &small()).unwrap_err();
+    assert_eq!(points, EvalError::Resolution { limit: 1_000 });
 }
 
 #[test]
