@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::labels::Labels;
 use crate::sample::Sample;
-use crate::source::{Select, Source, SourceError, Visit};
+use crate::source::{Select, Source, SourceError, Visit, Wanted};
 
 /// Series in memory, told over in the order of their labels.
 #[derive(Clone, Debug, Default)]
@@ -45,13 +45,51 @@ impl Source for Memory {
             if !wanted.matches(labels) {
                 continue;
             }
-            let from = samples.partition_point(|sample| sample.at < wanted.from);
             let to = samples.partition_point(|sample| sample.at <= wanted.to);
+            let from = match wanted.wanted {
+                Wanted::Newest => to.saturating_sub(1),
+                Wanted::All => samples.partition_point(|sample| sample.at < wanted.from),
+            };
             let Some(within) = samples.get(from..to).filter(|within| !within.is_empty()) else { continue };
             if visit(labels, within) == ControlFlow::Break(()) {
                 break;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handed_over(memory: &Memory, from: i64, to: i64, wanted: Wanted) -> Vec<i64> {
+        let mut times = Vec::new();
+        let select = Select { matchers: &[], from, to, wanted };
+        memory
+            .select(&select, &mut |_, samples| {
+                times.extend(samples.iter().map(|sample| sample.at));
+                ControlFlow::Continue(())
+            })
+            .expect("memory does not fail");
+        times
+    }
+
+    #[test]
+    fn samples_are_kept_in_order_and_the_last_word_counts() {
+        let mut memory = Memory::new();
+        memory.push(Labels::empty(), [3, 1, 2, 1].map(|at| Sample::new(at, at as f64)));
+        memory.push(Labels::empty(), [Sample::new(2, 7.0)]);
+        let samples = memory.series().next().map(|(_, samples)| samples.to_vec());
+        assert_eq!(samples, Some(vec![Sample::new(1, 1.0), Sample::new(2, 7.0), Sample::new(3, 3.0)]));
+    }
+
+    #[test]
+    fn a_window_has_both_its_ends_and_the_newest_is_one_sample() {
+        let mut memory = Memory::new();
+        memory.push(Labels::empty(), (0..10).map(|at| Sample::new(at, 0.0)));
+        assert_eq!(handed_over(&memory, 3, 6, Wanted::All), [3, 4, 5, 6]);
+        assert_eq!(handed_over(&memory, 3, 6, Wanted::Newest), [6]);
+        assert!(handed_over(&memory, -5, -1, Wanted::Newest).is_empty());
     }
 }
