@@ -382,4 +382,20 @@ mod tests {
             assert_eq!(translate(go).as_deref(), Ok(go.replace("hall-", r"hall\-").as_str()));
         }
     }
+
+    /// What patterns are made of, and what begins something that has no end.
+    const PIECES: [&str; 40] = [
+        "a", "é", "0", "9", "-", ",", "{", "}", "{1", "{2,", "[", "]", "[^", "[[:", ":]", "(", ")", "(?",
+        "(?P<", ">", ":", "i", "*", "?", "|", "^", "$", ".", r"\", r"\x", r"\x{", r"\p", r"\p{", r"\P{^",
+        r"\Q", r"\E", r"\b", r"\d", r"\W", r"\1",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn no_pattern_panics(pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..6)) {
+            if let Ok(pattern) = crate::pattern::Pattern::new(&pieces.concat()) {
+                pattern.matches_whole("aé0");
+            }
+        }
+    }
 }

@@ -47,7 +47,8 @@ fn count_pairs(samples: &[Sample], counts: impl Fn(f64, f64) -> bool) -> f64 {
 
 fn last_two(samples: &[Sample]) -> Option<(Sample, Sample)> {
     match samples {
-        [.., before, last] => Some((*before, *last)),
+        // At the end of all time samples may be equally old.
+        [.., before, last] if before.at < last.at => Some((*before, *last)),
         _ => None,
     }
 }
