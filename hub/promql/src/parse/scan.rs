@@ -87,6 +87,7 @@ impl<'q> Scan<'q> {
             '"' | '\'' | '`' => return self.string(at, c),
             '0'..='9' => return self.number(at),
             '.' if self.peek().is_some_and(|c| c.is_ascii_digit()) => return self.number(at),
+            ':' if self.inside('[') => self.sign(c, Last::Other),
             c if c.is_ascii_alphabetic() || c == '_' || c == ':' => return self.word(at),
             '=' | '!' if self.inside('{') => return self.match_operator(at),
             '(' | '[' | '{' if self.open.len() == NESTING => {
