@@ -18,6 +18,9 @@ const NESTING: usize = 64;
 /// How many words and signs a query may have. The parser's time grows with their square.
 const TOKENS: usize = 4_000;
 
+/// What becomes of spaces, line breaks and comments. Not a space: in braces the parser takes `or` before one for a word of a later language.
+const SPACE: char = '\t';
+
 /// A text that the parser may see.
 #[derive(Debug)]
 pub(super) struct Scanned {
@@ -66,12 +69,12 @@ impl<'q> Scan<'q> {
     fn token(&mut self, at: usize, c: char) -> Result<(), ParseError> {
         match c {
             ' ' | '\t' | '\n' | '\r' => {
-                self.out.text.push(' ');
+                self.out.text.push(SPACE);
                 return Ok(());
             }
             '#' => {
                 self.rest.by_ref().find(|(_, c)| matches!(c, '\n' | '\r'));
-                self.out.text.push(' ');
+                self.out.text.push(SPACE);
                 return Ok(());
             }
             _ => {}
@@ -200,6 +203,11 @@ impl<'q> Scan<'q> {
     fn word(&mut self, at: usize) -> Result<(), ParseError> {
         self.skip(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
         let word = self.so_far(at);
+        if self.inside('{') && self.last == Last::Operand {
+            let problem =
+                format!("unexpected identifier {word:?} in label matching, expected \",\" or \"}}\"");
+            return Err(self.wrong(at, &problem));
+        }
         let after_offset = self.last == Last::Offset;
         if after_offset && (word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("nan")) {
             return Err(self.wrong(at, &format!("unexpected {word:?} in offset, expected duration")));
@@ -246,15 +254,23 @@ mod tests {
     fn the_parser_sees_no_string_no_pattern_and_only_plain_durations() {
         let scanned =
             scan("x{a=~\"b.*\", c !~ 'd'}[1h30m] offset 1d # \"why\"\n + count_values(`v`, y)").unwrap();
-        assert_eq!(scanned.text, "x{a=\"=~0\", c  =\"!~1\"}[5400000ms] offset 1d   + count_values(\"2\", y)");
+        assert_eq!(
+            scanned.text,
+            "x{a=\"=~0\",\tc\t\t=\"!~1\"}[5400000ms]\toffset\t1d\t\t\t+\tcount_values(\"2\",\ty)"
+        );
         assert_eq!(scanned.strings, ["b.*", "d", "v"]);
     }
 
     #[test]
     fn what_is_no_string_and_no_duration_goes_through_as_it_is() {
-        for query in
-            ["1e-3+0x1F*.5/Inf", "a:b:c_d^-2", "sum by(le,)(x) == bool 1", "x@-1.5", "offset + 5", "]}é)"]
-        {
+        for query in [
+            "1e-3+0x1F*.5/Inf",
+            "a:b:c_d^-2",
+            "sum\tby(le,)(x)\t==\tbool\t1",
+            "x@-1.5",
+            "offset\t+\t5",
+            "]}é)",
+        ] {
             assert_eq!(scan(query).unwrap().text, query);
         }
     }

@@ -192,7 +192,7 @@ fn what_only_a_later_prometheus_knows_is_refused() {
     for (query, because) in [
         (r#"{"up"}"#, "unexpected string in label matching"),
         (r#"{"site"="a"}"#, "unexpected string in label matching"),
-        (r#"{a="1" or b="2"}"#, "unexpected \"or\""),
+        (r#"{a="1" or b="2"}"#, "unexpected identifier \"or\""),
         (r#"sum by ("a") (up)"#, "unexpected string in grouping"),
         ("up[5]", "bad duration syntax"),
         ("up[5m:1]", "bad duration syntax"),
@@ -253,6 +253,7 @@ fn matchers_that_cannot_match_nothing_are_enough() {
 
 #[test]
 fn words_of_the_language_may_be_names() {
+    assert!(Query::parse(r#"{or = "1", AND="2"}"#).is_ok());
     let memory = series(&[("offset{by=1}", "1"), ("sum{on=2}", "2"), ("end", "3"), ("bool_", "4")]);
     assert_eq!(at(1, &memory, "offset offset 1m").unwrap(), [r#"offset{by="1"} 1"#]);
     assert_eq!(at(1, &memory, "sum by (on) (sum)").unwrap(), [r#"{on="2"} 2"#]);
