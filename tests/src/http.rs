@@ -1,6 +1,6 @@
-//! Just enough HTTP to ask a hub on this machine.
+//! Just enough HTTP to ask a server on this machine.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Answer {
     /// 200, 404, 503.
     pub status: u16,
-    /// The header lines as they came, without the status line.
+    /// The header lines as they came.
     pub head: String,
     /// The body, put together if it came in chunks.
     pub body: String,
@@ -26,6 +26,66 @@ pub fn get(address: SocketAddr, path: &str, accept: &str) -> io::Result<Answer> 
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| io::Error::other("not an HTTP answer"))
+}
+
+/// A connection that is kept for one request after another.
+#[derive(Debug)]
+pub struct Connection {
+    address: SocketAddr,
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Connects.
+    pub fn to(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_mins(2)))?;
+        Ok(Self { address, stream: BufReader::new(stream) })
+    }
+
+    /// POSTs `body`; `headers` are whole lines.
+    pub fn post(&mut self, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+        let (address, length) = (self.address, body.len());
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+        // In one piece: in two, the second would wait for the first's acknowledgement.
+        self.stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            head.push_str(&self.line()?);
+        }
+        let lower = head.to_ascii_lowercase();
+        let mut body = Vec::new();
+        if lower.contains("transfer-encoding: chunked") {
+            let mut size = usize::MAX;
+            while size > 0 {
+                size = usize::from_str_radix(self.line()?.trim(), 16).map_err(io::Error::other)?;
+                body.extend(self.exactly(size)?);
+                self.line()?;
+            }
+        } else if let Some((_, rest)) = lower.split_once("content-length:") {
+            let length = rest.lines().next().unwrap_or_default().trim();
+            body = self.exactly(length.parse().map_err(io::Error::other)?)?;
+        }
+        let body = String::from_utf8(body).map_err(io::Error::other)?;
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+        Ok(Answer { status: status.ok_or_else(|| io::Error::other("not an HTTP answer"))?, head, body })
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line)
+    }
+
+    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 fn parse(text: &str) -> Option<Answer> {

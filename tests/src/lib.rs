@@ -9,7 +9,8 @@
 //!    [`ledger`] notes which records and acks passed between them, [`heard`] reads what an agent said.
 //! 5. [`clock::eventually`] waits for what is promised to happen.
 //! 6. [`mediamtx`] and [`icecast`] are media servers of one's own, [`ffmpeg`] sends to them; [`fakes`] stand in for what cannot be had.
-//! 7. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
+//! 7. [`prometheus`] is a Prometheus of one's own, to compare answers with.
+//! 8. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
@@ -35,5 +36,6 @@ pub mod namespace;
 pub mod port;
 pub mod process;
 pub mod programs;
+pub mod prometheus;
 pub mod proxy;
 pub mod simulation;

@@ -18,6 +18,11 @@ pub fn memory(id: u32) -> Memory {
     Memory { rss_kib: field(&text, "Rss:"), pss_kib: field(&text, "Pss:") }
 }
 
+/// The most that was resident at any time, in KiB: `/proc/PID/status`.
+pub fn peak(id: u32) -> u64 {
+    field(&read(id, "status"), "VmHWM:")
+}
+
 /// How many threads it has.
 pub fn threads(id: u32) -> u64 {
     field(&read(id, "status"), "Threads:")
