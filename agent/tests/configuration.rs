@@ -5,11 +5,23 @@
 
 use rackside_agent::config::Config;
 use rackside_agent::probe::config::KINDS;
+use rackside_config::Secret;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A hub that other machines reach lets nobody in without a login.
+#[test]
+fn the_card_of_the_recipe_has_a_login_from_the_boot_partition() {
+    let recipe = fs::read_to_string(here("../cross/README.md")).expect("the recipe");
+    let (_, card) = recipe.split_once("`printf '").expect("the line that writes the card's file");
+    let (card, _) = card.split_once("' >").expect("where it goes to");
+    let config = Config::parse(&card.replace("\\n", "\n"), "rackside.toml").expect("a good file");
+    assert_eq!(config.mqtt.user.as_deref(), Some("arena-north"));
+    assert_eq!(config.mqtt.password, Some(Secret::in_file("/boot/firmware/rackside.password")));
 }
 
 #[test]
