@@ -36,8 +36,8 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
         (Some(user), None) => writeln!(out, "login    user {user}, without a password")?,
         (None, _) => writeln!(out, "login    none")?,
     }
-    if let Some(exposed) = mqtt.exposed() {
-        writeln!(out, "warning  {exposed}")?;
+    for warning in [mqtt.exposed(), mqtt.withheld()].into_iter().flatten() {
+        writeln!(out, "warning  {warning}")?;
     }
     if let Err(error) = Connector::new(mqtt) {
         missing = true;

@@ -98,6 +98,14 @@ impl Mqtt {
         ))
     }
 
+    /// Why the packaged agent will not find the password that root finds.
+    pub fn withheld(&self) -> Option<String> {
+        let path = self.password.as_ref()?.of_root_alone()?.display();
+        Some(format!(
+            "{path}: only root may read this password; as systemd runs the agent, user rackside-agent, it would not start. Put the file into /etc/rackside/secrets and name it as the example does"
+        ))
+    }
+
     /// `hub.example.org:8883`.
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)

@@ -1,6 +1,7 @@
 //! The command line from the outside: what is printed where, and the exit codes. 0 is well, 1 failed, 2 misuse.
 
 use rackside_agent::spool::place;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -111,6 +112,22 @@ fn check_says_what_would_run_and_what_is_missing() {
         "{}",
         text(&missing.stdout)
     );
+}
+
+/// Whoever made the file can read it; if that was root, the service's user cannot.
+#[test]
+fn check_as_root_says_that_the_services_user_may_not_read_a_file_of_roots() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "hunter2").expect("room for a secret");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("a file of ours");
+    let by_root = std::fs::metadata(&secret).expect("it is there").uid() == 0;
+    let login = format!("user = \"me\"\npassword = {{ file = \"{}\" }}\n", secret.display());
+    let checked = agent(&["check", "--config", &write(dir.path(), &login)]);
+    let said = text(&checked.stdout);
+    let warning = format!("warning  {}: only root may read this password; ", secret.display());
+    assert_eq!(said.contains(&warning), by_root, "{said}");
+    assert!(checked.status.success() && said.contains("login    user me, with a password"), "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::env::VarError;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Where a secret is. Reading it is a step of its own, so that each reload reads it afresh.
@@ -31,6 +31,8 @@ pub struct SecretText(String);
 const LONGEST: u64 = 64 * 1024;
 /// File systems whose files have no permissions of their own (`statfs(2)`): FAT, which a Pi's boot partition is, and exFAT.
 const WITHOUT_PERMISSIONS: [FsWord; 2] = [0x4d44, 0x2011_bab0];
+/// Where systemd puts a unit's credentials (`systemd.exec(5)`).
+const HANDED_ON: &str = "/run/credentials";
 const ELSEWHERE: &str = "a secret does not belong in this file; \
                          write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }";
 
@@ -53,6 +55,15 @@ impl Secret {
         (is_open_to_all(&file) && !has_permissions(&file)).then_some(path)
     }
 
+    /// The file that it is in, if root alone may read it there: who asks as root then finds it, and a service that runs as a user
+    /// of its own does not. What systemd hands on is not meant: who may read that, an access list says.
+    pub fn of_root_alone(&self) -> Option<&Path> {
+        let Source::File(path) = &self.0 else { return None };
+        let found = std::fs::metadata(path).ok()?;
+        (!path.starts_with(HANDED_ON) && is_of_root_alone(found.uid(), found.gid(), found.mode()))
+            .then_some(path)
+    }
+
     /// Reads the secret.
     pub fn read(&self) -> Result<SecretText, ConfigError> {
         match &self.0 {
@@ -67,6 +78,11 @@ impl Secret {
             }
         }
     }
+}
+
+/// Whether a file with this owner, group and mode is for nobody but root.
+const fn is_of_root_alone(owner: u32, group: u32, mode: u32) -> bool {
+    owner == 0 && mode & 0o004 == 0 && (group == 0 || mode & 0o040 == 0)
 }
 
 /// Whether everybody may read it.
@@ -220,6 +236,18 @@ mod tests {
             assert_eq!(Secret::in_file(path).exposed(), None);
         }
         assert_eq!(Secret::in_env("RACKSIDE_NO_SUCH_SECRET").exposed(), None);
+    }
+
+    #[test]
+    fn a_file_is_of_root_alone_when_no_user_and_no_group_but_roots_may_read_it() {
+        for (owner, group, mode) in [(0, 0, 0o600), (0, 0, 0o640), (0, 995, 0o100_600), (0, 0, 0o400)] {
+            assert!(is_of_root_alone(owner, group, mode), "{owner}:{group} {mode:o}");
+        }
+        for (owner, group, mode) in [(995, 0, 0o600), (0, 995, 0o640), (0, 0, 0o644), (995, 995, 0o100_600)] {
+            assert!(!is_of_root_alone(owner, group, mode), "{owner}:{group} {mode:o}");
+        }
+        assert_eq!(Secret::in_file("/nowhere/secret").of_root_alone(), None);
+        assert_eq!(Secret::in_env("RACKSIDE_NO_SUCH_SECRET").of_root_alone(), None);
     }
 
     #[test]
