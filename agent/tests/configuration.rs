@@ -44,6 +44,12 @@ fn the_example_is_good_and_complete() {
     assert_eq!(complete.spool.directory.as_deref(), Some(Path::new("/var/lib/rackside")));
     assert_eq!(complete.limits, plain.limits);
     assert_eq!(complete.mqtt.prefix, plain.mqtt.prefix);
+    // Pulled down from power-on, all but the serial console's: open until the agent drives it.
+    let relays: Vec<u8> = complete.panel.relays.iter().map(|relay| relay.pin).collect();
+    assert!(
+        !relays.is_empty() && relays.iter().all(|pin| (9..=27).contains(pin) && *pin != 14),
+        "{relays:?}"
+    );
     // An unknown key makes the error list those of its table: all of them must stand in the example.
     let probes: Vec<(String, String)> = KINDS
         .iter()
