@@ -1,8 +1,8 @@
 //! `[[probe.hls]]`: whether an HLS stream is there, goes on, and can be fetched.
 //!
 //! The playlist is asked for; of several variants the one of the lowest and the one of the highest bandwidth. Each must be valid, have
-//! changed within three target durations, not have ended, and its newest segment must be there: its head is asked for, no media is
-//! pulled, so this is fine over a metered interface. `rackside_stream_up` goes to 0 after two polls in a row that failed, or at once when
+//! changed within three target durations, not have ended, and its newest segment must be there: its head is asked for (or its first
+//! byte, where the server gives no head), no media is pulled, so this is fine over a metered interface. `rackside_stream_up` goes to 0 after two polls in a row that failed, or at once when
 //! the playlist itself says so: by its end, or by standing still.
 //!
 //! ```toml
@@ -283,9 +283,12 @@ impl Hls {
         let mut method = Method::HEAD;
         loop {
             let trust = Trust::of(self.ca.as_ref());
-            // Where the head alone is not to be had, the body's first byte will do.
+            // Where the head alone is not to be had, the body's first byte will do: some servers know GET only, and say 404 to all
+            // else; an address that was signed for GET is refused (403) for HEAD.
+            let is_head = method == Method::HEAD;
             let request = Request {
                 method: method.clone(),
+                headers: if is_head { Vec::new() } else { vec![("range", "bytes=0-0".to_owned())] },
                 most: 1,
                 is_kept: false,
                 trust,
@@ -293,14 +296,22 @@ impl Hls {
                 ..Request::get(&url)
             };
             let answer = http::fetch(context, request).await.map_err(|error| wrong(error.to_string()))?;
-            if matches!(answer.status, 405 | 501) && method == Method::HEAD {
+            if is_head && !answer.is_success() {
                 method = Method::GET;
                 continue;
             }
-            if !answer.is_success() {
-                return Err(wrong(format!("{} answers {}", url.origin(), answer.status)));
-            }
-            let length = answer.header("content-length").and_then(|length| length.parse().ok());
+            let length = match answer.status {
+                // There is no first byte.
+                416 => Some(0),
+                _ if !answer.is_success() => {
+                    return Err(wrong(format!("{} answers {}", url.origin(), answer.status)));
+                }
+                // The length of a part is not the segment's: `bytes 0-0/250000`.
+                206 => {
+                    answer.header("content-range").and_then(|range| range.rsplit_once('/')?.1.parse().ok())
+                }
+                _ => answer.header("content-length").and_then(|length| length.parse().ok()),
+            };
             if length == Some(0) {
                 return Err(wrong("it is empty".to_owned()));
             }
