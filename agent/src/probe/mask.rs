@@ -53,13 +53,18 @@ pub fn url(text: &str) -> String {
 
 /// A text of somebody else's (a tool's complaint, a server's answer) with a URL and all parts of it that may be secret masked.
 pub fn scrub(text: &str, address: &str) -> String {
+    scrub_with(text, address, "")
+}
+
+/// The same where `key` is a secret as well, wherever in the URL it stands.
+pub fn scrub_with(text: &str, address: &str, key: &str) -> String {
     let mut shown = text.replace(address, &url(address));
     let Some(parts) = Parts::of(address) else { return shown };
     let login = parts.login.split(':').chain([parts.login]);
     let last = parts.path.rsplit('/').next().unwrap_or_default();
     let values = parts.query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
     let with_query = text_behind_last_slash(address);
-    let mut secrets: Vec<&str> = login.chain([last, with_query]).chain(values).collect();
+    let mut secrets: Vec<&str> = login.chain([last, with_query, key]).chain(values).collect();
     // The longest first: a part of it must not take its middle out.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in secrets.into_iter().filter(|secret| secret.len() >= LEAST) {

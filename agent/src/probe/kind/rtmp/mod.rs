@@ -143,10 +143,14 @@ impl Probe for Rtmp {
                 Err(why) => return Outcome::unknown(why),
             };
             let mut phases = Phases::default();
+            // A server may repeat the address in what it says.
+            let key = self.key.as_ref().and_then(|key| key.read().ok());
+            let key = key.as_ref().map_or("", |key| key.expose());
+            let scrub = |why: &str| mask::scrub_with(why, &url, key);
             let mut outcome = match self.ask(context, &url, &mut phases).await {
                 Ok(()) => Outcome::up(),
-                Err(Fault::Down(why)) => Outcome::down(why),
-                Err(Fault::Unknown(why)) => Outcome::unknown(why),
+                Err(Fault::Down(why)) => Outcome::down(scrub(&why)),
+                Err(Fault::Unknown(why)) => Outcome::unknown(scrub(&why)),
             };
             phases.put(&mut outcome);
             outcome
@@ -201,12 +205,8 @@ impl Rtmp {
         }
         let (mut theirs, mut echo) = (vec![0; GREETING], vec![0; GREETING]);
         stream.read_exact(&mut theirs).await?;
+        // Ours again, says the standard; what servers send there is their own affair, and players take it.
         stream.read_exact(&mut echo).await?;
-        if echo.get(8..) != hello.get(9..) {
-            return Err(Fault::Down(
-                "it does not speak RTMP: it does not repeat what was said to it".to_owned(),
-            ));
-        }
         stream.write_all(&theirs).await?;
         stream.flush().await?;
         phases.note("handshake", Clock::now() - begun);
@@ -224,9 +224,21 @@ impl Rtmp {
         if command.name == "_result" && command.code.ends_with(".Success") {
             return Ok(());
         }
-        let why = [command.code, command.description].join(" ");
-        Err(Fault::Down(format!("the server refuses the application {}: {}", mask_app(app), why.trim())))
+        Err(refusal(app, &command))
     }
+}
+
+/// What it says of a server that it does not take the application.
+fn refusal(app: &str, Command { code, description, .. }: &Command) -> Fault {
+    let (app, why) = (mask_app(app), format!("{code} {description}"));
+    let why = why.trim();
+    // Adobe's way, and Wowza's: `[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : `.
+    if description.contains("authmod=") {
+        return Fault::Unknown(format!(
+            "the server wants a login for the application {app}, and this probe has none: {why}"
+        ));
+    }
+    Fault::Down(format!("the server refuses the application {app}: {why}"))
 }
 
 /// An application's name is no key, unless it is long enough to be one.
@@ -261,6 +273,10 @@ async fn answer(stream: &mut impl Stream) -> Result<Command, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::State;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
 
     #[test]
     fn the_application_is_all_but_the_streams_name() {
@@ -272,6 +288,78 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(application(path), app);
+        }
+    }
+
+    /// A server that greets with zeros only, and answers `connect` with this. How its answer is told of an address of it.
+    fn told(url: &str, key: &str, name: &str, code: &str, description: &str) -> Outcome {
+        let mut body =
+            [&[2, 0, name.len() as u8], name.as_bytes(), &[0, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 5, 3]].concat();
+        for (key, value) in [("code", code), ("description", description)] {
+            body.extend(
+                [&[0, key.len() as u8], key.as_bytes(), &[2, 0, value.len() as u8], value.as_bytes()]
+                    .concat(),
+            );
+        }
+        body.extend([0, 0, 9]);
+        // Chunks as long as anything.
+        let mut answer = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0x10, 0];
+        answer.extend([3, 0, 0, 0, 0, (body.len() >> 8) as u8, body.len() as u8, 20, 0, 0, 0, 0]);
+        answer.extend(body);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let server = thread::spawn(move || {
+            let (mut talk, _) = listener.accept().expect("the probe comes");
+            talk.read_exact(&mut [0; 1 + GREETING]).expect("its greeting");
+            talk.write_all(&[&[3][..], &[0; 2 * GREETING]].concat()).expect("ours");
+            talk.read_exact(&mut [0; GREETING + 1]).expect("what we said, and a command");
+            talk.write_all(&answer).expect("the answer");
+            // Until the probe goes, so that what it did not read resets nothing.
+            let _ = talk.read_to_end(&mut Vec::new());
+        });
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(key.as_bytes()).expect("room");
+        let key =
+            if key.is_empty() { String::new() } else { format!("key = {{ file = {:?} }}", file.path()) };
+        let text = format!("name = \"x\"\nurl = \"rtmp://{address}/{url}\"\n{key}");
+        let mut probe: Rtmp = rackside_config::parse(&text, "x").expect("good settings");
+        probe.check().expect("a good probe");
+        let outcome = smol::block_on(probe.run(&Context::default()));
+        server.join().expect("it was asked");
+        outcome
+    }
+
+    const SUCCESS: &str = "NetConnection.Connect.Success";
+    const REJECTED: &str = "NetConnection.Connect.Rejected";
+
+    #[test]
+    fn a_server_need_not_repeat_what_was_said_to_it() {
+        assert_eq!(told("live/cam", "", "_result", SUCCESS, "Connection succeeded.").state, State::Up);
+        let refused = told("live/cam", "", "_error", REJECTED, "no such application").state;
+        let why =
+            "the server refuses the application live: NetConnection.Connect.Rejected no such application";
+        assert_eq!(refused, State::Down(why.to_owned()));
+    }
+
+    #[test]
+    fn a_login_that_is_wanted_is_unknown() {
+        let wanted = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
+        let State::Unknown(why) = told("live/cam", "", "_error", REJECTED, wanted).state else {
+            panic!("a login says nothing of the server")
+        };
+        assert!(
+            why.starts_with("the server wants a login for the application live, and this probe has none"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_key_is_masked_wherever_it_stands_and_whoever_says_it() {
+        for url in ["live/{key}", "{key}/cam", "live-{key}/cam", "{key}"] {
+            let said = "rtmp://a.example/abcd-efgh/cam: nobody publishes abcd-efgh here";
+            let outcome = told(url, "abcd-efgh", "_error", REJECTED, said);
+            let why = outcome.state.why().expect("it is refused");
+            assert!(why.contains("nobody publishes") && !why.contains("abcd-efgh"), "{url}: {why}");
         }
     }
 }
