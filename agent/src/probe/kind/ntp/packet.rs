@@ -18,6 +18,8 @@ const NOW: i64 = 1_767_225_600;
 const ERA: i64 = 1 << 32;
 /// A server that is at this stratum or beyond knows no time.
 const UNSYNCHRONISED: u8 = 16;
+/// What a server says that wants to be left alone; all other codes are about itself.
+const KISSES: [&[u8; 4]; 3] = [b"RATE", b"DENY", b"RSTR"];
 /// A delay that is negative by more than this is no matter of clocks' steps.
 const SLACK: f64 = 0.001;
 
@@ -68,10 +70,10 @@ pub fn reply(packet: &[u8], transmit: u64, sent: Duration, received: Duration) -
         return Err(NoTime::Another);
     }
     let code = (number::<4>(packet, 12) as u32).to_be_bytes();
-    if stratum == 0 && code.iter().all(u8::is_ascii_graphic) {
+    if stratum == 0 && KISSES.contains(&&code) {
         return Err(NoTime::Kiss(code));
     }
-    // chronyd without a source says stratum 0, and nothing where a kiss would be.
+    // chronyd without a source says stratum 0, and nothing where a kiss would be; ntpd says INIT there, or STEP.
     if stratum == 0 || stratum >= UNSYNCHRONISED || first >> 6 == 3 {
         return Err(NoTime::Unsynchronised);
     }
@@ -194,6 +196,10 @@ mod tests {
         let mut kiss = changed(1, 0);
         kiss[12..16].copy_from_slice(b"RATE");
         assert_eq!(read(&kiss), Err(NoTime::Kiss(*b"RATE")));
+        for starting in [b"INIT", b"STEP"] {
+            kiss[12..16].copy_from_slice(starting);
+            assert_eq!(read(&kiss), Err(NoTime::Unsynchronised), "it has just started");
+        }
         let mut silent = good;
         silent[40..].fill(0);
         assert!(matches!(read(&silent), Err(NoTime::Nonsense(_))));
