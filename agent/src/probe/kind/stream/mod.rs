@@ -293,9 +293,10 @@ impl Watcher {
         });
         let late = async {
             Timer::after(watch + self.settings.ffprobe_time()).await;
-            Ok(())
+            Ok(true)
         };
-        future::or(async { hear.await.map(drop) }, late).await?;
+        // One that a signal ended did not come to its end, either.
+        window.is_cut = future::or(async { hear.await.map(|status| status.code().is_none()) }, late).await?;
         Ok(window)
     }
 

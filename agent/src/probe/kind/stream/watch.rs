@@ -103,6 +103,8 @@ pub struct Window {
     pub peak: Option<f64>,
     /// The last line that complains.
     pub complaint: String,
+    /// Whether ffmpeg was ended before it had told all: what its filters say at the end of something is missing.
+    pub is_cut: bool,
     line: Vec<u8>,
     small: Vec<u8>,
     first_small: Option<Small>,
@@ -250,9 +252,11 @@ impl Window {
         Some(video + audio).filter(|bitrate| *bitrate > 0.0)
     }
 
-    /// Whether the picture was black; nothing when there was none.
+    /// Whether the picture was black; nothing when there was none, and when ffmpeg was cut off: of black it speaks only once that has
+    /// ended.
     pub fn is_black(&self) -> Option<bool> {
-        (self.pictures > 2).then(|| self.black >= self.seen() * MOST_OF_IT)
+        let is_black = self.black >= self.seen() * MOST_OF_IT;
+        (self.pictures > 2 && (is_black || !self.is_cut)).then_some(is_black)
     }
 
     /// Whether the sound was silent; nothing when there was none.
@@ -381,6 +385,21 @@ mod tests {
             // 500 bytes a picture, and 1249 bytes in 6.57 s.
             assert!((window.bitrate(&both).unwrap() - 101_521.0).abs() < 10.0, "{:?}", window.bitrate(&both));
         }
+    }
+
+    #[test]
+    fn black_is_unknown_when_ffmpeg_was_cut_off_before_it_could_say_so() {
+        let (before, _) = said()
+            .rsplit_once("[blackdetect")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("it is black");
+        let mut cut = window(&before, 99);
+        assert_eq!(cut.is_black(), Some(false), "it ended by itself");
+        cut.is_cut = true;
+        assert_eq!(cut.is_black(), None);
+        let mut told = window(&said(), 99);
+        told.is_cut = true;
+        assert_eq!(told.is_black(), Some(true), "what was said holds");
     }
 
     #[test]
