@@ -16,13 +16,20 @@ use std::time::{Duration, Instant};
 /// All tallies may be on program at once for the length of a mix, not for longer.
 pub(super) const MIX: Duration = Duration::from_secs(5);
 
+/// A source tells all its tallies within this, if it tells them unasked.
+pub(super) const UNTOLD_FOR: Duration = Duration::from_secs(10);
+
+/// What is wrong with a tally whose source is there and does not speak of it.
+const UNTOLD: &str =
+    "its source is there and does not tell it; have it send everything again, and see that it has this one";
+
 /// What is wrong with a tally of the network that fell silent.
 const EXPIRED: &str = "nothing was heard of it for as long as `expires` allows; it is unknown";
 
 impl Panel {
     /// Finds what is wrong, and says it once.
     pub(super) fn find_faults(&mut self, now: Instant) {
-        let mut faults = self.faulty();
+        let mut faults = self.faulty(now);
         let bus = |(config, _): &(&config::Tally, &Tally)| config.bus == Bus::Program;
         let programs = self.config.tallies.iter().zip(&self.tallies).filter(bus);
         let (all, on) = programs
@@ -45,12 +52,13 @@ impl Panel {
     }
 
     /// What cannot be had or is not to be believed, by what it is about.
-    fn faulty(&self) -> BTreeMap<String, String> {
+    fn faulty(&self, now: Instant) -> BTreeMap<String, String> {
         let mut faults = BTreeMap::new();
-        for (config, tally) in self.config.tallies.iter().zip(&self.tallies) {
+        for (at, (config, tally)) in self.config.tallies.iter().zip(&self.tallies).enumerate() {
             let contact = tally.contact.as_ref().and_then(Contact::fault);
             let expired = tally.expired.then_some(EXPIRED);
-            if let Some(fault) = contact.or(expired) {
+            let untold = self.is_untold(at, now).then_some(UNTOLD);
+            if let Some(fault) = contact.or(expired).or(untold) {
                 let name = format!("tally {} ({})", config.name, config.bus.as_str());
                 faults.insert(name, fault.to_owned());
             }
@@ -76,6 +84,12 @@ impl Panel {
             }
         }
         faults
+    }
+
+    /// Whether a tally of the network has been unknown for a while, which no fault of its feed explains.
+    fn is_untold(&self, at: usize, now: Instant) -> bool {
+        let is_late = self.tallies[at].unknown.is_some_and(|since| now >= since + UNTOLD_FOR);
+        is_late && self.net.feed_of(at).is_some_and(|feed| self.feeds[feed].is_none())
     }
 
     /// What is wrong: about what, and what.

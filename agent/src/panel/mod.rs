@@ -39,7 +39,7 @@ use async_io::Timer;
 pub use board::Board;
 use config::{Bus, Config, Does, Origin};
 use contact::Contact;
-use faults::MIX;
+use faults::{MIX, UNTOLD_FOR};
 use futures_lite::future;
 use led::{Light, Meaning, Site};
 use log::info;
@@ -89,6 +89,8 @@ struct Tally {
     heard: Option<Instant>,
     /// Whether that is too long ago.
     expired: bool,
+    /// Since when it is unknown.
+    unknown: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,7 @@ impl Panel {
             known: false,
             heard: None,
             expired: false,
+            unknown: Some(now),
         };
         Self {
             pins,
@@ -245,12 +248,15 @@ impl Panel {
         let switched = self.switch(site, now);
         let tallies = self.config.tallies.iter().zip(&self.tallies);
         let expiry = tallies.filter_map(|(config, tally)| expiry(config, tally));
+        let untold = self.tallies.iter().filter(|tally| tally.contact.is_none());
+        let untold = untold.filter_map(|tally| Some(tally.unknown? + UNTOLD_FOR)).filter(|at| *at > now);
         let contacts = self.tallies.iter().filter_map(|tally| tally.contact.as_ref()).chain(&self.buttons);
         let crowd = self.crowd.map(|since| since + MIX).filter(|at| *at > now);
         let mute = self.mute.as_ref().map(|mute| mute.until);
         self.next = contacts
             .filter_map(Contact::deadline)
             .chain(expiry)
+            .chain(untold)
             .chain([mute, self.maintenance, self.identify, crowd, lit, switched].into_iter().flatten())
             .min();
         happened
@@ -316,6 +322,7 @@ impl Panel {
         let state = &mut self.tallies[tally];
         if state.on != on {
             state.on = on;
+            state.unknown = on.is_none().then_some(at);
             state.known = on.unwrap_or(state.known);
             happened.push(Happened { at, reading: self.tally(tally) });
         }

@@ -393,3 +393,31 @@ fn a_tally_of_the_network_expires_if_it_is_to() {
     bench.until(12_000);
     assert_eq!((bench.told.last().map(String::as_str), bench.faults().len()), (Some("11000 camera-1 0"), 0));
 }
+
+#[test]
+fn a_tally_that_its_source_does_not_tell_is_a_fault_of_its_own() {
+    let tally = |name: &str, display: u8| {
+        let tsl = format!("{{ listen = '127.0.0.1:8900', version = '3.1', display = {display} }}");
+        format!("[[tally]]\nname = '{name}'\ntsl = {tsl}\n")
+    };
+    let mut bench = Bench::new(&[tally("camera-1", 1), tally("camera-2", 2)].concat());
+    let untold = |name: &str| format!("tally {name} (program): its source is there and does not tell it");
+    bench.panel.net.put(News::Tally(0, Some(true)));
+    bench.until(9999);
+    assert_eq!(bench.faults(), [""; 0], "it may come");
+    bench.until(10_000);
+    assert!(bench.faults()[0].starts_with(&untold("camera-2")) && bench.faults().len() == 1);
+    bench.panel.net.put(News::Tally(1, Some(false)));
+    bench.until(10_001);
+    assert_eq!(bench.faults(), [""; 0]);
+    // A doubt about all of them is one fault, and one good display does not end it for the other.
+    bench.panel.net.put(News::Tally(0, None));
+    bench.panel.net.put(News::Tally(1, None));
+    bench.panel.net.put(News::Feed(0, Some("no TSL".to_owned())));
+    bench.until(60_000);
+    assert_eq!(bench.faults(), ["TSL 3.1 on UDP port 127.0.0.1:8900: no TSL"]);
+    bench.panel.net.put(News::Feed(0, None));
+    bench.panel.net.put(News::Tally(1, Some(true)));
+    bench.until(60_001);
+    assert!(bench.faults()[0].starts_with(&untold("camera-1")) && bench.faults().len() == 1);
+}

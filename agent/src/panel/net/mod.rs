@@ -364,6 +364,8 @@ async fn run(source: Source, outlet: Outlet) -> Infallible {
 struct Feed {
     /// For people.
     name: String,
+    /// The tallies that come by it.
+    tallies: Vec<usize>,
     future: Pin<Box<dyn Future<Output = Infallible>>>,
 }
 
@@ -395,8 +397,9 @@ impl Net {
         let news: Rc<RefCell<VecDeque<News>>> = Rc::default();
         let feeds = groups.into_iter().enumerate().map(|(feed, members)| {
             let source = members[0].source.clone();
+            let tallies = members.iter().map(|member| member.tally).collect();
             let outlet = Outlet { feed, members: members.into(), news: Rc::clone(&news) };
-            Feed { name: source.to_string(), future: Box::pin(run(source, outlet)) }
+            Feed { name: source.to_string(), tallies, future: Box::pin(run(source, outlet)) }
         });
         Self { feeds: feeds.collect(), news }
     }
@@ -404,6 +407,11 @@ impl Net {
     /// What a feed is called.
     pub fn name(&self, feed: usize) -> &str {
         &self.feeds[feed].name
+    }
+
+    /// By which feed a tally comes, if it comes over the network.
+    pub fn feed_of(&self, tally: usize) -> Option<usize> {
+        self.feeds.iter().position(|feed| feed.tallies.contains(&tally))
     }
 
     /// How many there are.
