@@ -1,7 +1,8 @@
 //! Waiting for whoever sends TSL: a UDP port, or a TCP port to which senders connect.
 //!
 //! TSL knows no credentials: whoever can reach the port can say what is on air. So there is no default address, and `from` says whose
-//! word counts. A sender over TCP that goes away, and any packet that does not add up, leave nothing to believe.
+//! word counts. A packet that does not add up leaves nothing to believe; a connection over TCP that ends takes back the displays that none has
+//! told since: a sender that was started anew has long said everything again when its old connection is found dead.
 
 use super::tsl::{self, Display, TslError, V3Stream, V5Stream};
 use async_io::Async;
@@ -71,9 +72,11 @@ impl fmt::Display for Listen {
 pub(super) enum Said {
     /// It is open, or packets add up again.
     Well,
-    /// A display's lamps.
-    Display(Display),
-    /// Nothing that it said before is to be believed.
+    /// A display's lamps, and which connection says so.
+    Display(u64, Display),
+    /// What this connection said last of a display is not to be believed any more.
+    Gone(u64, String),
+    /// Nothing that was said before is to be believed.
     Doubt(String),
 }
 
@@ -109,7 +112,7 @@ impl Listen {
                 Version::V3 => tsl::v3_datagram(packet, |display| displays.push(display)),
                 Version::V5 => tsl::v5_packet(packet, |display| displays.push(display)),
             };
-            tell(parsed, displays, sender, say);
+            tell(parsed, displays, (0, sender), say);
         }
     }
 
@@ -117,30 +120,28 @@ impl Listen {
         let listener = Async::<TcpListener>::bind(self.address)?;
         say(Said::Well);
         let mut senders: Vec<Sender> = Vec::new();
+        let mut connections = 0;
         loop {
             let wake = poll_fn(|cx| poll(&listener, &mut senders, cx)).await;
             match wake {
                 Wake::Comes(stream, address) if self.is_believed(address) && senders.len() < SENDERS => {
                     // A sender that cannot be asked is missed later, no more.
                     let _ = keep_alive(stream.get_ref());
-                    senders.push(Sender::new(stream, address, self.version));
+                    connections += 1;
+                    senders.push(Sender::new(connections, stream, address, self.version));
                 }
                 // Too many, or not whom we wait for: dropping the stream says so.
                 Wake::Comes(..) => {}
                 Wake::Failed(error) => return Err(error),
                 Wake::Gone(at, why) => {
                     let sender = senders.swap_remove(at);
-                    // Whoever only knocked has nothing to take back.
-                    if sender.has_told {
-                        say(Said::Doubt(format!("{} is gone: {why}", sender.address.ip())));
-                    }
+                    say(Said::Gone(sender.connection, format!("{} is gone: {why}", sender.address.ip())));
                 }
                 Wake::Said(at, bytes) => {
                     let sender = &mut senders[at];
                     let mut displays = Vec::new();
                     let parsed = sender.take(bytes, |display| displays.push(display));
-                    sender.has_told |= !displays.is_empty();
-                    tell(parsed, displays, sender.address, say);
+                    tell(parsed, displays, (sender.connection, sender.address), say);
                 }
             }
         }
@@ -151,7 +152,7 @@ impl Listen {
 fn tell(
     parsed: Result<(), TslError>,
     displays: Vec<Display>,
-    sender: SocketAddr,
+    (connection, sender): (u64, SocketAddr),
     say: &mut impl FnMut(Said),
 ) {
     match parsed {
@@ -160,7 +161,7 @@ fn tell(
                 say(Said::Well);
             }
             for display in displays {
-                say(Said::Display(display));
+                say(Said::Display(connection, display));
             }
         }
         Err(error) => say(Said::Doubt(format!("{} sends no TSL: {error}", sender.ip()))),
@@ -177,12 +178,12 @@ fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
 
 /// One connection.
 struct Sender {
+    /// The how manieth it is, from 1.
+    connection: u64,
     stream: Async<TcpStream>,
     address: SocketAddr,
     buffer: [u8; 512],
     cutter: Cutter,
-    /// Whether some tally may be as it said.
-    has_told: bool,
 }
 
 enum Cutter {
@@ -191,12 +192,12 @@ enum Cutter {
 }
 
 impl Sender {
-    fn new(stream: Async<TcpStream>, address: SocketAddr, version: Version) -> Self {
+    fn new(connection: u64, stream: Async<TcpStream>, address: SocketAddr, version: Version) -> Self {
         let cutter = match version {
             Version::V3 => Cutter::V3(V3Stream::default()),
             Version::V5 => Cutter::V5(V5Stream::default()),
         };
-        Self { stream, address, buffer: [0; 512], cutter, has_told: false }
+        Self { connection, stream, address, buffer: [0; 512], cutter }
     }
 
     fn take(&mut self, bytes: usize, display: impl FnMut(Display)) -> Result<(), TslError> {

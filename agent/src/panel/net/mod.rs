@@ -19,7 +19,7 @@ use listen::Said;
 pub use listen::{Listen, Transport, Version};
 use rackside_config::{ConfigError, Secret, Span};
 use serde::Deserialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
@@ -252,6 +252,8 @@ struct Member {
     tally: usize,
     bus: Bus,
     source: Source,
+    /// Which connection of TSL told it last.
+    told_by: Cell<u64>,
 }
 
 /// Where a feed puts its news.
@@ -272,8 +274,19 @@ impl Outlet {
     }
 
     fn lost(&self, why: &str) {
-        self.each(|_| Some(None));
+        self.each(|member| {
+            member.told_by.set(0);
+            Some(None)
+        });
         self.put(News::Feed(self.feed, Some(format!("{why}; its tallies are unknown"))));
+    }
+
+    /// A connection of TSL has ended. What others have told since holds; whoever only knocked has nothing to take back.
+    fn gone(&self, connection: u64, why: &str) {
+        if self.members.iter().any(|member| member.told_by.get() == connection) {
+            self.each(|member| (member.told_by.get() == connection).then_some(None));
+            self.put(News::Feed(self.feed, Some(format!("{why}; its tallies are unknown"))));
+        }
     }
 
     /// Tells each tally of which `state` knows something new.
@@ -285,7 +298,7 @@ impl Outlet {
         }
     }
 
-    fn display(&self, display: Display) {
+    fn display(&self, connection: u64, display: Display) {
         self.each(|member| {
             let Source::Tsl(tsl) = &member.source else { return None };
             let is_ours = [tsl.display, EVERY].contains(&display.index);
@@ -295,7 +308,10 @@ impl Outlet {
                 (Lamps::Coloured { red, .. }, Bus::Program) => red,
                 (Lamps::Coloured { green, .. }, Bus::Preview) => green,
             };
-            (is_ours && on_screen).then_some(Some(on))
+            (is_ours && on_screen).then(|| {
+                member.told_by.set(connection);
+                Some(on)
+            })
         });
     }
 
@@ -340,7 +356,8 @@ async fn run(source: Source, outlet: Outlet) -> Infallible {
             Source::Tsl(tsl) => {
                 let mut say = |said| match said {
                     Said::Well => outlet.well(),
-                    Said::Display(display) => outlet.display(display),
+                    Said::Display(connection, display) => outlet.display(connection, display),
+                    Said::Gone(connection, why) => outlet.gone(connection, &why),
                     Said::Doubt(why) => outlet.lost(&why),
                 };
                 tsl.listen.hear(&mut say).await.to_string()
@@ -388,7 +405,7 @@ impl Net {
         let mut groups: Vec<Vec<Member>> = Vec::new();
         for (at, tally) in tallies.iter().enumerate() {
             let Origin::Net(source) = &tally.origin else { continue };
-            let member = Member { tally: at, bus: tally.bus, source: source.clone() };
+            let member = Member { tally: at, bus: tally.bus, source: source.clone(), told_by: Cell::new(0) };
             match groups.iter_mut().find(|group| group[0].source.shares_feed(source)) {
                 Some(group) => group.push(member),
                 None => groups.push(vec![member]),

@@ -167,6 +167,44 @@ fn tsl_5_by_tcp_comes_in_pieces_and_a_sender_that_goes_leaves_nothing_to_believe
 }
 
 #[test]
+fn a_sender_that_was_started_anew_keeps_what_it_told_since_when_its_old_connection_ends() {
+    let port = free_tcp();
+    let tsl = |name: &str, display: u8| {
+        format!(
+            "[[tally]]\nname = '{name}'\ntsl = {{ listen = '127.0.0.1:{port}', transport = 'tcp', version = '3.1', display = {display} }}\n"
+        )
+    };
+    let mut bench = Bench::new(&[tsl("a", 1), tsl("b", 2)].concat());
+    smol::block_on(future::poll_fn(|cx| bench.net.poll(cx)));
+    let connect = || TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    let send = |mut sender: &TcpStream, display, lamps| sender.write_all(&v3(display, lamps)).expect("sent");
+    let old = connect();
+    send(&old, 1, 0b10);
+    send(&old, 2, 0b10);
+    bench.is(&[Some(true), Some(true)]);
+    let new = connect();
+    send(&new, 1, 0);
+    bench.is(&[Some(false), Some(true)]);
+    drop(old);
+    bench.sees("only what nobody told anew unknown", |now, fault| {
+        now == [Some(false), None] && fault.is_some_and(|why| why.contains("127.0.0.1 is gone"))
+    });
+    send(&new, 2, 0b10);
+    bench.is(&[Some(false), Some(true)]);
+    bench.is_well();
+    let newer = connect();
+    send(&newer, 1, 0b10);
+    send(&newer, 2, 0);
+    bench.is(&[Some(true), Some(false)]);
+    drop(new);
+    send(&newer, 1, 0);
+    bench.sees("display 2 as it was told", |now, fault| {
+        assert_eq!((now[1], fault), (Some(false), None));
+        now[0] == Some(false)
+    });
+}
+
+#[test]
 fn a_port_that_somebody_has_is_said() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
