@@ -1,7 +1,7 @@
 //! `once`: one reading of everything, for a technician's eyes or, as JSON, for a script. Publishes nothing and touches no
 //! output pin.
 //!
-//! A running agent holds the panel's pins, and knows its network tallies: it is asked for them. Without one, the contacts are read, and
+//! A running agent holds the panel's pins, and knows its network tallies: it is asked for them. Where none runs, the contacts are read, and
 //! what comes over the network is left out. Each probe is run once; what one needs two runs for is left out.
 //!
 //! ```text
@@ -92,7 +92,10 @@ fn panel(config: &Config) -> Vec<Reading> {
     }
     match status::ask(Some(&config.name)) {
         Ok(answer) => told(&serde_json::from_str(&answer).unwrap_or_default()),
-        Err(AskError::NotRunning { .. }) => smol::block_on(Panel::contacts_once(&config.panel, APART)),
+        // Another agent's pins are let alone: to open them, even in vain, moves their pulls.
+        Err(AskError::NotRunning { others, .. }) if others.is_empty() || config.panel.simulated.is_some() => {
+            smol::block_on(Panel::contacts_once(&config.panel, APART))
+        }
         Err(error) => {
             warn!("{error}; the panel is left out");
             Vec::new()

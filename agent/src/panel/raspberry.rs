@@ -14,7 +14,7 @@ use super::dim::{self, Step};
 use super::edges::Edges;
 use super::pins::{Burst, Input, Level, Output, PinError, Pins, Pull};
 use crate::clock::Clock;
-use rppal::gpio::{self, Gpio, InputPin, OutputPin, Trigger};
+use rppal::gpio::{self, Gpio, InputPin, Mode, OutputPin, Trigger};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -340,15 +340,20 @@ fn dim(shared: &Arc<Shared>) -> Option<Thread> {
 
 /// Opens an input, with interrupts for both edges.
 fn listen(gpio: &Gpio, input: &Input) -> gpio::Result<InputPin> {
-    let pin = gpio.get(input.pin)?;
+    let line = gpio.get(input.pin)?;
+    let was = line.mode();
     let mut pin = match input.pull {
-        Pull::Up => pin.into_input_pullup(),
-        Pull::Down => pin.into_input_pulldown(),
-        Pull::Off => pin.into_input(),
+        Pull::Up => line.into_input_pullup(),
+        Pull::Down => line.into_input_pulldown(),
+        Pull::Off => line.into_input(),
     };
     // Bouncing is judged here and not by the kernel, which would hide a contact that chatters.
-    pin.set_interrupt(Trigger::Both, None)?;
-    Ok(pin)
+    let heard = pin.set_interrupt(Trigger::Both, None);
+    if heard.is_err() {
+        // Dropped, it would take the pull from a contact that another agent reads. What somebody drives becomes an output again.
+        pin.set_reset_on_drop(was != Mode::Input);
+    }
+    heard.map(|()| pin)
 }
 
 const fn level(level: gpio::Level) -> Level {
