@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! > {"op":0,"d":{"rpcVersion":1,"authentication":{"challenge":"..","salt":".."}}}
-//! < {"op":1,"d":{"rpcVersion":1,"authentication":"..","eventSubscriptions":1028}}
+//! < {"op":1,"d":{"rpcVersion":1,"authentication":"..","eventSubscriptions":1030}}
 //! > {"op":2,"d":{"negotiatedRpcVersion":1}}
 //! < {"op":6,"d":{"requestType":"GetStats","requestId":"GetStats"}}
 //! ```

@@ -334,9 +334,17 @@ impl Outlet {
     }
 
     fn scenes(&self, scenes: &obs::Scenes) {
-        self.well();
+        let missing = self.members.iter().find_map(|member| match &member.source {
+            Source::Obs { scene, .. } if !scenes.has(scene) => Some(scene),
+            _ => None,
+        });
+        let fault = missing.map(|scene| format!("there is no scene \"{scene}\"; its tallies are unknown"));
+        self.put(News::Feed(self.feed, fault));
         self.each(|member| {
             let Source::Obs { scene, .. } = &member.source else { return None };
+            if !scenes.has(scene) {
+                return Some(None);
+            }
             Some(match member.bus {
                 Bus::Program => scenes.program.as_ref().map(|on| on == scene),
                 Bus::Preview => match &scenes.preview {

@@ -1,11 +1,11 @@
 //! OBS Studio's scenes, over its WebSocket interface, version 5.
 //!
 //! [`Chat`] is pure: messages in, state and answers out; [`talk`] is one connection. A scene is on program while it is OBS's program
-//! scene, and on preview while studio mode has it as that. OBS does not answer for a scene that is shown inside another.
+//! scene, and on preview while studio mode has it as that; one that OBS does not have is neither on nor off. OBS does not answer for a scene that is shown inside another.
 //!
 //! ```text
 //! > {"op":0,"d":{"rpcVersion":1,"authentication":{"challenge":"..","salt":".."}}}
-//! < {"op":1,"d":{"rpcVersion":1,"authentication":"..","eventSubscriptions":1028}}
+//! < {"op":1,"d":{"rpcVersion":1,"authentication":"..","eventSubscriptions":1030}}
 //! > {"op":2,"d":{"negotiatedRpcVersion":1}}
 //! < {"op":6,"d":{"requestType":"GetCurrentProgramScene","requestId":"program"}}
 //! > {"op":5,"d":{"eventType":"CurrentProgramSceneChanged","eventData":{"sceneName":"Live"}}}
@@ -24,17 +24,35 @@ use std::time::Duration;
 const SILENCE: Duration = Duration::from_secs(2);
 /// An answer that takes longer does not come.
 const GONE: Duration = Duration::from_secs(6);
-/// Scenes and Ui: the program scene's changes; the preview's and studio mode's.
-const EVENTS: u32 = 1 << 2 | 1 << 10;
+/// Config, Scenes and Ui: another collection of scenes; the scenes' and the program scene's changes; the preview's and studio mode's.
+const EVENTS: u32 = 1 << 1 | 1 << 2 | 1 << 10;
+/// It loads, for example another collection of scenes.
+const NOT_READY: u64 = 207;
+/// What is asked at the start, and when scenes come, go or are called otherwise.
+const QUESTIONS: [&str; 3] = ["GetSceneList", "GetCurrentProgramScene", "GetCurrentPreviewScene"];
 /// Studio mode is not active: there is no preview.
 const NO_STUDIO_MODE: u64 = 506;
 
 /// Which scenes are where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scenes {
+    /// All that there are; `None` until it said so.
+    pub all: Option<Vec<String>>,
     /// `None` until it said so.
     pub program: Option<String>,
     pub preview: Preview,
+}
+
+impl Scenes {
+    /// Whether it has said everything.
+    fn are_told(&self) -> bool {
+        self.all.is_some() && self.program.is_some() && self.preview != Preview::Untold
+    }
+
+    /// Whether there is this one.
+    pub(super) fn has(&self, scene: &str) -> bool {
+        self.all.as_ref().is_some_and(|all| all.iter().any(|one| one == scene))
+    }
 }
 
 /// Which scene is next.
@@ -67,7 +85,7 @@ impl<'p> Chat<'p> {
         let data = &message["d"];
         match message["op"].as_u64() {
             Some(0) => self.identify(data).map(|answer| vec![answer]),
-            Some(2) => Ok(["GetCurrentProgramScene", "GetCurrentPreviewScene"].map(request).to_vec()),
+            Some(2) => Ok(QUESTIONS.map(request).to_vec()),
             Some(5) => Ok(self.event(data)),
             Some(7) => self.response(data).map(|()| Vec::new()),
             Some(_) => Ok(Vec::new()),
@@ -91,6 +109,10 @@ impl<'p> Chat<'p> {
             Some("StudioModeStateChanged") if data["eventData"]["studioModeEnabled"] == false => {
                 self.scenes.preview = Preview::Off;
             }
+            // A scene's new name is not told as a change of the program scene.
+            Some("SceneListChanged" | "SceneNameChanged" | "CurrentSceneCollectionChanged") => {
+                return QUESTIONS.map(request).to_vec();
+            }
             Some("StudioModeStateChanged") => return vec![request("GetCurrentPreviewScene")],
             _ => {}
         }
@@ -106,6 +128,13 @@ impl<'p> Chat<'p> {
         let scene = scene.iter().find_map(|key| answer[key].as_str()).map(str::to_owned);
         let kind = data["requestType"].as_str().unwrap_or_default();
         match (kind, status["result"].as_bool(), scene) {
+            ("GetSceneList", Some(true), _) => {
+                let all = answer["scenes"].as_array().into_iter().flatten();
+                let all = all.filter_map(|scene| scene["sceneName"].as_str().map(str::to_owned));
+                self.scenes.all = Some(all.collect());
+            }
+            // It says when it has loaded them. Before it has said anything, what was asked first ends the conversation.
+            (_, Some(false), _) if code == NOT_READY && self.scenes.are_told() => {}
             ("GetCurrentProgramScene", Some(true), Some(scene)) => self.scenes.program = Some(scene),
             ("GetCurrentPreviewScene", Some(true), Some(scene)) => {
                 self.scenes.preview = Preview::Scene(scene);
@@ -123,7 +152,7 @@ impl<'p> Chat<'p> {
     }
 }
 
-/// One connection. `heard` gets the scenes whenever they change; what is returned is why it ended.
+/// One connection. `heard` gets the scenes once all is told, and whenever they change from then on; what is returned is why it ended.
 pub(super) async fn talk(
     address: &Address,
     password: Option<&SecretText>,
@@ -147,7 +176,7 @@ async fn converse(
     let mut chat = Chat::new(password.map(SecretText::expose));
     let mut buffer = [0; 2048];
     let mut alive = Clock::now();
-    let mut open = false;
+    let (mut open, mut told) = (false, false);
     loop {
         match dial::within(SILENCE, dial::some(&mut stream, &mut buffer)).await {
             Ok(bytes) => socket.take(&buffer[..bytes]),
@@ -180,7 +209,8 @@ async fn converse(
                     for answer in chat.hear(&message).map_err(wrong)? {
                         say(&mut stream, &websocket::text(&answer)).await?;
                     }
-                    if chat.scenes != before {
+                    told |= chat.scenes.are_told();
+                    if told && chat.scenes != before {
                         heard(&chat.scenes);
                     }
                 }
@@ -222,7 +252,7 @@ mod tests {
     fn it_identifies_with_a_password_only_if_one_is_wanted() {
         let mut chat = Chat::new(Some("hunter2"));
         let plain = hear(&mut chat, &json!({"op": 0, "d": {"rpcVersion": 1}})).expect("an answer");
-        assert_eq!(plain, [json!({"op": 1, "d": {"rpcVersion": 1, "eventSubscriptions": 1028}})]);
+        assert_eq!(plain, [json!({"op": 1, "d": {"rpcVersion": 1, "eventSubscriptions": 1030}})]);
         let hello =
             json!({"op": 0, "d": {"rpcVersion": 1, "authentication": {"challenge": "c", "salt": "s"}}});
         let proved = hear(&mut chat, &hello).expect("an answer");
@@ -236,27 +266,43 @@ mod tests {
     fn scenes_are_asked_for_once_and_then_follow_events() {
         let mut chat = Chat::new(None);
         let asked = hear(&mut chat, &json!({"op": 2, "d": {"negotiatedRpcVersion": 1}})).expect("requests");
-        assert_eq!(asked.len(), 2);
+        let kinds: Vec<_> = asked.iter().map(|asked| asked["d"]["requestType"].clone()).collect();
+        assert_eq!(kinds, QUESTIONS);
         let response = |kind: &str, result: bool, code: u64, data: Value| {
             json!({"op": 7, "d": {"requestType": kind, "requestId": kind,
                 "requestStatus": {"result": result, "code": code}, "responseData": data}})
         };
+        let list = |names: &[&str]| {
+            let scenes: Vec<Value> = names.iter().map(|name| json!({"sceneName": name})).collect();
+            response("GetSceneList", true, 100, json!({"currentProgramSceneName": "Wide", "scenes": scenes}))
+        };
+        let loads = response("GetSceneList", false, 207, Value::Null);
+        assert!(hear(&mut chat, &loads).is_err_and(|why| why.contains("code 207")));
+        hear(&mut chat, &list(&["Wide", "Live"])).expect("taken");
         let now = response("GetCurrentProgramScene", true, 100, json!({"currentProgramSceneName": "Wide"}));
         hear(&mut chat, &now).expect("taken");
         hear(&mut chat, &response("GetCurrentPreviewScene", false, 506, Value::Null))
             .expect("no studio mode is no fault");
-        assert_eq!(chat.scenes, Scenes { program: Some("Wide".into()), preview: Preview::Off });
+        let all = Some(vec!["Wide".to_owned(), "Live".to_owned()]);
+        let scenes =
+            |program: &str, preview| Scenes { all: all.clone(), program: Some(program.into()), preview };
+        assert_eq!(chat.scenes, scenes("Wide", Preview::Off));
         hear(&mut chat, &scene_changed("Program", "Live")).expect("taken");
         hear(&mut chat, &scene_changed("Preview", "Wide")).expect("taken");
-        assert_eq!(
-            chat.scenes,
-            Scenes { program: Some("Live".into()), preview: Preview::Scene("Wide".into()) }
-        );
+        assert_eq!(chat.scenes, scenes("Live", Preview::Scene("Wide".into())));
         let off = json!({"op": 5, "d": {"eventType": "StudioModeStateChanged", "eventData": {"studioModeEnabled": false}}});
         hear(&mut chat, &off).expect("taken");
         assert_eq!(chat.scenes.preview, Preview::Off);
-        let failed = response("GetCurrentProgramScene", false, 207, Value::Null);
-        assert!(hear(&mut chat, &failed).is_err_and(|why| why.contains("code 207")));
+        for event in ["SceneListChanged", "SceneNameChanged", "CurrentSceneCollectionChanged"] {
+            let event = json!({"op": 5, "d": {"eventType": event, "eventData": {"sceneName": "Other"}}});
+            assert_eq!(hear(&mut chat, &event).expect("questions").len(), QUESTIONS.len());
+        }
+        hear(&mut chat, &loads).expect("while it loads other scenes");
+        assert!(chat.scenes.has("Live"));
+        hear(&mut chat, &list(&["Wide", "Live 2"])).expect("taken");
+        assert!(chat.scenes.has("Wide") && !chat.scenes.has("Live"));
+        let failed = response("GetCurrentProgramScene", false, 205, Value::Null);
+        assert!(hear(&mut chat, &failed).is_err_and(|why| why.contains("code 205")));
     }
 
     #[test]

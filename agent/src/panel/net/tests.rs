@@ -283,6 +283,25 @@ impl Obs {
         self.0.write_all(&frame).expect("sent");
     }
 
+    /// Answers the three questions of an OBS that has two scenes, one of them on program, and no studio mode.
+    fn answer_all(&mut self, program: &str) {
+        for _ in 0..3 {
+            let request = self.hear();
+            let kind = request["d"]["requestType"].as_str().expect("a kind");
+            let (status, data) = match kind {
+                "GetSceneList" => {
+                    (100, serde_json::json!({"scenes": [{"sceneName": "Pause"}, {"sceneName": program}]}))
+                }
+                "GetCurrentProgramScene" => (100, serde_json::json!({"sceneName": program})),
+                "GetCurrentPreviewScene" => (506, serde_json::Value::Null),
+                other => panic!("nobody asks {other}"),
+            };
+            let data = serde_json::json!({"op": 7, "d": {"requestType": kind, "requestId": kind,
+                "requestStatus": {"result": status == 100, "code": status}, "responseData": data}});
+            self.say(&data.to_string());
+        }
+    }
+
     /// The next text; pings are passed over.
     fn hear(&mut self) -> serde_json::Value {
         loop {
@@ -319,18 +338,13 @@ fn obs_tells_its_scenes_and_says_goodbye() {
         let identify = obs.hear();
         assert!(identify["d"]["authentication"].is_string());
         obs.say(r#"{"op":2,"d":{"negotiatedRpcVersion":1}}"#);
-        for _ in 0..2 {
-            let request = obs.hear();
-            let kind = request["d"]["requestType"].as_str().expect("a kind").to_owned();
-            let (status, data) = if kind == "GetCurrentProgramScene" {
-                (r#"{"result":true,"code":100}"#, r#"{"sceneName":"Live"}"#)
-            } else {
-                (r#"{"result":false,"code":506}"#, "null")
-            };
-            obs.say(&format!(
-                r#"{{"op":7,"d":{{"requestType":"{kind}","requestId":"x","requestStatus":{status},"responseData":{data}}}}}"#
-            ));
-        }
+        obs.answer_all("Live");
+        until_seen.recv().expect("seen");
+        obs.say(r#"{"op":5,"d":{"eventType":"SceneNameChanged","eventData":{"oldSceneName":"Live","sceneName":"Live 2"}}}"#);
+        obs.answer_all("Live 2");
+        until_seen.recv().expect("seen");
+        obs.say(r#"{"op":5,"d":{"eventType":"SceneListChanged","eventData":{"scenes":[]}}}"#);
+        obs.answer_all("Live");
         until_seen.recv().expect("seen");
         obs.say(
             r#"{"op":5,"d":{"eventType":"CurrentProgramSceneChanged","eventData":{"sceneName":"Pause"}}}"#,
@@ -351,6 +365,11 @@ fn obs_tells_its_scenes_and_says_goodbye() {
     );
     let mut bench = Bench::new(&tables);
     bench.is(&[Some(true), Some(false)]);
+    seen.send(()).expect("it waits");
+    bench.fails("there is no scene \"Live\"");
+    seen.send(()).expect("it waits");
+    bench.is(&[Some(true), Some(false)]);
+    bench.is_well();
     seen.send(()).expect("it waits");
     bench.is(&[Some(false), Some(false)]);
     seen.send(()).expect("it waits");
