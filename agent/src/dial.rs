@@ -47,11 +47,36 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {}
 
 impl DialError {
+    /// Whether it says nothing of the other side: no name, or no network here.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::Name { .. } => true,
+            Self::Address { address, why } => is_no_network(*address, why),
+        }
+    }
+
     /// The reason alone, for whoever has said of whom he speaks.
     pub fn into_why(self) -> io::Error {
         match self {
             Self::Name { why, .. } | Self::Address { why, .. } => why,
         }
+    }
+}
+
+/// Whether it is the network here that is missing: a machine of the venue's own that is off has no route either, and that is its own fault.
+pub fn is_no_network(address: SocketAddr, why: &io::Error) -> bool {
+    match why.kind() {
+        io::ErrorKind::NetworkUnreachable => true,
+        io::ErrorKind::HostUnreachable => !is_near(address.ip()),
+        _ => false,
+    }
+}
+
+/// Whether the address is on the venue's own network, where no internet is needed.
+const fn is_near(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 
@@ -98,7 +123,8 @@ pub async fn resolve_within(time: Duration, host: &str, port: u16) -> Result<Vec
     within(time, resolve(host, port, ()), late).await
 }
 
-/// One address after the other; the error is the last one's.
+/// One address after the other; the error is the last one's that says something of the other side, since a name with an IPv6 address has
+/// one that leads nowhere where there is no IPv6.
 pub async fn open(
     addresses: &[SocketAddr],
     silence: Silence,
@@ -113,7 +139,12 @@ pub async fn open(
         };
         match connected {
             Ok(stream) => return Ok((stream, address)),
-            Err(why) => last = Some(DialError::Address { address, why }),
+            Err(why) => {
+                let error = DialError::Address { address, why };
+                if !error.is_ours() || last.as_ref().is_none_or(DialError::is_ours) {
+                    last = Some(error);
+                }
+            }
         }
     }
     Err(last.expect("a name that resolves has an address"))
@@ -184,5 +215,16 @@ mod tests {
         assert_eq!(smol::block_on(open(&[refused, good], PATIENT)).expect("it listens").1, good);
         let error = smol::block_on(open(&[refused], PATIENT)).expect_err("nobody listens").to_string();
         assert_eq!(error, format!("cannot reach {refused}: Connection refused (os error 111)"));
+    }
+
+    #[test]
+    fn an_address_out_of_reach_does_not_hide_what_another_one_said() {
+        // No connection goes to a broadcast address: no network is unreachable more surely.
+        let (refused, nowhere) = (listener().1, SocketAddr::from(([127, 255, 255, 255], 9)));
+        for addresses in [[refused, nowhere], [nowhere, refused]] {
+            let error = smol::block_on(open(&addresses, PATIENT)).expect_err("nobody listens");
+            assert!(!error.is_ours() && error.to_string().contains("refused"), "{error}");
+        }
+        assert!(smol::block_on(open(&[nowhere], PATIENT)).expect_err("no network").is_ours());
     }
 }

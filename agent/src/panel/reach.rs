@@ -11,10 +11,8 @@
 //! ```
 
 use super::led::Link;
-use crate::dial::DialError;
+use crate::dial::{DialError, is_no_network};
 use crate::transport::ConnectError;
-use std::io;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// The connection is made anew within this, mostly.
@@ -94,22 +92,13 @@ pub fn loss(error: &ConnectError) -> Link {
             if is_denied { Link::HubUnreachable } else { Link::NoInternet }
         }
         ConnectError::Dial(DialError::Address { address, why }) => {
-            match (why.kind(), is_near(address.ip())) {
-                (io::ErrorKind::NetworkUnreachable, _) | (io::ErrorKind::HostUnreachable, false) => {
-                    Link::NoInternet
-                }
-                _ => Link::HubUnreachable,
+            if is_no_network(*address, why) {
+                Link::NoInternet
+            } else {
+                Link::HubUnreachable
             }
         }
         ConnectError::Tls(_) => Link::HubUnreachable,
-    }
-}
-
-/// Whether the address is on the venue's own network, where no internet is needed.
-const fn is_near(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 
@@ -117,6 +106,7 @@ const fn is_near(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use std::io;
 
     const UP: View = View { connected: true, waits: false, heard: None, routed: true };
 

@@ -2,7 +2,7 @@
 //!
 //! So many names are resolved at once and no more, however many probes wait: a lookup holds a thread for as long as the resolver wants.
 
-pub use crate::dial::DialError;
+pub use crate::dial::{DialError, is_no_network};
 
 use crate::clock::Clock;
 use crate::dial::{self, Silence};
@@ -40,12 +40,49 @@ pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError
     dial::resolve(host, port, permit).await
 }
 
+/// The same within [`Context::within`](super::Context::within): then it is the name that is missing, and not the target that is late.
+pub async fn resolve_within(time: Duration, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
+    let late = || Err(DialError::Name { host: host.to_owned(), why: dial::no_answer(time) });
+    dial::within(time, resolve(host, port), late).await
+}
+
 /// Connects to the first address that takes it.
 pub async fn connect(host: &str, port: u16) -> Result<Dialled, DialError> {
+    to_one_of(resolve(host, port)).await
+}
+
+/// The same, with a bound to the search for the name alone.
+pub async fn connect_within(time: Duration, host: &str, port: u16) -> Result<Dialled, DialError> {
+    to_one_of(resolve_within(time, host, port)).await
+}
+
+async fn to_one_of(
+    addresses: impl Future<Output = Result<Vec<SocketAddr>, DialError>>,
+) -> Result<Dialled, DialError> {
     let begun = Clock::now();
-    let addresses = resolve(host, port).await?;
+    let addresses = addresses.await?;
     let found = Clock::now();
     let (stream, address) = dial::open(&addresses, SILENCE).await?;
     let (resolved, connected) = (found - begun, Clock::now() - found);
     Ok(Dialled { stream, address, resolved, connected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_that_is_silent_leaves_the_name_missing() {
+        let time = Duration::from_millis(50);
+        let error = smol::block_on(async {
+            // All turns are taken, as by lookups that never end.
+            let mut turns = Vec::new();
+            for _ in 0..LOOKUPS {
+                turns.push(LOOKUP.acquire_arc().await);
+            }
+            connect_within(time, "silent.invalid", 1).await.expect_err("no name")
+        });
+        assert!(error.is_ours());
+        assert_eq!(error.to_string(), "cannot find the address of silent.invalid: no answer within 50ms");
+    }
 }

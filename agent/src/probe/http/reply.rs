@@ -145,7 +145,8 @@ async fn ask(
     step: &Cell<Step>,
 ) -> Result<Reply, FetchError> {
     step.set(Step::Connect);
-    let dialled = dial::connect(url.host(), url.port()).await.map_err(FetchError::Dial)?;
+    let dialled =
+        dial::connect_within(request.within, url.host(), url.port()).await.map_err(FetchError::Dial)?;
     let mut phases = Phases { resolve: dialled.resolved, connect: dialled.connected, ..Phases::default() };
     // Failing to say so costs milliseconds only.
     let _ = dialled.stream.get_ref().set_nodelay(true);

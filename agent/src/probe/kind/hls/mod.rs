@@ -17,7 +17,6 @@ pub(crate) mod playlist;
 
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};
-use crate::probe::dial::DialError;
 use crate::probe::http::{self, Answer, FetchError, Method, Request, Trust, Url};
 use crate::probe::outcome::State;
 use crate::probe::streak::{Seen, Streak};
@@ -26,7 +25,6 @@ use follow::{Followed, stale_after};
 use playlist::{Media, Playlist, Segment, Variant};
 use rackside_proto::Scale;
 use rackside_proto::metric::{self, Metric};
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Half a day of two-second segments.
@@ -97,11 +95,8 @@ impl Trouble {
 impl From<FetchError> for Trouble {
     fn from(error: FetchError) -> Self {
         let is_ours = match &error {
-            FetchError::Own(_) | FetchError::Dial(DialError::Name { .. }) => true,
-            FetchError::Dial(DialError::Address { why, .. }) => {
-                matches!(why.kind(), ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable)
-            }
-            _ => false,
+            FetchError::Dial(error) => error.is_ours(),
+            _ => error.is_own(),
         };
         Self { seen: if is_ours { Seen::Nothing } else { Seen::Failed }, why: error.to_string() }
     }

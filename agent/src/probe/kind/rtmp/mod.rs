@@ -163,9 +163,10 @@ impl Rtmp {
         let locator = Locator::parse(url, SCHEMES).map_err(Fault::Unknown)?;
         let is_tls = locator.scheme == "rtmps";
         let port = locator.port.unwrap_or(if is_tls { 443 } else { 1935 });
-        let dialled = dial::connect(&locator.host, port).await.map_err(|error| match error {
-            dial::DialError::Name { .. } => Fault::Unknown(error.to_string()),
-            dial::DialError::Address { .. } => Fault::Down(error.to_string()),
+        let dialled = dial::connect_within(context.within, &locator.host, port).await;
+        let dialled = dialled.map_err(|error| match error.to_string() {
+            why if error.is_ours() => Fault::Unknown(why),
+            why => Fault::Down(why),
         })?;
         phases.note("resolve", dialled.resolved);
         phases.note("connect", dialled.connected);
@@ -327,6 +328,15 @@ mod tests {
         let outcome = smol::block_on(probe.run(&Context::default()));
         server.join().expect("it was asked");
         outcome
+    }
+
+    #[test]
+    fn no_network_here_is_unknown() {
+        // No connection goes to a broadcast address: no network is unreachable more surely.
+        let text = "name = \"x\"\nurl = \"rtmp://127.255.255.255/live/cam\"";
+        let mut probe: Rtmp = rackside_config::parse(text, "x").expect("good settings");
+        let outcome = smol::block_on(probe.run(&Context::default()));
+        assert!(matches!(outcome.state, State::Unknown(_)), "{outcome:?}");
     }
 
     const SUCCESS: &str = "NetConnection.Connect.Success";

@@ -132,9 +132,10 @@ impl Rtsp {
         let login = self.login().named().map_err(unknown)?;
         let is_tls = locator.scheme == "rtsps";
         let port = locator.port.unwrap_or(if is_tls { 322 } else { 554 });
-        let dialled = dial::connect(&locator.host, port).await.map_err(|error| match error {
-            dial::DialError::Name { .. } => unknown(error.to_string()),
-            dial::DialError::Address { .. } => failed(error.to_string()),
+        let dialled = dial::connect_within(context.within, &locator.host, port).await;
+        let dialled = dialled.map_err(|error| {
+            let seen = if error.is_ours() { Seen::Nothing } else { Seen::Failed };
+            (seen, error.to_string())
         })?;
         phases.note("resolve", dialled.resolved);
         phases.note("connect", dialled.connected);
@@ -265,5 +266,14 @@ mod tests {
             (seen(401, ""), seen(403, ""), seen(302, "")),
             (Seen::Nothing, Seen::Nothing, Seen::Nothing)
         );
+    }
+
+    #[test]
+    fn no_network_here_is_unknown() {
+        // No connection goes to a broadcast address: no network is unreachable more surely.
+        let text = "name = \"x\"\nurl = \"rtsp://127.255.255.255/cam\"";
+        let settings: Rtsp = rackside_config::parse(text, "x").expect("good settings");
+        let outcome = smol::block_on(settings.open().run(&Context::default()));
+        assert!(matches!(outcome.state, crate::probe::State::Unknown(_)), "{outcome:?}");
     }
 }

@@ -16,6 +16,7 @@ pub mod wire;
 use crate::clock::Clock;
 use crate::probe::config::{Settings, kind};
 use crate::probe::locator::{Address, Locator};
+use crate::probe::outcome::State;
 use crate::probe::{Context, Outcome, Probe, Running, dial};
 use async_io::{Async, Timer};
 use futures_lite::future;
@@ -64,7 +65,7 @@ impl Probe for Srt {
         Box::pin(async {
             let locator = Locator::parse(self.url.written(), SCHEMES).expect("the configuration was checked");
             let port = locator.port.expect("the configuration was checked");
-            let addresses = match dial::resolve(&locator.host, port).await {
+            let addresses = match dial::resolve_within(context.within, &locator.host, port).await {
                 Ok(addresses) => addresses,
                 Err(error) => return Outcome::unknown(error.to_string()),
             };
@@ -86,7 +87,14 @@ impl Probe for Srt {
                             "{address} speaks version {version}, which is no SRT of today"
                         ));
                     }
-                    Err(error) => last = Outcome::down(told(address, &error)),
+                    Err(error) if !dial::is_no_network(address, &error) => {
+                        last = Outcome::down(told(address, &error));
+                    }
+                    // It says nothing of the listener, and hides nothing that another address said.
+                    Err(error) if matches!(last.state, State::Unknown(_)) => {
+                        last = Outcome::unknown(told(address, &error));
+                    }
+                    Err(_) => {}
                 }
             }
             last
