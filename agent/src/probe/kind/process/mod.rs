@@ -19,6 +19,7 @@ use crate::probe::{Context, Outcome, Probe, Running};
 use life::Life;
 use rackside_config::Span;
 use rackside_proto::{Scale, Value, limits, metric};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use table::{Process as Found, Table};
@@ -160,7 +161,11 @@ impl Watch {
             return match self.table.of_file(file) {
                 Ok(Some(found)) => self.seen(vec![found]),
                 Ok(None) => self.missed(format!("the process that {} names is gone", file.display())),
-                Err(why) => self.missed(why),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.missed(format!("{}: {error}", file.display()))
+                }
+                // One that may not be read, or is being written, says nothing of its process.
+                Err(error) => Look::Hidden(format!("{}: {error}", file.display())),
             };
         }
         let gone = format!("no process of {} runs with these arguments", self.settings.target());

@@ -10,6 +10,7 @@
 //! ```
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where systemd's tree is: control groups of version 2, and what mixed and old systems have.
@@ -65,11 +66,12 @@ impl Table {
         self.process(1).is_none()
     }
 
-    /// The process that a pid file names.
-    pub(super) fn of_file(&self, path: &Path) -> Result<Option<Process>, String> {
-        let text = fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    /// The process that a pid file names. Of the errors only [`NotFound`](io::ErrorKind::NotFound) says anything of that process.
+    pub(super) fn of_file(&self, path: &Path) -> io::Result<Option<Process>> {
+        let text = fs::read_to_string(path)?;
         let pid = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        let pid = pid.ok_or_else(|| format!("{}: there is no process number in it", path.display()))?;
+        let pid = pid
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "there is no process number in it"))?;
         Ok(self.process(pid))
     }
 

@@ -86,8 +86,24 @@ fn a_pid_file_is_read_again_when_its_process_is_gone() {
     assert_eq!(state(), State::Up);
     end(child);
     assert!(matches!(state(), State::Down(why) if why.ends_with("names is gone")));
-    fs::write(&file, "soon\n").expect("written");
-    assert!(matches!(state(), State::Down(why) if why.contains("no process number")));
+}
+
+#[test]
+fn a_pid_file_that_tells_no_number_says_nothing_of_its_process() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("encoder.pid");
+    let mut watch = watch(&format!("pid_file = \"{}\"", file.display()), Table::default());
+    // In the midst of being written, and written by somebody else.
+    for content in ["", "soon\n", "\u{fffd}"] {
+        fs::write(&file, content).expect("written");
+        let outcome = watch.observe(None, Clock::now());
+        assert!(matches!(&outcome.state, State::Unknown(why) if why.contains("encoder.pid")), "{content:?}");
+        assert_eq!(value(&outcome, &metric::PROCESS_UP), Value::Unknown);
+    }
+    fs::remove_file(&file).expect("it is there");
+    // Whoever may read everything, as root may, still cannot read a directory as a file.
+    fs::create_dir(&file).expect("a directory");
+    assert!(matches!(watch.observe(None, Clock::now()).state, State::Unknown(_)));
 }
 
 /// A table with these processes; number 1 among them unless others are hidden.
