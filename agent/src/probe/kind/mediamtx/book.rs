@@ -56,15 +56,19 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Flow {
     sum: Option<u64>,
+    /// What was counted last. It outlives the looks that failed: what the sum has already is not to be added again.
+    last: Option<u64>,
+    /// Looks in a row.
     window: VecDeque<(Instant, u64)>,
 }
 
 impl Flow {
     /// One more look; `is_same` as long as it is the publisher of the look before.
     fn take(&mut self, counted: Option<u64>, is_same: bool, now: Instant) {
-        let Some(counted) = counted else { return self.window.clear() };
-        let before = self.window.back().map(|(_, counted)| *counted);
-        let goes_on = is_same && before.is_some_and(|before| counted >= before);
+        let before = self.last.filter(|_| is_same);
+        self.last = counted.or(before);
+        let Some(counted) = counted else { return self.rest() };
+        let goes_on = before.is_some_and(|before| counted >= before);
         let more = if goes_on { counted - before.unwrap_or_default() } else { counted };
         self.sum = Some(self.sum.unwrap_or_default().saturating_add(more));
         if !goes_on {
@@ -77,8 +81,15 @@ impl Flow {
         }
     }
 
+    /// A look that told nothing.
     fn rest(&mut self) {
         self.window.clear();
+    }
+
+    /// The publisher has left.
+    fn end(&mut self) {
+        self.last = None;
+        self.rest();
     }
 
     /// A second's worth.
@@ -233,20 +244,18 @@ impl Entry {
         self.streak.observe(Seen::Gone);
         self.since = None;
         self.tracks.clear();
-        self.rest();
+        self.flows().into_iter().for_each(Flow::end);
     }
 
     /// Nobody can tell.
     fn lose(&mut self) {
         self.streak.observe(Seen::Nothing);
         self.readers = None;
-        self.rest();
+        self.flows().into_iter().for_each(Flow::rest);
     }
 
-    fn rest(&mut self) {
-        self.inbound.rest();
-        self.outbound.rest();
-        self.in_error.rest();
+    const fn flows(&mut self) -> [&mut Flow; 3] {
+        [&mut self.inbound, &mut self.outbound, &mut self.in_error]
     }
 
     fn tell(&self, outcome: &mut Outcome) {

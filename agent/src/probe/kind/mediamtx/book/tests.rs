@@ -138,6 +138,39 @@ fn bytes_are_summed_over_publishers_and_rates_are_one_publishers() {
 }
 
 #[test]
+fn what_flowed_before_a_poll_that_failed_is_not_counted_twice() {
+    let mut desk = Desk::new(&[("key", "main")]);
+    let sums = |desk: &Desk| {
+        [&metric::STREAM_RECEIVE, &metric::STREAM_FRAMES_IN_ERROR].map(|metric| desk.value(metric, "main"))
+    };
+    let online = |since: &str, inbound| {
+        let mut path = path("key", true, since, inbound);
+        path.in_error = Some(inbound / 1000);
+        Some(vec![path])
+    };
+    desk.at(0, online("a", 1_000_000));
+    desk.at(2, None);
+    desk.at(4, online("a", 1_500_000));
+    assert_eq!(sums(&desk), [Some(1.5e6), Some(1500.0)]);
+    assert_eq!(desk.value(&metric::STREAM_BITRATE, "main"), None, "a rate needs two looks in a row");
+    // Another publisher came while nobody could be asked, and has sent more than the last one.
+    desk.at(6, None);
+    desk.at(8, online("b", 2_000_000));
+    assert_eq!(sums(&desk), [Some(3.5e6), Some(3500.0)]);
+    // Nothing is counted for one look, while the publisher changes.
+    let mut silent = path("key", true, "c", 0);
+    (silent.inbound, silent.in_error) = (None, None);
+    desk.at(10, Some(vec![silent]));
+    desk.at(12, online("c", 3_000_000));
+    assert_eq!(sums(&desk), [Some(6.5e6), Some(6500.0)]);
+    // It left by the server's word, and the server could not be asked before it came back.
+    desk.at(14, Some(vec![path("key", false, "", 0)]));
+    desk.at(16, None);
+    desk.at(18, online("d", 4_000_000));
+    assert_eq!(sums(&desk), [Some(10.5e6), Some(10_500.0)]);
+}
+
+#[test]
 fn a_rate_is_of_the_last_ten_seconds() {
     let mut desk = Desk::new(&[("key", "main")]);
     let mut inbound = 0;
