@@ -209,6 +209,8 @@ impl Child {
             if flow.is_break() {
                 break;
             }
+            // One that says more and more is not the only one who is heard, and its time ends as well.
+            future::yield_now().await;
         }
         self.kill();
         ended(self.handle.as_ref(), self.group).await;

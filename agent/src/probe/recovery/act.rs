@@ -5,14 +5,15 @@
 //! has a rule.
 
 use super::plan::{Action, Command};
-use crate::probe::child::Order;
+use crate::probe::child::{Order, Pipe};
 use async_io::Timer;
 use futures_lite::future;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// A unit that takes longer to stop and start is still at it (systemd's own limit for each is 90 s).
 const RESTART: Duration = Duration::from_mins(2);
-/// What is kept of what a program says.
+/// What is kept of what a program complains of. It may say as much as it likes, and is heard to its end.
 const MOST: usize = 4096;
 
 /// Does it; why it could not, for people.
@@ -40,7 +41,14 @@ struct Failure {
 async fn run(order: &Order, timeout: Duration) -> Result<(), Failure> {
     let failure = |why: String| Failure { why, said: String::new() };
     let child = order.spawn().map_err(|error| failure(error.to_string()))?;
-    let ended = async { Some(child.output(MOST).await) };
+    let mut said = Vec::new();
+    let hear = |pipe, bytes: &[u8]| {
+        if pipe == Pipe::Err {
+            said.extend(bytes.iter().take(MOST - said.len()));
+        }
+        ControlFlow::Continue(())
+    };
+    let ended = async { Some(child.hear(hear).await) };
     let late = async {
         Timer::after(timeout).await;
         None
@@ -48,13 +56,10 @@ async fn run(order: &Order, timeout: Duration) -> Result<(), Failure> {
     match future::or(ended, late).await {
         None => Err(failure(format!("was not through within {timeout:?}, and was ended"))),
         Some(Err(error)) => Err(failure(error.to_string())),
-        Some(Ok(output)) if output.status.success() => Ok(()),
-        Some(Ok(output)) if output.is_cut => {
-            Err(failure(format!("says more than {MOST} bytes, and was ended")))
-        }
-        Some(Ok(output)) => {
-            let said = String::from_utf8_lossy(&output.err).into_owned();
-            Err(Failure { why: output.status.to_string(), said })
+        Some(Ok(status)) if status.success() => Ok(()),
+        Some(Ok(status)) => {
+            let said = String::from_utf8_lossy(&said).into_owned();
+            Err(Failure { why: status.to_string(), said })
         }
     }
 }
@@ -100,6 +105,19 @@ mod tests {
         assert_eq!(failed, Err("exit status: 3".to_owned()), "what it says may be secret");
         let missing = command(&["/no/such/program"], Duration::from_secs(10)).expect_err("it is missing");
         assert_eq!(missing, "/no/such/program is not on this machine; install it");
+    }
+
+    #[test]
+    fn a_command_that_says_much_runs_to_its_end() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("done");
+        let script =
+            format!("head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2; touch {}", file.display());
+        assert_eq!(command(&["/bin/sh", "-c", &script], Duration::from_mins(1)), Ok(()));
+        assert!(file.exists());
+        // And one that does nothing else has no more time than any other.
+        let failed = command(&["yes"], Duration::from_millis(200));
+        assert_eq!(failed, Err("was not through within 200ms, and was ended".to_owned()));
     }
 
     #[test]
