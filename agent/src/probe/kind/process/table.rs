@@ -46,19 +46,32 @@ impl Process {
 pub(super) struct Table {
     pub(super) proc: PathBuf,
     pub(super) cgroup: PathBuf,
+    /// The agent's own number: neither it nor what it has started is what somebody wants watched.
+    pub(super) agent: u32,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { proc: "/proc".into(), cgroup: "/sys/fs/cgroup".into() }
+        Self { proc: "/proc".into(), cgroup: "/sys/fs/cgroup".into(), agent: std::process::id() }
     }
 }
 
 impl Table {
     /// The process of that number, if it lives; a zombie does not.
     pub(super) fn process(&self, pid: u32) -> Option<Process> {
+        parse(pid, &self.stat(pid)?)
+    }
+
+    fn stat(&self, pid: u32) -> Option<String> {
         let stat = fs::read(self.proc.join(pid.to_string()).join("stat")).ok()?;
-        parse(pid, &String::from_utf8_lossy(&stat))
+        Some(String::from_utf8_lossy(&stat).into_owned())
+    }
+
+    /// Whether the agent has started it, or what it is a part of: each of the agent's programs leads a group of its own (`child`).
+    fn is_own(&self, pid: u32) -> bool {
+        let kin = |pid| kin(&self.stat(pid)?);
+        let is_agents = |(parent, _)| parent == self.agent;
+        kin(pid).is_some_and(|found| is_agents(found) || kin(found.1).is_some_and(is_agents))
     }
 
     /// Whether the processes of others are hidden from this one.
@@ -75,16 +88,16 @@ impl Table {
         Ok(self.process(pid))
     }
 
-    /// The oldest process, this one excepted, of the program that the first word names, with all other words among its arguments.
+    /// The oldest process, the agent and its own excepted, of the program that the first word names, with all other words among its arguments.
     pub(super) fn of_command(&self, words: &[&str]) -> Option<Process> {
         let pids =
             fs::read_dir(&self.proc).ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let others = pids.filter(|pid: &u32| *pid != std::process::id());
+        let others = pids.filter(|pid: &u32| *pid != self.agent);
         let is_it = |pid: &u32| {
             let line = fs::read(self.proc.join(pid.to_string()).join("cmdline")).unwrap_or_default();
             is_command(&line, words)
         };
-        let found = others.filter(is_it).filter_map(|pid| self.process(pid));
+        let found = others.filter(is_it).filter(|pid| !self.is_own(*pid)).filter_map(|pid| self.process(pid));
         found.min_by_key(|process| (process.start, process.pid))
     }
 
@@ -151,6 +164,12 @@ fn parse(pid: u32, line: &str) -> Option<Process> {
     let start = fields.nth(6)?.parse().ok()?;
     let pages = fields.nth(1)?.parse().ok()?;
     Some(Process { pid, start, ticks: utime.saturating_add(stime), pages })
+}
+
+/// The parent and the group in such a line, of a zombie as well.
+fn kin(line: &str) -> Option<(u32, u32)> {
+    let mut fields = line.rsplit_once(')')?.1.split_whitespace().skip(1);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// Whether a command line (each argument ends with a zero byte) is of the program that the first word names, by its whole path or the
@@ -224,7 +243,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_a_process_or_none(text in ".{0,300}", cut in 0_usize..200) {
-            let _ = parse(1, &text);
+            let _ = (parse(1, &text), kin(&text));
             let _ = parse(1, STAT.get(..cut).unwrap_or_default());
             let _ = is_command(text.as_bytes(), &["a", "b"]);
         }

@@ -14,6 +14,11 @@ fn watch(keys: &str, table: Table) -> Watch {
     Watch::new(settings, table)
 }
 
+/// This machine's, in the eyes of an agent that has not started the processes of these tests.
+fn others() -> Table {
+    Table { agent: u32::MAX, ..Table::default() }
+}
+
 fn value(outcome: &Outcome, metric: &'static Metric) -> Value {
     let mut of = outcome.samples.iter().filter(|sample| std::ptr::eq(sample.metric, metric));
     of.next().map_or(Value::Absent, |sample| sample.value)
@@ -41,7 +46,7 @@ fn end(mut child: Child) {
 #[test]
 fn a_command_that_dies_is_down_and_its_successor_is_a_restart() {
     let word = format!("watched-{}", std::process::id());
-    let mut watch = watch(&format!("command = \"sh {word}\""), Table::default());
+    let mut watch = watch(&format!("command = \"sh {word}\""), others());
     let now = Clock::now();
     assert!(matches!(watch.observe(None, now).state, State::Down(_)));
     let first = sleeper(&word);
@@ -61,7 +66,7 @@ fn a_command_that_dies_is_down_and_its_successor_is_a_restart() {
 #[test]
 fn what_starts_again_and_again_is_a_loop() {
     let word = format!("looping-{}", std::process::id());
-    let mut watch = watch(&format!("command = \"sh {word}\"\nloop_restarts = 2"), Table::default());
+    let mut watch = watch(&format!("command = \"sh {word}\"\nloop_restarts = 2"), others());
     let now = Clock::now();
     let loops: Vec<Value> = (0..4)
         .map(|_| {
@@ -108,7 +113,7 @@ fn a_pid_file_that_tells_no_number_says_nothing_of_its_process() {
 
 /// A table with these processes; number 1 among them unless others are hidden.
 fn made_up(root: &Path, pids: &[u32]) -> Table {
-    let table = Table { proc: root.join("proc"), cgroup: root.join("cgroup") };
+    let table = Table { proc: root.join("proc"), cgroup: root.join("cgroup"), ..Table::default() };
     let _ = fs::remove_dir_all(&table.proc);
     for pid in pids {
         let place = table.proc.join(pid.to_string());
@@ -154,6 +159,27 @@ fn where_others_are_hidden_a_unit_is_up_and_all_else_is_unknown() {
     let seen = watch("command = \"ffmpeg\"", hidden).observe(None, Clock::now());
     assert!(matches!(&seen.state, State::Unknown(why) if why.contains("ProtectProc")), "{:?}", seen.state);
     assert_eq!(value(&seen, &metric::PROCESS_UP), Value::Unknown);
+}
+
+#[test]
+fn what_the_agent_has_started_is_not_what_is_watched() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let table = Table { agent: 2, ..made_up(dir.path(), &[1, 2, 7, 8, 9]) };
+    // Number, its parent, its group: a probe's program, what that has started in its turn, and the encoder.
+    for (pid, parent, group) in [(7, 2, 7), (8, 7, 7), (9, 1, 1)] {
+        let place = table.proc.join(pid.to_string());
+        let stat = format!("{pid} (x) S {parent} {group} 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {pid}00 0 16 0");
+        fs::write(place.join("stat"), stat).expect("written");
+        fs::write(place.join("cmdline"), "ffmpeg\0-i\0rtmp://192.0.2.7/cam-1\0").expect("written");
+    }
+    let found = table.of_command(&["ffmpeg", "cam-1"]).map(|process| process.pid);
+    assert_eq!(found, Some(9));
+    fs::remove_dir_all(table.proc.join("9")).expect("it is there");
+    assert_eq!(table.of_command(&["ffmpeg", "cam-1"]), None);
+    // The leader of its group has ended, and nobody has heard so yet.
+    let ended = "7 (x) Z 2 7 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 700 0 0 0";
+    fs::write(table.proc.join("7/stat"), ended).expect("written");
+    assert_eq!(table.of_command(&["ffmpeg", "cam-1"]), None);
 }
 
 #[test]
