@@ -176,12 +176,12 @@ impl Book {
         srt.take(connections, |name| paths.get(name).map(|entry| entry.label.clone()));
     }
 
-    /// Those among `expected` (labels) that are offline by the server's word.
-    pub(super) fn missing<'a>(&self, expected: &'a [String]) -> Vec<&'a str> {
-        let is_offline = |label: &&str| {
-            self.paths.values().any(|entry| entry.label == **label && entry.streak.value() == Value::Known(0))
+    /// Those among `expected` (labels) of which `up` is told: offline by the server's word, or unknown.
+    pub(super) fn among<'a>(&self, expected: &'a [String], up: Value) -> Vec<&'a str> {
+        let is_so = |label: &&str| {
+            self.paths.values().any(|entry| entry.label == **label && entry.streak.value() == up)
         };
-        expected.iter().map(String::as_str).filter(is_offline).collect()
+        expected.iter().map(String::as_str).filter(is_so).collect()
     }
 
     /// The series, and what the named paths carry. `is_known` is false when the server could not be asked.

@@ -27,7 +27,7 @@ use crate::probe::{Context, Outcome, Probe, Running};
 use aliases::Aliases;
 use book::{Book, Listed, MOST};
 use log::warn;
-use rackside_proto::{Scale, limits, metric};
+use rackside_proto::{Scale, Value, limits, metric};
 use read::{Counted, Info, PathItem, PathPage, Srt, SrtItem, SrtPage};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -106,17 +106,7 @@ impl Settings for MediaMtx {
     }
 
     fn open(&self) -> Box<dyn Probe> {
-        Box::new(Asking {
-            settings: self.clone(),
-            book: Book::default(),
-            version: None,
-            version_after: None,
-            srt_after: None,
-            counts: [const { Other { number: None, ask_after: None } }; OTHERS.len()],
-            turn: 0,
-            refused: None,
-            has_said_more: false,
-        })
+        Box::new(Asking::new(self.clone()))
     }
 }
 
@@ -170,6 +160,20 @@ impl Probe for Asking {
 }
 
 impl Asking {
+    fn new(settings: MediaMtx) -> Self {
+        Self {
+            settings,
+            book: Book::default(),
+            version: None,
+            version_after: None,
+            srt_after: None,
+            counts: [const { Other { number: None, ask_after: None } }; OTHERS.len()],
+            turn: 0,
+            refused: None,
+            has_said_more: false,
+        }
+    }
+
     fn server(&self) -> Server<'_> {
         Server {
             url: &self.settings.url,
@@ -272,11 +276,15 @@ impl Asking {
     }
 
     fn known(&mut self) -> Outcome {
-        let missing = self.book.missing(&self.settings.expect);
-        let mut outcome = if missing.is_empty() {
-            Outcome::up()
-        } else {
+        let missing = self.book.among(&self.settings.expect, Value::Known(0));
+        let untold = self.book.among(&self.settings.expect, Value::Unknown);
+        let mut outcome = if !missing.is_empty() {
             Outcome::down(format!("{} not online, says the server", missing.join(", ")))
+        } else if !untold.is_empty() {
+            let untold = untold.join(", ");
+            Outcome::unknown(format!("the server's list does not say whether {untold} is online"))
+        } else {
+            Outcome::up()
         };
         self.book.tell(&mut outcome, &self.settings.paths, true);
         for ((_, protocol), other) in OTHERS.iter().zip(&self.counts) {

@@ -230,9 +230,12 @@ fn what_is_expected_is_missing_by_the_servers_word_only() {
     let mut desk = Desk::new(&[("key", "main"), ("key-2", "backup")]);
     let expected = ["main".to_owned(), "backup".to_owned()];
     desk.at(0, None);
-    assert_eq!(desk.book.missing(&expected), [""; 0]);
+    let [down, unknown] = [DOWN, UNKNOWN].map(|value| value.expect("a value"));
+    assert_eq!(desk.book.among(&expected, down), [""; 0]);
+    assert_eq!(desk.book.among(&expected, unknown), ["main", "backup"]);
     desk.at(2, Some(vec![path("key", true, "a", 1)]));
-    assert_eq!(desk.book.missing(&expected), ["backup"]);
+    assert_eq!(desk.book.among(&expected, down), ["backup"]);
+    assert_eq!(desk.book.among(&expected, unknown), [""; 0]);
     let outcome = desk.outcome(true);
     assert_eq!(outcome.texts, [("tracks", "main: H264".to_owned())]);
 }
