@@ -99,6 +99,15 @@ pub enum Weight {
     Heavy,
 }
 
+/// What a target that is down says of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// That it may be down as well: there is a way to it, or a part of it.
+    Output,
+    /// Nothing: a name, a clock, a certificate, a line.
+    Nothing,
+}
+
 /// A kind of probe.
 #[derive(Debug)]
 pub struct Kind {
@@ -110,6 +119,8 @@ pub struct Kind {
     pub timeout: Duration,
     /// What a run takes.
     pub weight: Weight,
+    /// Whether it is a second word on an output ([`recovery`](super::recovery)).
+    pub says: Says,
 }
 
 /// Declares a kind's settings: its own keys, after those that all kinds share. Where there is a login, the keys that it has stand before
@@ -167,13 +178,14 @@ pub(super) use kind;
 
 /// Declares the table of kinds, and what the file has for them.
 macro_rules! kinds {
-    ($($kind:ident: $settings:ty, every $every:literal s, timeout $timeout:literal s, $weight:ident;)*) => {
+    ($($kind:ident: $settings:ty, every $every:literal s, timeout $timeout:literal s, $weight:ident, $says:ident;)*) => {
         /// Every kind of probe.
         pub static KINDS: &[Kind] = &[$(Kind {
             name: stringify!($kind),
             every: Duration::from_secs($every),
             timeout: Duration::from_secs($timeout),
             weight: Weight::$weight,
+            says: Says::$says,
         }),*];
 
         /// `[[probe.KIND]]`, as the file has them.
@@ -197,30 +209,30 @@ macro_rules! kinds {
 }
 
 kinds! {
-    ping: ping::Ping, every 30 s, timeout 5 s, Light;
-    dns: dns::Dns, every 30 s, timeout 5 s, Light;
-    ntp: ntp::Ntp, every 30 s, timeout 5 s, Light;
-    portal: portal::Portal, every 30 s, timeout 10 s, Light;
-    tcp: tcp::Tcp, every 30 s, timeout 5 s, Light;
-    http: http::Http, every 30 s, timeout 10 s, Light;
-    tls: tls::Tls, every 3600 s, timeout 10 s, Light;
-    mediamtx: mediamtx::MediaMtx, every 2 s, timeout 8 s, Light;
-    icecast: icecast::Icecast, every 10 s, timeout 10 s, Light;
-    azuracast: azuracast::AzuraCast, every 10 s, timeout 10 s, Light;
-    vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light;
-    web_presenter: web_presenter::WebPresenter, every 10 s, timeout 8 s, Light;
-    helo: helo::Helo, every 10 s, timeout 8 s, Light;
-    obs: obs::Obs, every 10 s, timeout 5 s, Light;
-    vmix: vmix::Vmix, every 10 s, timeout 5 s, Light;
-    throughput: throughput::Throughput, every 86_400 s, timeout 90 s, Light;
-    hls: hls::Hls, every 60 s, timeout 15 s, Light;
-    rtmp: rtmp::Rtmp, every 60 s, timeout 10 s, Light;
-    rtsp: rtsp::Rtsp, every 60 s, timeout 10 s, Light;
-    srt: srt::Srt, every 60 s, timeout 5 s, Light;
-    stream: stream::Stream, every 60 s, timeout 45 s, Heavy;
-    process: process::Process, every 1 s, timeout 5 s, Light;
-    ffmpeg: ffmpeg::Ffmpeg, every 1 s, timeout 5 s, Light;
-    exec: exec::Exec, every 60 s, timeout 10 s, Heavy;
+    ping: ping::Ping, every 30 s, timeout 5 s, Light, Output;
+    dns: dns::Dns, every 30 s, timeout 5 s, Light, Nothing;
+    ntp: ntp::Ntp, every 30 s, timeout 5 s, Light, Nothing;
+    portal: portal::Portal, every 30 s, timeout 10 s, Light, Nothing;
+    tcp: tcp::Tcp, every 30 s, timeout 5 s, Light, Output;
+    http: http::Http, every 30 s, timeout 10 s, Light, Output;
+    tls: tls::Tls, every 3600 s, timeout 10 s, Light, Nothing;
+    mediamtx: mediamtx::MediaMtx, every 2 s, timeout 8 s, Light, Output;
+    icecast: icecast::Icecast, every 10 s, timeout 10 s, Light, Output;
+    azuracast: azuracast::AzuraCast, every 10 s, timeout 10 s, Light, Output;
+    vimeo: vimeo::Vimeo, every 60 s, timeout 20 s, Light, Output;
+    web_presenter: web_presenter::WebPresenter, every 10 s, timeout 8 s, Light, Output;
+    helo: helo::Helo, every 10 s, timeout 8 s, Light, Output;
+    obs: obs::Obs, every 10 s, timeout 5 s, Light, Output;
+    vmix: vmix::Vmix, every 10 s, timeout 5 s, Light, Output;
+    throughput: throughput::Throughput, every 86_400 s, timeout 90 s, Light, Nothing;
+    hls: hls::Hls, every 60 s, timeout 15 s, Light, Output;
+    rtmp: rtmp::Rtmp, every 60 s, timeout 10 s, Light, Output;
+    rtsp: rtsp::Rtsp, every 60 s, timeout 10 s, Light, Output;
+    srt: srt::Srt, every 60 s, timeout 5 s, Light, Output;
+    stream: stream::Stream, every 60 s, timeout 45 s, Heavy, Output;
+    process: process::Process, every 1 s, timeout 5 s, Light, Output;
+    ffmpeg: ffmpeg::Ffmpeg, every 1 s, timeout 5 s, Light, Output;
+    exec: exec::Exec, every 60 s, timeout 10 s, Heavy, Output;
 }
 
 /// `[probes]`: what holds for all of them.

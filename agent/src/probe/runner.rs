@@ -331,7 +331,7 @@ async fn run(probe: &mut dyn Probe, planned: &Planned, context: &Context) -> Out
 #[cfg(test)]
 mod tests {
     use super::super::Running;
-    use super::super::config::{Common, Kind, Settings, Shared};
+    use super::super::config::{Common, Kind, Says, Settings, Shared};
     use super::*;
     use rackside_proto::{Value, metric};
     use std::collections::VecDeque;
@@ -342,6 +342,7 @@ mod tests {
         every: Duration::from_millis(200),
         timeout: Duration::from_millis(100),
         weight: Weight::Light,
+        says: Says::Output,
     };
 
     /// A probe that answers as it is told to, and hangs when it is told nothing more.

@@ -21,7 +21,7 @@
 use super::core::Limits;
 use super::fault::{Fault, Faults};
 use crate::panel::config::Relay;
-use crate::probe::config::{Config, Planned};
+use crate::probe::config::{Config, Planned, Says};
 use crate::probe::kind::process::is_unit;
 use rackside_config::{ConfigError, Span};
 use serde::Deserialize;
@@ -295,11 +295,16 @@ impl OnFailure {
                 Some(other) if is_same(other) => {
                     return Err(format!("\"{name}\" asks the same of the same; a second word is needed"));
                 }
+                Some(other) if other.kind.says == Says::Nothing => {
+                    let kind = other.kind.name;
+                    return Err(format!("\"{name}\" is a {kind} probe, which says nothing of an output"));
+                }
                 Some(_) => {}
             }
         }
         let of_stream = |other: &&Planned| {
-            other.common.stream.is_some() && other.common.stream == probe.common.stream && !is_same(other)
+            let is_of_it = other.common.stream.is_some() && other.common.stream == probe.common.stream;
+            is_of_it && !is_same(other) && other.kind.says == Says::Output
         };
         let named = |other: &&Planned| self.confirmed_by.contains(&other.common.name);
         let others = all.iter().filter(|other| named(other) || of_stream(other));

@@ -119,6 +119,17 @@ fn on_air_a_second_probe_of_the_same_stream_has_to_say_so() {
 }
 
 #[test]
+fn on_air_an_expired_certificate_is_no_word_on_the_output() {
+    let tls = "[[probe.tls]]\nname = \"certificate\"\nstream = \"main\"\ntarget = \"cdn.example:443\"\n";
+    let mut bench = Bench::of(&format!("{RELAYED}{tls}"));
+    bench.site.see(true, false, None, bench.now);
+    bench.hear("certificate", Outcome::down("it has expired"));
+    assert!(!bench.acts());
+    bench.hear("port", Outcome::down("refused"));
+    assert!(bench.acts());
+}
+
+#[test]
 fn a_second_word_that_is_old_is_none() {
     let mut bench = Bench::new();
     bench.site.see(true, false, None, bench.now);
