@@ -2,7 +2,7 @@
 //!
 //! The loop that owns this awaits [`Probes::moved`], which drives the tasks, and then calls [`Probes::step`], which takes what has
 //! ended and starts what is due. Invariant: a run lasts no longer than its probe's timeout, its retries included; a probe runs once at a
-//! time; while [`MOST_LIGHT`] hang, and no sooner, others wait.
+//! time; while [`MOST_LIGHT`] hang, and no sooner, others wait, and they begin in the order in which they became due.
 
 use super::Probe;
 use super::config::{Config, Planned, Weight};
@@ -10,7 +10,7 @@ use super::context::{Context, Surroundings};
 use super::outcome::{Outcome, State};
 use super::recovery::Recoveries;
 use super::results::{Latest, Results, Series};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, due};
 use crate::clock::Clock;
 use crate::panel::Happened;
 use async_io::Timer;
@@ -150,8 +150,8 @@ impl Probes {
     /// Takes what has ended, starts what is due, and tells what changed.
     pub fn step(&mut self, now: Instant) -> Vec<News> {
         let mut news = self.take(now);
-        for at in 0..self.slots.len() {
-            if self.slots[at].schedule.next() <= now && self.has_room(self.slots[at].planned.kind.weight) {
+        for at in due(self.slots.iter().map(|slot| &slot.schedule), now) {
+            if self.has_room(self.slots[at].planned.kind.weight) {
                 self.begin(at, now);
             }
         }
@@ -489,6 +489,29 @@ mod tests {
         probes.step(Clock::now() + SPREAD);
         assert_eq!(probes.known().filter(|known| known.is_running).count(), MOST_LIGHT);
         until(&mut probes, |probes, _| probes.known().all(|known| known.latest.is_some()));
+    }
+
+    static HEAVY: Kind = Kind {
+        name: "computing",
+        every: Duration::from_millis(50),
+        timeout: Duration::from_millis(100),
+        weight: Weight::Heavy,
+        says: Says::Output,
+    };
+
+    #[test]
+    fn those_that_take_longer_than_their_schedule_keep_nobody_from_running() {
+        let all = ["one", "two", "last"].map(|name| {
+            let planned = planned(name, []);
+            Planned { kind: &HEAVY, every: HEAVY.every, timeout: HEAVY.timeout, ..planned }
+        });
+        let (mut probes, mut seen) = (probes(all.to_vec()), Vec::new());
+        until(&mut probes, |probes, _| {
+            let last = probes.known().last().expect("it was planned");
+            seen.extend(last.latest.map(|latest| latest.at));
+            seen.dedup();
+            seen.len() > 2
+        });
     }
 
     #[test]

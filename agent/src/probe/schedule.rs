@@ -38,6 +38,15 @@ impl Schedule {
     }
 }
 
+/// Which are due at `now`, by their places: those first that have been for the longest. So whoever waits for room is begun before anybody who
+/// became due after him, and none waits for ever.
+pub fn due<'a>(schedules: impl Iterator<Item = &'a Schedule>, now: Instant) -> Vec<usize> {
+    let all = schedules.map(Schedule::next).enumerate();
+    let mut due: Vec<(usize, Instant)> = all.filter(|(_, next)| *next <= now).collect();
+    due.sort_by_key(|(_, next)| *next);
+    due.into_iter().map(|(at, _)| at).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +72,15 @@ mod tests {
         assert_eq!(schedule.next(), now + EVERY);
         schedule.begin(now + Duration::from_secs(95));
         assert_eq!(schedule.next(), now + EVERY * 4);
+    }
+
+    #[test]
+    fn who_has_been_due_for_longest_is_first() {
+        let now = Clock::now();
+        let after = |seconds| Schedule::new(EVERY, Duration::ZERO, 0, now + Duration::from_secs(seconds));
+        let schedules = [after(4), after(2), after(9), after(1), after(2)];
+        assert_eq!(due(schedules.iter(), now + Duration::from_secs(4)), [3, 1, 4, 0]);
+        assert_eq!(due(schedules.iter(), now), [0; 0]);
     }
 
     #[test]
