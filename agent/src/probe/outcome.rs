@@ -47,6 +47,31 @@ impl State {
     }
 }
 
+/// Units of what moves from one run to the next.
+const UNITS: [&str; 18] = [
+    "%", "ns", "µs", "ms", "s", "min", "h", "d", "days", "B", "KiB", "MiB", "GiB", "kB", "MB", "GB", "dB",
+    "°C",
+];
+
+/// A reason without its measures, to tell whether another one says the same: "not changed for 31 s" and "… for 32 s" do; a number without a unit is a
+/// code, as in "it answers 404".
+pub fn unmeasured(why: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), why);
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number) = rest.split_at(at);
+        let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
+        let (number, after) = number.split_at(end);
+        let after_gap = after.strip_prefix(' ').unwrap_or(after);
+        let is_end = |c: char| !c.is_alphabetic() && c != '%' && c != '°';
+        let (unit, behind) = after_gap.split_at(after_gap.find(is_end).unwrap_or(after_gap.len()));
+        let is_measure = UNITS.contains(&unit);
+        kept.push_str(before);
+        kept.push_str(if is_measure { "#" } else { number });
+        rest = if is_measure { behind } else { after };
+    }
+    kept + rest
+}
+
 /// One series' value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {

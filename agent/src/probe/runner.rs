@@ -7,7 +7,7 @@
 use super::Probe;
 use super::config::{Config, Planned, Weight};
 use super::context::{Context, Surroundings};
-use super::outcome::{Outcome, State};
+use super::outcome::{Outcome, State, unmeasured};
 use super::recovery::Recoveries;
 use super::results::{Latest, Results, Series};
 use super::schedule::{Schedule, due};
@@ -288,9 +288,11 @@ impl Slot {
     fn tell(&mut self, outcome: &Outcome) -> Vec<News> {
         let mut texts: BTreeMap<&'static str, String> =
             outcome.texts.iter().map(|(subject, text)| (*subject, limits::fit(text).to_owned())).collect();
-        texts.insert("error", limits::fit(outcome.state.why().unwrap_or_default()).to_owned());
         let before = std::mem::take(&mut self.texts);
         let old = |subject: &str| before.get(subject).map_or("", String::as_str);
+        let why = limits::fit(outcome.state.why().unwrap_or_default());
+        let is_told = unmeasured(why) == unmeasured(old("error"));
+        texts.insert("error", if is_told { old("error") } else { why }.to_owned());
         let mut changed: Vec<(&'static str, String)> = Vec::new();
         for subject in before.keys().chain(texts.keys()) {
             let text = texts.get(subject).map_or("", String::as_str);
@@ -469,6 +471,34 @@ mod tests {
             })
             .collect();
         assert_eq!(texts, ["refused", "deaf"]);
+    }
+
+    #[test]
+    fn a_reason_whose_measures_move_is_told_once() {
+        let script = [
+            Outcome::down("not changed for 31 s, 83% full"),
+            Outcome::down("not changed for 32.5 s, 9% full"),
+            Outcome::down("it answers 404"),
+            Outcome::down("it answers 503"),
+            Outcome::down("no answer within 512ms"),
+            Outcome::down("no answer within 1s"),
+            Outcome::up(),
+        ];
+        let mut probes = probes(vec![planned("encoder", script)]);
+        let news = until(&mut probes, |probes, _| state(probes, "encoder") == Some(State::Up));
+        let text = |news| match news {
+            News::Text { text, .. } => Some(text),
+            News::Sample(_) | News::Pulse { .. } => None,
+        };
+        let texts: Vec<String> = news.into_iter().filter_map(text).collect();
+        let told = [
+            "not changed for 31 s, 83% full",
+            "it answers 404",
+            "it answers 503",
+            "no answer within 512ms",
+            "",
+        ];
+        assert_eq!(texts, told);
     }
 
     #[test]
