@@ -1,7 +1,9 @@
 //! What one query may cost, and how it is stopped from outside. Not a clock: who has a deadline hands in a closure that looks at one.
 //!
 //! Everything that an evaluation keeps is charged before it is allocated, and given back when it is dropped. Samples that only pass by
-//! are counted too, since they are time. So neither memory nor work can pass the limits, whatever the expression.
+//! are counted too, since they are time. So no expression takes memory without bound; but the limit is not one of bytes: labels count the
+//! same whatever their length, and a number for each step or series may be kept beside. Work without samples, such as that of operators,
+//! has no limit but `stop`.
 //!
 //! Sample: `Limits { series: 100_000, samples: 2_000_000_000, cells: 50_000_000, points: 11_000, .. }`.
 
@@ -15,12 +17,13 @@ use crate::error::EvalError;
 pub struct Limits<'a> {
     /// Series that one selector may find.
     pub series: usize,
-    /// Samples that all selectors together may read, and subqueries hand on; each is counted once for each window it is in.
+    /// Samples that all selectors together may read, and subqueries hand on; each is counted when it is read, and again for each window it
+    /// is in.
     pub samples: u64,
     /// Values held at the same time, in the answer and on the way to it: 8 bytes each, so that 50 million are 400 MB. The labels of a
     /// series count as 16.
     pub cells: u64,
-    /// Steps that a range query may have after its first. Prometheus has 11,000.
+    /// Steps that a range query may have after its first; `usize::MAX` for no limit. Prometheus has 11,000.
     pub points: usize,
     /// Asked now and then; what it returns ends the query.
     pub stop: Option<&'a dyn Fn() -> Option<Stop>>,
@@ -35,7 +38,7 @@ pub enum Stop {
     Canceled,
 }
 
-/// Room enough for a day of a thousand series by the minute, with a window of an hour before each.
+/// Room enough for a day of a thousand series with a sample every 10 s, looked at by the minute with a window of an hour before each.
 impl Default for Limits<'_> {
     fn default() -> Self {
         Self { series: 1_000_000, samples: 2_000_000_000, cells: 50_000_000, points: 11_000, stop: None }
@@ -53,7 +56,8 @@ impl fmt::Debug for Limits<'_> {
     }
 }
 
-/// How often `stop` is asked: once for this much work, which is well below a millisecond.
+/// How often `stop` is asked: once for this much work, which is mostly below a millisecond. A unit of it may be longer: a text that a
+/// regular expression is matched with, a row that is sorted.
 const WORK_BETWEEN_LOOKS: u64 = 16_384;
 
 /// What is left of the limits while a query runs.

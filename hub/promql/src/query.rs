@@ -77,11 +77,14 @@ impl Query {
             return Err(EvalError::Times("end timestamp must not be before start time"));
         }
         let count = end.saturating_sub(start) / step;
-        if count > limits.points as i64 {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count > limits.points {
             return Err(EvalError::Resolution { limit: limits.points });
         }
-        let steps = Steps { first: start, every: step, count: count as usize + 1 };
+        let steps = Steps { first: start, every: step, count: count.saturating_add(1) };
         let budget = Budget::new(limits);
+        // Some of what is kept for each step is not charged: it must not be more than a row.
+        drop(budget.held(steps.count)?);
         let evaluation = Evaluation::new(source, &budget, (start, end), self.default_step);
         Ok(Answer::Matrix(match evaluation.value(&self.expr, steps)? {
             Value::Scalar(table) | Value::Vector(table) => {

@@ -81,6 +81,8 @@ impl<'b> Evaluation<'_, 'b> {
         self.visit(&wanted, |labels, samples| {
             count += 1;
             self.budget.series(count)?;
+            // Those between the windows take time as well.
+            self.budget.samples(samples.len())?;
             let samples = if samples.iter().any(Sample::is_stale) {
                 living.clear();
                 living.extend(samples.iter().filter(|sample| !sample.is_stale()));

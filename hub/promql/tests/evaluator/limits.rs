@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::asking::series;
 use proptest::prelude::*;
-use rackside_promql::{ErrorType, EvalError, Limits, Memory, ParseError, Query, Stop};
+use rackside_promql::{Answer, ErrorType, EvalError, Limits, Memory, ParseError, Query, Stop};
 
 fn two_series() -> Memory {
     series(&[("up{site=a}", "1 2 3 4 5 6 7 8 9"), ("up{site=b}", "9 8 7 6 5 stale 4 3 2")])
@@ -36,7 +36,9 @@ fn what_is_just_small_enough_to_be_parsed_does_not_overflow_the_stack() {
         format!("{}up{}", "sum(".repeat(64), ")".repeat(64)),
         format!("{}up{}", "(1 or ".repeat(64).replace('1', "up"), ")".repeat(64)),
     ] {
-        Query::parse(&query).unwrap().instant(&two_series(), 60_000, &small()).unwrap();
+        let query = Query::parse(&query).unwrap();
+        query.instant(&two_series(), 60_000, &small()).unwrap();
+        query.range(&two_series(), 0, 480_000, 60_000, &small()).unwrap();
     }
 }
 
@@ -67,6 +69,27 @@ fn a_limit_that_is_met_is_named() {
     assert_eq!(steps, EvalError::TooMuch { what: "steps in a subquery", limit: 100_000 });
     let points = Query::parse("1").unwrap().range(&memory, 0, 1_001_000, 1_000, &small()).unwrap_err();
     assert_eq!(points, EvalError::Resolution { limit: 1_000 });
+}
+
+#[test]
+fn no_limit_of_points_leaves_the_limit_of_memory() {
+    let unlimited = Limits { points: usize::MAX, ..small() };
+    let up = Query::parse("up").unwrap();
+    up.range(&two_series(), 0, 480_000, 1_000, &unlimited).unwrap();
+    for query in ["up", "nope", "time()", "scalar(nope)", "sum(nope)", "count_over_time(up[1m])", "up @ 60"] {
+        let query = Query::parse(query).unwrap();
+        let error = query.range(&two_series(), i64::MIN, i64::MAX, 1, &unlimited).unwrap_err();
+        assert_eq!(error, EvalError::TooMuch { what: "values in memory", limit: 100_000 });
+    }
+}
+
+#[test]
+fn samples_between_the_windows_are_counted() {
+    // Of the nine samples of each series only the first and the last are in a window.
+    let limits = Limits { samples: 17, ..small() };
+    let query = Query::parse("count_over_time(up[1s])").unwrap();
+    let error = query.range(&two_series(), 0, 480_000, 480_000, &limits).unwrap_err();
+    assert_eq!(error, EvalError::TooMuch { what: "samples", limit: 17 });
 }
 
 #[test]
@@ -216,6 +239,16 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
+/// What an answer takes, in cells: a sample is two and the labels of a series are sixteen.
+fn size(answer: &Answer) -> u64 {
+    let cells = match answer {
+        Answer::Scalar(_) | Answer::String { .. } => 0,
+        Answer::Vector(points) => points.len() * (16 + 1),
+        Answer::Matrix(lines) => lines.iter().map(|line| 16 + 2 * line.samples.len()).sum(),
+    };
+    cells as u64
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in any::<String>()) {
@@ -230,9 +263,14 @@ proptest! {
     }
 
     #[test]
-    fn no_expression_passes_its_limits(text in expression()) {
+    fn no_expression_passes_its_limits(text in expression(), cells in 1_u64..150) {
         let query = Query::parse(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
-        let _ = query.instant(&two_series(), 480_000, &small());
-        let _ = query.range(&two_series(), 0, 480_000, 60_000, &small());
+        let limits = Limits { cells, ..small() };
+        for answer in [
+            query.instant(&two_series(), 480_000, &limits),
+            query.range(&two_series(), 0, 480_000, 60_000, &limits),
+        ].into_iter().flatten() {
+            prop_assert!(size(&answer) <= cells, "{text}: {answer:?}");
+        }
     }
 }
