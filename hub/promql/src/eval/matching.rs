@@ -125,8 +125,10 @@ impl<'b> Join<'_, 'b> {
     /// Of the side `one` no two series of a group may have a value at the same step, unless there is nothing on the other side at all.
     fn refuse_two_at_once(&self) -> Result<(), EvalError> {
         let budget = self.one.budget();
-        let _held = budget.held(self.one.steps())?;
+        let _held = budget.held(2 * self.one.steps())?;
         let mut first = vec![usize::MAX; self.one.steps()];
+        // Of each step, once it matters: whether there is anything on the other side.
+        let mut others = vec![None; self.one.steps()];
         for rows in self.one_of.iter().filter(|rows| rows.len() > 1) {
             first.fill(usize::MAX);
             for &row in rows {
@@ -135,8 +137,16 @@ impl<'b> Join<'_, 'b> {
                     if is_absent(self.one.row(row)[step]) {
                         continue;
                     }
-                    if *first != usize::MAX && self.many.at(step).next().is_some() {
-                        return Err(self.duplicate(*first, row));
+                    if *first != usize::MAX {
+                        let others = if let Some(known) = others[step] {
+                            known
+                        } else {
+                            budget.work(self.many.len() as u64)?;
+                            *others[step].insert(self.many.at(step).next().is_some())
+                        };
+                        if others {
+                            return Err(self.duplicate(*first, row));
+                        }
                     }
                     *first = row;
                 }
