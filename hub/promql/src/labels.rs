@@ -150,7 +150,7 @@ impl Ord for Labels {
     }
 }
 
-/// As Prometheus writes it: `up{job="rack"}`, `{job="rack"}`, `{}`.
+/// As Prometheus writes it: `up{job="rack"}`, `{job="rack"}`, `{}`; but what needs an escape is written with Rust's, such as `\u{7f}`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.value(METRIC_NAME);

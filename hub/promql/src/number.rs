@@ -1,4 +1,5 @@
-//! Numbers as Go writes them, which is how Prometheus makes labels of them.
+//! Numbers as Go writes them without an exponent, which is how `count_values` makes labels of them. Not how the JSON API writes samples:
+//! there the largest and the smallest have an exponent.
 
 /// As Go's `strconv.FormatFloat(v, 'f', -1, 64)`: the fewest digits that give the number back, never an exponent.
 pub fn format_float(value: f64) -> String {
