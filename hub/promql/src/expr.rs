@@ -54,13 +54,27 @@ impl Expr {
             Self::Selector(selector) | Self::Window { selector, .. } => selector.when.at.is_some(),
             Self::Subquery(subquery) => subquery.when.at.is_some(),
             Self::Negate(of) => of.is_fixed(),
-            Self::Binary(binary) => all_fixed([&binary.left, &binary.right]),
+            Self::Binary(last) => all_fixed(operands(last)),
             Self::Aggregate(aggregate) => all_fixed(aggregate.parameter.iter().chain([&aggregate.of])),
             Self::Call { function, arguments } => {
                 !function.looks_at_the_step(arguments) && all_fixed(arguments)
             }
         }
     }
+}
+
+/// What a chain such as `a or b or c` is made of, the last one first. It may be long, and is not walked by recursion.
+fn operands(last: &Binary) -> impl Iterator<Item = &Expr> {
+    let mut left = Some(last);
+    let mut first = None;
+    std::iter::from_fn(move || {
+        let Some(link) = left.take() else { return first.take() };
+        match &link.left {
+            Expr::Binary(before) => left = Some(before),
+            operand => first = Some(operand),
+        }
+        Some(&link.right)
+    })
 }
 
 /// Whether something is fixed, and the rest is numbers and texts.
