@@ -4,7 +4,7 @@
 //! it its own way. A matcher's operator goes into the string, so that the parser sees `=` only. Durations are read here and rewritten in a plain form, and are refused where only a later Prometheus takes one. The
 //! rest of the text goes through as it is; where it is wrong, the parser says so.
 //!
-//! Sample: `x{a=~"b.*"}[1h30m]` becomes `x{a="=~1"}[5400000ms]` and the strings `["b.*"]`.
+//! Sample: `x{a=~"b.*"}[1h30m]` becomes `x{a="=~0"}[5400000ms]` and the strings `["b.*"]`.
 
 use std::str::CharIndices;
 
@@ -108,6 +108,8 @@ impl<'q> Scan<'q> {
                 return Err(self.wrong(at, "unexpected \"+\" in offset, expected duration"));
             }
             '-' if self.last == Last::Offset => self.sign(c, Last::Offset),
+            // The parser takes it for a space.
+            '\u{c}' => return Err(self.wrong(at, "unexpected character: '\\f'")),
             c => self.sign(c, Last::Other),
         }
         Ok(())
@@ -179,7 +181,12 @@ impl<'q> Scan<'q> {
                 let milliseconds = duration::parse(written)?;
                 self.out.text.push_str(&duration::plain(milliseconds));
             }
-            (false, false) => self.out.text.push_str(written),
+            (false, false) => {
+                let Some(value) = literal(written) else {
+                    return Err(self.wrong(at, &format!("bad number syntax, or too large: {written:?}")));
+                };
+                self.out.text.push_str(&plain(written, value));
+            }
             (true, false) => {
                 return Err(self.wrong(
                     at,
@@ -246,9 +253,29 @@ impl<'q> Scan<'q> {
     }
 }
 
+/// What Go makes of a number: an integer of base 16, 8 or 10 where it is one and is below 2^63, else a decimal number that must be finite.
+fn literal(written: &str) -> Option<f64> {
+    if let Some(digits) = written.strip_prefix("0x").or_else(|| written.strip_prefix("0X")) {
+        return i64::from_str_radix(digits, 16).ok().map(|value| value as f64);
+    }
+    let octal = written.strip_prefix('0').and_then(|digits| i64::from_str_radix(digits, 8).ok());
+    let decimal = || written.parse().ok().filter(|value: &f64| value.is_finite());
+    octal.map(|value| value as f64).or_else(decimal)
+}
+
+/// A number as the parser reads it right: as it is, unless it begins with a zero.
+fn plain(written: &str, value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        value if written.starts_with('0') => format!("{value:e}"),
+        _ => written.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::Expr;
 
     #[test]
     fn the_parser_sees_no_string_no_pattern_and_only_plain_durations() {
@@ -263,16 +290,45 @@ mod tests {
 
     #[test]
     fn what_is_no_string_and_no_duration_goes_through_as_it_is() {
-        for query in [
-            "1e-3+0x1F*.5/Inf",
-            "a:b:c_d^-2",
-            "sum\tby(le,)(x)\t==\tbool\t1",
-            "x@-1.5",
-            "offset\t+\t5",
-            "]}é)",
-        ] {
+        for query in
+            ["1e-3+31*.5/Inf", "a:b:c_d^-2", "sum\tby(le,)(x)\t==\tbool\t1", "x@-1.5", "offset\t+\t5", "]}é)"]
+        {
             assert_eq!(scan(query).unwrap().text, query);
         }
+    }
+
+    #[test]
+    fn numbers_are_what_go_makes_of_them() {
+        for (query, value) in [
+            ("0e3", 0.0),
+            ("00", 0.0),
+            ("01e2", 100.0),
+            ("0x1F", 31.0),
+            ("0777", 511.0),
+            ("089", 89.0),
+            ("08.5", 8.5),
+            ("07777777777777777777777777", 7_777_777_777_777_777_777_777_777.0),
+            ("9223372036854775808", 9_223_372_036_854_775_808.0),
+            ("5.", 5.0),
+            ("1.e3", 1000.0),
+            ("1e-400", 0.0),
+            ("1e308", 1e308),
+        ] {
+            let text = scan(query).unwrap().text;
+            let Expr::Number(read) = crate::parse::parse(query).unwrap() else { panic!("{query}: {text}") };
+            assert_eq!(read.to_bits(), f64::to_bits(value), "{query}: {text}");
+        }
+        for query in
+            ["1e309", "0x", "0xFFFFFFFFFFFFFFFFF", "0x1.8", "1e", "0e", "1_000", "0b11", "0o17", "1..5"]
+        {
+            assert!(scan(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_form_feed_is_no_space() {
+        assert!(scan("x\u{c}+ 1").is_err());
+        assert!(scan("x # \u{c}\n + 1").is_ok());
     }
 
     #[test]
