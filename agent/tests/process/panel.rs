@@ -128,8 +128,10 @@ fn a_pressed_contact_is_an_event_and_lights_its_lamp() {
     });
     for (level, value, light) in [("0", 1, "1"), ("1", 0, "0")] {
         hand.write(17, level);
-        let told = hub.wait("the tally's event", |seen| listing.sample(seen, TALLY, Some("camera-1")));
-        assert_eq!(told.0, Value::Known(value));
+        // What it was before may be told once more, because of the connection.
+        hub.wait("the tally's event", |seen| {
+            listing.sample(seen, TALLY, Some("camera-1")).filter(|told| told.0 == Value::Known(value))
+        });
         hand.sees(25, light);
     }
     fs::remove_file(hand.0.join("17")).expect("it was there");
@@ -236,6 +238,8 @@ fn a_contact_that_chatters_at_1_khz_is_unknown_and_said() {
     let mut listing = Listing::default();
     let mut told = || hub.wait("the tally's event", |seen| listing.sample(seen, TALLY, Some("camera-1"))).0;
     assert_eq!(told(), Value::Known(0));
+    let mut told =
+        || std::iter::repeat_with(&mut told).find(|told| *told != Value::Known(0)).expect("endless");
     let is_heard = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
