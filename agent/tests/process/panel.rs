@@ -128,7 +128,7 @@ fn a_pressed_contact_is_an_event_and_lights_its_lamp() {
     });
     for (level, value, light) in [("0", 1, "1"), ("1", 0, "0")] {
         hand.write(17, level);
-        // What it was before may be told once more, because of the connection.
+        // What it was at first may be told after the first reading.
         hub.wait("the tally's event", |seen| {
             listing.sample(seen, TALLY, Some("camera-1")).filter(|told| told.0 == Value::Known(value))
         });
@@ -172,14 +172,17 @@ fn the_led_winks_as_long_as_somebody_is_alive_behind_it() {
     let mut agent = Agent::start(dir.path(), broker.port, "", &led);
     agent.logs("LED rack: well");
     hand.sees(24, "1");
-    // A busy machine may spoil one of them.
-    let winks: Vec<[Instant; 2]> = (0..3).map(|_| [hand.sees(24, "0"), hand.sees(24, "1")]).collect();
     let is_10_ms_off =
         |time: Duration, by: u64| time.abs_diff(Duration::from_millis(by)) <= Duration::from_millis(10);
-    assert!(winks.iter().any(|[off, on]| is_10_ms_off(*on - *off, 100)), "100 ms: {winks:?}");
-    let apart = |one: usize, other: usize| winks[other][0] - winks[one][0];
-    let every_4_s = [(apart(0, 1), 4000), (apart(1, 2), 4000), (apart(0, 2), 8000)];
-    assert!(every_4_s.iter().any(|(apart, by)| is_10_ms_off(*apart, *by)), "every 4 s: {winks:?}");
+    // A busy machine may spoil some of them.
+    let (mut winks, mut lasts, mut comes) = (Vec::new(), false, false);
+    while !(lasts && comes) {
+        assert!(winks.len() < 10, "100 ms: {lasts}, every 4 s: {comes}, {winks:?}");
+        let wink = [hand.sees(24, "0"), hand.sees(24, "1")];
+        lasts |= is_10_ms_off(wink[1] - wink[0], 100);
+        comes |= winks.last().is_some_and(|before: &[Instant; 2]| is_10_ms_off(wink[0] - before[0], 4000));
+        winks.push(wink);
+    }
     agent.kill();
     let end = Instant::now() + Duration::from_millis(4500);
     while Instant::now() < end {
