@@ -44,12 +44,12 @@ fn what_is_no_rtmp_server_is_down() {
     let page = says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());
     let page = ask("rtmp", &format!("url = \"rtmp://{page}/live\""));
     assert_eq!(down(&page), "it does not speak RTMP: it answers with the byte 0x48");
-    let nonsense = says([vec![3], vec![7; 3072]].concat());
-    let nonsense = ask("rtmp", &format!("url = \"rtmp://{nonsense}/live\""));
-    assert_eq!(down(&nonsense), "it does not speak RTMP: it does not repeat what was said to it");
-    let half = says([vec![3], vec![7; 1000]].concat());
-    let mut half = Asked::new("rtmp", &format!("url = \"rtmp://{half}/live\""));
-    assert_eq!(down(&half.run_for(Duration::from_millis(500))), "too late");
+    // Greetings of a sort, and no answer to what is asked then; half a greeting.
+    for sent in [3072, 1000] {
+        let server = says([vec![3], vec![7; sent]].concat());
+        let mut server = Asked::new("rtmp", &format!("url = \"rtmp://{server}/live\""));
+        assert_eq!(down(&server.run_for(Duration::from_secs(2))), "too late");
+    }
     let missing = ask("rtmp", "url = \"rtmp://127.0.0.1/live/{key}\"\nkey = { file = \"/nowhere/key\" }");
     assert!(unknown(&missing).contains("/nowhere/key"));
 }
