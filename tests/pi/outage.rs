@@ -17,8 +17,8 @@ const DATED_WITHIN_MS: u64 = 2000;
 /// From an agent's start to its first reading, and from its last one to its end.
 const ENDS_WITHIN_MS: u64 = 3000;
 
-/// What the agent may have resident, in KiB.
-const MEMORY: u64 = 4 * 1024;
+/// What the agent may have resident, in KiB, right after an outage: what it gave back is not all the kernel's again yet.
+const MEMORY: u64 = 6 * 1024;
 
 #[test]
 fn a_hub_killed_and_a_cable_pulled_cost_a_pi_without_a_clock_nothing() {
