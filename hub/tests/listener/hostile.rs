@@ -70,7 +70,7 @@ fn one_packet_of_very_many_filters_stops_nobody() {
     std::thread::sleep(Duration::from_millis(50));
     let began = now();
     other.publish("news", "for everybody", QoS::AtLeastOnce, true);
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
     let Packet::SubAck(answer) = hostile.receive() else { panic!("no SUBACK") };
     let granted = answer.return_codes.iter().filter(|code| **code != SubscribeReasonCode::Failure).count();
     assert_eq!((answer.return_codes.len(), granted), (30_000, 200));

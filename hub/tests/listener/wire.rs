@@ -123,7 +123,7 @@ fn a_silent_client_ends_after_one_and_a_half_keepalives_with_its_will() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let took = began.elapsed();
-    assert!(took > Duration::from_millis(1300) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took > Duration::from_millis(1300) && took < Duration::from_millis(2500), "{took:?}");
     assert_eq!(watcher.message().payload, "gone");
     let will = stage.ingested().remove(0);
     assert_eq!((&*will.topic, &will.payload[..]), ("rackside/1/a/b/presence", &b"gone"[..]));
