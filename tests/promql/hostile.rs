@@ -143,10 +143,13 @@ fn ask(memory: &Memory, begin: i64, text: &str) {
         };
         let limits =
             Limits { series: 1000, samples: 10_000_000, cells: 1_000_000, points: 11_000, stop: Some(&stop) };
-        if let Ok(Answer::Vector(points)) = query.instant(memory, end, &limits) {
+        if let Ok(Answer::Vector(points)) = query.instant(memory, end, &limits).map(|outcome| outcome.answer)
+        {
             assert!(points.len() <= 1_000_000, "{} series", points.len());
         }
-        if let Ok(Answer::Matrix(lines)) = query.range(memory, start, end, step, &limits) {
+        if let Ok(Answer::Matrix(lines)) =
+            query.range(memory, start, end, step, &limits).map(|outcome| outcome.answer)
+        {
             let points: usize = lines.iter().map(|line| line.samples.len()).sum();
             assert!(points <= 1_000_000, "{points} points");
         }

@@ -156,7 +156,7 @@ impl Sides {
             When::At(at) => query.instant(&self.ours, at, &limits),
             When::Range(start, end, step) => query.range(&self.ours, start, end, step, &limits),
         };
-        answer.map(owned).map_err(|error| Refusal {
+        answer.map(|outcome| owned(outcome.answer)).map_err(|error| Refusal {
             kind: error.error_type().as_str().to_owned(),
             text: error.to_string(),
         })

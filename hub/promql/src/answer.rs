@@ -5,6 +5,15 @@
 use crate::labels::Labels;
 use crate::sample::Sample;
 
+/// The result of a query, and what is to be said about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The result.
+    pub answer: Answer,
+    /// What the source had to say, each text once, in the order in which it came up.
+    pub warnings: Vec<String>,
+}
+
 /// The result of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

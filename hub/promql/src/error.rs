@@ -55,6 +55,10 @@ pub enum ParseError {
     },
     /// The text is PromQL and makes no sense, or is of a later Prometheus.
     Meaning(String),
+    /// The text is PromQL and not what was asked for: a selector such as `up{job="rack"}`.
+    NoSelector,
+    /// A selector that would find every series.
+    FindsAll,
 }
 
 impl ParseError {
@@ -76,6 +80,10 @@ impl fmt::Display for ParseError {
             Self::Syntax { place: None, problem } | Self::Meaning(problem) => {
                 write!(f, "parse error: {problem}")
             }
+            Self::NoSelector => {
+                f.write_str("parse error: expected a series selector such as up{job=\"rack\"}, without offset, @ and brackets")
+            }
+            Self::FindsAll => f.write_str("match[] must contain at least one non-empty matcher"),
         }
     }
 }
@@ -103,8 +111,10 @@ pub enum EvalError {
     },
     /// The query was ended from outside.
     Stopped(Stop),
-    /// The source failed.
-    Source(SourceError),
+    /// The source met a limit of its own; what and which.
+    SourceTooMuch(String),
+    /// The source failed; what and on what.
+    Source(String),
     /// Two series of a result have the same labels.
     SameLabels,
     /// Of the side that must have one series for each match group, one group has two.
@@ -139,6 +149,16 @@ impl EvalError {
     }
 }
 
+impl From<SourceError> for EvalError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Stopped(stop) => Self::Stopped(stop),
+            SourceError::TooMuch(problem) => Self::SourceTooMuch(problem),
+            SourceError::Failed(problem) => Self::Source(problem),
+        }
+    }
+}
+
 impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -161,9 +181,8 @@ impl fmt::Display for EvalError {
                     "query processing would take too many {what}: at most {limit} are allowed; ask for less time or fewer series"
                 )
             }
-            Self::Stopped(Stop::Timeout) => f.write_str("query timed out in expression evaluation"),
-            Self::Stopped(Stop::Canceled) => f.write_str("query was canceled in expression evaluation"),
-            Self::Source(error) => write!(f, "expanding series: {error}"),
+            Self::Stopped(stop) => fmt::Display::fmt(stop, f),
+            Self::SourceTooMuch(problem) | Self::Source(problem) => write!(f, "expanding series: {problem}"),
             Self::SameLabels => f.write_str("vector cannot contain metrics with the same labelset"),
             Self::DuplicateSeries { group, side, one, other } => write!(
                 f,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::eval::LOOKBACK;
 use crate::function::Function;
 use crate::matcher::Matcher;
 use crate::value::Type;
@@ -63,6 +64,56 @@ impl Expr {
     }
 }
 
+impl Expr {
+    /// Every selector in it, in the order in which they are written. Walks without recursion.
+    pub(crate) fn selectors(&self) -> Selectors<'_> {
+        Selectors { ahead: vec![(self, Some(0))] }
+    }
+}
+
+/// A selector and how far before the moment of an evaluation it looks; `None`, if it looks at a moment of its own.
+pub(crate) struct Found<'e> {
+    pub(crate) selector: &'e Selector,
+    pub(crate) past: Option<i64>,
+}
+
+/// Walks over the selectors of an expression.
+pub(crate) struct Selectors<'e> {
+    /// What is still to be seen, the next one last, and how far before the moment of the evaluation it is evaluated.
+    ahead: Vec<(&'e Expr, Option<i64>)>,
+}
+
+impl<'e> Iterator for Selectors<'e> {
+    type Item = Found<'e>;
+
+    fn next(&mut self) -> Option<Found<'e>> {
+        while let Some((expr, past)) = self.ahead.pop() {
+            match expr {
+                Expr::Number(_) | Expr::String(_) => {}
+                Expr::Selector(selector) => {
+                    return Some(Found { selector, past: selector.when.past(past, LOOKBACK) });
+                }
+                Expr::Window { selector, range } => {
+                    return Some(Found { selector, past: selector.when.past(past, *range) });
+                }
+                Expr::Subquery(subquery) => {
+                    self.ahead.push((&subquery.of, subquery.when.past(past, subquery.range)));
+                }
+                Expr::Negate(of) => self.ahead.push((of, past)),
+                Expr::Binary(binary) => self.ahead.extend([(&binary.right, past), (&binary.left, past)]),
+                Expr::Aggregate(aggregate) => {
+                    self.ahead.push((&aggregate.of, past));
+                    self.ahead.extend(aggregate.parameter.as_ref().map(|parameter| (parameter, past)));
+                }
+                Expr::Call { arguments, .. } => {
+                    self.ahead.extend(arguments.iter().rev().map(|argument| (argument, past)));
+                }
+            }
+        }
+        None
+    }
+}
+
 /// What a chain such as `a or b or c` is made of, the last one first. It may be long, and is not walked by recursion.
 fn operands(last: &Binary) -> impl Iterator<Item = &Expr> {
     let mut left = Some(last);
@@ -103,6 +154,19 @@ pub(crate) struct When {
     /// Milliseconds into the past.
     pub(crate) offset: i64,
     pub(crate) at: Option<At>,
+}
+
+impl When {
+    /// How far before the moment of the evaluation something begins that looks back for `range` from where this leads, seen from `past`
+    /// before that moment. What is ahead of it is no past.
+    fn past(self, past: Option<i64>, range: i64) -> Option<i64> {
+        let from = match self.at {
+            Some(At::Moment(_)) => None,
+            Some(At::Start | At::End) => Some(0),
+            None => past,
+        };
+        from.map(|past| past.saturating_add(self.offset).saturating_add(range).max(0))
+    }
 }
 
 /// A fixed moment instead of each step's own.

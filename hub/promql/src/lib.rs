@@ -12,7 +12,7 @@
 //! let mut memory = Memory::new();
 //! memory.push(Labels::new([("__name__", "up"), ("site", "hall")]), [Sample::new(60_000, 1.0)]);
 //! let query = Query::parse(r#"up{site=~"h.*"} + 1"#)?;
-//! let Answer::Vector(points) = query.instant(&memory, 90_000, &Limits::default())? else { panic!("a vector plus a number is a vector") };
+//! let Answer::Vector(points) = query.instant(&memory, 90_000, &Limits::default())?.answer else { panic!("a vector plus a number is a vector") };
 //! assert_eq!((points[0].labels.to_string(), points[0].sample.value), (r#"{site="hall"}"#.to_owned(), 2.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -36,15 +36,15 @@ mod source;
 mod table;
 mod value;
 
-pub use answer::{Answer, Line, Point};
+pub use answer::{Answer, Line, Outcome, Point};
 pub use error::{ErrorType, EvalError, ParseError};
 pub use labels::{Edit, Label, Labels, METRIC_NAME};
 pub use limits::{Limits, Stop};
 pub use matcher::{Matcher, Test};
 pub use memory::Memory;
-pub use number::format_float;
+pub use number::{format_float, format_value};
 pub use pattern::Pattern;
-pub use query::Query;
+pub use query::{Query, parse_selector};
 pub use sample::{STALE, Sample, is_stale};
-pub use source::{Select, Source, SourceError, Visit, Wanted};
+pub use source::{Reduce, Select, Source, SourceError, Take, Wanted};
 pub use value::Type;

@@ -38,6 +38,15 @@ pub enum Stop {
     Canceled,
 }
 
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "query timed out in expression evaluation",
+            Self::Canceled => "query was canceled in expression evaluation",
+        })
+    }
+}
+
 /// Room enough for a day of a thousand series with a sample every 10 s, looked at by the minute with a window of an hour before each.
 impl Default for Limits<'_> {
     fn default() -> Self {
@@ -131,10 +140,12 @@ impl<'a> Budget<'a> {
             return Ok(());
         }
         self.work.set(0);
-        match self.limits.stop.and_then(|stop| stop()) {
-            Some(stop) => Err(EvalError::Stopped(stop)),
-            None => Ok(()),
-        }
+        self.stopped().map_or(Ok(()), |stop| Err(EvalError::Stopped(stop)))
+    }
+
+    /// Asks now whether somebody wants the query to end.
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        self.limits.stop.and_then(|stop| stop())
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use crate::labels::Labels;
 use crate::sample::Sample;
-use crate::source::{Select, Source, SourceError, Visit, Wanted};
+use crate::source::{Select, Source, SourceError, Take, Wanted};
 
 /// Series in memory, told over in the order of their labels.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Memory {
 }
 
 impl Source for Memory {
-    fn select(&self, wanted: &Select<'_>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+    fn select(&self, wanted: &Select<'_>, take: &mut dyn Take) -> Result<(), SourceError> {
         for (labels, samples) in &self.series {
             if !wanted.matches(labels) {
                 continue;
@@ -51,7 +51,7 @@ impl Source for Memory {
                 Wanted::All => samples.partition_point(|sample| sample.at < wanted.from),
             };
             let Some(within) = samples.get(from..to).filter(|within| !within.is_empty()) else { continue };
-            if visit(labels, within) == ControlFlow::Break(()) {
+            if take.series(labels, within) == ControlFlow::Break(()) {
                 break;
             }
         }
@@ -62,12 +62,14 @@ impl Source for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Reduce;
 
     fn handed_over(memory: &Memory, from: i64, to: i64, wanted: Wanted) -> Vec<i64> {
         let mut times = Vec::new();
-        let select = Select { matchers: &[], from, to, wanted };
+        let select =
+            Select { matchers: &[], from, to, wanted, step: None, window: None, reduce: Reduce::Samples };
         memory
-            .select(&select, &mut |_, samples| {
+            .select(&select, &mut |_: &Labels, samples: &[Sample]| {
                 times.extend(samples.iter().map(|sample| sample.at));
                 ControlFlow::Continue(())
             })

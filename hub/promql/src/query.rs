@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::{Answer, Line, Point};
+use crate::answer::{Answer, Line, Outcome, Point};
 use crate::error::{EvalError, ParseError};
 use crate::eval::Evaluation;
 use crate::expr::Expr;
 use crate::limits::{Budget, Limits};
+use crate::matcher::Matcher;
 use crate::sample::Sample;
 use crate::source::Source;
 use crate::table::{Steps, Table, is_absent};
@@ -42,18 +43,20 @@ impl Query {
     }
 
     /// What the query is worth at one moment, in milliseconds since 1970.
-    pub fn instant(&self, source: &dyn Source, at: i64, limits: &Limits<'_>) -> Result<Answer, EvalError> {
+    pub fn instant(&self, source: &dyn Source, at: i64, limits: &Limits<'_>) -> Result<Outcome, EvalError> {
         let budget = Budget::new(limits);
         let steps = Steps::once(at);
         let evaluation = Evaluation::new(source, &budget, (at, at), self.default_step);
-        if self.expr.value_type() == Type::Matrix {
-            return Ok(Answer::Matrix(evaluation.matrix(&self.expr, at)?));
-        }
-        Ok(match evaluation.value(&self.expr, steps)? {
-            Value::Scalar(number) => Answer::Scalar(Sample::new(at, number.row(0)[0])),
-            Value::String(text) => Answer::String { at, text: text.to_string() },
-            Value::Vector(table) => Answer::Vector(points(&table, at)),
-        })
+        let answer = if self.expr.value_type() == Type::Matrix {
+            Answer::Matrix(evaluation.matrix(&self.expr, at)?)
+        } else {
+            match evaluation.value(&self.expr, steps)? {
+                Value::Scalar(number) => Answer::Scalar(Sample::new(at, number.row(0)[0])),
+                Value::String(text) => Answer::String { at, text: text.to_string() },
+                Value::Vector(table) => Answer::Vector(points(&table, at)),
+            }
+        };
+        Ok(Outcome { answer, warnings: evaluation.into_warnings() })
     }
 
     /// What the query is worth at every step from `start` to `end`, both included; all in milliseconds.
@@ -64,7 +67,7 @@ impl Query {
         end: i64,
         step: i64,
         limits: &Limits<'_>,
-    ) -> Result<Answer, EvalError> {
+    ) -> Result<Outcome, EvalError> {
         if !matches!(self.value_type(), Type::Scalar | Type::Vector) {
             return Err(EvalError::RangeOfType(self.value_type().as_str()));
         }
@@ -86,15 +89,32 @@ impl Query {
         // Some of what is kept for each step is not charged: it must not be more than a row.
         drop(budget.held(steps.count)?);
         let evaluation = Evaluation::new(source, &budget, (start, end), self.default_step);
-        Ok(Answer::Matrix(match evaluation.value(&self.expr, steps)? {
+        let answer = Answer::Matrix(match evaluation.value(&self.expr, steps)? {
             Value::Scalar(table) | Value::Vector(table) => {
                 // A sample of the answer takes as much as two cells.
                 budget.hold(2 * table.len() * table.steps())?;
                 lines(&table, steps)
             }
             Value::String(_) => Vec::new(),
-        }))
+        });
+        Ok(Outcome { answer, warnings: evaluation.into_warnings() })
     }
+
+    /// What each of its selectors asks for, in the order in which they are written.
+    pub fn selectors(&self) -> impl Iterator<Item = &[Matcher]> {
+        self.expr.selectors().map(|found| found.selector.matchers.as_slice())
+    }
+
+    /// How far into the past an evaluation at one moment looks, in milliseconds: windows, subqueries, offsets and the five minutes for which a
+    /// series lives on. `None` if a moment is written in it (`x @ 1795100200`): it looks there, whenever it is asked.
+    pub fn reach(&self) -> Option<i64> {
+        self.expr.selectors().map(|found| found.past).try_fold(0, |most, past| Some(past?.max(most)))
+    }
+}
+
+/// Reads what stands for series by itself, such as the parameter `match[]` of the HTTP API: a name, matchers or both.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    crate::parse::parse_selector(text)
 }
 
 /// Without its parts, which may be many.

@@ -53,6 +53,11 @@ impl Steps {
         self.at(self.count.saturating_sub(1))
     }
 
+    /// From one step to the next, if there is a next one.
+    pub(crate) fn distance(&self) -> Option<i64> {
+        (self.count > 1).then_some(self.every)
+    }
+
     /// Every moment.
     pub(crate) fn iter(&self) -> impl Iterator<Item = i64> + use<> {
         let steps = *self;

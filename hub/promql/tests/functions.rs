@@ -59,7 +59,7 @@ fn answer(memory: &Memory, expression: &str) -> Vec<String> {
         Ok(query) => query,
         Err(error) => return vec![format!("error {}", error.error_type().as_str())],
     };
-    match query.instant(memory, NOW, &Limits::default()) {
+    match query.instant(memory, NOW, &Limits::default()).map(|outcome| outcome.answer) {
         Ok(Answer::Scalar(sample)) => vec![format!("scalar {:?}", sample.value)],
         Ok(Answer::Vector(points)) if points.is_empty() => vec!["empty".to_owned()],
         Ok(Answer::Vector(points)) => {
@@ -112,8 +112,8 @@ fn a_window_with_at_stays_while_other_arguments_change() {
     // Prometheus moves it on with each step: see DIFFERENCES.md.
     let query =
         Query::parse("quantile_over_time(time() % 10 / 10, c{i=\"1\"}[2m] @ 1795100200)").expect("a query");
-    let answer = query.range(&series(), NOW, NOW + 10_000, 5_000, &Limits::default());
-    let Ok(Answer::Matrix(lines)) = answer else { panic!("{answer:?}") };
+    let outcome = query.range(&series(), NOW, NOW + 10_000, 5_000, &Limits::default()).expect("an answer");
+    let Answer::Matrix(lines) = outcome.answer else { panic!("{:?}", outcome.answer) };
     let values: Vec<f64> = lines[0].samples.iter().map(|sample| sample.value).collect();
     assert_eq!(values, [5.0, 13.0, 5.0]);
 }

@@ -5,6 +5,7 @@ use crate::error::EvalError;
 use crate::expr::Expr;
 use crate::function::{Call, Function, Run, Window};
 use crate::labels::Labels;
+use crate::source::Reduce;
 use crate::table::{Steps, Table};
 use crate::value::{Type, Value};
 
@@ -15,15 +16,15 @@ impl<'b> Evaluation<'_, 'b> {
         arguments: &[Expr],
         steps: Steps,
     ) -> Result<Value<'b>, EvalError> {
+        let unnamed = (function.reduce(), Labels::without_name as fn(&Labels) -> Labels);
+        let named = (function.reduce(), Labels::clone as fn(&Labels) -> Labels);
         match function.run {
-            Run::Window(run) => self
-                .windowed(arguments, steps, Labels::without_name, |window| Ok(run(window)))
-                .map(Value::Vector),
-            Run::CheckedWindow(run) => {
-                self.windowed(arguments, steps, Labels::without_name, run).map(Value::Vector)
+            Run::Window(run) => {
+                self.windowed(arguments, steps, unnamed, |window| Ok(run(window))).map(Value::Vector)
             }
+            Run::CheckedWindow(run) => self.windowed(arguments, steps, unnamed, run).map(Value::Vector),
             Run::NamedWindow(run) => {
-                self.windowed(arguments, steps, Labels::clone, |window| Ok(run(window))).map(Value::Vector)
+                self.windowed(arguments, steps, named, |window| Ok(run(window))).map(Value::Vector)
             }
             Run::Each(run) => {
                 self.each(function, arguments, steps, |value, _| Some(run(value))).map(Value::Vector)
@@ -35,7 +36,7 @@ impl<'b> Evaluation<'_, 'b> {
                 tidy(run(&mut Call { written: arguments, values, steps, budget: self.budget })?)
             }
             Run::WholeOfWindows(window, run) => {
-                let table = self.windowed(arguments, steps, Labels::clone, |samples| Ok(window(samples)))?;
+                let table = self.windowed(arguments, steps, named, |samples| Ok(window(samples)))?;
                 tidy(run(&mut Call {
                     written: arguments,
                     values: vec![Value::Vector(table)],
@@ -52,7 +53,7 @@ impl<'b> Evaluation<'_, 'b> {
         &self,
         arguments: &[Expr],
         steps: Steps,
-        relabel: fn(&Labels) -> Labels,
+        how: (Reduce, fn(&Labels) -> Labels),
         run: impl Fn(&Window<'_>) -> Result<Option<f64>, EvalError>,
     ) -> Result<Table<'b>, EvalError> {
         let (windows, scalars): (Vec<_>, Vec<_>) =
@@ -61,7 +62,7 @@ impl<'b> Evaluation<'_, 'b> {
             scalars.into_iter().map(|scalar| self.scalar(scalar, steps)).collect::<Result<Vec<_>, _>>()?;
         let windows =
             windows.first().ok_or_else(|| EvalError::Argument("expected a range vector".to_owned()))?;
-        self.over_windows(windows, steps, &scalars, relabel, run)
+        self.over_windows(windows, steps, &scalars, how, run)
     }
 
     /// A function of values: one vector and perhaps scalars.

@@ -1,5 +1,6 @@
 //! Works through an expression, each part of it once and for all steps.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::answer::Line;
@@ -7,7 +8,7 @@ use crate::error::EvalError;
 use crate::expr::{At, Expr, When};
 use crate::labels::Labels;
 use crate::limits::Budget;
-use crate::source::Source;
+use crate::source::{Reduce, Source};
 use crate::table::{Steps, Table};
 use crate::value::Value;
 
@@ -19,7 +20,7 @@ mod select;
 mod window;
 
 /// How long a series lives on after its last sample, in milliseconds.
-const LOOKBACK: i64 = 300_000;
+pub(crate) const LOOKBACK: i64 = 300_000;
 
 /// One evaluation of one query.
 pub(crate) struct Evaluation<'a, 'b> {
@@ -29,6 +30,8 @@ pub(crate) struct Evaluation<'a, 'b> {
     start: i64,
     end: i64,
     default_step: i64,
+    /// What sources had to say, each text once.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl<'a, 'b> Evaluation<'a, 'b> {
@@ -38,7 +41,12 @@ impl<'a, 'b> Evaluation<'a, 'b> {
         (start, end): (i64, i64),
         default_step: i64,
     ) -> Self {
-        Self { source, budget, start, end, default_step }
+        Self { source, budget, start, end, default_step, warnings: RefCell::default() }
+    }
+
+    /// What sources had to say.
+    pub(crate) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_inner()
     }
 
     /// What an expression is worth at each of `steps`. It is of any type but a range vector.
@@ -66,7 +74,7 @@ impl<'a, 'b> Evaluation<'a, 'b> {
     /// The samples of a range vector before `at`.
     pub(crate) fn matrix(&self, expr: &Expr, at: i64) -> Result<Vec<Line>, EvalError> {
         let mut lines: Vec<Line> = Vec::new();
-        self.windows(expr, Steps::once(at), &mut |labels, windows| {
+        self.windows(expr, Steps::once(at), Reduce::Samples, &mut |labels, windows| {
             windows.each(&mut |_, window| {
                 self.budget.hold(2 * window.samples.len())?;
                 lines.push(Line { labels: labels.clone(), samples: window.samples.to_vec() });

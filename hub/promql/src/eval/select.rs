@@ -6,9 +6,13 @@ use super::{Evaluation, LOOKBACK};
 use crate::error::EvalError;
 use crate::expr::Selector;
 use crate::labels::Labels;
+use crate::limits::Stop;
 use crate::sample::Sample;
-use crate::source::{Select, Visit, Wanted};
+use crate::source::{Reduce, Select, Take, Wanted};
 use crate::table::{ABSENT, Steps, Table, is_absent};
+
+/// How many different warnings one query has. More than that say nothing more.
+const WARNINGS: usize = 32;
 
 /// What of a sample is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,9 @@ impl<'b> Evaluation<'_, 'b> {
             from: moved.first.saturating_sub(LOOKBACK),
             to: moved.last(),
             wanted: if moved.count == 1 { Wanted::Newest } else { Wanted::All },
+            step: moved.distance(),
+            window: None,
+            reduce: if give == Give::Value { Reduce::Last } else { Reduce::Samples },
         };
         let mut count = 0;
         self.visit(&wanted, |labels, samples| {
@@ -52,18 +59,41 @@ impl<'b> Evaluation<'_, 'b> {
     pub(super) fn visit(
         &self,
         wanted: &Select<'_>,
-        mut each: impl FnMut(&Labels, &[Sample]) -> Result<(), EvalError>,
+        each: impl FnMut(&Labels, &[Sample]) -> Result<(), EvalError>,
     ) -> Result<(), EvalError> {
-        let mut failed = None;
-        let visit: &mut Visit<'_> = &mut |labels, samples| match each(labels, samples) {
+        let mut taking = Taking { each, failed: None, evaluation: self };
+        self.source.select(wanted, &mut taking)?;
+        taking.failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Takes from the source, up to the first error.
+struct Taking<'t, 'a, 'b, F> {
+    each: F,
+    failed: Option<EvalError>,
+    evaluation: &'t Evaluation<'a, 'b>,
+}
+
+impl<F: FnMut(&Labels, &[Sample]) -> Result<(), EvalError>> Take for Taking<'_, '_, '_, F> {
+    fn series(&mut self, labels: &Labels, samples: &[Sample]) -> ControlFlow<()> {
+        match (self.each)(labels, samples) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
-                failed = Some(error);
+                self.failed = Some(error);
                 ControlFlow::Break(())
             }
-        };
-        self.source.select(wanted, visit).map_err(EvalError::Source)?;
-        failed.map_or(Ok(()), Err)
+        }
+    }
+
+    fn stopped(&self) -> Option<Stop> {
+        self.evaluation.budget.stopped()
+    }
+
+    fn warn(&mut self, text: &str) {
+        let mut warnings = self.evaluation.warnings.borrow_mut();
+        if warnings.len() < WARNINGS && !warnings.iter().any(|known| known == text) {
+            warnings.push(text.to_owned());
+        }
     }
 }
 

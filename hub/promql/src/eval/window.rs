@@ -9,7 +9,7 @@ use crate::function::Window;
 use crate::labels::Labels;
 use crate::limits::Budget;
 use crate::sample::Sample;
-use crate::source::{Select, Wanted};
+use crate::source::{Reduce, Select, Wanted};
 use crate::table::{Steps, Table, is_absent};
 use crate::value::Value;
 
@@ -54,9 +54,17 @@ pub(super) type Visit<'v> = dyn FnMut(&Labels, &Windows<'_>) -> Result<(), EvalE
 
 impl<'b> Evaluation<'_, 'b> {
     /// Hands over the windows of each series of a range vector, one series at a time.
-    pub(super) fn windows(&self, expr: &Expr, steps: Steps, visit: &mut Visit<'_>) -> Result<(), EvalError> {
+    pub(super) fn windows(
+        &self,
+        expr: &Expr,
+        steps: Steps,
+        reduce: Reduce,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), EvalError> {
         match expr {
-            Expr::Window { selector, range } => self.windows_of_selector(selector, *range, steps, visit),
+            Expr::Window { selector, range } => {
+                self.windows_of_selector((selector, *range), steps, reduce, visit)
+            }
             Expr::Subquery(subquery) => self.windows_of_subquery(subquery, steps, visit),
             _ => Err(EvalError::Argument(format!("expected range vector, got {}", expr.value_type()))),
         }
@@ -64,9 +72,9 @@ impl<'b> Evaluation<'_, 'b> {
 
     fn windows_of_selector(
         &self,
-        selector: &Selector,
-        range: i64,
+        (selector, range): (&Selector, i64),
         steps: Steps,
+        reduce: Reduce,
         visit: &mut Visit<'_>,
     ) -> Result<(), EvalError> {
         let ends = self.moved(selector.when, steps);
@@ -75,6 +83,9 @@ impl<'b> Evaluation<'_, 'b> {
             from: ends.first.saturating_sub(range),
             to: ends.last(),
             wanted: Wanted::All,
+            step: ends.distance(),
+            window: Some(range),
+            reduce,
         };
         let mut count = 0;
         let mut living = Vec::new();
@@ -144,12 +155,12 @@ impl<'b> Evaluation<'_, 'b> {
         expr: &Expr,
         steps: Steps,
         scalars: &[Table<'_>],
-        relabel: fn(&Labels) -> Labels,
+        (reduce, relabel): (Reduce, fn(&Labels) -> Labels),
         function: impl Fn(&Window<'_>) -> Result<Option<f64>, EvalError>,
     ) -> Result<Table<'b>, EvalError> {
         let mut table = Table::new(steps.count, self.budget);
         let mut at_step = vec![0.0; scalars.len()];
-        self.windows(expr, steps, &mut |labels, windows| {
+        self.windows(expr, steps, reduce, &mut |labels, windows| {
             let row = table.push(relabel(labels))?;
             windows.each(&mut |step, window| {
                 for (value, scalar) in at_step.iter_mut().zip(scalars) {

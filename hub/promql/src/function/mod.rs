@@ -16,6 +16,7 @@ use crate::expr::Expr;
 use crate::labels::Labels;
 use crate::limits::Budget;
 use crate::sample::Sample;
+use crate::source::Reduce;
 use crate::table::{Steps, Table};
 use crate::value::Type::{self, Matrix, Scalar, String, Vector};
 use crate::value::Value;
@@ -115,6 +116,22 @@ impl Function {
         let times_of_samples = matches!((self.run, arguments), (Run::Timestamp, [Expr::Selector(_)]));
         let by_itself = matches!(self.name, "time" | "predict_linear" | "timestamp");
         vector_is_missing || (by_itself && !times_of_samples)
+    }
+}
+
+impl Function {
+    /// What it makes of a window, as far as a source can do something with it.
+    pub(crate) fn reduce(&self) -> Reduce {
+        match self.name {
+            "last_over_time" => Reduce::Last,
+            "min_over_time" => Reduce::Min,
+            "max_over_time" => Reduce::Max,
+            "avg_over_time" => Reduce::Mean,
+            "sum_over_time" => Reduce::Sum,
+            "count_over_time" => Reduce::Count,
+            "rate" | "increase" => Reduce::Counter,
+            _ => Reduce::Samples,
+        }
     }
 }
 

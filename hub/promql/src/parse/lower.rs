@@ -35,6 +35,15 @@ pub(super) fn lower(tree: &tree::Expr, strings: &[String]) -> Result<Expr, Parse
     Lower { strings, patterns: RefCell::default() }.expr(tree, 0)
 }
 
+/// The matchers of a selector that stands for series by itself.
+pub(super) fn matchers(of: &tree::VectorSelector, strings: &[String]) -> Result<Vec<Matcher>, ParseError> {
+    let matchers = Lower { strings, patterns: RefCell::default() }.matchers(of)?;
+    if matchers.iter().all(|matcher| matcher.accepts("")) {
+        return Err(ParseError::FindsAll);
+    }
+    Ok(matchers)
+}
+
 struct Lower<'s> {
     strings: &'s [String],
     /// Those compiled so far; the same one may stand in many selectors.
@@ -106,7 +115,7 @@ impl<'s> Lower<'s> {
         text.map(String::as_str).ok_or_else(|| meaning("unexpected string"))
     }
 
-    fn selector(&self, of: &tree::VectorSelector) -> Result<Selector, ParseError> {
+    fn matchers(&self, of: &tree::VectorSelector) -> Result<Vec<Matcher>, ParseError> {
         if !of.matchers.or_matchers.is_empty() {
             return Err(meaning("unexpected \"or\" in label matching, expected \",\" or \"}\""));
         }
@@ -118,6 +127,11 @@ impl<'s> Lower<'s> {
         for matcher in &of.matchers.matchers {
             matchers.push(self.matcher(matcher)?);
         }
+        Ok(matchers)
+    }
+
+    fn selector(&self, of: &tree::VectorSelector) -> Result<Selector, ParseError> {
+        let matchers = self.matchers(of)?;
         if matchers.iter().all(|matcher| matcher.accepts("")) {
             return Err(meaning("vector selector must contain at least one non-empty matcher"));
         }

@@ -5,12 +5,13 @@
 
 use std::sync::Once;
 
-use promql_parser::parser::Function;
 use promql_parser::parser::function::register_extra_functions;
 use promql_parser::parser::value::ValueType;
+use promql_parser::parser::{self as tree, Function};
 
 use crate::error::ParseError;
 use crate::expr::Expr;
+use crate::matcher::Matcher;
 
 mod duration;
 mod lower;
@@ -20,10 +21,31 @@ mod text;
 /// Reads a query.
 pub(crate) fn parse(query: &str) -> Result<Expr, ParseError> {
     let scanned = scan::scan(query)?;
+    lower::lower(&grammar(&scanned.text)?, &scanned.strings)
+}
+
+/// Reads a selector that stands for series by itself.
+pub(crate) fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let scanned = scan::scan(text)?;
+    let tree = grammar(&scanned.text).map_err(|error| match error {
+        // Of `{}`, the only selector whose matchers the parser can tell to find all.
+        ParseError::Syntax { problem, .. } if problem.contains("non-empty matcher") => ParseError::FindsAll,
+        other => other,
+    })?;
+    match tree {
+        // The parser does not see a plus sign.
+        tree::Expr::VectorSelector(of)
+            if of.offset.is_none() && of.at.is_none() && !text.trim_start().starts_with('+') =>
+        {
+            lower::matchers(&of, &scanned.strings)
+        }
+        _ => Err(ParseError::NoSelector),
+    }
+}
+
+fn grammar(text: &str) -> Result<tree::Expr, ParseError> {
     know_holt_winters();
-    let tree = promql_parser::parser::parse(&scanned.text)
-        .map_err(|problem| ParseError::Syntax { place: None, problem: in_our_words(&problem) })?;
-    lower::lower(&tree, &scanned.strings)
+    tree::parse(text).map_err(|problem| ParseError::Syntax { place: None, problem: in_our_words(&problem) })
 }
 
 /// The parser's texts where they name types otherwise than Prometheus, or show what only stands for a string.

@@ -29,13 +29,13 @@ fn labels(text: &str) -> Labels {
 /// The answer at a minute, one series a line: `up{site="a"} 1`.
 pub(crate) fn at(minute: i64, memory: &Memory, query: &str) -> Result<Vec<String>, EvalError> {
     let query = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-    Ok(lines(query.instant(memory, minute * 60_000, &Limits::default())?))
+    Ok(lines(query.instant(memory, minute * 60_000, &Limits::default())?.answer))
 }
 
 /// The answer at every minute from 0 to `last`: `up{site="a"} 1@0 2@1`.
 pub(crate) fn until(last: i64, memory: &Memory, query: &str) -> Result<Vec<String>, EvalError> {
     let query = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-    Ok(lines(query.range(memory, 0, last * 60_000, 60_000, &Limits::default())?))
+    Ok(lines(query.range(memory, 0, last * 60_000, 60_000, &Limits::default())?.answer))
 }
 
 /// One series a line.

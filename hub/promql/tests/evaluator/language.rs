@@ -49,7 +49,7 @@ fn the_end_of_a_query_is_what_was_asked_for_and_not_its_last_step() {
     let memory = series(&[("up", "1 2 3 4")]);
     let query = Query::parse("up @ end()").unwrap();
     let answer = query.range(&memory, 0, 180_000, 120_000, &Limits::default()).unwrap();
-    assert_eq!(lines(answer), ["up 4@0 4@2"]);
+    assert_eq!(lines(answer.answer), ["up 4@0 4@2"]);
 }
 
 #[test]

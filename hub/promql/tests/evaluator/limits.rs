@@ -270,7 +270,7 @@ proptest! {
             query.instant(&two_series(), 480_000, &limits),
             query.range(&two_series(), 0, 480_000, 60_000, &limits),
         ].into_iter().flatten() {
-            prop_assert!(size(&answer) <= cells, "{text}: {answer:?}");
+            prop_assert!(size(&answer.answer) <= cells, "{text}: {answer:?}");
         }
     }
 }
