@@ -1,0 +1,1 @@
+//! Runs promtool's unit-test files of rules.
