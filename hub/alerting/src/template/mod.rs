@@ -6,6 +6,8 @@ use rackside_promql::{Labels, Point};
 
 /// What a template can ask about the alert that it is expanded for.
 pub struct Context<'a> {
+    /// The rule's name, which messages about a template that failed begin with.
+    pub alert: &'a str,
     /// `$labels`: the labels of the expression's result, the metric's name among them.
     pub labels: &'a Labels,
     /// `$externalLabels`: those of the hub.
