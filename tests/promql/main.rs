@@ -2,7 +2,7 @@
 //!
 //! A seed makes a world of series (`world`) and a thousand questions about it (`question`), each an expression (`grammar`, `expression`) at a moment and over a
 //! range. Both sides are asked; a difference is printed with the smallest expression that still shows it, to be kept in `found` once it is mended.
-//! `hostile` asks us alone what nobody should ask.
+//! `printed` compares how both print an expression. `hostile` asks us alone what nobody should ask.
 //!
 //! ```sh
 //! cargo test -p rackside-tests --test promql                           # 5,000 expressions, and what was found
@@ -13,6 +13,7 @@ mod expression;
 mod found;
 mod grammar;
 mod hostile;
+mod printed;
 mod question;
 mod world;
 

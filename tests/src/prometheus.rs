@@ -8,7 +8,7 @@
 //! {"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error: …"}
 //! ```
 
-use crate::http::Connection;
+use crate::http::{self, Connection};
 use crate::process::Process;
 use crate::{clock, programs};
 use serde_json::Value;
@@ -28,6 +28,7 @@ const SLICE_MS: i64 = 600_000;
 pub struct Prometheus {
     // Before its directory: it ends first.
     process: Process,
+    address: SocketAddr,
     connection: Connection,
     _directory: TempDir,
 }
@@ -66,9 +67,17 @@ pub struct Refusal {
 impl Prometheus {
     /// One that knows nothing yet, on a port of its own choosing.
     pub fn start() -> Self {
+        Self::with_rules("groups: []\n")
+    }
+
+    /// One with a rule file.
+    pub fn with_rules(rules: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("prometheus.yml");
-        std::fs::write(&file, "global: {evaluation_interval: 1m}\n").expect("the directory can be written");
+        let settings = "global: {evaluation_interval: 1m}\nrule_files: [rules.yml]\n";
+        for (file, text) in [(&file, settings), (&directory.path().join("rules.yml"), rules)] {
+            std::fs::write(file, text).expect("the directory can be written");
+        }
         let mut command = Command::new(programs::installed("prometheus"));
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
@@ -88,7 +97,7 @@ impl Prometheus {
             panic!("prometheus does not start\n{}", process.last_words());
         };
         let connection = Connection::to(address).expect("it listens");
-        Self { process, connection, _directory: directory }
+        Self { process, address, connection, _directory: directory }
     }
 
     /// What is installed: `prometheus, version 2.42.0+ds …`. Other versions have other values for some expressions.
@@ -127,16 +136,37 @@ impl Prometheus {
         self.ask("/api/v1/query_range", &form)
     }
 
+    /// An expression as it spreads it over lines.
+    pub fn format(&mut self, expression: &str) -> Result<String, Refusal> {
+        let data = self.data("/api/v1/format_query", &[("query", expression)])?;
+        Ok(data.as_str().unwrap_or_else(|| panic!("not a text: {data}")).to_owned())
+    }
+
+    /// The expressions of its rules, in the order of the file, as it shows them.
+    pub fn rules(&self) -> Vec<String> {
+        let answer = http::get(self.address, "/api/v1/rules", "application/json");
+        let answer = answer.unwrap_or_else(|error| panic!("prometheus does not answer: {error}"));
+        let reply: Value = serde_json::from_str(&answer.body).expect("its answers are JSON");
+        let groups = reply.pointer("/data/groups").and_then(Value::as_array).expect("a list of groups");
+        let rules = groups.iter().filter_map(|group| group.get("rules")?.as_array()).flatten();
+        rules.filter_map(|rule| rule.get("query")?.as_str()).map(str::to_owned).collect()
+    }
+
     fn ask(&mut self, path: &str, form: &[(&str, &str)]) -> Result<Answer, Refusal> {
+        let data = self.data(path, form)?;
+        Ok(answer(&data).unwrap_or_else(|| panic!("not an answer: {data}")))
+    }
+
+    fn data(&mut self, path: &str, form: &[(&str, &str)]) -> Result<Value, Refusal> {
         let head = "Content-Type: application/x-www-form-urlencoded\r\n";
         let (status, text) = self.post(path, head, urlencoded(form).as_bytes());
-        let reply: Value = serde_json::from_str(&text)
+        let mut reply: Value = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("prometheus answers {form:?} with {status} {text}: {error}"));
         let word = |name: &str| reply.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         if word("status") != "success" {
             return Err(Refusal { kind: word("errorType"), text: word("error") });
         }
-        Ok(reply.get("data").and_then(answer).unwrap_or_else(|| panic!("not an answer: {text}")))
+        Ok(reply.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
     fn post(&mut self, path: &str, head: &str, body: &[u8]) -> (u16, String) {

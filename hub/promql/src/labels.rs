@@ -10,6 +10,8 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use crate::quoted::Quoted;
+
 /// The label that carries the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
@@ -150,7 +152,7 @@ impl Ord for Labels {
     }
 }
 
-/// As Prometheus writes it: `up{job="rack"}`, `{job="rack"}`, `{}`; but what needs an escape is written with Rust's, such as `\u{7f}`.
+/// As Prometheus writes it: `up{job="rack"}`, `{job="rack"}`, `{}`.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.value(METRIC_NAME);
@@ -161,7 +163,7 @@ impl fmt::Display for Labels {
         f.write_str("{")?;
         for (at, label) in self.iter().filter(|label| label.name.as_ref() != METRIC_NAME).enumerate() {
             let comma = if at > 0 { ", " } else { "" };
-            write!(f, "{comma}{}={:?}", label.name, label.value)?;
+            write!(f, "{comma}{}={}", label.name, Quoted(&label.value))?;
         }
         f.write_str("}")
     }
@@ -175,7 +177,7 @@ impl fmt::Debug for Labels {
 
 impl fmt::Debug for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={:?}", self.name, self.value)
+        write!(f, "{}={}", self.name, Quoted(&self.value))
     }
 }
 
@@ -244,6 +246,7 @@ mod tests {
         assert_eq!(up().to_string(), r#"up{job="rack", site="hall"}"#);
         assert_eq!(Labels::new([(METRIC_NAME, "up")]).to_string(), "up");
         assert_eq!(Labels::empty().to_string(), "{}");
+        assert_eq!(Labels::new([("a", "b\x7f\"")]).to_string(), r#"{a="b\x7f\""}"#);
     }
 
     #[test]

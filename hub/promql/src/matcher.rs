@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::labels::Labels;
 use crate::pattern::Pattern;
+use crate::quoted::Quoted;
 
 /// One matcher of a selector.
 #[derive(Clone)]
@@ -47,6 +48,7 @@ impl Matcher {
     }
 }
 
+/// As Prometheus writes it: `site=~"hall-.*"`.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (operator, value) = match &self.test {
@@ -55,7 +57,7 @@ impl fmt::Display for Matcher {
             Test::Pattern(pattern) => ("=~", pattern.as_str()),
             Test::NotPattern(pattern) => ("!~", pattern.as_str()),
         };
-        write!(f, "{}{operator}{value:?}", self.name)
+        write!(f, "{}{operator}{}", self.name, Quoted(value))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers as Go writes them, in the two ways in which Prometheus lets it: without an exponent, which is how `count_values` makes labels of
+//! Numbers as Go writes them, in the ways in which Prometheus lets it: without an exponent, which is how `count_values` makes labels of
 //! them, and as the HTTP API writes samples, where the largest and the smallest have one.
 //!
 //! Sample: 1e21 is `1000000000000000000000` for `count_values` and `1e+21` in a JSON answer.
@@ -16,6 +16,14 @@ pub fn format_float(value: f64) -> String {
 /// As the HTTP API of Prometheus writes the value of a sample in JSON, without its quotes: with an exponent below 1e-6 and from 1e21 on.
 pub fn format_value(value: f64) -> String {
     if value == 0.0 || !value.is_finite() || (1e-6..1e21).contains(&value.abs()) {
+        return format_float(value);
+    }
+    exponential(value)
+}
+
+/// As Go's `fmt.Sprint(v)`, which is how Prometheus prints the numbers of a query: with an exponent below 1e-4 and from 1e6 on.
+pub(crate) fn format_general(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() || (1e-4..1e6).contains(&value.abs()) {
         return format_float(value);
     }
     exponential(value)

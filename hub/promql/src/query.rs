@@ -21,13 +21,15 @@ const DEFAULT_STEP: i64 = 60_000;
 #[derive(Clone)]
 pub struct Query {
     expr: Arc<Expr>,
+    printed: Arc<str>,
     default_step: i64,
 }
 
 impl Query {
     /// Reads PromQL.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self { expr: Arc::new(crate::parse::parse(text)?), default_step: DEFAULT_STEP })
+        let parsed = crate::parse::parse(text)?;
+        Ok(Self { expr: Arc::new(parsed.expr), printed: parsed.printed.into(), default_step: DEFAULT_STEP })
     }
 
     /// The step of subqueries that name none, in milliseconds; Prometheus takes its evaluation interval.
@@ -115,6 +117,19 @@ impl Query {
 /// Reads what stands for series by itself, such as the parameter `match[]` of the HTTP API: a name, matchers or both.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     crate::parse::parse_selector(text)
+}
+
+/// The query spread over lines as Prometheus does it for `/api/v1/format_query`: what is longer than 100 bytes is broken, with two spaces for each
+/// level. The longest of chains take some megabytes.
+pub fn format_query(text: &str) -> Result<String, ParseError> {
+    crate::parse::format(text)
+}
+
+/// On one line, as Prometheus prints it: `sum by (site) (rate(x[1m30s])) > 1000`.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.printed)
+    }
 }
 
 /// Without its parts, which may be many.

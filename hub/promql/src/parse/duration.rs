@@ -54,6 +54,20 @@ pub(super) fn plain(milliseconds: u64) -> String {
     }
 }
 
+/// A duration as Prometheus prints it: years and weeks only if nothing is left over, `1h30m`, `90d`.
+pub(super) fn printed(milliseconds: i64) -> String {
+    let mut rest = milliseconds.unsigned_abs();
+    let mut text = String::new();
+    for (unit, length) in UNITS {
+        let is_exact = rest.is_multiple_of(length);
+        if rest >= length && (is_exact || !matches!(unit, "y" | "w")) {
+            text.extend([(rest / length).to_string().as_str(), unit]);
+            rest %= length;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +89,23 @@ mod tests {
         assert!(parse("292y").is_ok());
         for wrong in ["293y", "99999999999999999999s", "18446744073709551615ms", "0s"] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_printed_duration_has_years_and_weeks_only_by_themselves() {
+        for (written, as_printed) in [
+            ("300s", "5m"),
+            ("90s", "1m30s"),
+            ("3600001ms", "1h1ms"),
+            ("24h", "1d"),
+            ("14d", "2w"),
+            ("15d", "15d"),
+            ("1w1h", "7d1h"),
+            ("730d", "2y"),
+            ("366d", "366d"),
+        ] {
+            assert_eq!(parse(written).map(|ms| printed(ms as i64)), Ok(as_printed.to_owned()));
         }
     }
 

@@ -62,7 +62,7 @@ impl<'s> Lower<'s> {
         let deeper = |of: &tree::Expr| self.expr(of, depth + 1);
         match tree {
             tree::Expr::NumberLiteral(number) => Ok(Expr::Number(number.val)),
-            tree::Expr::StringLiteral(text) => Ok(Expr::String(self.string(&text.val)?.into())),
+            tree::Expr::StringLiteral(text) => Ok(Expr::String(string(self.strings, &text.val)?.into())),
             tree::Expr::Paren(of) => deeper(&of.expr),
             tree::Expr::VectorSelector(selector) => Ok(Expr::Selector(self.selector(selector)?)),
             tree::Expr::MatrixSelector(window) => {
@@ -97,22 +97,12 @@ impl<'s> Lower<'s> {
 
     /// A chain such as `a or b or c` leans to the left; it may be long, and is not walked by recursion.
     fn chain(&self, last: &tree::BinaryExpr, depth: usize) -> Result<Expr, ParseError> {
-        let mut chain = vec![last];
-        let mut first = &last.lhs;
-        while let tree::Expr::Binary(before) = first.as_ref() {
-            chain.push(before);
-            first = &before.lhs;
-        }
+        let (first, links) = links(last);
         let mut left = self.expr(first, depth + 1)?;
-        for link in chain.into_iter().rev() {
+        for link in links {
             left = binary(link, left, self.expr(&link.rhs, depth + 1)?)?;
         }
         Ok(left)
-    }
-
-    fn string(&self, number: &str) -> Result<&'s str, ParseError> {
-        let text = number.parse::<usize>().ok().and_then(|number| self.strings.get(number));
-        text.map(String::as_str).ok_or_else(|| meaning("unexpected string"))
     }
 
     fn matchers(&self, of: &tree::VectorSelector) -> Result<Vec<Matcher>, ParseError> {
@@ -138,11 +128,8 @@ impl<'s> Lower<'s> {
         Ok(Selector { matchers, when: when(of.offset.as_ref(), of.at.as_ref())? })
     }
 
-    /// `of` is `name="=~3"`, as `scan` has written it.
     fn matcher(&self, of: &label::Matcher) -> Result<Matcher, ParseError> {
-        let digits = of.value.find(|c: char| c.is_ascii_digit()).unwrap_or(of.value.len());
-        let (operator, number) = of.value.split_at(digits);
-        let value = self.string(number)?;
+        let (operator, value) = matcher(self.strings, &of.value)?;
         let test = match operator {
             "=" => Test::Equal(value.into()),
             "!=" => Test::NotEqual(value.into()),
@@ -168,11 +155,41 @@ impl<'s> Lower<'s> {
     }
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+/// What a chain such as `a or b or c` begins with, and its links in the order in which they are written.
+pub(super) fn links(last: &tree::BinaryExpr) -> (&tree::Expr, Vec<&tree::BinaryExpr>) {
+    let mut links = vec![last];
+    let mut first = &last.lhs;
+    while let tree::Expr::Binary(before) = first.as_ref() {
+        links.push(before);
+        first = &before.lhs;
+    }
+    links.reverse();
+    (first, links)
+}
+
+/// What a number stands for that `scan` has put into the place of a string.
+pub(super) fn string<'s>(strings: &'s [String], number: &str) -> Result<&'s str, ParseError> {
+    let text = number.parse::<usize>().ok().and_then(|number| strings.get(number));
+    text.map(String::as_str).ok_or_else(|| meaning("unexpected string"))
+}
+
+/// The operator and the text of a matcher, whose value is `=~3`, as `scan` has written it.
+pub(super) fn matcher<'s, 'w>(
+    strings: &'s [String],
+    written: &'w str,
+) -> Result<(&'w str, &'s str), ParseError> {
+    let digits = written.find(|c: char| c.is_ascii_digit()).unwrap_or(written.len());
+    let (operator, number) = written.split_at(digits);
+    Ok((operator, string(strings, number)?))
+}
+
+/// A duration as the parser has it.
+pub(super) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn when(offset: Option<&tree::Offset>, at: Option<&tree::AtModifier>) -> Result<When, ParseError> {
+/// `offset` and `@`.
+pub(super) fn when(offset: Option<&tree::Offset>, at: Option<&tree::AtModifier>) -> Result<When, ParseError> {
     let offset = match offset {
         None => 0,
         Some(tree::Offset::Pos(duration)) => milliseconds(*duration),

@@ -1,4 +1,5 @@
-//! From text to an expression in which nothing can be wrong: `scan`, then the grammar of promql-parser, then `lower`.
+//! From text to an expression in which nothing can be wrong: `scan`, then the grammar of promql-parser, then `lower`; and from the parser's tree
+//! to the text that Prometheus makes of it: `print`.
 //!
 //! The crate promql-parser reads the language of Prometheus 3 with Rust's regular expressions and durations; what stands before and after it
 //! makes of that the language of 2.42, bounds what a hostile text may cost, and keeps from it what it would panic at.
@@ -15,13 +16,32 @@ use crate::matcher::Matcher;
 
 mod duration;
 mod lower;
+mod print;
 mod scan;
 mod text;
 
+/// What a text is read as.
+pub(crate) struct Parsed {
+    pub(crate) expr: Expr,
+    /// As Prometheus prints it, on one line.
+    pub(crate) printed: String,
+}
+
 /// Reads a query.
-pub(crate) fn parse(query: &str) -> Result<Expr, ParseError> {
+pub(crate) fn parse(query: &str) -> Result<Parsed, ParseError> {
     let scanned = scan::scan(query)?;
-    lower::lower(&grammar(&scanned.text)?, &scanned.strings)
+    let tree = grammar(&scanned.text)?;
+    let expr = lower::lower(&tree, &scanned.strings)?;
+    Ok(Parsed { expr, printed: print::on_one_line(&tree, &scanned.strings)? })
+}
+
+/// Reads a query and spreads it over lines as Prometheus does.
+pub(crate) fn format(query: &str) -> Result<String, ParseError> {
+    let scanned = scan::scan(query)?;
+    let tree = grammar(&scanned.text)?;
+    // What is wrong in it is found here.
+    lower::lower(&tree, &scanned.strings)?;
+    print::on_many_lines(&tree, &scanned.strings)
 }
 
 /// Reads a selector that stands for series by itself.

@@ -315,7 +315,9 @@ mod tests {
             ("1e308", 1e308),
         ] {
             let text = scan(query).unwrap().text;
-            let Expr::Number(read) = crate::parse::parse(query).unwrap() else { panic!("{query}: {text}") };
+            let Expr::Number(read) = crate::parse::parse(query).unwrap().expr else {
+                panic!("{query}: {text}")
+            };
             assert_eq!(read.to_bits(), f64::to_bits(value), "{query}: {text}");
         }
         for query in
