@@ -292,6 +292,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write as _;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
         let document = read(text).expect("good");
@@ -353,7 +354,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..10 {
             let before = format!("*a{}, ", level - 1).repeat(10);
-            text += &format!("a{level}: &a{level} [{before}]\n");
+            writeln!(text, "a{level}: &a{level} [{before}]").expect("a string takes all");
         }
         assert!(complaint(&text).contains("aliases unfolded"), "{}", complaint(&text));
     }
