@@ -190,7 +190,7 @@ groups:
             r#"box.yml:10: group "box", record "1x": invalid field 'for' in recording rule"#,
             r#"box.yml:11: group "box", rule 3: one of 'record' or 'alert' must be set"#,
             r#"box.yml:12: group "box": groupname: "box" is repeated in the same file, first in line 3"#,
-            r#"box.yml:13: unknown key "colour" in a group"#,
+            r#"box.yml:13: group "box": unknown key "colour" in a group"#,
         ];
         assert_eq!(faults.len(), expected.len(), "{faults:#?}");
         for (fault, expected) in faults.iter().zip(expected) {

@@ -135,12 +135,12 @@ impl Reader {
     }
 
     fn group(&mut self, node: &Node) -> Option<GroupSpec> {
+        self.group = named(node, &["name"]).map(|(_, name)| name.to_owned());
         let fields = self.fields(node, "a group", &["name", "interval", "limit", "rules"])?;
         let name = fields.text("name").map_or("", |(name, _)| name);
         if name.is_empty() {
             self.fault(fields.place("name"), "Groupname must not be empty; give the group a `name`");
         }
-        self.group = Some(name.to_owned()).filter(|name| !name.is_empty());
         let interval = self.duration(&fields, "interval").filter(|interval| *interval > 0);
         let limit = fields.node("limit").filter(|node| !node.is_null()).map_or(0, |node| {
             node.scalar().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
@@ -160,19 +160,8 @@ impl Reader {
     fn rule(&mut self, node: &Node) -> Option<RuleSpec> {
         const KNOWN: [&str; 7] =
             ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
-        // A rule that is named is told by its name, even when it is of no use beyond that.
-        if let Value::Mapping(pairs) = &node.value {
-            let named = pairs.iter().find(|(key, value)| {
-                matches!(key.scalar(), Some("alert" | "record"))
-                    && value.scalar().is_some_and(|name| !name.is_empty())
-            });
-            if let Some((kind, name)) = named {
-                self.rule = Some(format!(
-                    "{} {:?}",
-                    kind.scalar().unwrap_or_default(),
-                    name.scalar().unwrap_or_default()
-                ));
-            }
+        if let Some((kind, name)) = named(node, &["alert", "record"]) {
+            self.rule = Some(format!("{kind} {name:?}"));
         }
         let before = self.faults.len();
         let fields = self.fields(node, "a rule", &KNOWN)?;
@@ -281,7 +270,12 @@ impl Reader {
 
     fn label_names(&mut self, labels: &[Pair<'_>], annotations: &[Pair<'_>]) {
         for label in labels {
-            if !is_label_name(label.name) || label.name == METRIC_NAME {
+            if label.name == METRIC_NAME {
+                self.fault(
+                    label.name_at,
+                    "invalid label name: \"__name__\"; a rule's own name is the metric's",
+                );
+            } else if !is_label_name(label.name) {
                 self.fault(label.name_at, format!("invalid label name: {:?}; {LABEL_NAME}", label.name));
             }
         }
@@ -307,6 +301,13 @@ impl Reader {
     }
 }
 
+/// What a group or rule calls itself, and by which key: a fault in it is told with its name, even when it is of no use beyond that.
+fn named<'a>(node: &'a Node, keys: &[&str]) -> Option<(&'a str, &'a str)> {
+    let Value::Mapping(pairs) = &node.value else { return None };
+    let mut texts = pairs.iter().filter_map(|(key, value)| Some((key.scalar()?, value.scalar()?)));
+    texts.find(|(key, name)| keys.contains(key) && !name.is_empty())
+}
+
 /// One label or annotation as it stands in the file.
 struct Pair<'a> {
     name: &'a str,
@@ -315,7 +316,7 @@ struct Pair<'a> {
     value_at: Place,
 }
 
-const LABEL_NAME: &str = "letters, digits and `_` make one, no digit begins it, and `__name__` cannot be set";
+const LABEL_NAME: &str = "letters, digits and `_` make one, and no digit begins it";
 
 fn is_label_name(name: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
