@@ -55,6 +55,15 @@ pub fn kernel_clock() -> io::Result<KernelClock> {
 /// Makes what `command` will start die with the thread that starts it, however that ends (kill -9 too), and be that much nicer to the
 /// machine: 0 as this process, 19 only when nobody else wants the processor. What it starts in its turn is not bound.
 pub fn bind_to_parent(command: &mut Command, niceness: i32) {
+    before_exec(command, Some(niceness));
+}
+
+/// As [`bind_to_parent`], and as nice as this process.
+pub fn end_with_parent(command: &mut Command) {
+    before_exec(command, None);
+}
+
+fn before_exec(command: &mut Command, niceness: Option<i32>) {
     // SAFETY: asks for this process's own number; cannot fail.
     let parent = unsafe { libc::getpid() };
     let before_exec = move || {
@@ -67,8 +76,10 @@ pub fn bind_to_parent(command: &mut Command, niceness: i32) {
         if unsafe { libc::getppid() } != parent {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        // SAFETY: three integers; 0 is this process. Where it is forbidden, nothing is lost but manners.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
+        if let Some(niceness) = niceness {
+            // SAFETY: three integers; 0 is this process. Where it is forbidden, nothing is lost but manners.
+            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
+        }
         Ok(())
     };
     // SAFETY: between fork and exec the closure calls nothing but the three system calls above, and allocates nothing.
