@@ -23,6 +23,8 @@ mod error;
 mod eval;
 mod expr;
 mod function;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod labels;
 mod limits;
 mod matcher;
