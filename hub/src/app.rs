@@ -12,11 +12,13 @@ use crate::ingest::Ingest;
 use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
 use crate::pulse::Pulse;
+use crate::query::{self, Feed, Fleetwide};
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Live, Updates, WayIn, Web};
 use futures_util::future::select_all;
 use rackside_history::{OpenError, StoreError};
+use rackside_series::Recent;
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -89,6 +91,7 @@ pub struct Hub {
 /// The core and the history behind it.
 struct Core {
     shared: Shared,
+    queries: Arc<Fleetwide>,
     commits: Commits,
     status: Status,
     /// Ends when the history is closed.
@@ -101,13 +104,17 @@ fn core(config: &Config) -> Result<Core, StartError> {
     let directory = storage::whole(&config.data);
     let store = storage::open(&directory, &config.history, now.utc_ms)?;
     let mut ingest = Ingest::new(config.prefix.clone(), store.id(), Arc::new(store.reader()), now);
+    let recent = Arc::new(Recent::default());
+    let derived = Arc::new(query::derived(&directory, now));
+    ingest.feed(Feed::new(Arc::clone(&recent), Arc::clone(&derived)));
+    let queries = Arc::new(Fleetwide::new(recent, derived));
     let known = store.known()?;
     log::info!("history in {}: {} appliances", directory.display(), known.len());
     ingest.know(known, now);
     let status = Status::new(directory);
     let (commits, end) = storage::start(store, status.clone()).map_err(StartError::Thread)?;
     let thread = tokio::spawn(async { end.await.expect("its thread has panicked") });
-    Ok(Core { shared: Shared::new(ingest), commits, status, thread })
+    Ok(Core { shared: Shared::new(ingest), queries, commits, status, thread })
 }
 
 impl Hub {
@@ -119,7 +126,7 @@ impl Hub {
         let socket = server::bind(config.web.address).await.map_err(StartError::Web)?;
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
-        let Core { shared, commits, status, thread } = core(config)?;
+        let Core { shared, queries, commits, status, thread } = core(config)?;
         let (live, updates) = Live::start(shared.clone(), asked.clone());
         let (mut listener, mut broker) = (None, None);
         let (way, outlet, mirror): (Arc<dyn WayIn>, Arc<dyn Outlet>, _) = if let Some(mqtt) = &config.mqtt {
@@ -137,7 +144,7 @@ impl Hub {
         };
         let ends: Ends<Updates> = Ends { inbound: batches, outlet, watcher: updates, mirror, commits };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
-        let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, started, asked.clone());
+        let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, queries, started, asked.clone());
         let tasks = vec![
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),

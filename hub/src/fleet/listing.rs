@@ -4,8 +4,10 @@
 //! `rackside_disk_used_bytes{site="arena-north",appliance="rack-1",mount="/"} `. What an agent can choose is escaped here.
 
 use rackside_proto::{AgentName, Catalog, Kind, Label, Scale, Series, Value};
+use rackside_series::Layout;
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
 
 /// One series of a catalog.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Listing {
     pub references: Box<[Value]>,
     series: Box<[Entry]>,
     text: Box<str>,
+    layout: OnceLock<Arc<Layout>>,
     /// How many series are not served.
     pub ignored: usize,
 }
@@ -66,12 +69,21 @@ impl Listing {
             .collect();
         let references = catalog.series().map(|one| one.reference).collect();
         let (number, tick_ms) = (catalog.head.number, catalog.head.tick_ms);
-        Self { number, tick_ms, references, series, text: text.into(), ignored }
+        Self { number, tick_ms, references, series, text: text.into(), layout: OnceLock::new(), ignored }
     }
 
     /// The series, in the catalog's order.
     pub fn series(&self) -> &[Entry] {
         &self.series
+    }
+
+    /// What its readings are handed on with: made when first asked for, if that can be.
+    pub fn layout(&self, make: impl FnOnce(&Self) -> Option<Arc<Layout>>) -> Option<Arc<Layout>> {
+        if let Some(layout) = self.layout.get() {
+            return Some(Arc::clone(layout));
+        }
+        let layout = make(self)?;
+        Some(Arc::clone(self.layout.get_or_init(|| layout)))
     }
 
     /// How many series it lists.

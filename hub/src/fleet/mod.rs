@@ -14,7 +14,8 @@ pub use listing::{Entry, Listing, escape, is_of_the_hub};
 pub use run::{About, Latest, Reading, ReadingError, RunState};
 
 use crate::clock::Now;
-use rackside_proto::{AgentName, Birth, Catalog, Envelope, Presence, Readings, Run, Sending, Value};
+use crate::query::{Feed, Rows};
+use rackside_proto::{AgentName, Birth, Catalog, Envelope, Presence, Readings, Run, Sending, Time, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -37,9 +38,22 @@ pub struct Fleet {
     series: usize,
     layout: u64,
     changed: Vec<usize>,
+    feed: Feed,
+    /// Of the record that is being taken.
+    rows: Rows,
 }
 
 impl Fleet {
+    /// No appliances; what is heard of them goes to `feed` as well.
+    pub fn new(feed: Feed) -> Self {
+        Self { feed, ..Self::default() }
+    }
+
+    /// Where readings go.
+    pub fn feed(&mut self) -> &mut Feed {
+        &mut self.feed
+    }
+
     /// The appliances, in the order of their slots.
     pub fn appliances(&self) -> &[Appliance] {
         &self.appliances
@@ -78,6 +92,10 @@ impl Fleet {
 
     /// The slot of `name`, made if it is not known.
     pub fn open(&mut self, name: &AgentName, now: Now) -> Result<usize, FleetFull> {
+        self.open_one(name, false, now)
+    }
+
+    fn open_one(&mut self, name: &AgentName, is_known: bool, now: Now) -> Result<usize, FleetFull> {
         if let Some(&slot) = self.slots.get(name) {
             return Ok(slot);
         }
@@ -89,26 +107,30 @@ impl Fleet {
         self.slots.insert(name.clone(), slot);
         self.layout += 1;
         self.changed.push(slot);
+        self.feed.opened(slot, name, is_known);
         Ok(slot)
     }
 
     /// Opens the slot of an appliance that is known from before the hub started.
     pub fn recollect(&mut self, name: &AgentName, last_ms: u64, now: Now) -> Result<usize, FleetFull> {
-        let slot = self.open(name, now)?;
+        let slot = self.open_one(name, true, now)?;
         self.appliances[slot].recollect(last_ms, now);
         Ok(slot)
     }
 
     /// Does something to an appliance, and minds what follows from it for the layout and for those who watch.
-    fn change<T>(&mut self, slot: usize, what: impl FnOnce(&mut Appliance) -> T) -> T {
+    fn change<T>(&mut self, slot: usize, now: Now, what: impl FnOnce(&mut Appliance) -> T) -> T {
         let appliance = &mut self.appliances[slot];
         let shape = |appliance: &Appliance| {
             appliance
                 .shown()
                 .map(|run| (run.run, run.latest.as_ref().map(|latest| Arc::as_ptr(&latest.listing))))
         };
-        let before = shape(appliance);
+        let (before, was_up) = (shape(appliance), appliance.state.is_up());
         let result = what(appliance);
+        if appliance.state.is_up() != was_up {
+            self.feed.turned(slot, &appliance.name, !was_up, now);
+        }
         if shape(appliance) != before {
             self.layout += 1;
         }
@@ -120,12 +142,12 @@ impl Fleet {
 
     /// Takes a presence. `retained` says that a broker had kept it.
     pub fn presence(&mut self, slot: usize, presence: &Presence, retained: bool, now: Now) -> Heard {
-        self.change(slot, |appliance| appliance.presence(presence, retained, now))
+        self.change(slot, now, |appliance| appliance.presence(presence, retained, now))
     }
 
     /// Takes what an agent says of itself; the catalog in it is taken by [`catalog`](Self::catalog).
     pub fn birth(&mut self, slot: usize, birth: &Birth<'_>, retained: bool, now: Now) {
-        self.change(slot, |appliance| {
+        self.change(slot, now, |appliance| {
             appliance.run_mut(birth.run).about = Some(About::of(birth));
             if !retained {
                 appliance.lives(birth.run, now);
@@ -167,36 +189,63 @@ impl Fleet {
         readings: &Readings<'_>,
         now: Now,
     ) -> Result<Reading, ReadingError> {
-        self.change(slot, |appliance| {
-            let taken = appliance.run_mut(envelope.run).readings(envelope, readings, now);
+        let mut rows = std::mem::take(&mut self.rows);
+        let taken = self.change(slot, now, |appliance| {
+            let taken = appliance.run_mut(envelope.run).readings(envelope, readings, &mut rows, now);
             appliance.heard_unless_garbage(envelope, taken, now)
-        })
+        });
+        if let Some(live) = self.counts(slot, envelope) {
+            self.feed.readings(slot, &rows, live, now);
+        }
+        rows.clear();
+        self.rows = rows;
+        taken
     }
 
-    /// Takes a sample that an event carries: catalog, position, value.
+    /// Whether the values of a record are the appliance's, and whether they are live: a run beside the one that is shown is another machine.
+    fn counts(&self, slot: usize, envelope: &Envelope) -> Option<bool> {
+        let live = envelope.sending == Sending::First;
+        let is_shown = || self.appliances[slot].shown().is_some_and(|shown| shown.run == envelope.run);
+        (!live || is_shown()).then_some(live)
+    }
+
+    /// Takes a sample that an event carries: catalog, position, value; and when that was.
     pub fn sample(
         &mut self,
         slot: usize,
         envelope: &Envelope,
         sample: (u32, u32, Value),
+        time: Time,
         now: Now,
     ) -> Result<Reading, ReadingError> {
-        self.change(slot, |appliance| {
-            let taken = appliance.run_mut(envelope.run).sample(envelope, sample);
+        let (number, position, value) = sample;
+        let mut listing = None;
+        let taken = self.change(slot, now, |appliance| {
+            let run = appliance.run_mut(envelope.run);
+            let taken = run.sample(envelope, sample);
+            listing = run.listing(number);
             appliance.heard_unless_garbage(envelope, taken, now)
-        })
+        });
+        if let (Ok(_), Some(live), Some(listing)) = (&taken, self.counts(slot, envelope), listing) {
+            self.feed.event(slot, &listing, (position, time, value), live, now);
+        }
+        taken
     }
 
     /// A record came that changes no value.
     pub fn heard(&mut self, slot: usize, envelope: &Envelope, now: Now) {
-        self.change(slot, |appliance| appliance.heard(envelope, now));
+        self.change(slot, now, |appliance| appliance.heard(envelope, now));
     }
 
     /// Notices silence; called once a second or so.
     pub fn sweep(&mut self, now: Now) {
         for (slot, appliance) in self.appliances.iter_mut().enumerate() {
+            let was_up = appliance.state.is_up();
             if appliance.sweep(now) {
                 self.changed.push(slot);
+            }
+            if appliance.state.is_up() != was_up {
+                self.feed.turned(slot, &appliance.name, !was_up, now);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::Listing;
 use crate::clock::Now;
+use crate::query::Rows;
 use rackside_history::dated;
 use rackside_proto::{
     Birth, ClockSource, DecodeError, Envelope, Readings, Revision, Run, Sending, SpoolPlace, Time, Value,
@@ -160,18 +161,19 @@ impl RunState {
         self.listings.push(Arc::new(listing));
     }
 
-    fn listing(&mut self, number: u32) -> Option<Arc<Listing>> {
+    pub(super) fn listing(&mut self, number: u32) -> Option<Arc<Listing>> {
         let at = self.listings.iter().position(|listing| listing.number == number)?;
         let listing = self.listings.remove(at);
         self.listings.push(Arc::clone(&listing));
         Some(listing)
     }
 
-    /// Takes readings; fails without a trace when they cannot be understood.
+    /// Takes readings; fails without a trace when they cannot be understood. `rows`, which is empty, is given what they say.
     pub(super) fn readings(
         &mut self,
         envelope: &Envelope,
         readings: &Readings<'_>,
+        rows: &mut Rows,
         now: Now,
     ) -> Result<Reading, ReadingError> {
         let listing = self.listing(readings.catalog).ok_or(ReadingError::NoCatalog(readings.catalog))?;
@@ -180,7 +182,10 @@ impl RunState {
         for reading in readings {
             reading.apply(&listing.references, &mut values).map_err(ReadingError::Decode)?;
             time = reading.time;
+            rows.times.push(time);
+            rows.values.extend_from_slice(&values);
         }
+        rows.listing = Some(Arc::clone(&listing));
         // What comes from the backlog is for the history: it says how it was, not how it is.
         if envelope.sending == Sending::Again {
             return Ok(Reading::Older);

@@ -48,7 +48,7 @@ impl Desk {
             Message::Event(record) => {
                 let Event { what: What::Sample { catalog, series, value }, .. } = record.body else { return };
                 self.fleet
-                    .sample(slot, &record.envelope, (catalog, series, value), self.now)
+                    .sample(slot, &record.envelope, (catalog, series, value), record.body.time, self.now)
                     .expect("understood");
             }
             other => panic!("not for the hub: {other:?}"),

@@ -37,6 +37,7 @@ use crate::fleet::{Fleet, FleetFull, Heard};
 use crate::inbound::{Inbound, Outbound};
 use crate::json::Records;
 use crate::mirror::Mirror;
+use crate::query::{Feed, Touched};
 use bytes::Bytes;
 use rackside_history::{Account, Batch, KnownAgent};
 use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Severity, Topic, Verdict};
@@ -123,6 +124,16 @@ impl Ingest {
     /// The fleet.
     pub fn fleet(&self) -> &Fleet {
         &self.fleet
+    }
+
+    /// What rules and queries are fed by, instead of one of its own: set before the first message.
+    pub fn feed(&mut self, feed: Feed) {
+        self.fleet = Fleet::new(feed);
+    }
+
+    /// Which series changed out of turn since this was last asked: by an event, or since their appliance came or went.
+    pub fn take_touched(&mut self) -> Vec<Touched> {
+        self.fleet.feed().take_touched()
     }
 
     /// What was counted.

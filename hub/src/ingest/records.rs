@@ -7,7 +7,7 @@ use crate::fleet::{Reading, ReadingError};
 use crate::inbound::Inbound;
 use rackside_history::{Entry, NewCatalog, NewRecord};
 use rackside_proto::{
-    AgentName, Catalog, Channel, Data, Envelope, Event, Readings, Record, Run, Sending, Value, What,
+    AgentName, Catalog, Channel, Data, Envelope, Event, Readings, Record, Run, Sending, Time, Value, What,
 };
 use std::time::Duration;
 
@@ -96,7 +96,8 @@ impl Ingest {
         let understood = match record.body.what {
             What::Sample { catalog, series, value } => {
                 self.look_for(slot, &envelope, catalog, now);
-                let taken = self.sample(slot, &envelope, (catalog, series, value), now);
+                let sample = (catalog, series, value);
+                let taken = self.sample(slot, &envelope, sample, record.body.time, now);
                 self.understood(slot, &envelope, taken, now)
             }
             What::Text { .. } | What::Anchor { .. } => {
@@ -138,11 +139,12 @@ impl Ingest {
         slot: usize,
         envelope: &Envelope,
         sample: (u32, u32, Value),
+        time: Time,
         now: Now,
     ) -> Result<Reading, ReadingError> {
-        match self.fleet.sample(slot, envelope, sample, now) {
+        match self.fleet.sample(slot, envelope, sample, time, now) {
             Err(ReadingError::NoCatalog(number)) if self.recall(slot, envelope.run, number, now) => {
-                self.fleet.sample(slot, envelope, sample, now)
+                self.fleet.sample(slot, envelope, sample, time, now)
             }
             taken => taken,
         }

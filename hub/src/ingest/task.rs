@@ -4,6 +4,7 @@
 use super::Ingest;
 use crate::clock;
 use crate::inbound::{Inbound, Outlet};
+use crate::query::Touched;
 use crate::shutdown;
 use crate::storage::{Commits, Outcome};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -43,6 +44,9 @@ impl Shared {
 pub trait Watcher: Send {
     /// `changed` are slots.
     fn changed(&mut self, ingest: &Ingest, changed: &[usize]);
+
+    /// These series changed out of turn. Nothing waits for whoever is told: it must not take long.
+    fn touched(&mut self, _touched: Vec<Touched>) {}
 }
 
 /// What the loop talks to beside the core.
@@ -119,11 +123,14 @@ fn turn<W: Watcher>(
         ends.commits.write(batch);
     }
     let changed = ingest.take_changed();
-    let out = ingest.take_out();
+    let (out, touched) = (ingest.take_out(), ingest.take_touched());
     if !changed.is_empty() {
         ends.watcher.changed(&ingest, &changed);
     }
     drop(ingest);
+    if !touched.is_empty() {
+        ends.watcher.touched(touched);
+    }
     for message in out {
         ends.outlet.publish(message);
     }

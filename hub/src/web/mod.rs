@@ -29,6 +29,7 @@ pub use live::{Live, Updates};
 
 use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
+use crate::query::Fleetwide;
 use crate::storage::Status;
 use crate::text::Text;
 use axum::Router;
@@ -71,6 +72,8 @@ pub struct Web {
     pub history: Status,
     /// Who watches live.
     pub live: Live,
+    /// What queries are asked of.
+    pub queries: Arc<Fleetwide>,
     /// When the hub started.
     pub started: Now,
     /// True once the hub stops: streams end.
@@ -85,11 +88,12 @@ impl Web {
         way: Arc<dyn WayIn>,
         history: Status,
         live: Live,
+        queries: Arc<Fleetwide>,
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let exposition = Mutex::new(exposition::Exposition::default());
-        Arc::new(Self { shared, way, history, live, started, shutdown, exposition })
+        Arc::new(Self { shared, way, history, live, queries, started, shutdown, exposition })
     }
 
     /// What is wrong: nothing can come in, history cannot be written. Each is empty while that is well.

@@ -1,0 +1,206 @@
+//! `hub.db`: what the hub makes and must not forget. One SQLite file beside the history, with two tenants: the series that the hub makes
+//! (`kept.rs`), and whatever state its parts save under a name.
+//!
+//! Not the history: what agents sent stands in `history.db`, and is worth more. A `hub.db` that is damaged is put aside by a person;
+//! until then the hub works without it.
+//!
+//! ```text
+//! state    key → bytes                                 `alerts` → what the rules engine wrote
+//! series   id, metric, labels, the last hour of it
+//! fresh    hour, samples of all series since the last flush
+//! hours    hour, series → its samples
+//! ```
+
+use rusqlite::{Connection, OptionalExtension, params};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The file in the data directory.
+pub const FILE: &str = "hub.db";
+/// `RSHD`.
+const APPLICATION: i64 = 0x5253_4844;
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE series (id INTEGER PRIMARY KEY, metric TEXT NOT NULL, labels TEXT NOT NULL UNIQUE, last_hour INTEGER NOT NULL) STRICT;
+CREATE INDEX series_metric ON series (metric);
+CREATE TABLE fresh (id INTEGER PRIMARY KEY, hour INTEGER NOT NULL, samples BLOB NOT NULL) STRICT;
+CREATE INDEX fresh_hour ON fresh (hour);
+CREATE TABLE hours (hour INTEGER NOT NULL, series INTEGER NOT NULL, samples BLOB NOT NULL, PRIMARY KEY (hour, series)) WITHOUT ROWID, STRICT;
+";
+
+/// Why `hub.db` did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubDbError {
+    /// A newer hub wrote it.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+    },
+    /// It is a database of something else.
+    Other {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be read or written.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What was said.
+        what: String,
+    },
+    /// Something in it is not what was written.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where it shows.
+        what: String,
+    },
+}
+
+impl fmt::Display for HubDbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer { path, found } => write!(
+                f,
+                "{}: a newer hub wrote it (version {found}, this one knows {VERSION}); use that hub, or move the file away",
+                path.display()
+            ),
+            Self::Other { path } => write!(f, "{}: is no database of a hub's; move it away", path.display()),
+            Self::Sqlite { path, what } => write!(f, "{}: {what}", path.display()),
+            Self::Damaged { path, what } => write!(
+                f,
+                "{}: damaged ({what}); stop the hub, move the file away, and it begins a new one",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HubDbError {}
+
+/// The open database. Whoever asks waits for whoever is at it.
+#[derive(Debug)]
+pub struct HubDb {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl HubDb {
+    /// Opens `hub.db` in `directory`, or makes it.
+    pub fn open(directory: &Path) -> Result<Self, HubDbError> {
+        let path = directory.join(FILE);
+        let failed = |error: rusqlite::Error| sqlite(&path, &error);
+        let connection = Connection::open(&path).map_err(failed)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+        let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (application, version) =
+            (pragma("application_id").map_err(failed)?, pragma("user_version").map_err(failed)?);
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(failed)?;
+        match (application, version, tables) {
+            (0, 0, 0) => {
+                let make = format!(
+                    "PRAGMA journal_mode = WAL; BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+                );
+                connection.execute_batch(&make).map_err(failed)?;
+            }
+            (APPLICATION, VERSION, _) => {}
+            (APPLICATION, found, _) => return Err(HubDbError::Newer { path, found }),
+            _ => return Err(HubDbError::Other { path }),
+        }
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;")
+            .map_err(failed)?;
+        Ok(Self { path, connection: Mutex::new(connection) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was saved under `key`.
+    pub fn state_load(&self, key: &str) -> Result<Option<Vec<u8>>, HubDbError> {
+        self.with(|db| {
+            db.prepare_cached("SELECT value FROM state WHERE key = ?1")?
+                .query_row([key], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Saves `bytes` under `key`, in place of what was there: all of it or nothing.
+    pub fn state_save(&self, key: &str, bytes: &[u8]) -> Result<(), HubDbError> {
+        self.with(|db| {
+            db.prepare_cached("INSERT OR REPLACE INTO state (key, value) VALUES (?1, ?2)")?
+                .execute(params![key, bytes])
+                .map(|_| ())
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn with<T>(
+        &self,
+        ask: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, HubDbError> {
+        ask(&mut self.lock()).map_err(|error| sqlite(&self.path, &error))
+    }
+
+    pub(crate) fn damaged(&self, what: impl fmt::Display) -> HubDbError {
+        HubDbError::Damaged { path: self.path.clone(), what: what.to_string() }
+    }
+}
+
+fn sqlite(path: &Path, error: &rusqlite::Error) -> HubDbError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) | None => {
+            HubDbError::Damaged { path, what: error.to_string() }
+        }
+        Some(_) => HubDbError::Sqlite { path, what: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_there_after_a_restart_and_replaced_as_a_whole() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let db = HubDb::open(directory.path()).expect("it opens");
+        assert_eq!(db.state_load("alerts"), Ok(None));
+        db.state_save("alerts", b"one").expect("it is written");
+        db.state_save("alerts", b"other").expect("it is written");
+        drop(db);
+        let db = HubDb::open(directory.path()).expect("it opens again");
+        assert_eq!(db.state_load("alerts"), Ok(Some(b"other".to_vec())));
+    }
+
+    #[test]
+    fn what_is_no_database_or_a_newer_one_is_refused_and_left_alone() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join(FILE);
+        let rubbish = b"this is not a database at all, and long enough to be taken for a page";
+        std::fs::write(&path, rubbish).expect("it is written");
+        let error = HubDb::open(directory.path()).expect_err("no database").to_string();
+        assert!(error.contains("hub.db: damaged") && error.contains("move the file away"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("it is there"), rubbish);
+        std::fs::remove_file(&path).expect("it is there");
+        drop(HubDb::open(directory.path()).expect("a new one"));
+        Connection::open(&path)
+            .and_then(|db| db.execute_batch("PRAGMA user_version = 9"))
+            .expect("it is set");
+        let error = HubDb::open(directory.path()).expect_err("newer");
+        assert_eq!(error, HubDbError::Newer { path, found: 9 });
+    }
+}

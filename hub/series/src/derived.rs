@@ -1,0 +1,289 @@
+//! Series that the hub makes itself: what rules record, alerts, whether an appliance is up, the hub's own numbers. The last window in
+//! memory, and all of it in `hub.db`, for as long as the history keeps samples one by one.
+//!
+//! What is pushed is in memory at once and on the disk within a minute, when whoever runs the hub calls [`Derived::flush`]. A disk that
+//! fails stops nothing: what is not written waits, up to a bound, and the loss of more is counted and said.
+
+use crate::db::{HubDb, HubDbError};
+use crate::kept;
+use crate::line::Line;
+use rackside_promql::{Labels, METRIC_NAME, Matcher, STALE, Sample, Test, is_stale};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Samples that may wait for the disk: 24 MiB.
+const WAITING: usize = 1 << 20;
+/// Most series. What is beyond is left out and counted.
+pub const MOST: usize = 500_000;
+/// Series that are copied before the lock is given back.
+const AT_ONCE: usize = 256;
+
+/// What the hub makes.
+#[derive(Debug)]
+pub struct Derived {
+    db: Option<Arc<HubDb>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    window: i64,
+    lines: Vec<Option<(Labels, Line)>>,
+    free: Vec<u32>,
+    numbers: HashMap<Labels, u32>,
+    /// By metric: which lines.
+    index: BTreeMap<Arc<str>, Vec<u32>>,
+    waiting: Vec<(Labels, Sample)>,
+    /// What is older than this is on the disk only.
+    floor: i64,
+    lost: u64,
+}
+
+/// What a series comes to in a window.
+pub(crate) type Copied = (Labels, Range<usize>);
+
+impl Derived {
+    /// Over a database, of which the last window is read; or without one, when it cannot be opened.
+    pub fn new(db: Option<Arc<HubDb>>, window: i64, now: i64) -> Result<Self, HubDbError> {
+        let inner = Inner { window, floor: i64::MIN, ..Inner::default() };
+        let derived = Self { db, inner: Mutex::new(inner) };
+        if let Some(db) = &derived.db {
+            let from = now.saturating_sub(window);
+            let mut inner = derived.lock();
+            kept::each(db, &[], from, i64::MAX, &mut |labels, samples| {
+                for sample in samples {
+                    inner.push(labels, *sample);
+                }
+                ControlFlow::Continue(())
+            })?;
+            inner.floor = from;
+        }
+        Ok(derived)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it is kept; nothing, when that could not be opened.
+    pub fn db(&self) -> Option<&Arc<HubDb>> {
+        self.db.as_ref()
+    }
+
+    /// How far back rules look, in milliseconds.
+    pub fn set_window(&self, window: i64) {
+        self.lock().window = window;
+    }
+
+    /// Adds a sample to a series, new or not; [`STALE`](rackside_promql::STALE) ends it. One of the same moment is replaced by it.
+    pub fn push(&self, labels: &Labels, at: i64, value: f64) {
+        self.lock().add(labels, Sample::new(at, value), self.db.is_some());
+    }
+
+    /// Adds many.
+    pub fn extend(&self, samples: impl IntoIterator<Item = (Labels, Sample)>) {
+        let mut inner = self.lock();
+        for (labels, sample) in samples {
+            inner.add(&labels, sample, self.db.is_some());
+        }
+    }
+
+    /// Hands over every series that matches, with its samples from `from` to `to`, or only the last of them. Nothing is locked meanwhile.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        newest: bool,
+        each: &mut dyn FnMut(&Labels, &[Sample]) -> ControlFlow<()>,
+    ) -> Result<(), HubDbError> {
+        let floor = self.lock().floor;
+        let mut older: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+        if let Some(db) = self.db.as_ref().filter(|_| from < floor) {
+            kept::each(db, matchers, from, to.min(floor - 1), &mut |labels, samples| {
+                older.insert(labels.clone(), samples.to_vec());
+                ControlFlow::Continue(())
+            })?;
+        }
+        let candidates = self.lock().candidates(matchers);
+        let (mut series, mut samples) = (Vec::new(), Vec::new());
+        for some in candidates.chunks(AT_ONCE) {
+            self.lock().copy(some, matchers, (from.max(floor), to), newest, (&mut series, &mut samples));
+            for (labels, range) in &series {
+                let recent = &samples[range.clone()];
+                let flow = match older.remove(labels) {
+                    Some(mut all) => {
+                        all.extend_from_slice(recent);
+                        each(labels, &all)
+                    }
+                    None => each(labels, recent),
+                };
+                if flow.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        for (labels, samples) in &older {
+            if each(labels, samples).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every series of one metric that has not ended, but those that are named.
+    pub fn end_others(&self, metric: &str, but: &[Labels], at: i64) {
+        let mut inner = self.lock();
+        let ended: Vec<Labels> = inner
+            .index
+            .get(metric)
+            .into_iter()
+            .flatten()
+            .filter_map(|&number| inner.lines.get(number as usize)?.as_ref())
+            .filter(|(labels, line)| {
+                line.last().is_some_and(|last| !is_stale(last.value)) && !but.contains(labels)
+            })
+            .map(|(labels, _)| labels.clone())
+            .collect();
+        for labels in ended {
+            inner.add(&labels, Sample::new(at, STALE), self.db.is_some());
+        }
+    }
+
+    /// Writes what waits, closes hours, and lets go of what is older than `keep` milliseconds on the disk, and than the window in memory.
+    /// What was not written waits for the next time.
+    pub fn flush(&self, now: i64, keep: i64) -> Result<(), HubDbError> {
+        let waiting = {
+            let mut inner = self.lock();
+            inner.trim(now);
+            std::mem::take(&mut inner.waiting)
+        };
+        let Some(db) = &self.db else { return Ok(()) };
+        let written = kept::write(db, &waiting, now, keep);
+        if written.is_err() {
+            let mut inner = self.lock();
+            let meanwhile = std::mem::replace(&mut inner.waiting, waiting);
+            inner.waiting.extend(meanwhile);
+        }
+        written
+    }
+
+    /// How many samples had to be given up, since the disk failed for too long or there were too many series.
+    pub fn lost(&self) -> u64 {
+        self.lock().lost
+    }
+
+    /// How many series there are in memory, and about how many bytes their samples take.
+    pub fn size(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.numbers.len(), inner.lines.iter().flatten().map(|(_, line)| line.size()).sum())
+    }
+}
+
+impl Inner {
+    fn add(&mut self, labels: &Labels, sample: Sample, is_kept: bool) {
+        if !self.push(labels, sample) {
+            self.lost += 1;
+            return;
+        }
+        if is_kept {
+            if self.waiting.len() >= WAITING {
+                // The older half: what is new is asked for.
+                self.waiting.drain(..WAITING / 2);
+                self.lost += WAITING as u64 / 2;
+            }
+            self.waiting.push((labels.clone(), sample));
+        }
+    }
+
+    fn push(&mut self, labels: &Labels, sample: Sample) -> bool {
+        let number = match self.numbers.get(labels) {
+            Some(&number) => number,
+            None if self.numbers.len() >= MOST => return false,
+            None => self.open(labels),
+        };
+        if let Some(Some((_, line))) = self.lines.get_mut(number as usize) {
+            line.push(sample);
+        }
+        true
+    }
+
+    fn open(&mut self, labels: &Labels) -> u32 {
+        let line = Some((labels.clone(), Line::default()));
+        let number = if let Some(number) = self.free.pop() {
+            self.lines[number as usize] = line;
+            number
+        } else {
+            self.lines.push(line);
+            self.lines.len() as u32 - 1
+        };
+        self.numbers.insert(labels.clone(), number);
+        self.index.entry(labels.value(METRIC_NAME).into()).or_default().push(number);
+        number
+    }
+
+    fn candidates(&self, matchers: &[Matcher]) -> Vec<u32> {
+        let names: Vec<&Matcher> = matchers.iter().filter(|matcher| *matcher.name == *METRIC_NAME).collect();
+        let exact = names.iter().find_map(|matcher| match &matcher.test {
+            Test::Equal(name) => Some(name),
+            _ => None,
+        });
+        match exact {
+            Some(name) => self.index.get(name).cloned().unwrap_or_default(),
+            None => self
+                .index
+                .iter()
+                .filter(|(name, _)| names.iter().all(|matcher| matcher.accepts(name)))
+                .flat_map(|(_, numbers)| numbers.iter().copied())
+                .collect(),
+        }
+    }
+
+    fn copy(
+        &self,
+        numbers: &[u32],
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        newest: bool,
+        (series, samples): (&mut Vec<Copied>, &mut Vec<Sample>),
+    ) {
+        series.clear();
+        samples.clear();
+        for &number in numbers {
+            let Some(Some((labels, line))) = self.lines.get(number as usize) else { continue };
+            if !matchers.iter().all(|matcher| matcher.matches(labels)) {
+                continue;
+            }
+            let start = samples.len();
+            if newest {
+                samples.extend(line.newest(from, to));
+            } else {
+                line.samples(from, to, samples);
+            }
+            series.push((labels.clone(), start..samples.len()));
+        }
+    }
+
+    fn trim(&mut self, now: i64) {
+        let oldest = now.saturating_sub(self.window);
+        for number in 0..self.lines.len() {
+            let Some(Some((labels, line))) = self.lines.get_mut(number) else { continue };
+            if let Some(floor) = line.trim(oldest) {
+                self.floor = self.floor.max(floor);
+            }
+            if line.is_empty() {
+                let labels = labels.clone();
+                self.lines[number] = None;
+                self.numbers.remove(&labels);
+                self.free.push(number as u32);
+                let name = labels.value(METRIC_NAME);
+                if let Some(numbers) = self.index.get_mut(name) {
+                    numbers.retain(|known| *known != number as u32);
+                    if numbers.is_empty() {
+                        self.index.remove(name);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The hub's own series on the disk: in the tables `series`, `fresh` and `hours` of `hub.db`.
+//!
+//! Each flush appends one row for each hour that it touches, with the samples of all series; when an hour is over, its rows become one row
+//! for each series. So a minute costs one page or two, and a question about one series of a month some hundred small rows.
+//!
+//! A row's bytes: `01`, then the list of series (rows of `fresh` only), of times, and of values, each as its length in 4 bytes, the
+//! lowest first, and pco's own standalone format. Later rows of `fresh` count before earlier ones and before `hours`.
+//!
+//! Labels are text, in order: `__name__="up",site="hall"` with Rust's escapes undone by hand: each name and value as its length in bytes, a
+//! colon, and itself: `8:__name__2:up4:site4:hall`.
+
+use crate::db::{HubDb, HubDbError};
+use crate::rack::in_order;
+use pco::ChunkConfig;
+use pco::data_types::Number;
+use pco::standalone::{simple_compress, simple_decompress};
+use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Test};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::ops::ControlFlow;
+
+const HOUR: i64 = 3_600_000;
+const VERSION: u8 = 1;
+/// An hour is closed so long after its end.
+const CLOSES_AFTER: i64 = 120_000;
+
+/// Series, times and values of a flush.
+type Columns = (Vec<i64>, Vec<i64>, Vec<f64>);
+
+/// Rows by series.
+type BySeries = BTreeMap<i64, Vec<Sample>>;
+
+/// Writes samples, closes hours that are over, and deletes what is older than `keep` milliseconds; all of it or nothing.
+pub(crate) fn write(db: &HubDb, samples: &[(Labels, Sample)], now: i64, keep: i64) -> Result<(), HubDbError> {
+    let mut damage = None;
+    db.with(|connection| {
+        let transaction = connection.transaction()?;
+        append(&transaction, samples)?;
+        let closed = hour(now.saturating_sub(CLOSES_AFTER));
+        let open: Vec<i64> = {
+            let mut select = transaction
+                .prepare_cached("SELECT DISTINCT hour FROM fresh WHERE hour < ?1 ORDER BY hour")?;
+            select.query_map([closed], |row| row.get(0))?.collect::<Result<_, _>>()?
+        };
+        for hour in open {
+            damage = close(&transaction, hour)?.or(damage.take());
+        }
+        let oldest = hour(now.saturating_sub(keep));
+        transaction.prepare_cached("DELETE FROM hours WHERE hour < ?1")?.execute([oldest])?;
+        transaction.prepare_cached("DELETE FROM series WHERE last_hour < ?1")?.execute([oldest])?;
+        transaction.commit()
+    })?;
+    damage.map_or(Ok(()), |what| Err(db.damaged(what)))
+}
+
+fn append(db: &Connection, samples: &[(Labels, Sample)]) -> rusqlite::Result<()> {
+    let mut numbers: HashMap<&Labels, (i64, i64)> = HashMap::new();
+    let mut hours: BTreeMap<i64, Columns> = BTreeMap::new();
+    for (labels, sample) in samples {
+        let hour = hour(sample.at);
+        let number = match numbers.get(labels) {
+            Some(&(number, last)) if last >= hour => number,
+            _ => {
+                let number = number(db, labels, hour)?;
+                numbers.insert(labels, (number, hour));
+                number
+            }
+        };
+        let (series, times, values) = hours.entry(hour).or_default();
+        series.push(number);
+        times.push(sample.at);
+        values.push(sample.value);
+    }
+    for (hour, (series, times, values)) in hours {
+        let mut bytes = vec![VERSION];
+        put(&mut bytes, &series);
+        put(&mut bytes, &times);
+        put(&mut bytes, &values);
+        db.prepare_cached("INSERT INTO fresh (hour, samples) VALUES (?1, ?2)")?
+            .execute(params![hour, bytes])?;
+    }
+    Ok(())
+}
+
+/// The number of a series, which has a sample in `hour`.
+fn number(db: &Connection, labels: &Labels, hour: i64) -> rusqlite::Result<i64> {
+    let text = text(labels);
+    let known = db
+        .prepare_cached("UPDATE series SET last_hour = max(last_hour, ?2) WHERE labels = ?1 RETURNING id")?
+        .query_row(params![text, hour], |row| row.get(0))
+        .optional()?;
+    if let Some(number) = known {
+        return Ok(number);
+    }
+    db.prepare_cached("INSERT INTO series (metric, labels, last_hour) VALUES (?1, ?2, ?3) RETURNING id")?
+        .query_row(params![labels.value(METRIC_NAME), text, hour], |row| row.get(0))
+}
+
+/// Makes rows of `hours` of those of `fresh`. What is damaged in them is left out, and told.
+fn close(db: &Connection, hour: i64) -> rusqlite::Result<Option<String>> {
+    let mut damage = None;
+    let mut all = BySeries::new();
+    for bytes in fresh(db, hour, hour)? {
+        if let Err(what) = unfold(&bytes, &mut all, |_| true) {
+            damage = Some(format!("samples of hour {hour}: {what}"));
+        }
+    }
+    for (series, samples) in all {
+        let mut joined = match stored(db, hour, series)? {
+            Some(bytes) => decode(&bytes).unwrap_or_else(|what| {
+                damage = Some(format!("series {series} of hour {hour}: {what}"));
+                Vec::new()
+            }),
+            None => Vec::new(),
+        };
+        joined.extend(samples);
+        in_order(&mut joined, 0);
+        let mut bytes = vec![VERSION];
+        put(&mut bytes, &joined.iter().map(|sample| sample.at).collect::<Vec<_>>());
+        put(&mut bytes, &joined.iter().map(|sample| sample.value).collect::<Vec<_>>());
+        db.prepare_cached("INSERT OR REPLACE INTO hours (hour, series, samples) VALUES (?1, ?2, ?3)")?
+            .execute(params![hour, series, bytes])?;
+    }
+    db.prepare_cached("DELETE FROM fresh WHERE hour = ?1")?.execute([hour])?;
+    Ok(damage)
+}
+
+fn fresh(db: &Connection, first: i64, last: i64) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut select =
+        db.prepare_cached("SELECT samples FROM fresh WHERE hour BETWEEN ?1 AND ?2 ORDER BY id")?;
+    select.query_map([first, last], |row| row.get(0))?.collect()
+}
+
+fn stored(db: &Connection, hour: i64, series: i64) -> rusqlite::Result<Option<Vec<u8>>> {
+    db.prepare_cached("SELECT samples FROM hours WHERE hour = ?1 AND series = ?2")?
+        .query_row([hour, series], |row| row.get(0))
+        .optional()
+}
+
+/// Hands over every series that matches and has samples from `from` to `to`, with these.
+pub(crate) fn each(
+    db: &HubDb,
+    matchers: &[Matcher],
+    from: i64,
+    to: i64,
+    take: &mut dyn FnMut(&Labels, &[Sample]) -> ControlFlow<()>,
+) -> Result<(), HubDbError> {
+    if from > to {
+        return Ok(());
+    }
+    let (first, last) = (hour(from), hour(to));
+    let (series, batches) = db.with(|db| Ok((listed(db, matchers, first)?, fresh(db, first, last)?)))?;
+    let series: BTreeMap<i64, Labels> = series
+        .into_iter()
+        .map(|(number, text)| {
+            labels(&text).map(|labels| (number, labels)).ok_or_else(|| db.damaged("labels of a series"))
+        })
+        .filter(|series| {
+            series.as_ref().map_or(true, |(_, labels)| matchers.iter().all(|matcher| matcher.matches(labels)))
+        })
+        .collect::<Result<_, _>>()?;
+    let mut newer = BySeries::new();
+    for bytes in batches {
+        unfold(&bytes, &mut newer, |number| series.contains_key(&number)).map_err(|what| db.damaged(what))?;
+    }
+    for (number, labels) in series {
+        let rows: Vec<Vec<u8>> = db.with(|db| {
+            let held: Option<i64> =
+                db.prepare_cached("SELECT min(hour) FROM hours")?.query_row([], |row| row.get(0))?;
+            let Some(held) = held else { return Ok(Vec::new()) };
+            let end: Option<i64> =
+                db.prepare_cached("SELECT max(hour) FROM hours")?.query_row([], |row| row.get(0))?;
+            let hours = first.max(held)..=last.min(end.unwrap_or(held));
+            hours.filter_map(|hour| stored(db, hour, number).transpose()).collect()
+        })?;
+        let mut samples = Vec::new();
+        for bytes in rows {
+            samples.extend(decode(&bytes).map_err(|what| db.damaged(what))?);
+        }
+        samples.extend(newer.remove(&number).unwrap_or_default());
+        samples.retain(|sample| (from..=to).contains(&sample.at));
+        in_order(&mut samples, 0);
+        if !samples.is_empty() && take(&labels, &samples).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Series that may match, and have samples in or after the hour `first`.
+fn listed(db: &Connection, matchers: &[Matcher], first: i64) -> rusqlite::Result<Vec<(i64, String)>> {
+    let metric = matchers.iter().find_map(|matcher| match &matcher.test {
+        Test::Equal(name) if *matcher.name == *METRIC_NAME => Some(name.as_ref()),
+        _ => None,
+    });
+    let mut select = db.prepare_cached(
+        "SELECT id, labels FROM series WHERE last_hour >= ?1 AND (?2 IS NULL OR metric = ?2) ORDER BY labels",
+    )?;
+    select.query_map(params![first, metric], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+fn hour(at: i64) -> i64 {
+    at.div_euclid(HOUR)
+}
+
+fn put<T: Number>(bytes: &mut Vec<u8>, list: &[T]) {
+    let packed = simple_compress(list, &ChunkConfig::default())
+        .expect("the defaults are right, and a list is not too long");
+    bytes.extend_from_slice(&(packed.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&packed);
+}
+
+fn take<T: Number>(bytes: &mut &[u8]) -> Result<Vec<T>, String> {
+    let (length, rest) = bytes.split_first_chunk().ok_or("it ends too early")?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (packed, rest) = rest.split_at_checked(length).ok_or("it ends too early")?;
+    *bytes = rest;
+    simple_decompress(packed).map_err(|error| error.to_string())
+}
+
+fn versioned(bytes: &[u8]) -> Result<&[u8], String> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((version, _)) => Err(format!("version {version} is not known")),
+        None => Err("it is empty".to_owned()),
+    }
+}
+
+/// The samples of a row of `hours`.
+fn decode(bytes: &[u8]) -> Result<Vec<Sample>, String> {
+    let mut rest = versioned(bytes)?;
+    let (times, values) = (take::<i64>(&mut rest)?, take::<f64>(&mut rest)?);
+    if times.len() != values.len() {
+        return Err("times and values do not fit each other".to_owned());
+    }
+    Ok(times.into_iter().zip(values).map(|(at, value)| Sample::new(at, value)).collect())
+}
+
+/// The samples of a row of `fresh`, by series.
+fn unfold(bytes: &[u8], to: &mut BySeries, wanted: impl Fn(i64) -> bool) -> Result<(), String> {
+    let mut rest = versioned(bytes)?;
+    let series = take::<i64>(&mut rest)?;
+    let (times, values) = (take::<i64>(&mut rest)?, take::<f64>(&mut rest)?);
+    if times.len() != values.len() || times.len() != series.len() {
+        return Err("series, times and values do not fit each other".to_owned());
+    }
+    for ((number, at), value) in series.into_iter().zip(times).zip(values) {
+        if wanted(number) {
+            to.entry(number).or_default().push(Sample::new(at, value));
+        }
+    }
+    Ok(())
+}
+
+fn text(labels: &Labels) -> String {
+    let mut text = String::new();
+    for part in labels.iter().flat_map(|label| [&label.name, &label.value]) {
+        write!(text, "{}:{part}", part.len()).expect("a String takes everything");
+    }
+    text
+}
+
+fn labels(mut text: &str) -> Option<Labels> {
+    let mut part = || {
+        let (length, rest) = text.split_once(':')?;
+        let (part, rest) = rest.split_at_checked(length.parse().ok()?)?;
+        text = rest;
+        Some((part, rest.is_empty()))
+    };
+    let mut pairs = Vec::new();
+    while let Some((name, _)) = part() {
+        let (value, is_last) = part()?;
+        pairs.push((name, value));
+        if is_last {
+            return Some(Labels::new(pairs));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derived::Derived;
+    use rackside_promql::STALE;
+    use std::sync::Arc;
+
+    const NOW: i64 = 1_795_145_119_000;
+    const WINDOW: i64 = 900_000;
+    const KEEP: i64 = 30 * 24 * HOUR;
+
+    fn up(site: &str) -> Labels {
+        Labels::new([(METRIC_NAME, "up"), ("site", site), ("odd", "a:3\",\u{e9}\n")])
+    }
+
+    fn open(directory: &tempfile::TempDir, now: i64) -> Derived {
+        let db = HubDb::open(directory.path()).expect("it opens");
+        Derived::new(Some(Arc::new(db)), WINDOW, now).expect("it is read")
+    }
+
+    fn all(derived: &Derived, from: i64, to: i64) -> Vec<(Labels, Vec<Sample>)> {
+        let mut all = Vec::new();
+        let mut take = |labels: &Labels, samples: &[Sample]| {
+            all.push((labels.clone(), samples.to_vec()));
+            ControlFlow::Continue(())
+        };
+        derived.select(&[], (from, to), false, &mut take).expect("it is read");
+        all.retain(|(_, samples)| !samples.is_empty());
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    }
+
+    #[test]
+    fn labels_come_back_whatever_is_in_them() {
+        for set in [up("hall"), Labels::new([(METRIC_NAME, "x")]), Labels::new([("a", "1:2:3")])] {
+            assert_eq!(labels(&text(&set)), Some(set));
+        }
+        for text in ["", "1", "1:", "1:a", "1:a1:", "9:a1:b", "1:a1:bx"] {
+            assert_eq!(labels(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_flushed_is_there_after_a_restart_in_memory_and_beyond_the_window() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let derived = open(&directory, NOW);
+        let mut expected: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+        for step in 0..4 * 60 * 3 {
+            let at = NOW + step * 20_000;
+            for (site, value) in [("hall", 1.0), ("arena", at as f64 / 7.0), ("club", STALE)] {
+                derived.push(&up(site), at, value);
+                expected.entry(up(site)).or_default().push(Sample::new(at, value));
+            }
+            if step % 3 == 2 {
+                derived.flush(at, KEEP).expect("it is written");
+            }
+        }
+        let end = NOW + 4 * HOUR;
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(all(&derived, NOW, end), expected);
+        assert!(derived.size().1 < 20_000, "most of it is on the disk: {:?}", derived.size());
+        drop(derived);
+        let derived = open(&directory, end);
+        assert_eq!(all(&derived, NOW, end), expected);
+        assert_eq!(all(&derived, end - WINDOW / 2, end)[0].1.len(), 22);
+        let matcher = Matcher { name: "site".into(), test: Test::Equal("arena".into()) };
+        let mut found = 0;
+        let mut take = |labels: &Labels, _: &[Sample]| {
+            found += usize::from(labels.value("site") == "arena");
+            ControlFlow::Continue(())
+        };
+        derived.select(&[matcher], (NOW, end), true, &mut take).expect("it is read");
+        assert_eq!(found, 1);
+    }
+
+    #[test]
+    fn what_is_too_old_is_let_go() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let derived = open(&directory, NOW);
+        derived.push(&up("hall"), NOW, 1.0);
+        derived.flush(NOW, KEEP).expect("it is written");
+        derived.push(&up("arena"), NOW + KEEP, 1.0);
+        derived.flush(NOW + KEEP, KEEP).expect("it is written");
+        assert_eq!(all(&derived, 0, i64::MAX / 2).len(), 2, "it is not older than that");
+        derived.flush(NOW + KEEP + HOUR, KEEP).expect("it is written");
+        let left = all(&derived, 0, i64::MAX / 2);
+        assert_eq!(left.iter().map(|(labels, _)| labels.clone()).collect::<Vec<_>>(), [up("arena")]);
+    }
+
+    #[test]
+    fn a_damaged_row_is_an_error_and_no_panic() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let derived = open(&directory, NOW);
+        derived.push(&up("hall"), NOW, 1.5);
+        derived.flush(NOW, KEEP).expect("it is written");
+        let db = HubDb::open(directory.path()).expect("a second connection");
+        let bytes: Vec<u8> =
+            db.with(|db| db.query_row("SELECT samples FROM fresh", [], |row| row.get(0))).expect("one flush");
+        for cut in 0..bytes.len() {
+            assert!(unfold(&bytes[..cut], &mut BySeries::new(), |_| true).is_err(), "{cut}");
+        }
+        db.with(|db| db.execute("UPDATE fresh SET samples = x'02'", [])).expect("it is written");
+        let error = Derived::new(Some(Arc::new(db)), WINDOW, NOW).expect_err("damaged").to_string();
+        assert!(error.contains("hub.db: damaged (version 2 is not known)"), "{error}");
+    }
+}

@@ -1,0 +1,373 @@
+//! The last window of one appliance: its readings in chunks, what happened between two readings beside them.
+//!
+//! Invariants: chunks are in order of time and do not overlap, each has one layout; every sample at `floor` or later that ever came
+//! is here; of two samples of one series at one moment the one that came later counts.
+//!
+//! ```text
+//! chunks   [12:00:00 … 12:05:10] [12:05:20 … 12:10:30] [12:10:40 …
+//! beside   series 7: 12:07:31.250 = 1, 12:07:44.015 = 0
+//! ends     12:09:02.000                                             gone then: all series are stale from there on
+//! ```
+
+use crate::chunk::{Chunk, Row, value};
+use crate::layout::Layout;
+use rackside_promql::{Labels, STALE, Sample};
+use rackside_proto::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+
+/// Most bytes of one appliance's window. The largest catalog at a tick of a second takes 4 MiB in some minutes; then its window is shorter.
+const BYTES: usize = 8 << 20;
+/// Most samples between readings; then the older half goes.
+const BESIDE: usize = 32_768;
+/// Most times that an appliance is remembered to have gone.
+const ENDS: usize = 1024;
+
+/// Series by their numbers within the appliance.
+#[derive(Debug, Default)]
+pub(crate) struct Rack {
+    series: Vec<Option<Labels>>,
+    free: Vec<u32>,
+    layouts: Vec<Weak<Layout>>,
+    chunks: VecDeque<Chunk>,
+    beside: BTreeMap<(u32, i64), f64>,
+    ends: Vec<i64>,
+    /// The newest reading, and what it listed.
+    newest: Option<(i64, Arc<Layout>)>,
+    floor: i64,
+    /// What is older was there before, and has not been brought here yet.
+    before: i64,
+    /// Up to then times may differ by some milliseconds from those in the history.
+    inexact: i64,
+}
+
+impl Rack {
+    /// Nothing yet; what is older than `before` is elsewhere.
+    pub(crate) fn new(before: i64) -> Self {
+        Self { floor: i64::MIN, before, inexact: i64::MIN, ..Self::default() }
+    }
+
+    /// All samples from then on are here.
+    pub(crate) fn floor(&self) -> i64 {
+        self.floor.max(self.before)
+    }
+
+    pub(crate) fn raise_floor(&mut self, to: i64) {
+        self.floor = self.floor.max(to);
+    }
+
+    /// What was elsewhere has been brought here, from `floor` on.
+    pub(crate) fn lower_floor(&mut self, to: i64) {
+        self.before = self.before.min(to);
+    }
+
+    pub(crate) fn is_inexact_at(&self, at: i64) -> bool {
+        at <= self.inexact
+    }
+
+    pub(crate) fn dated_by_receipt(&mut self, at: i64) {
+        self.inexact = self.inexact.max(at);
+    }
+
+    /// The labels of a series.
+    pub(crate) fn labels(&self, series: u32) -> Option<&Labels> {
+        self.series.get(series as usize)?.as_ref()
+    }
+
+    /// The number of a series of these labels, if there is one.
+    pub(crate) fn find(&self, labels: &Labels) -> Option<u32> {
+        self.series.iter().position(|known| known.as_ref() == Some(labels)).map(|at| at as u32)
+    }
+
+    /// The series, by number.
+    pub(crate) fn series(&self) -> impl Iterator<Item = (u32, &Labels)> {
+        self.series.iter().enumerate().filter_map(|(at, labels)| Some((at as u32, labels.as_ref()?)))
+    }
+
+    /// Gives a new series a number.
+    pub(crate) fn add(&mut self, labels: Labels) -> u32 {
+        if let Some(number) = self.free.pop() {
+            self.series[number as usize] = Some(labels);
+            return number;
+        }
+        self.series.push(Some(labels));
+        self.series.len() as u32 - 1
+    }
+
+    /// Notes a layout: as long as somebody holds it, its series keep their numbers.
+    pub(crate) fn hold(&mut self, layout: &Arc<Layout>) {
+        self.layouts.push(Arc::downgrade(layout));
+    }
+
+    /// Takes a reading: a value for each position of the catalog. What is older than `oldest` is left out.
+    pub(crate) fn reading(&mut self, layout: &Arc<Layout>, at: i64, values: &[Value], oldest: i64) {
+        if at < oldest {
+            self.raise_floor(at + 1);
+            return;
+        }
+        self.follow(layout, at);
+        if !self.beside.is_empty() {
+            for column in layout.columns() {
+                self.beside.remove(&(column.series, at));
+            }
+        }
+        let number = |column: usize| {
+            let value = values.get(layout.columns()[column].position as usize)?;
+            value.known().filter(|number| *number != i64::MIN)
+        };
+        self.row(layout, at, &number);
+    }
+
+    /// Takes what the history has of one moment. What came by itself stays.
+    pub(crate) fn older(&mut self, layout: &Arc<Layout>, row: &Row, is_event: bool) {
+        let (at, numbers) = row;
+        let chunk = self.chunks.partition_point(|chunk| chunk.last() < *at);
+        let known = self.chunks.get(chunk).filter(|chunk| chunk.times().binary_search(at).is_ok());
+        if !is_event && known.is_none() {
+            if self.newest.as_ref().is_none_or(|(newest, _)| newest < at) {
+                self.newest = Some((*at, Arc::clone(layout)));
+            }
+            self.row(layout, *at, &|column| numbers.get(column).copied().flatten());
+            return;
+        }
+        for (column, number) in layout.columns().iter().zip(numbers) {
+            if known.is_none_or(|known| known.layout().column_of(column.series).is_none()) {
+                self.beside.entry((column.series, *at)).or_insert_with(|| value(*number, column.scale));
+            }
+        }
+    }
+
+    /// Ends what a newer reading's catalog does not list any more.
+    fn follow(&mut self, layout: &Arc<Layout>, at: i64) {
+        if let Some((newest, before)) = &self.newest {
+            if at < *newest {
+                return;
+            }
+            if !Arc::ptr_eq(before, layout) {
+                let before = Arc::clone(before);
+                for column in before.columns() {
+                    if layout.column_of(column.series).is_none() {
+                        self.beside.insert((column.series, at), STALE);
+                    }
+                }
+            }
+        }
+        self.newest = Some((at, Arc::clone(layout)));
+    }
+
+    fn row(&mut self, layout: &Arc<Layout>, at: i64, number: &dyn Fn(usize) -> Option<i64>) {
+        // The first that does not end before it.
+        let next = self.chunks.partition_point(|chunk| chunk.last() < at);
+        if self.chunks.get(next).is_none_or(|chunk| at < chunk.first()) {
+            let before = next.checked_sub(1).and_then(|before| self.chunks.get_mut(before));
+            if let Some(before) =
+                before.filter(|before| !before.is_full() && Arc::ptr_eq(before.layout(), layout))
+            {
+                before.push(at, number);
+                return;
+            }
+            let mut chunk = Chunk::new(Arc::clone(layout));
+            chunk.push(at, number);
+            self.chunks.insert(next, chunk);
+            return;
+        }
+        self.between(next, layout, (at, (0..layout.columns().len()).map(number).collect()));
+    }
+
+    /// A reading in the middle of a chunk, which is made anew.
+    fn between(&mut self, at: usize, layout: &Arc<Layout>, row: Row) {
+        let chunk = &self.chunks[at];
+        let whose = Arc::clone(chunk.layout());
+        let mut rows = chunk.unfold();
+        let found = rows.binary_search_by_key(&row.0, |row| row.0);
+        let made = match found {
+            Ok(place) if Arc::ptr_eq(&whose, layout) => {
+                if rows[place] == row {
+                    return;
+                }
+                rows[place] = row;
+                Chunk::of(&whose, &rows)
+            }
+            Err(place) if Arc::ptr_eq(&whose, layout) => {
+                rows.insert(place, row);
+                Chunk::of(&whose, &rows)
+            }
+            Ok(_) => {
+                // Two readings of two catalogs at one moment: the later one is put beside.
+                for (column, number) in layout.columns().iter().zip(row.1) {
+                    self.beside.insert((column.series, row.0), value(number, column.scale));
+                }
+                return;
+            }
+            Err(place) => {
+                let after = rows.split_off(place);
+                let mut made = Chunk::of(&whose, &rows);
+                made.append(&mut Chunk::of(layout, &[row]));
+                made.append(&mut Chunk::of(&whose, &after));
+                made
+            }
+        };
+        self.chunks.remove(at);
+        for (more, chunk) in made.into_iter().enumerate() {
+            self.chunks.insert(at + more, chunk);
+        }
+    }
+
+    /// Takes what an event says of one series.
+    pub(crate) fn event(&mut self, series: u32, at: i64, value: f64, oldest: i64) {
+        if at < oldest {
+            self.raise_floor(at + 1);
+            return;
+        }
+        self.beside.insert((series, at), value);
+        if self.beside.len() > BESIDE {
+            let mut times: Vec<i64> = self.beside.keys().map(|key| key.1).collect();
+            let middle = times.len() / 2;
+            let floor = *times.select_nth_unstable(middle).1 + 1;
+            self.forget(floor);
+        }
+    }
+
+    /// It is gone: every series ends, after what it said last.
+    pub(crate) fn gone(&mut self, at: i64) {
+        let said = self.chunks.back().map_or(i64::MIN, Chunk::last);
+        let after = self.beside.keys().map(|key| key.1).max().unwrap_or(i64::MIN).max(said);
+        let at = at.max(after.saturating_add(1));
+        if let Err(place) = self.ends.binary_search(&at) {
+            self.ends.insert(place, at);
+        }
+        if self.ends.len() > ENDS {
+            self.ends.remove(0);
+        }
+    }
+
+    /// Drops chunks that are older than `oldest`, and the oldest ones of a window that is too large. Gives the series that are
+    /// listed nowhere any more: they have no numbers from then on.
+    pub(crate) fn trim(&mut self, oldest: i64) -> Vec<(u32, Labels)> {
+        let mut size: usize = self.chunks.iter().map(Chunk::size).sum();
+        let mut dropped = false;
+        while self.chunks.front().is_some_and(|chunk| chunk.last() < oldest || size > BYTES) {
+            let Some(chunk) = self.chunks.pop_front() else { break };
+            size -= chunk.size();
+            self.raise_floor(chunk.last() + 1);
+            dropped = true;
+        }
+        if dropped {
+            self.forget(self.floor);
+        }
+        if dropped && self.layouts.len() > 1 { self.retire() } else { Vec::new() }
+    }
+
+    /// Is the oldest chunk old?
+    pub(crate) fn is_due(&self, oldest: i64) -> bool {
+        self.chunks.front().is_some_and(|chunk| chunk.last() < oldest) || self.chunks.len() > 64
+    }
+
+    /// Lets go of what stands beside the readings and is older than `floor`.
+    fn forget(&mut self, floor: i64) {
+        self.raise_floor(floor);
+        self.beside.retain(|key, _| key.1 >= floor);
+        self.ends.retain(|at| *at >= floor);
+    }
+
+    fn retire(&mut self) -> Vec<(u32, Labels)> {
+        let mut listed = vec![false; self.series.len()];
+        self.layouts.retain(|layout| {
+            let Some(layout) = layout.upgrade() else { return false };
+            for column in layout.columns() {
+                if let Some(listed) = listed.get_mut(column.series as usize) {
+                    *listed = true;
+                }
+            }
+            true
+        });
+        for (series, _) in self.beside.keys() {
+            if let Some(listed) = listed.get_mut(*series as usize) {
+                *listed = true;
+            }
+        }
+        let mut retired = Vec::new();
+        for (number, labels) in self.series.iter_mut().enumerate() {
+            if let Some(labels) = labels.take_if(|_| !listed[number]) {
+                self.free.push(number as u32);
+                retired.push((number as u32, labels));
+            }
+        }
+        retired
+    }
+
+    /// The last sample of a series from `from` to `to`.
+    pub(crate) fn newest(&self, series: u32, from: i64, to: i64) -> Option<Sample> {
+        let mut best = self.last_read(series, from, to);
+        if !self.ends.is_empty() {
+            let end = self.ends[..self.ends.partition_point(|at| *at <= to)].last();
+            if let Some(&end) = end.filter(|end| **end >= from && best.is_none_or(|best| best.at < **end)) {
+                best = Some(Sample::new(end, STALE));
+            }
+        }
+        if !self.beside.is_empty()
+            && let Some((&(_, at), &value)) = self.beside.range((series, from)..=(series, to)).next_back()
+            && best.is_none_or(|best| best.at <= at)
+        {
+            best = Some(Sample::new(at, value));
+        }
+        best
+    }
+
+    fn last_read(&self, series: u32, from: i64, to: i64) -> Option<Sample> {
+        for chunk in self.chunks.iter().rev().skip_while(|chunk| chunk.first() > to) {
+            if chunk.last() < from {
+                return None;
+            }
+            let Some(column) = chunk.layout().column_of(series) else { continue };
+            let row = chunk.times().partition_point(|at| *at <= to) - 1;
+            let sample = chunk.sample(column, row);
+            return (sample.at >= from).then_some(sample);
+        }
+        None
+    }
+
+    /// Appends the samples of a series from `from` to `to`, in order of time.
+    pub(crate) fn samples(&self, series: u32, from: i64, to: i64, out: &mut Vec<Sample>) {
+        let start = out.len();
+        let first = self.chunks.partition_point(|chunk| chunk.last() < from);
+        for chunk in self.chunks.range(first..).take_while(|chunk| chunk.first() <= to) {
+            if let Some(column) = chunk.layout().column_of(series) {
+                chunk.samples(column, chunk.rows(from, to), out);
+            }
+        }
+        let ends = within(&self.ends, from, to);
+        let mut beside = self.beside.range((series, from)..=(series, to)).peekable();
+        if ends.is_empty() && beside.peek().is_none() {
+            return;
+        }
+        // Whatever came last stands last: the sort is stable.
+        let read = out.split_off(start);
+        let ends = self.ends[ends].iter().map(|&at| Sample::new(at, STALE));
+        out.extend(ends.chain(read).chain(beside.map(|(&(_, at), &value)| Sample::new(at, value))));
+        in_order(out, start);
+    }
+
+    /// What it takes in memory beside labels, about.
+    pub(crate) fn size(&self) -> usize {
+        self.chunks.iter().map(Chunk::size).sum::<usize>() + self.beside.len() * 40
+    }
+}
+
+fn within(times: &[i64], from: i64, to: i64) -> Range<usize> {
+    let start = times.partition_point(|at| *at < from);
+    start..times.partition_point(|at| *at <= to).max(start)
+}
+
+/// Sorts what stands from `start` on by time; of two samples at one moment the later one stays.
+pub(crate) fn in_order(samples: &mut Vec<Sample>, start: usize) {
+    let mut tail = samples.split_off(start);
+    tail.sort_by_key(|sample| sample.at);
+    for sample in tail {
+        match samples[start..].last_mut() {
+            Some(before) if before.at == sample.at => *before = sample,
+            _ => samples.push(sample),
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! The last window of every series of every appliance, in memory: what rules and live pages ask for.
+//!
+//! Each appliance has a lock of its own, which is held for as long as its readings are copied and no longer, so that whoever feeds
+//! readings in never waits for a query. Which series have a name is found by an index.
+//!
+//! What is here is not durable, and may be less than there was: [`Recent::floor`] says from when on an appliance's samples are
+//! complete. What is older is the history's. Not here either: series that the hub makes itself (`derived.rs`).
+
+use crate::chunk::Row;
+use crate::layout::{Column, Layout};
+use crate::names::Names;
+use crate::rack::Rack;
+use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Test};
+use rackside_proto::{Scale, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// The shortest window, in milliseconds: ten minutes.
+pub const SHORTEST: i64 = 600_000;
+/// The longest window, in milliseconds: two hours and five minutes.
+pub const LONGEST: i64 = 7_500_000;
+/// A rule is evaluated late now and then, and looks as far back as ever.
+const MARGIN: i64 = 60_000;
+
+/// One series of a catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// The metric's name.
+    pub name: &'a str,
+    /// Its labels beside site and appliance.
+    pub labels: &'a [(Box<str>, Box<str>)],
+    /// What one step of its numbers is worth.
+    pub scale: Scale,
+    /// Whether it is kept; not, if it is listed twice or has a name of the hub's own.
+    pub served: bool,
+}
+
+/// What the history has of one series.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    /// What it is.
+    pub listed: Listed<'a>,
+    /// When, in order.
+    pub times: &'a [u64],
+    /// What; nothing where it had ended.
+    pub values: &'a [Option<i64>],
+}
+
+/// What one appliance has of what was asked for. Nothing is locked meanwhile.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Whose it is.
+    pub slot: usize,
+    /// From when on the samples are complete.
+    pub floor: i64,
+    /// The series, and which of `samples` are theirs.
+    pub series: &'a [(Labels, Range<usize>)],
+    /// Of all series, each in order of time.
+    pub samples: &'a [Sample],
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// All of them hold for each series.
+    pub matchers: &'a [Matcher],
+    /// The first millisecond.
+    pub from: i64,
+    /// The last millisecond.
+    pub to: i64,
+    /// Only the last sample of each series.
+    pub newest: bool,
+}
+
+/// The last window of all appliances.
+#[derive(Debug)]
+pub struct Recent {
+    window: AtomicI64,
+    names: Names,
+    appliances: RwLock<Vec<Arc<Appliance>>>,
+    index: RwLock<Index>,
+}
+
+#[derive(Debug)]
+struct Appliance {
+    site: Arc<str>,
+    name: Arc<str>,
+    rack: Mutex<Rack>,
+}
+
+/// Slot of an appliance, number of a series in it; in order.
+type Entries = Vec<(u32, u32)>;
+
+#[derive(Debug, Default)]
+struct Index {
+    /// By metric.
+    series: BTreeMap<Arc<str>, Entries>,
+    /// Slots, in order.
+    sites: HashMap<Arc<str>, Vec<u32>>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self {
+            window: AtomicI64::new(SHORTEST),
+            names: Names::default(),
+            appliances: RwLock::default(),
+            index: RwLock::default(),
+        }
+    }
+}
+
+impl Recent {
+    /// How far back rules look, in milliseconds: so much is kept, within [`SHORTEST`] and [`LONGEST`].
+    pub fn set_window(&self, reach: i64) {
+        self.window.store(reach.saturating_add(MARGIN).clamp(SHORTEST, LONGEST), Ordering::Relaxed);
+    }
+
+    /// How much is kept, in milliseconds.
+    pub fn window(&self) -> i64 {
+        self.window.load(Ordering::Relaxed)
+    }
+
+    /// Makes room for the appliance of a slot; slots are opened in their order. What is older than `floor` is elsewhere:
+    /// `i64::MIN` for an appliance that nobody has heard of before.
+    pub fn open(&self, slot: usize, site: &str, appliance: &str, floor: i64) {
+        let mut appliances = self.appliances.write().unwrap_or_else(PoisonError::into_inner);
+        if slot != appliances.len() {
+            return;
+        }
+        let (site, name) = (self.names.one(site), self.names.one(appliance));
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.sites.entry(Arc::clone(&site)).or_default().push(slot as u32);
+        appliances.push(Arc::new(Appliance { site, name, rack: Mutex::new(Rack::new(floor)) }));
+    }
+
+    /// How many appliances there are.
+    pub fn appliances(&self) -> usize {
+        self.appliances.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Site and appliance of a slot.
+    pub fn name(&self, slot: usize) -> Option<(Arc<str>, Arc<str>)> {
+        self.appliance(slot).map(|one| (Arc::clone(&one.site), Arc::clone(&one.name)))
+    }
+
+    fn appliance(&self, slot: usize) -> Option<Arc<Appliance>> {
+        self.appliances.read().unwrap_or_else(PoisonError::into_inner).get(slot).cloned()
+    }
+
+    /// The labels of an appliance's series, in the shared form.
+    pub fn labels(&self, slot: usize, name: &str, labels: &[(Box<str>, Box<str>)]) -> Option<Labels> {
+        self.appliance(slot).map(|appliance| self.labels_of(&appliance, name, labels))
+    }
+
+    fn labels_of(&self, appliance: &Appliance, name: &str, labels: &[(Box<str>, Box<str>)]) -> Labels {
+        let own = labels.iter().map(|(name, value)| (self.names.one(name), self.names.one(value)));
+        Labels::new(own.chain([
+            (self.names.one(METRIC_NAME), self.names.one(name)),
+            (self.names.one("site"), Arc::clone(&appliance.site)),
+            (self.names.one("appliance"), Arc::clone(&appliance.name)),
+        ]))
+    }
+
+    /// Takes a catalog in: what its readings are handed in with from then on. Nothing, if the slot is not open.
+    pub fn layout<'a>(&self, slot: usize, catalog: impl Iterator<Item = Listed<'a>>) -> Option<Arc<Layout>> {
+        let appliance = self.appliance(slot)?;
+        let listed: Vec<(u32, Scale, Labels)> = catalog
+            .enumerate()
+            .filter(|(_, listed)| listed.served)
+            .map(|(at, one)| (at as u32, one.scale, self.labels_of(&appliance, one.name, one.labels)))
+            .collect();
+        let mut rack = appliance.lock();
+        let known: HashMap<Labels, u32> =
+            rack.series().map(|(number, labels)| (labels.clone(), number)).collect();
+        let mut new = Vec::new();
+        let mut columns = Vec::with_capacity(listed.len());
+        for (position, scale, labels) in listed {
+            let series = known.get(&labels).copied().unwrap_or_else(|| {
+                let number = rack.add(labels.clone());
+                new.push((number, labels));
+                number
+            });
+            columns.push(Column { series, position, scale });
+        }
+        let layout = Arc::new(Layout::new(columns));
+        rack.hold(&layout);
+        // Within the lock: whoever finds a series in the index finds it in its rack.
+        self.enter(slot, &new);
+        Some(layout)
+    }
+
+    fn enter(&self, slot: usize, new: &[(u32, Labels)]) {
+        if new.is_empty() {
+            return;
+        }
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (number, labels) in new {
+            let entry = (slot as u32, *number);
+            let name = labels.value(METRIC_NAME);
+            if !index.series.contains_key(name) {
+                index.series.insert(self.names.one(name), Vec::new());
+            }
+            if let Some(entries) = index.series.get_mut(name)
+                && let Err(place) = entries.binary_search(&entry)
+            {
+                entries.insert(place, entry);
+            }
+        }
+    }
+
+    fn leave(&self, slot: usize, old: &[(u32, Labels)]) {
+        if old.is_empty() {
+            return;
+        }
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (number, labels) in old {
+            let name = labels.value(METRIC_NAME);
+            let Some(entries) = index.series.get_mut(name) else { continue };
+            if let Ok(place) = entries.binary_search(&(slot as u32, *number)) {
+                entries.remove(place);
+            }
+            if entries.is_empty() {
+                index.series.remove(name);
+            }
+        }
+    }
+
+    /// Takes a reading of an appliance: a value for each position of its catalog, read at `at`. All times are in milliseconds
+    /// since 1970.
+    pub fn reading(&self, slot: usize, layout: &Arc<Layout>, at: i64, values: &[Value], now: i64) {
+        let Some(appliance) = self.appliance(slot) else { return };
+        let oldest = now.saturating_sub(self.window());
+        let mut rack = appliance.lock();
+        rack.reading(layout, at, values, oldest);
+        if rack.is_due(oldest) {
+            let retired = rack.trim(oldest);
+            self.leave(slot, &retired);
+        }
+    }
+
+    /// Takes what an event says of the series at one position of a catalog. Gives its labels, if it is kept.
+    pub fn event(
+        &self,
+        slot: usize,
+        layout: &Arc<Layout>,
+        (position, at, value): (u32, i64, Value),
+        now: i64,
+    ) -> Option<Labels> {
+        let column = layout.at_position(position)?;
+        let appliance = self.appliance(slot)?;
+        let value = crate::chunk::value(value.known(), column.scale);
+        let mut rack = appliance.lock();
+        rack.event(column.series, at, value, now.saturating_sub(self.window()));
+        rack.labels(column.series).cloned()
+    }
+
+    /// An appliance is gone: its series end.
+    pub fn gone(&self, slot: usize, at: i64) {
+        if let Some(appliance) = self.appliance(slot) {
+            appliance.lock().gone(at);
+        }
+    }
+
+    /// Something of an appliance that cannot be put into its place in time, and is in the history, or will be: up to `at` that has to be asked.
+    pub fn incomplete(&self, slot: usize, at: i64) {
+        if let Some(appliance) = self.appliance(slot) {
+            appliance.lock().raise_floor(at.saturating_add(1));
+        }
+    }
+
+    /// The reading at `at` has its time from its receipt: in the history it may stand some milliseconds beside.
+    pub fn dated_by_receipt(&self, slot: usize, at: i64) {
+        if let Some(appliance) = self.appliance(slot) {
+            appliance.lock().dated_by_receipt(at);
+        }
+    }
+
+    /// Brings in what the history has of an appliance from `floor` on. What came by itself meanwhile counts. Afterwards the samples are
+    /// complete from `floor` on.
+    pub fn warm(&self, slot: usize, floor: i64, series: &[Stored<'_>]) {
+        let Some(appliance) = self.appliance(slot) else { return };
+        let mut layouts: HashMap<Vec<u32>, Arc<Layout>> = HashMap::new();
+        let mut most = 0;
+        for (at, members) in by_time(series, floor) {
+            most = most.max(members.len());
+            let Some(layout) = layouts.get(&members).cloned().or_else(|| {
+                let listed = members.iter().filter_map(|&at| Some(series.get(at as usize)?.listed));
+                self.layout(slot, listed)
+            }) else {
+                return;
+            };
+            let number = |column: &Column| {
+                let stored = series.get(*members.get(column.position as usize)? as usize)?;
+                let row = stored.times.binary_search(&(at as u64)).ok()?;
+                stored.values.get(row).copied().flatten()
+            };
+            let row: Row = (at, layout.columns().iter().map(number).collect());
+            // An event is a few series at a moment of their own.
+            appliance.lock().older(&layout, &row, members.len() * 4 < most);
+            layouts.insert(members, layout);
+        }
+        appliance.lock().lower_floor(floor);
+    }
+
+    /// Lets go of what is too old of appliances that say nothing any more.
+    pub fn trim(&self, now: i64) {
+        let oldest = now.saturating_sub(self.window());
+        for slot in 0..self.appliances() {
+            let Some(appliance) = self.appliance(slot) else { return };
+            let mut rack = appliance.lock();
+            if rack.is_due(oldest) {
+                let retired = rack.trim(oldest);
+                self.leave(slot, &retired);
+            }
+        }
+    }
+
+    /// From when on the samples of an appliance are complete.
+    pub fn floor(&self, slot: usize) -> i64 {
+        self.appliance(slot).map_or(i64::MIN, |appliance| appliance.lock().floor())
+    }
+
+    /// Whether times up to `at` may differ from those in the history.
+    pub fn is_inexact_at(&self, slot: usize, at: i64) -> bool {
+        self.appliance(slot).is_some_and(|appliance| appliance.lock().is_inexact_at(at))
+    }
+
+    /// Whether an appliance has a series of these labels.
+    pub fn has(&self, labels: &Labels) -> bool {
+        let (site, appliance) = (labels.value("site"), labels.value("appliance"));
+        if site.is_empty() || appliance.is_empty() {
+            return false;
+        }
+        let slots = {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            if !index.series.contains_key(labels.value(METRIC_NAME)) {
+                return false;
+            }
+            index.sites.get(site).cloned().unwrap_or_default()
+        };
+        slots
+            .into_iter()
+            .filter_map(|slot| self.appliance(slot as usize))
+            .any(|one| *one.name == *appliance && one.lock().find(labels).is_some())
+    }
+
+    /// The slots whose site and appliance match, in order.
+    pub fn slots(&self, matchers: &[Matcher]) -> Vec<usize> {
+        let of_site = matchers.iter().find_map(|matcher| match &matcher.test {
+            Test::Equal(site) if *matcher.name == *"site" => Some(Arc::clone(site)),
+            _ => None,
+        });
+        let candidates: Vec<usize> = match of_site {
+            Some(site) => {
+                let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+                index.sites.get(&site).into_iter().flatten().map(|&slot| slot as usize).collect()
+            }
+            None => (0..self.appliances()).collect(),
+        };
+        let about = |name: &str| matchers.iter().filter(|matcher| *matcher.name == *name).collect::<Vec<_>>();
+        let (sites, names) = (about("site"), about("appliance"));
+        if sites.is_empty() && names.is_empty() {
+            return candidates;
+        }
+        let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner);
+        let fits = |slot: &usize| {
+            appliances.get(*slot).is_some_and(|one| {
+                sites.iter().all(|matcher| matcher.accepts(&one.site))
+                    && names.iter().all(|matcher| matcher.accepts(&one.name))
+            })
+        };
+        candidates.into_iter().filter(fits).collect()
+    }
+
+    /// The series whose name matches, of the slots of which site and appliance match; in order.
+    fn candidates(&self, matchers: &[Matcher]) -> Entries {
+        let bounded = matchers.iter().any(|matcher| matches!(&*matcher.name, "site" | "appliance"));
+        let slots = bounded.then(|| self.slots(matchers));
+        let names: Vec<&Matcher> = matchers.iter().filter(|matcher| *matcher.name == *METRIC_NAME).collect();
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Vec::new();
+        let mut several = 0;
+        let mut add = |entries: &Entries| {
+            several += 1;
+            let Some(slots) = &slots else { return all.extend_from_slice(entries) };
+            for &slot in slots {
+                let from = entries.partition_point(|entry| entry.0 < slot as u32);
+                all.extend(entries[from..].iter().take_while(|entry| entry.0 == slot as u32));
+            }
+        };
+        let exact = names.iter().find_map(|matcher| match &matcher.test {
+            Test::Equal(name) => Some(name),
+            _ => None,
+        });
+        let fits = |name: &str| names.iter().all(|matcher| matcher.accepts(name));
+        match exact {
+            Some(name) => {
+                if let Some(entries) = index.series.get(name).filter(|_| fits(name)) {
+                    add(entries);
+                }
+            }
+            None => index.series.iter().filter(|(name, _)| fits(name)).for_each(|(_, entries)| add(entries)),
+        }
+        drop(index);
+        if several > 1 {
+            all.sort_unstable();
+        }
+        all
+    }
+
+    /// Hands over what each appliance has, in the order of the slots, until it is told to stop. Appliances without a matching series are
+    /// left out; series without samples are not.
+    pub fn select(&self, asked: &Asked<'_>, each: &mut dyn FnMut(&Found<'_>) -> ControlFlow<()>) {
+        let rest: Vec<Matcher> = asked
+            .matchers
+            .iter()
+            .filter(|matcher| !matches!(&*matcher.name, "site" | "appliance"))
+            .cloned()
+            .collect();
+        let candidates = self.candidates(asked.matchers);
+        let (mut series, mut samples) = (Vec::new(), Vec::new());
+        for entries in candidates.chunk_by(|one, other| one.0 == other.0) {
+            let slot = entries[0].0 as usize;
+            let Some(appliance) = self.appliance(slot) else { return };
+            series.clear();
+            samples.clear();
+            let rack = appliance.lock();
+            for &(_, number) in entries {
+                let Some(labels) = rack.labels(number) else { continue };
+                if !rest.iter().all(|matcher| matcher.matches(labels)) {
+                    continue;
+                }
+                let start = samples.len();
+                if asked.newest {
+                    samples.extend(rack.newest(number, asked.from, asked.to));
+                } else {
+                    rack.samples(number, asked.from, asked.to, &mut samples);
+                }
+                series.push((labels.clone(), start..samples.len()));
+            }
+            let floor = rack.floor();
+            drop(rack);
+            if !series.is_empty()
+                && each(&Found { slot, floor, series: &series, samples: &samples }).is_break()
+            {
+                return;
+            }
+        }
+    }
+
+    /// How many series there are, and about how many bytes their samples take.
+    pub fn size(&self) -> (usize, usize) {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let series = index.series.values().map(Vec::len).sum();
+        drop(index);
+        let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner).clone();
+        (series, appliances.iter().map(|appliance| appliance.lock().size()).sum())
+    }
+}
+
+/// Which of the series have a sample at each time from `floor` on.
+fn by_time(series: &[Stored<'_>], floor: i64) -> BTreeMap<i64, Vec<u32>> {
+    let mut members: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (at, stored) in series.iter().enumerate() {
+        for &time in stored.times.iter().filter(|time| **time as i64 >= floor) {
+            members.entry(time as i64).or_default().push(at as u32);
+        }
+    }
+    members
+}
+
+impl Appliance {
+    fn lock(&self) -> MutexGuard<'_, Rack> {
+        self.rack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
