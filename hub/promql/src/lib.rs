@@ -46,7 +46,7 @@ pub use limits::{Limits, Stop};
 pub use matcher::{Matcher, Test};
 pub use memory::Memory;
 pub use number::{format_float, format_value};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, go_regex};
 pub use query::{Query, format_query, parse_selector};
 pub use sample::{STALE, Sample, is_stale};
 pub use source::{Reduce, Select, Source, SourceError, Take, Wanted};

@@ -23,14 +23,7 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles Go's syntax. The error is for a person: what is wrong, in one line.
     pub fn new(source: &str) -> Result<Self, String> {
-        let compiled = regex::RegexBuilder::new(&format!("^(?:{})$", dialect::translate(source)?))
-            .size_limit(PROGRAM_BYTES)
-            .dfa_size_limit(PROGRAM_BYTES)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
-                other => other.to_string().lines().last().unwrap_or("invalid").to_owned(),
-            })?;
+        let compiled = compiled(&format!("^(?:{})$", dialect::translate(source)?))?;
         Ok(Self { source: source.to_owned(), compiled })
     }
 
@@ -48,6 +41,22 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.source
     }
+}
+
+/// Go's syntax, to be found anywhere in a text; templates of rules have such patterns. The error is for a person.
+pub fn go_regex(source: &str) -> Result<Regex, String> {
+    compiled(&dialect::translate(source)?)
+}
+
+fn compiled(translated: &str) -> Result<Regex, String> {
+    regex::RegexBuilder::new(translated)
+        .size_limit(PROGRAM_BYTES)
+        .dfa_size_limit(PROGRAM_BYTES)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
+            other => other.to_string().lines().last().unwrap_or("invalid").to_owned(),
+        })
 }
 
 impl fmt::Debug for Pattern {
