@@ -214,6 +214,12 @@ impl Engine {
         standing
     }
 
+    /// The rules of a group whose last evaluation failed, and why.
+    pub fn failed(&self, group: usize) -> impl Iterator<Item = (&Arc<str>, &str)> {
+        let rules = self.groups.get(group).into_iter().flat_map(|group| &group.rules);
+        rules.filter_map(|rule| Some((&rule.spec.name, rule.last_error.as_deref()?)))
+    }
+
     /// The alerts of one rule, for who wants to know more than the API tells.
     pub fn alerts_of(&self, group: usize, rule: usize) -> impl Iterator<Item = &Alert> {
         let rule = self.groups.get(group).and_then(|group| group.rules.get(rule));

@@ -60,7 +60,7 @@ fn underscores_part_digits(text: &str) -> bool {
         let digit = |place: Option<usize>| {
             place.and_then(|place| bytes.get(place)).is_some_and(u8::is_ascii_hexdigit)
         };
-        let base = at == 2 && text.starts_with("0x") || at == 2 && text.starts_with("0o");
+        let base = at == 2 && (text.starts_with("0x") || text.starts_with("0o"));
         *byte != b'_' || ((digit(at.checked_sub(1)) || base) && digit(at.checked_add(1)))
     })
 }
@@ -81,16 +81,17 @@ pub(super) fn character(written: &str) -> Result<Number, String> {
     Ok(Number { text: written.to_owned(), int: Some(value), float: value as f64, is_float: false })
 }
 
-/// The text between quotes or back quotes. What its escapes make and is no UTF-8 becomes U+FFFD.
-pub(super) fn text(written: &str) -> Result<String, String> {
+/// The text between quotes or back quotes, single quotes included, which PromQL has. What its escapes make and is no UTF-8 becomes U+FFFD.
+pub(crate) fn text(written: &str) -> Result<String, String> {
     if let Some(raw) = written.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
         return Ok(raw.replace('\r', ""));
     }
     let wrong = || "invalid syntax".to_owned();
-    let mut rest = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(wrong)?;
+    let quote = if written.starts_with('\'') { '\'' } else { '"' };
+    let mut rest = written.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).ok_or_else(wrong)?;
     let mut bytes = Vec::with_capacity(rest.len());
     while !rest.is_empty() {
-        match piece(&mut rest, '"').ok_or_else(wrong)? {
+        match piece(&mut rest, quote).ok_or_else(wrong)? {
             Piece::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             Piece::Byte(byte) => bytes.push(byte),
         }

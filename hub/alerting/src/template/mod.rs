@@ -11,7 +11,7 @@ mod effort;
 mod float;
 mod format;
 mod function;
-mod literal;
+pub(crate) mod literal;
 mod moment;
 mod node;
 mod parse;
