@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 type Result<T = Value> = std::result::Result<T, String>;
 
+#[expect(clippy::unnecessary_wraps, reason = "all functions have this type")]
 pub(super) fn not(_: &mut Effort<'_>, values: &[Value]) -> Result {
     Ok(Value::Bool(!values[0].is_true()))
 }
@@ -164,6 +165,7 @@ fn equal(one: &Value, other: &Value) -> Result<bool> {
         (Value::None, Value::None) => Ok(true),
         (Value::None, _) | (_, Value::None) => Ok(false),
         (Value::Bool(one), Value::Bool(other)) => Ok(one == other),
+        #[expect(clippy::float_cmp, reason = "Go's `eq` is that of ==")]
         (Value::Float(one), Value::Float(other)) => Ok(one == other),
         _ if left == Some(Basic::Text) && left == right => Ok(one.as_text() == other.as_text()),
         _ if one.int().is_some() && other.int().is_some() => Ok(one.int() == other.int()),
@@ -294,7 +296,7 @@ pub(super) fn js(effort: &mut Effort<'_>, values: &[Value]) -> Result {
             '\'' => escaped.push_str(r"\'"),
             '"' => escaped.push_str("\\\""),
             '<' | '>' | '&' | '=' | '\0'..' ' => {
-                write!(escaped, r"\u{:04X}", u32::from(c)).expect("a String takes everything")
+                write!(escaped, r"\u{:04X}", u32::from(c)).expect("a String takes everything");
             }
             c if c.is_ascii() || format::is_printable(c) => escaped.push(c),
             c => write!(escaped, r"\u{:04X}", u32::from(c)).expect("a String takes everything"),

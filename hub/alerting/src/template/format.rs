@@ -6,7 +6,7 @@
 
 use super::float;
 use super::value::{Value, arguments};
-use rackside_promql::{Labels, METRIC_NAME, Point};
+use rackside_promql::{Labels, Point};
 use std::fmt::Write as _;
 
 /// Go's bound on widths and precisions that are given as arguments or in digits.
@@ -18,6 +18,10 @@ pub(super) struct TooLong;
 
 /// How a value is to be printed.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are Go's flags, any of which may stand with any other"
+)]
 struct Flags {
     minus: bool,
     plus: bool,
@@ -281,11 +285,10 @@ impl Printer {
         }
         match value {
             Value::None if verb == 'v' => self.pad("<nil>"),
-            Value::None => self.bad_verb(value, verb),
             Value::Bool(truth) if matches!(verb, 't' | 'v') => {
                 self.pad(if *truth { "true" } else { "false" })
             }
-            Value::Bool(_) => self.bad_verb(value, verb),
+            Value::None | Value::Bool(_) => self.bad_verb(value, verb),
             Value::Int(number) => self.integer(*number, verb, value),
             Value::Byte(number) => self.integer(i64::from(*number), verb, value),
             Value::Float(number) => self.float(*number, verb, value),
@@ -336,7 +339,6 @@ impl Printer {
     }
 
     fn labels(&mut self, labels: &Labels, verb: char) -> Result<(), TooLong> {
-        debug_assert!(METRIC_NAME < "a", "the metric's name sorts as any other label");
         let source = self.flags.source;
         self.put(if source { "map[string]string{" } else { "map[" })?;
         for (at, label) in labels.iter().enumerate() {
@@ -542,20 +544,25 @@ pub(super) fn is_printable(c: char) -> bool {
 
 /// Writes a character as Go's quotes have it.
 fn escape(c: char, quote: char, ascii: bool, to: &mut String) {
-    let written = match c {
-        '\x07' => Ok(to.push_str(r"\a")),
-        '\x08' => Ok(to.push_str(r"\b")),
-        '\x0c' => Ok(to.push_str(r"\f")),
-        '\n' => Ok(to.push_str(r"\n")),
-        '\r' => Ok(to.push_str(r"\r")),
-        '\t' => Ok(to.push_str(r"\t")),
-        '\x0b' => Ok(to.push_str(r"\v")),
-        '\\' => Ok(to.push_str(r"\\")),
-        c if c == quote => write!(to, "\\{c}"),
-        c if is_printable(c) && (c.is_ascii() || !ascii) => Ok(to.push(c)),
-        c if c.is_ascii() => write!(to, r"\x{:02x}", u32::from(c)),
-        c if u32::from(c) < 0x1_0000 => write!(to, r"\u{:04x}", u32::from(c)),
-        c => write!(to, r"\U{:08x}", u32::from(c)),
+    let named = match c {
+        '\x07' => 'a',
+        '\x08' => 'b',
+        '\x0c' => 'f',
+        '\n' => 'n',
+        '\r' => 'r',
+        '\t' => 't',
+        '\x0b' => 'v',
+        '\\' => '\\',
+        c if c == quote => c,
+        c if is_printable(c) && (c.is_ascii() || !ascii) => return to.push(c),
+        c => {
+            let written = match u32::from(c) {
+                code if c.is_ascii() => write!(to, r"\x{code:02x}"),
+                code if code < 0x1_0000 => write!(to, r"\u{code:04x}"),
+                code => write!(to, r"\U{code:08x}"),
+            };
+            return written.expect("a String takes everything");
+        }
     };
-    written.expect("a String takes everything");
+    to.extend(['\\', named]);
 }

@@ -88,20 +88,10 @@ impl<'t> Parser<'t> {
         self.peek()
     }
 
-    fn unexpected<T>(&self, token: &Token, within: &str) -> Result<T, Problem> {
-        Err((
-            token.at,
-            match &token.kind {
-                Word::Wrong(problem) => problem.clone(),
-                kind => format!("unexpected {kind} in {within}"),
-            },
-        ))
-    }
-
     fn expect_close(&mut self, within: &str) -> Result<(), Problem> {
         match self.take_beyond_space() {
             Token { kind: Word::Close, .. } => Ok(()),
-            other => self.unexpected(other, within),
+            other => unexpected(other, within),
         }
     }
 
@@ -181,7 +171,7 @@ impl<'t> Parser<'t> {
             Word::Quoted(written) | Word::Raw(written) => {
                 literal::text(written).map(Into::into).map_err(|problem| (token.at, problem))
             }
-            _ => self.unexpected(token, within),
+            _ => unexpected(token, within),
         }
     }
 
@@ -205,7 +195,7 @@ impl<'t> Parser<'t> {
         match &token.kind {
             Word::Text(text) => Ok(Action::Node(Node { at: token.at, kind: Kind::Text(text.clone()) })),
             Word::Open => self.action(),
-            _ => self.unexpected(token, "input"),
+            _ => unexpected(token, "input"),
         }
     }
 
@@ -239,7 +229,7 @@ impl<'t> Parser<'t> {
                 }
                 if keyword == "break" { Kind::Break } else { Kind::Continue }
             }
-            _ => return self.unexpected(token, "command"),
+            _ => return unexpected(token, "command"),
         };
         Ok(Action::Node(Node { at, kind }))
     }
@@ -329,7 +319,7 @@ impl<'t> Parser<'t> {
                 | Word::Quoted(_)
                 | Word::Variable(_)
                 | Word::OpenParen => calls.push(self.call()?),
-                _ => return self.unexpected(token, within),
+                _ => return unexpected(token, within),
             }
         }
         if calls.is_empty() {
@@ -396,7 +386,7 @@ impl<'t> Parser<'t> {
                     self.next += 1;
                     break;
                 }
-                _ => return self.unexpected(token, "operand"),
+                _ => return unexpected(token, "operand"),
             }
         }
         if parts.is_empty() {
@@ -469,6 +459,14 @@ impl<'t> Parser<'t> {
         };
         Ok(Some(Node { at, kind }))
     }
+}
+
+fn unexpected<T>(token: &Token, within: &str) -> Result<T, Problem> {
+    let problem = match &token.kind {
+        Word::Wrong(problem) => problem.clone(),
+        kind => format!("unexpected {kind} in {within}"),
+    };
+    Err((token.at, problem))
 }
 
 #[cfg(test)]

@@ -361,22 +361,22 @@ impl<'t> Run<'t, '_> {
     ) -> Result<Value, Failure> {
         let Some((final_name, names)) = names.split_last() else { return Ok(of) };
         for name in names {
-            of = self.field(dot, of, name, &[], None)?;
+            of = self.field(dot, &of, name, &[], None)?;
         }
-        self.field(dot, of, final_name, arguments, last)
+        self.field(dot, &of, final_name, arguments, last)
     }
 
     fn field(
         &mut self,
         dot: &Value,
-        of: Value,
+        of: &Value,
         name: &'t str,
         arguments: &'t [Node],
         last: Option<Value>,
     ) -> Result<Value, Failure> {
         let has_arguments = !arguments.is_empty() || last.is_some();
         let context = self.effort.context();
-        let found = match &of {
+        let found = match of {
             Value::None => return Ok(Value::None),
             Value::Moment(_) | Value::Named(_) => return self.method(dot, of, name, arguments, last),
             Value::Labels(_) | Value::Args(_) if has_arguments => {
@@ -417,7 +417,7 @@ impl<'t> Run<'t, '_> {
     fn method(
         &mut self,
         dot: &Value,
-        of: Value,
+        of: &Value,
         name: &'t str,
         arguments: &'t [Node],
         last: Option<Value>,
@@ -425,7 +425,7 @@ impl<'t> Run<'t, '_> {
         let given = arguments.len() + usize::from(last.is_some());
         let wrong_number =
             |wanted: usize| format!("wrong number of args for {name}: want {wanted} got {given}");
-        let plain = match &of {
+        let plain = match of {
             Value::Moment(moment) if name == "Format" => {
                 if given != 1 {
                     return self.fail(wrong_number(1));

@@ -10,7 +10,9 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();
         if !text.contains(['*', '?', '[', '\\']) {
-            found.iter_mut().for_each(|path| path.push(part));
+            for path in &mut found {
+                path.push(part);
+            }
             continue;
         }
         let pattern: Vec<char> = text.chars().collect();

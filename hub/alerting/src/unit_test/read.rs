@@ -147,19 +147,22 @@ impl Reader {
     }
 
     fn scalar(&mut self, node: &Node, key: &str) -> String {
-        match node.scalar() {
-            Some(text) => text.to_owned(),
-            None => {
+        node.scalar().map_or_else(
+            || {
                 self.fault(node.place, format!("{key} must be a text, and is {}", node.kind()));
                 String::new()
-            }
-        }
+            },
+            str::to_owned,
+        )
     }
 
     fn duration(&mut self, fields: &Fields<'_>, key: &str) -> i64 {
         let Some(node) = fields.node(key) else { return 0 };
-        let text = self.scalar(node, key);
-        duration::parse(&text).unwrap_or_else(|what| {
+        let read = match node.scalar() {
+            Some(text) => duration::parse(text),
+            None => Err(format!("a duration is a text such as \"5m\", and this is {}", node.kind())),
+        };
+        read.unwrap_or_else(|what| {
             self.fault(node.place, format!("{key}: {what}"));
             0
         })

@@ -156,16 +156,16 @@ pub(super) fn samples(expected: Vec<ExpectedSample>, got: Vec<(Labels, f64)>) ->
 }
 
 /// Takes pairs that are the same out of both.
-fn take_equal<A, B>(these: &mut Vec<A>, those: &mut Vec<B>, same: impl Fn(&A, &B) -> bool) -> Vec<(A, B)> {
+fn take_equal<A, B>(left: &mut Vec<A>, right: &mut Vec<B>, same: impl Fn(&A, &B) -> bool) -> Vec<(A, B)> {
     let mut pairs = Vec::new();
-    let mut left = Vec::with_capacity(these.len());
-    for one in these.drain(..) {
-        match those.iter().position(|other| same(&one, other)) {
-            Some(at) => pairs.push((one, those.remove(at))),
-            None => left.push(one),
+    let mut alone = Vec::with_capacity(left.len());
+    for one in left.drain(..) {
+        match right.iter().position(|other| same(&one, other)) {
+            Some(at) => pairs.push((one, right.remove(at))),
+            None => alone.push(one),
         }
     }
-    *these = left;
+    *left = alone;
     pairs
 }
 
