@@ -6,6 +6,8 @@
 //! address = "127.0.0.1:1883"
 //! [history]
 //! raw = "30d"
+//! [[site]]
+//! id = "arena-north"
 //! [web]
 //! address = "127.0.0.1:8080"
 //! [log]
@@ -16,6 +18,7 @@
 
 use crate::broker::MqttConfig;
 use crate::listener::ListenerConfig;
+use crate::site::{self, SiteConfig};
 use crate::storage::HistoryConfig;
 use log::LevelFilter;
 use rackside_config::ConfigError;
@@ -40,6 +43,8 @@ pub struct Config {
     pub listener: Option<ListenerConfig>,
     /// An outside broker, instead of the listener.
     pub mqtt: Option<MqttConfig>,
+    /// What the hub is told of venues.
+    pub site: Vec<SiteConfig>,
     /// Pages, metrics, API.
     pub web: WebConfig,
     /// The log.
@@ -104,6 +109,7 @@ impl Default for Config {
             history: HistoryConfig::default(),
             listener: None,
             mqtt: None,
+            site: Vec::new(),
             web: WebConfig::default(),
             log: LogConfig::default(),
         }
@@ -169,6 +175,9 @@ impl Config {
         if let Err((key, message)) = config.history.check() {
             return objection(key, &message);
         }
+        if let Err((key, message)) = site::check(&config.site) {
+            return objection(&key, &message);
+        }
         if let Some(mqtt) = &config.mqtt
             && let Err((key, message)) = mqtt.check()
         {
@@ -206,6 +215,9 @@ mod tests {
                 part.lines().filter_map(|line| line.strip_prefix("#")).filter(|line| !line.starts_with('#'));
             keys.collect::<Vec<_>>().join("\n")
         };
+        let site = format!("[[site]]\n{}", uncommented("\n#[[site]]"));
+        let config = Config::parse(&site, "hub.toml").expect("right");
+        assert_eq!((config.site[0].contact.len(), config.site[0].show.len()), (1, 2));
         let mqtt = format!("[mqtt]\n{}", uncommented("\n#[mqtt]"));
         let config = Config::parse(&mqtt, "hub.toml").expect("right");
         assert!(

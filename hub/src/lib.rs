@@ -10,7 +10,7 @@
 //! 5. [`query`] holds the last window of it all and answers for rules and PromQL, with what the disk has of before.
 //! 6. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
-//! [`app`] starts and stops all of it by what [`config`] says; [`cli`] reads the command line, [`run`] does what it says;
+//! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
 //! [`decode`] and [`password`] are for its commands that need no hub. Only [`clock`] reads a clock.
 
 pub mod app;
@@ -35,6 +35,7 @@ pub mod query;
 mod reload;
 pub mod run;
 pub mod shutdown;
+pub mod site;
 pub mod storage;
 pub mod text;
 pub mod web;

@@ -18,8 +18,8 @@ pub struct Entered {
     pub name: Box<str>,
     /// When it is live, the first time.
     pub start: NaiveDateTime,
-    /// How long, by clocks on the wall.
-    pub length: TimeDelta,
+    /// How long, by clocks on the wall, in milliseconds.
+    pub length: i64,
     /// The days on which it is, from the start's on; none: it is once.
     pub days: Vec<Weekday>,
     /// The last day on which it can begin.
@@ -32,7 +32,7 @@ impl Entered {
     /// The shows that have part in `window`, in their order.
     pub fn shows(&self, zone: Zone, window: Window) -> Vec<Show> {
         let at = |start: NaiveDateTime| {
-            let end = start.checked_add_signed(self.length)?;
+            let end = start.checked_add_signed(TimeDelta::try_milliseconds(self.length)?)?;
             let show = Show::new(&self.name, zone.moment(start), zone.last_moment(end), self.margins)?;
             window.has(&show).then_some(show)
         };
@@ -67,7 +67,14 @@ mod tests {
     fn entered(start: &str, end: &str, days: &[Weekday]) -> Entered {
         let (start, end) = (local_time(start).unwrap(), local_time(end).unwrap());
         let margins = Margins { rig_up: 2 * HOUR, strike: HOUR };
-        Entered { name: "show".into(), start, length: end - start, days: days.to_vec(), until: None, margins }
+        Entered {
+            name: "show".into(),
+            start,
+            length: (end - start).num_milliseconds(),
+            days: days.to_vec(),
+            until: None,
+            margins,
+        }
     }
 
     fn window(zone: Zone, from: &str, to: &str) -> Window {

@@ -82,7 +82,7 @@ fn over_the_change(zone: &str, start: &str, end: &str) -> Vec<String> {
     let entered = Entered {
         name: "night".into(),
         start: from,
-        length: to - from,
+        length: (to - from).num_milliseconds(),
         days: Vec::new(),
         until: None,
         margins,
