@@ -6,6 +6,7 @@
 
 mod at_once;
 mod freeze;
+mod model;
 mod reload;
 mod scene;
 mod shown;
