@@ -7,6 +7,7 @@
 mod at_once;
 mod freeze;
 mod model;
+mod promtool;
 mod reload;
 mod scene;
 mod shown;
