@@ -98,3 +98,33 @@ fn promtool_finds_as_many_rules() {
         );
     }
 }
+
+/// Whatever the text, there is an answer, and every fault is one line.
+#[test]
+fn rubbish_is_refused_or_read_and_nothing_falls_over() {
+    const PIECES: [&str; 20] = [
+        "- ", "{", "}", "[", "&a ", "*a", "\n", "  ", ": ", "|", ">", "'", "\"", "%", "---", "<<: *a", "\t",
+        "é", "\u{0}", "!!x ",
+    ];
+    let mut random = fastrand::Rng::with_seed(6);
+    let texts: Vec<Vec<u8>> = files("good")
+        .iter()
+        .chain(&files("bad"))
+        .map(|file| std::fs::read(file).expect("it can be read"))
+        .collect();
+    for _ in 0..3_000 {
+        let mut text = texts[random.usize(..texts.len())].clone();
+        for _ in 0..random.usize(1..8) {
+            let at = random.usize(..=text.len());
+            if random.bool() {
+                text.splice(at..at, PIECES[random.usize(..PIECES.len())].bytes());
+            } else {
+                text.drain(at..(at + random.usize(..6)).min(text.len()));
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        for fault in RuleFile::parse("rubbish.yml", &text).err().unwrap_or_default() {
+            assert!(fault.line.is_some() && !fault.to_string().contains('\n'), "{fault}\n{text}");
+        }
+    }
+}

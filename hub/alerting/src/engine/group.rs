@@ -1,9 +1,9 @@
 //! A group of rules and its timetable: on its interval, and at once when something is touched that its rules read. What a rule does is the
 //! rule's matter.
 //!
-//! Regular evaluations are at moments that the group's name spreads over the interval, as with Prometheus, and are dated with that moment. Those
-//! that were missed are counted, not made up for. An evaluation at once is dated with its own moment; there is at most one in each pause, and it
-//! is of the rules that were touched and what depends on them.
+//! Regular evaluations are at moments that the group's name spreads over the interval, as with Prometheus, and are dated with that moment, unless
+//! something was touched since. Those that were missed are counted, not made up for. An evaluation at once is dated with its own moment; there is
+//! at most one in each pause, and it is of the rules that were touched and what depends on them.
 //!
 //! Sample: interval 15 s, offset 3.2 s: at 12:00:03.2, 12:00:18.2; touched at 12:00:05 and 12:00:05.05: at 12:00:05 and at 12:00:05.1.
 
@@ -142,12 +142,9 @@ impl Group {
             let moment = self.aligned(now);
             self.counts.missed += ((moment - self.next) / self.interval).unsigned_abs();
             self.next = moment + self.interval;
-            // What was evaluated at once since then has seen more than that moment.
-            let at = if self.evaluated_at.is_some_and(|last| last >= moment && last <= now) {
-                now
-            } else {
-                moment
-            };
+            // What was evaluated at once since then has seen more than that moment, and what was touched wants to be seen.
+            let seen = self.evaluated_at.is_some_and(|last| last >= moment && last <= now);
+            let at = if seen || !self.touched.is_empty() { now } else { moment };
             self.counts.regular += 1;
             return Some((Which::All, at));
         }

@@ -4,7 +4,7 @@
 //! file that cannot be loaded just now it is kept for a day. After a restart every alert is unknown until an evaluation has found it, or has found
 //! its appliance heard and the alert gone.
 //!
-//! Sample: `01`, then `[{file: "box.yml", group: "box", rule: "SocHot", labels: [..], alerts: [..], since: ..}]`.
+//! Sample: `01`, then `[{file: "box.yml", group: "box", rule: "SocHot", labels: [..], expr: "soc > 75", alerts: [..]}]`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub(super) struct Kept {
     group: String,
     rule: String,
     labels: Vec<(String, String)>,
+    expr: String,
     alerts: Vec<KeptAlert>,
     /// Since when its rule is not loaded.
     waits_since: Option<i64>,
@@ -95,12 +96,18 @@ impl Engine {
     pub(super) fn give_back(&mut self, loaded: &[Arc<str>], now: i64) {
         for group in &mut self.groups {
             for rule in &mut group.rules {
-                let (file, name) = (&group.file, &group.name);
-                let Some(at) = self.kept.iter().position(|kept| kept.is_of(file, name, rule)) else {
-                    continue;
-                };
-                for alert in self.kept.swap_remove(at).alerts {
-                    give(rule, alert, now);
+                let exact =
+                    |kept: &Kept| kept.is_of(&group.file, &group.name, rule) && kept.expr == *rule.spec.expr;
+                let found = self.kept.iter().position(exact);
+                if let Some(at) = found {
+                    give(rule, self.kept.remove(at), now);
+                }
+            }
+            // As when a file is loaded again: a rule may have another expression by now.
+            for rule in group.rules.iter_mut().filter(|rule| rule.active.is_empty()) {
+                let found = self.kept.iter().position(|kept| kept.is_of(&group.file, &group.name, rule));
+                if let Some(at) = found {
+                    give(rule, self.kept.remove(at), now);
                 }
             }
         }
@@ -127,6 +134,7 @@ fn keep(group: &Group, rule: &Rule) -> Kept {
         group: group.name.to_string(),
         rule: rule.spec.name.to_string(),
         labels: pairs(&rule.base),
+        expr: rule.spec.expr.to_string(),
         alerts: rule.active.values().map(keep_alert).collect(),
         waits_since: None,
     }
@@ -145,18 +153,21 @@ fn keep_alert(alert: &Alert) -> KeptAlert {
     }
 }
 
-fn give(rule: &mut Rule, kept: KeptAlert, now: i64) {
-    let mut alert = Alert::new(&rule.base, labels(&kept.labels), kept.life);
-    alert.value = kept.value;
-    alert.annotations = kept.annotations.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
-    if alert.life.is_active() {
-        alert.life.unknown_since.get_or_insert(now);
-        // Its series are in the hub's store, and end there when it does.
-        for (labels, _) in alert.samples() {
-            rule.written.assume(labels);
+fn give(rule: &mut Rule, kept: Kept, now: i64) {
+    for kept in kept.alerts {
+        let mut alert = Alert::new(&rule.base, labels(&kept.labels), kept.life);
+        alert.value = kept.value;
+        alert.annotations =
+            kept.annotations.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
+        if alert.life.is_active() {
+            alert.life.unknown_since.get_or_insert(now);
+            // Its series are in the hub's store, and end there when it does.
+            for (labels, _) in alert.samples() {
+                rule.written.assume(labels);
+            }
         }
+        rule.active.insert(alert.labels.clone(), alert);
     }
-    rule.active.insert(alert.labels.clone(), alert);
 }
 
 fn pairs(labels: &Labels) -> Vec<(String, String)> {

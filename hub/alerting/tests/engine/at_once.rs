@@ -220,6 +220,15 @@ groups:
 }
 
 #[test]
+fn what_is_touched_just_after_a_moment_is_not_lost_to_a_late_evaluation() {
+    let mut scene = Scene::new("groups: [{name: a, interval: 1m, rules: [{alert: Down, expr: up == 0}]}]");
+    let moment = scene.engine.due().expect("a group is due");
+    scene.event(&labels("up", &[]), moment + 3, 0.0);
+    let changes = scene.run(moment + 5);
+    assert_eq!((states(&changes), changes[0].at), (vec![("Down", State::Firing)], moment + 5));
+}
+
+#[test]
 fn groups_are_spread_over_their_interval() {
     let groups: Vec<String> =
         (0..50).map(|at| format!("{{name: g{at}, interval: 1m, rules: [{{record: r, expr: x}}]}}")).collect();

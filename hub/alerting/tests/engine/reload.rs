@@ -146,6 +146,26 @@ fn a_file_that_cannot_be_loaded_for_a_while_loses_nothing() {
 }
 
 #[test]
+fn of_rules_with_one_name_each_gets_its_own_back() {
+    let text = "groups: [{name: a, rules: [{alert: A, expr: x > 5}, {alert: A, expr: y > 5}]}]";
+    let mut scene = Scene::new(text);
+    scene.sample(&labels("y", &[("site", "hall")]), 0, 9.0);
+    scene.evaluate(0);
+    let bytes = scene.engine.save();
+    scene.engine = Engine::new(Settings::default());
+    scene.engine.load(vec![file(text)], MINUTE);
+    scene.engine.restore(&bytes, MINUTE).expect("what was saved can be read");
+    let of = |rule| scene.engine.alerts_of(0, rule).count();
+    assert_eq!((of(0), of(1)), (0, 1));
+}
+
+#[test]
+fn an_engine_can_go_to_a_thread_of_its_own() {
+    fn goes<T: Send + 'static>(_: T) {}
+    goes(Engine::new(Settings::default()));
+}
+
+#[test]
 fn what_cannot_be_read_changes_nothing() {
     let mut scene = pending();
     let bytes = scene.engine.save();
