@@ -15,8 +15,9 @@ use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide};
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
-use crate::web::{self, Live, Updates, WayIn, Web};
+use crate::web::{self, Live, Queried, Updates, WayIn, Web};
 use futures_util::future::select_all;
+use rackside_alerting::RulesView;
 use rackside_history::{OpenError, StoreError};
 use rackside_series::Recent;
 use std::fmt;
@@ -144,7 +145,9 @@ impl Hub {
         };
         let ends: Ends<Updates> = Ends { inbound: batches, outlet, watcher: updates, mirror, commits };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
-        let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, queries, started, asked.clone());
+        let rules = Box::new(|| RulesView { groups: Vec::new() });
+        let queried = Queried { config: config.query, series: queries, rules };
+        let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, queried, started, asked.clone());
         let tasks = vec![
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),

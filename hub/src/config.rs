@@ -8,6 +8,8 @@
 //! raw = "30d"
 //! [[site]]
 //! id = "arena-north"
+//! [query]
+//! timeout = "30s"
 //! [web]
 //! address = "127.0.0.1:8080"
 //! [log]
@@ -20,6 +22,7 @@ use crate::broker::MqttConfig;
 use crate::listener::ListenerConfig;
 use crate::site::{self, SiteConfig};
 use crate::storage::HistoryConfig;
+use crate::web::api::QueryConfig;
 use log::LevelFilter;
 use rackside_config::ConfigError;
 use rackside_proto::Prefix;
@@ -45,6 +48,8 @@ pub struct Config {
     pub mqtt: Option<MqttConfig>,
     /// What the hub is told of venues.
     pub site: Vec<SiteConfig>,
+    /// What queries may cost.
+    pub query: QueryConfig,
     /// Pages, metrics, API.
     pub web: WebConfig,
     /// The log.
@@ -110,6 +115,7 @@ impl Default for Config {
             listener: None,
             mqtt: None,
             site: Vec::new(),
+            query: QueryConfig::default(),
             web: WebConfig::default(),
             log: LogConfig::default(),
         }
@@ -172,8 +178,10 @@ impl Config {
                 }
             }
         }
-        if let Err((key, message)) = config.history.check() {
-            return objection(key, &message);
+        for checked in [config.history.check(), config.query.check()] {
+            if let Err((key, message)) = checked {
+                return objection(key, &message);
+            }
         }
         if let Err((key, message)) = site::check(&config.site) {
             return objection(&key, &message);

@@ -57,12 +57,15 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Opt
     headers.get(name)?.to_str().ok()
 }
 
+/// With gzip, quickly.
+pub(super) fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::new(3));
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes every write")
+}
+
 /// An answer of this type, compressed if that is accepted and worth it.
 pub(super) fn answer(headers: &HeaderMap, content_type: &'static str, body: String) -> Response {
-    let compressed = (body.len() > 1024 && gzip(headers)).then(|| {
-        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::new(3));
-        encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish()).expect("a Vec takes every write")
-    });
+    let compressed = (body.len() > 1024 && gzip(headers)).then(|| compressed(body.as_bytes()));
     let encoded = compressed.is_some();
     let mut response = Response::new(compressed.map_or_else(|| Body::from(body), Body::from));
     let headers = response.headers_mut();

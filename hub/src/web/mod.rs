@@ -5,10 +5,11 @@
 //! elsewhere, no script or style stands in a page.
 //!
 //! ```text
-//! /  /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /static/<file>
+//! /  /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /api/v1/…  /static/<file>
 //! ```
 
 mod accept;
+pub mod api;
 mod assets;
 mod exposition;
 mod guard;
@@ -31,11 +32,13 @@ use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
 use crate::query::Fleetwide;
 use crate::storage::Status;
-use crate::text::Text;
+use crate::text::{Format, Text};
+use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
-use std::sync::{Arc, Mutex};
+use rackside_alerting::RulesView;
+use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::watch;
 
 /// The way in, as the pages see it: the hub's own listener or the link to an outside broker.
@@ -62,6 +65,16 @@ struct Troubles {
     history: String,
 }
 
+/// What queries are asked over, and what they may cost.
+pub struct Queried {
+    /// `[query]`.
+    pub config: QueryConfig,
+    /// Every series that there is.
+    pub series: Arc<Fleetwide>,
+    /// What the rule engine does.
+    pub rules: Box<dyn Fn() -> RulesView + Send + Sync>,
+}
+
 /// What the endpoints share.
 pub struct Web {
     /// The core.
@@ -79,6 +92,7 @@ pub struct Web {
     /// True once the hub stops: streams end.
     pub shutdown: watch::Receiver<bool>,
     exposition: Mutex<exposition::Exposition>,
+    api: Arc<Api>,
 }
 
 impl Web {
@@ -88,12 +102,28 @@ impl Web {
         way: Arc<dyn WayIn>,
         history: Status,
         live: Live,
-        queries: Arc<Fleetwide>,
+        asked: Queried,
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let exposition = Mutex::new(exposition::Exposition::default());
-        Arc::new(Self { shared, way, history, live, queries, started, shutdown, exposition })
+        let Queried { config, series, rules } = asked;
+        let queries = Arc::clone(&series);
+        Arc::new_cyclic(|web: &Weak<Self>| {
+            let web = web.clone();
+            let metadata = Box::new(move || web.upgrade().map(|web| web.meanings()).unwrap_or_default());
+            let api = Api::new(config, Behind { series, metadata, rules }, shutdown.clone());
+            let exposition = Mutex::new(exposition::Exposition::default());
+            Self { shared, way, history, live, queries, started, shutdown, exposition, api }
+        })
+    }
+
+    /// What metrics mean: those of agents, as far as this hub knows them, and its own.
+    fn meanings(&self) -> Meanings {
+        let mut text = Text::new(Format::OpenMetrics, 16 * 1024);
+        own::write(&mut text, self, &self.shared.read(), clock::now());
+        let mut meanings = api::of_vocabulary();
+        meanings.extend(api::of_openmetrics(&text.out));
+        meanings
     }
 
     /// What is wrong: nothing can come in, history cannot be written. Each is empty while that is well.
@@ -108,6 +138,7 @@ impl Web {
 
 /// All endpoints.
 pub fn router(web: Arc<Web>) -> Router {
+    let api = api::router(Arc::clone(&web.api));
     Router::new()
         .route("/", get(page::page))
         .route("/metrics", get(metrics::metrics))
@@ -119,6 +150,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/static/{file}", get(assets::asset))
         .fallback(missing::not_found)
         .method_not_allowed_fallback(missing::not_allowed)
+        .nest_service("/api/v1", api)
         .layer(from_fn(guard::guard))
         .with_state(web)
 }
