@@ -15,6 +15,7 @@ mod grammar;
 mod hostile;
 mod printed;
 mod question;
+mod refused;
 mod world;
 
 use question::{Agreement, Question, Sides};

@@ -27,6 +27,39 @@ pub(super) struct Scanned {
     pub(super) text: String,
     /// What `"0"`, `"1"`, … in the text stand for.
     pub(super) strings: Vec<String>,
+    /// Each word and sign.
+    pub(super) words: Vec<Word>,
+}
+
+/// Where a word or sign begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    /// In the query.
+    at: usize,
+    /// In the text that the parser sees.
+    written: usize,
+}
+
+impl Scanned {
+    /// The text that the parser sees up to the word of this number, which is no longer in it.
+    pub(super) fn beginning(&self, word: usize) -> &str {
+        self.words.get(word).map_or(&self.text, |word| &self.text[..word.written])
+    }
+
+    /// The word of this number as it is in the query, and where.
+    pub(super) fn word<'q>(&self, query: &'q str, word: usize) -> (&'q str, (usize, usize)) {
+        let at = self.words.get(word).map_or(query.len(), |word| word.at);
+        let next = self.words.get(word + 1).map_or(query.len(), |next| next.at);
+        (query[at..next].trim_end(), place(query, at))
+    }
+}
+
+/// Line and column of a byte of the query, counted from 1.
+fn place(query: &str, at: usize) -> (usize, usize) {
+    let before = &query[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    (line, column)
 }
 
 /// What came last, as far as it matters for what comes next.
@@ -56,7 +89,7 @@ pub(super) fn scan(query: &str) -> Result<Scanned, ParseError> {
     if query.len() > LENGTH {
         return Err(ParseError::TooLarge { what: "bytes", limit: LENGTH });
     }
-    let out = Scanned { text: String::with_capacity(query.len()), strings: Vec::new() };
+    let out = Scanned { text: String::with_capacity(query.len()), strings: Vec::new(), words: Vec::new() };
     let mut scan =
         Scan { query, rest: query.char_indices(), out, last: Last::Other, open: Vec::new(), tokens: 0 };
     while let Some((at, c)) = scan.rest.next() {
@@ -85,6 +118,11 @@ impl<'q> Scan<'q> {
         self.tokens += 1;
         if self.tokens > TOKENS {
             return Err(ParseError::TooLarge { what: "words and signs", limit: TOKENS });
+        }
+        // `==`, `!=`, `>=` and `<=` are one.
+        let begun = self.out.words.last().is_some_and(|word| word.at + 1 == at);
+        if c != '=' || !begun || !self.query[..at].ends_with(['=', '!', '<', '>']) {
+            self.out.words.push(Word { at, written: self.out.text.len() });
         }
         match c {
             '"' | '\'' | '`' => return self.string(at, c),
@@ -127,6 +165,10 @@ impl<'q> Scan<'q> {
         let Some(operator) = operator else {
             return Err(self.wrong(at, "unexpected character after '!' inside braces"));
         };
+        if self.last != Last::Operand {
+            let problem = format!("unexpected {operator:?} in label matching, expected identifier or \"}}\"");
+            return Err(self.wrong(at, &problem));
+        }
         if operator.len() > 1 {
             self.rest.next();
         }
@@ -246,10 +288,7 @@ impl<'q> Scan<'q> {
     }
 
     fn wrong(&self, at: usize, problem: &str) -> ParseError {
-        let before = &self.query[..at];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        ParseError::Syntax { place: Some((line, column)), problem: problem.to_owned() }
+        ParseError::Syntax { place: Some(place(self.query, at)), problem: problem.to_owned() }
     }
 }
 
