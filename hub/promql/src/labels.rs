@@ -1,14 +1,16 @@
 //! The names and values that tell one series from another. Not a matcher: `matcher.rs`.
 //!
 //! Sorted by name in byte order, each name once, no empty value: a label with an empty value is the same as none. The metric's
-//! name is a label like any other, `__name__`. A clone is a counted reference, and so is a label taken over into another set.
+//! name is a label like any other, `__name__`. A clone is a counted reference, a set without its name is one as well, and so is a label taken
+//! over into another set. Each label is hashed once, when it is made; the hash of a set is the sum of its labels', so that that of a part is
+//! had without looking at a text.
 //!
 //! Sample: `up{job="rack", site="hall-1"}` is `__name__="up"`, `job="rack"`, `site="hall-1"`.
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use crate::quoted::Quoted;
 
@@ -30,19 +32,41 @@ pub struct Label {
     pub value: Arc<str>,
 }
 
+/// A label and its hash.
+#[derive(Clone)]
+struct Hashed {
+    label: Label,
+    hash: u64,
+}
+
+impl Hashed {
+    fn new(label: Label) -> Self {
+        // Its own in each process, so that nobody can choose labels that fall together.
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self { hash: KEYS.hash_one(&label), label }
+    }
+}
+
 /// A set of labels: what a series is known by.
 #[derive(Clone)]
-pub struct Labels(Arc<Inner>);
+pub struct Labels {
+    all: Arc<All>,
+    /// The metric's name is not one of them.
+    is_nameless: bool,
+}
 
-struct Inner {
+struct All {
+    sorted: Box<[Hashed]>,
+    /// Where the metric's name stands.
+    name: Option<usize>,
     hash: u64,
-    sorted: Box<[Label]>,
 }
 
 impl Labels {
     /// The set without any label.
     pub fn empty() -> Self {
-        Self::sorted(Vec::new())
+        static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels::sorted(Vec::new()));
+        EMPTY.clone()
     }
 
     /// A set of these pairs, in any order. Of a name that is given twice the last value counts; an empty value removes the label.
@@ -54,25 +78,51 @@ impl Labels {
         edit.done()
     }
 
-    fn sorted(labels: Vec<Label>) -> Self {
-        let mut hasher = DefaultHasher::new();
-        labels.hash(&mut hasher);
-        Self(Arc::new(Inner { hash: hasher.finish(), sorted: labels.into() }))
+    fn sorted(labels: Vec<Hashed>) -> Self {
+        let name = labels.binary_search_by(|hashed| (*hashed.label.name).cmp(METRIC_NAME)).ok();
+        let hash = sum(&labels);
+        Self { all: Arc::new(All { sorted: labels.into(), name, hash }), is_nameless: false }
+    }
+
+    /// Where a label stands that is not one of the set.
+    fn hidden(&self) -> Option<usize> {
+        self.all.name.filter(|_| self.is_nameless)
+    }
+
+    /// Those before the hidden label, and those behind it.
+    fn halves(&self) -> (&[Hashed], &[Hashed]) {
+        match self.hidden() {
+            Some(at) => (&self.all.sorted[..at], &self.all.sorted[at + 1..]),
+            None => (&self.all.sorted, &[]),
+        }
+    }
+
+    fn hashed(&self) -> impl Iterator<Item = &Hashed> {
+        let (before, behind) = self.halves();
+        before.iter().chain(behind)
+    }
+
+    fn hash(&self) -> u64 {
+        self.hidden().map_or(self.all.hash, |at| self.all.hash.wrapping_sub(self.all.sorted[at].hash))
     }
 
     /// Every label, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Label> {
-        self.0.sorted.iter()
+        let (before, behind) = self.halves();
+        (0..self.len()).map(|at| {
+            let hashed = before.get(at).unwrap_or_else(|| &behind[at - before.len()]);
+            &hashed.label
+        })
     }
 
     /// How many labels there are.
     pub fn len(&self) -> usize {
-        self.0.sorted.len()
+        self.all.sorted.len() - usize::from(self.hidden().is_some())
     }
 
     /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
-        self.0.sorted.is_empty()
+        self.len() == 0
     }
 
     /// The value of `name`; empty, if there is no such label.
@@ -81,41 +131,121 @@ impl Labels {
     }
 
     fn label(&self, name: &str) -> Option<&Label> {
-        let sorted = &self.0.sorted;
-        sorted.binary_search_by(|label| label.name.as_ref().cmp(name)).ok().map(|at| &sorted[at])
+        let sorted = &self.all.sorted;
+        let at = sorted.binary_search_by(|hashed| (*hashed.label.name).cmp(name)).ok()?;
+        (self.hidden() != Some(at)).then(|| &sorted[at].label)
     }
 
     /// This set without the metric's name.
     #[must_use]
     pub fn without_name(&self) -> Self {
-        if self.label(METRIC_NAME).is_none() {
-            return self.clone();
-        }
-        self.without::<&str>(&[])
+        Self { all: Arc::clone(&self.all), is_nameless: true }
     }
 
     /// Only the labels named in `names`, which are in any order.
     #[must_use]
     pub fn only<S: AsRef<str>>(&self, names: &[S]) -> Self {
-        self.filtered(|label| names.iter().any(|name| name.as_ref() == label.name.as_ref()))
+        self.filtered(|label| is_among(label, names))
     }
 
     /// All labels but those in `names` and but the metric's name.
     #[must_use]
     pub fn without<S: AsRef<str>>(&self, names: &[S]) -> Self {
-        self.filtered(|label| {
-            label.name.as_ref() != METRIC_NAME
-                && !names.iter().any(|name| name.as_ref() == label.name.as_ref())
-        })
+        if names.is_empty() {
+            return self.without_name();
+        }
+        self.filtered(|label| *label.name != *METRIC_NAME && !is_among(label, names))
     }
 
     fn filtered(&self, keep: impl Fn(&Label) -> bool) -> Self {
-        Self::sorted(self.iter().filter(|label| keep(label)).cloned().collect())
+        Self::sorted(self.hashed().filter(|hashed| keep(&hashed.label)).cloned().collect())
     }
 
     /// A copy to change.
     pub fn edit(&self) -> Edit {
-        Edit { labels: self.0.sorted.to_vec() }
+        Edit { labels: self.hashed().cloned().collect() }
+    }
+}
+
+fn sum<'l>(labels: impl IntoIterator<Item = &'l Hashed>) -> u64 {
+    labels.into_iter().fold(0, |sum: u64, hashed| sum.wrapping_add(hashed.hash))
+}
+
+fn is_among<S: AsRef<str>>(label: &Label, names: &[S]) -> bool {
+    names.iter().any(|name| name.as_ref() == &*label.name)
+}
+
+/// Some of the labels of a set, without making one of them: for looking up.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'l> {
+    of: &'l Labels,
+    names: &'l [Arc<str>],
+    /// The labels of these names, or all others but the metric's name.
+    only: bool,
+    hash: u64,
+}
+
+impl<'l> Part<'l> {
+    /// As [`Labels::only`].
+    pub(crate) fn only(of: &'l Labels, names: &'l [Arc<str>]) -> Self {
+        Self { of, names, only: true, hash: 0 }.hashed()
+    }
+
+    /// As [`Labels::without`].
+    pub(crate) fn without(of: &'l Labels, names: &'l [Arc<str>]) -> Self {
+        Self { of, names, only: false, hash: 0 }.hashed()
+    }
+
+    /// The part as a set of its own.
+    pub(crate) fn labels(&self) -> Labels {
+        if self.only { self.of.only(self.names) } else { self.of.without(self.names) }
+    }
+
+    fn hashed(self) -> Self {
+        Self { hash: sum(self.kept()), ..self }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &'l Hashed> {
+        let Self { of, names, only, .. } = *self;
+        of.hashed().filter(move |Hashed { label, .. }| {
+            if only { is_among(label, names) } else { *label.name != *METRIC_NAME && !is_among(label, names) }
+        })
+    }
+}
+
+impl PartialEq for Part<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+            && self.kept().map(|hashed| &hashed.label).eq(other.kept().map(|hashed| &hashed.label))
+    }
+}
+
+impl Eq for Part<'_> {}
+
+impl Hash for Part<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// For maps by [`Labels`] and [`Part`], which bring their hash.
+pub(crate) type Ready = BuildHasherDefault<ReadyHasher>;
+
+/// Takes a hash as it is.
+#[derive(Default)]
+pub(crate) struct ReadyHasher(u64);
+
+impl Hasher for ReadyHasher {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -127,7 +257,10 @@ impl Default for Labels {
 
 impl PartialEq for Labels {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || (self.0.hash == other.0.hash && self.0.sorted == other.0.sorted)
+        if Arc::ptr_eq(&self.all, &other.all) {
+            return self.hidden() == other.hidden();
+        }
+        self.hash() == other.hash() && self.iter().eq(other.iter())
     }
 }
 
@@ -135,7 +268,7 @@ impl Eq for Labels {}
 
 impl Hash for Labels {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hash);
+        state.write_u64(self.hash());
     }
 }
 
@@ -148,7 +281,7 @@ impl PartialOrd for Labels {
 /// By name and value of the first label in which they differ; a set that the other one begins with comes first.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.sorted.cmp(&other.0.sorted)
+        self.iter().cmp(other.iter())
     }
 }
 
@@ -183,25 +316,25 @@ impl fmt::Debug for Label {
 
 /// A set of labels while it is changed.
 pub struct Edit {
-    labels: Vec<Label>,
+    labels: Vec<Hashed>,
 }
 
 impl Edit {
     /// Gives `name` this value, whatever it was; an empty one removes the label.
     pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> &mut Self {
         let (name, value) = (name.into(), value.into());
-        match self.labels.binary_search_by(|label| label.name.cmp(&name)) {
+        match self.labels.binary_search_by(|hashed| hashed.label.name.cmp(&name)) {
             Ok(at) if value.is_empty() => drop(self.labels.remove(at)),
-            Ok(at) => self.labels[at].value = value,
+            Ok(at) => self.labels[at] = Hashed::new(Label { name, value }),
             Err(_) if value.is_empty() => {}
-            Err(at) => self.labels.insert(at, Label { name, value }),
+            Err(at) => self.labels.insert(at, Hashed::new(Label { name, value })),
         }
         self
     }
 
     /// Removes the label `name`, if there is one.
     pub fn remove(&mut self, name: &str) -> &mut Self {
-        self.labels.retain(|label| label.name.as_ref() != name);
+        self.labels.retain(|hashed| &*hashed.label.name != name);
         self
     }
 
@@ -247,6 +380,39 @@ mod tests {
         assert_eq!(Labels::new([(METRIC_NAME, "up")]).to_string(), "up");
         assert_eq!(Labels::empty().to_string(), "{}");
         assert_eq!(Labels::new([("a", "b\x7f\"")]).to_string(), r#"{a="b\x7f\""}"#);
+    }
+
+    #[test]
+    fn a_set_without_its_name_is_like_one_that_never_had_it() {
+        let never = Labels::new([("site", "hall"), ("Job", "rack")]);
+        let mut named = never.edit();
+        named.set(METRIC_NAME, "up");
+        let nameless = named.done().without_name();
+        assert_eq!((&nameless, nameless.len(), nameless.hash()), (&never, 2, never.hash()));
+        assert_eq!(nameless.cmp(&never), Ordering::Equal);
+        assert!(nameless.iter().eq(never.iter()), "{nameless}");
+        assert_eq!((nameless.value(METRIC_NAME), nameless.value("site")), ("", "hall"));
+        assert_eq!(nameless.edit().set("a", "b").labels.len(), 3);
+        assert_eq!(nameless.without_name(), never);
+        assert_ne!(nameless, up());
+        let only_name = Labels::new([(METRIC_NAME, "up")]).without_name();
+        assert!(only_name.is_empty() && only_name == Labels::empty());
+    }
+
+    #[test]
+    fn a_part_is_equal_to_the_part_of_another_set_with_the_same_labels() {
+        let names = ["site".into(), "nope".into()];
+        let other = Labels::new([("site", "hall"), ("job", "other"), (METRIC_NAME, "down")]);
+        let map: std::collections::HashMap<Part<'_>, u8, Ready> =
+            std::iter::once((Part::only(&other, &names), 7)).collect();
+        let (up, tent) = (up(), Labels::new([("site", "tent")]));
+        assert_eq!(map.get(&Part::only(&up, &names)), Some(&7));
+        assert_eq!(map.get(&Part::only(&tent, &names)), None);
+        assert_eq!(Part::only(&up, &names).labels(), Labels::new([("site", "hall")]));
+        assert_eq!(Part::without(&up, &names).labels(), Labels::new([("job", "rack")]));
+        assert!(Part::without(&up, &names) != Part::without(&other, &names));
+        assert_eq!(Part::without(&up, &[]).labels(), up.without_name());
+        assert!(Part::without(&up, &[]) == Part::without(&up.without_name(), &[]));
     }
 
     #[test]

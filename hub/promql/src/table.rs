@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::error::EvalError;
-use crate::labels::Labels;
+use crate::labels::{Labels, Ready};
 use crate::limits::Budget;
 use crate::sample::{STALE, is_stale};
 
@@ -207,7 +207,8 @@ impl<'b> Table<'b> {
     }
 
     fn unified(mut self, strictly: bool) -> Result<Self, EvalError> {
-        let mut known: HashMap<Labels, usize> = HashMap::with_capacity(self.len());
+        let mut known: HashMap<Labels, usize, Ready> =
+            HashMap::with_capacity_and_hasher(self.len(), Ready::default());
         let (mut kept, steps) = (0, self.steps);
         for row in 0..self.len() {
             self.budget.work(1)?;

@@ -9,7 +9,7 @@ use super::Evaluation;
 use crate::error::EvalError;
 use crate::expr::{Aggregate, Aggregation, Expr, Grouping};
 use crate::function::quantile;
-use crate::labels::{Labels, is_label_name};
+use crate::labels::{Labels, Part, Ready, is_label_name};
 use crate::number;
 use crate::table::{ABSENT, Steps, Table, is_absent};
 
@@ -40,7 +40,7 @@ impl<'b> Evaluation<'_, 'b> {
             without @ Grouping::Without(_) => without.clone(),
         };
         let mut out = Table::new(steps.count, self.budget);
-        let mut row_of: HashMap<Labels, usize> = HashMap::new();
+        let mut row_of: HashMap<Labels, usize, Ready> = HashMap::default();
         for (labels, row) in table.rows() {
             // A series has most of its values many times.
             let mut known: HashMap<u64, usize> = HashMap::new();
@@ -51,7 +51,7 @@ impl<'b> Evaluation<'_, 'b> {
                     Entry::Vacant(unknown) => {
                         let mut edit = labels.edit();
                         edit.set(label, number::format_float(*value));
-                        *unknown.insert(row_for(grouping.of(&edit.done()), &mut row_of, &mut out)?)
+                        *unknown.insert(row_for(grouping.part(&edit.done()).labels(), &mut row_of, &mut out)?)
                     }
                 };
                 let cell = &mut out.row_mut(counted)[step];
@@ -65,7 +65,7 @@ impl<'b> Evaluation<'_, 'b> {
 /// The row of a group, which is appended if it is new.
 fn row_for(
     group: Labels,
-    known: &mut HashMap<Labels, usize>,
+    known: &mut HashMap<Labels, usize, Ready>,
     out: &mut Table<'_>,
 ) -> Result<usize, EvalError> {
     if let Some(row) = known.get(&group) {
@@ -77,12 +77,11 @@ fn row_for(
 }
 
 impl Grouping {
-    /// The labels of the group that a series is in.
-    fn of(&self, labels: &Labels) -> Labels {
+    /// The labels that tell the group of a series.
+    fn part<'l>(&'l self, labels: &'l Labels) -> Part<'l> {
         match self {
-            Self::By(names) if names.is_empty() => Labels::empty(),
-            Self::By(names) => labels.only(names),
-            Self::Without(names) => labels.without(names),
+            Self::By(names) => Part::only(labels, names),
+            Self::Without(names) => Part::without(labels, names),
         }
     }
 }
@@ -96,12 +95,11 @@ struct Groups {
 impl Groups {
     fn new(grouping: &Grouping, table: &Table<'_>) -> Result<Self, EvalError> {
         let mut groups = Self { labels: Vec::new(), rows: Vec::new() };
-        let mut known: HashMap<Labels, usize> = HashMap::new();
+        let mut known: HashMap<Part<'_>, usize, Ready> = HashMap::default();
         for (row, (labels, _)) in table.rows().enumerate() {
             table.budget().work(1)?;
-            let labels = grouping.of(labels);
-            let group = *known.entry(labels).or_insert_with_key(|labels| {
-                groups.labels.push(labels.clone());
+            let group = *known.entry(grouping.part(labels)).or_insert_with_key(|part| {
+                groups.labels.push(part.labels());
                 groups.rows.push(Vec::new());
                 groups.rows.len() - 1
             });

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::binary::{Compute, drops_name};
 use crate::error::EvalError;
 use crate::expr::{Binary, Many, Matching};
-use crate::labels::{Labels, METRIC_NAME};
+use crate::labels::{Labels, METRIC_NAME, Part, Ready};
 use crate::limits::Budget;
 use crate::table::{ABSENT, Table, is_absent};
 
@@ -25,17 +25,15 @@ pub(super) struct Meeting<'b> {
 impl<'b> Meeting<'b> {
     pub(super) fn new(matching: &Matching, left: &Table<'b>, right: &Table<'b>) -> Result<Self, EvalError> {
         let budget = left.budget();
-        let mut known: HashMap<Labels, usize> = HashMap::new();
-        let mut groups_of = |table: &Table<'b>| -> Result<Vec<usize>, EvalError> {
-            let group_of = |(labels, _): (&Labels, &[f64])| {
-                budget.work(1)?;
-                let count = known.len();
-                Ok(*known.entry(signature(matching, labels)).or_insert(count))
-            };
-            table.rows().map(group_of).collect()
-        };
-        let (left_groups, right_groups) = (groups_of(left)?, groups_of(right)?);
-        Ok(Self { budget, steps: left.steps(), groups: known.len(), left: left_groups, right: right_groups })
+        let mut known: HashMap<Part<'_>, usize, Ready> = HashMap::default();
+        let mut groups = Vec::with_capacity(left.len() + right.len());
+        for (labels, _) in left.rows().chain(right.rows()) {
+            budget.work(1)?;
+            let count = known.len();
+            groups.push(*known.entry(part(matching, labels)).or_insert(count));
+        }
+        let right = groups.split_off(left.len());
+        Ok(Self { budget, steps: left.steps(), groups: known.len(), left: groups, right })
     }
 
     /// In which steps any row of a group has a value.
@@ -81,8 +79,8 @@ impl Presence<'_> {
 }
 
 /// The labels that a series is matched by.
-fn signature(matching: &Matching, labels: &Labels) -> Labels {
-    if matching.on { labels.only(&matching.labels) } else { labels.without(&matching.labels) }
+fn part<'l>(matching: &'l Matching, labels: &'l Labels) -> Part<'l> {
+    if matching.on { Part::only(labels, &matching.labels) } else { Part::without(labels, &matching.labels) }
 }
 
 /// Computes with each pair of series that belong together. The side of which a group has one series is `one`; the other, `many`, has one as
@@ -158,7 +156,7 @@ impl<'b> Join<'_, 'b> {
     fn duplicate(&self, one: usize, other: usize) -> EvalError {
         let labels = self.one.labels(one);
         EvalError::DuplicateSeries {
-            group: signature(&self.binary.matching, labels),
+            group: part(&self.binary.matching, labels).labels(),
             side: if self.swapped { "left" } else { "right" },
             one: labels.clone(),
             other: self.one.labels(other).clone(),
@@ -174,12 +172,19 @@ impl<'b> Join<'_, 'b> {
             rows_of_group[*group] += 1;
         }
         let mut taken: HashMap<usize, Vec<bool>> = HashMap::new();
+        // Most pairs of a filter come to nothing, and need no labels.
+        let mut result = vec![ABSENT; out.steps()];
         for (many, group) in self.many_groups.iter().enumerate() {
             for &one in &self.one_of[*group] {
+                out.budget().work(result.len() as u64)?;
+                result.fill(ABSENT);
+                if !self.pair(self.many.row(many), self.one.row(one), &mut result) {
+                    continue;
+                }
                 let labels = self.labels(self.many.labels(many), self.one.labels(one));
                 let row = out.push(labels)?;
-                let any = self.pair(self.many.row(many), self.one.row(one), row);
-                if any && !explicit && rows_of_group[*group] > 1 {
+                row.copy_from_slice(&result);
+                if !explicit && rows_of_group[*group] > 1 {
                     let taken = taken.entry(*group).or_insert_with(|| vec![false; row.len()]);
                     for (taken, _) in taken.iter_mut().zip(row.iter()).filter(|(_, cell)| !is_absent(**cell))
                     {
@@ -187,9 +192,6 @@ impl<'b> Join<'_, 'b> {
                             return Err(EvalError::ManyToMany);
                         }
                     }
-                }
-                if !any {
-                    out.pop();
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::Call;
 use crate::error::EvalError;
-use crate::labels::Labels;
+use crate::labels::{Labels, METRIC_NAME, Part};
 use crate::table::{Table, is_absent};
 use crate::value::Value;
 
@@ -16,16 +16,15 @@ const BOUND: &str = "le";
 /// Arguments: φ, and buckets of any number of histograms. Series without a bound are no buckets.
 pub(super) fn over_buckets<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, EvalError> {
     let (phi, table) = (call.scalar(0), call.vector(1));
-    let mut known: HashMap<Labels, usize> = HashMap::new();
+    // With the metric's name: the buckets of two metrics are never one histogram.
+    let but_bound = [BOUND.into()];
+    let mut known: HashMap<(Part<'_>, &str), usize> = HashMap::default();
     let mut histograms: Vec<(Labels, Vec<(f64, usize)>)> = Vec::new();
     for (row, (labels, _)) in table.rows().enumerate() {
         let Some(bound) = bound(labels.value(BOUND)) else { continue };
-        // With the metric's name: the buckets of two metrics are never one histogram.
-        let mut histogram = labels.edit();
-        histogram.remove(BOUND);
-        let histogram = histogram.done();
-        let at = *known.entry(histogram).or_insert_with_key(|histogram| {
-            histograms.push((histogram.without_name(), Vec::new()));
+        let histogram = (Part::without(labels, &but_bound), labels.value(METRIC_NAME));
+        let at = *known.entry(histogram).or_insert_with_key(|(part, _)| {
+            histograms.push((part.labels(), Vec::new()));
             histograms.len() - 1
         });
         histograms[at].1.push((bound, row));
