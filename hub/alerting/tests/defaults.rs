@@ -1,11 +1,12 @@
-//! The rules that ship keep to the habits at the head of `docs/alerts.md`. What they fire at, their own unit tests say
-//! (`hub/rules/tests`); this is about their form.
+//! The rules that ship keep to the habits at the head of `docs/alerts.md`, and their own unit tests (`hub/rules/tests`) pass, here and with
+//! the real promtool.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use rackside_alerting::template::Template;
-use rackside_alerting::{Action, AlertSpec, RuleFile, RuleSpec};
+use rackside_alerting::{Action, AlertSpec, RuleFile, RuleSpec, unit_test};
 
 /// No rule that reads its own `ALERTS` is evaluated less often: a series ends after five minutes.
 const SELDOM: i64 = 120_000;
@@ -88,14 +89,18 @@ fn a_lower_figure_holds_what_fires_and_is_looked_at_often_enough() {
     assert!(held >= 15, "{held}");
 }
 
+fn unit_tests() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(at_top("hub/rules/tests")).expect("the tests are there");
+    let mut paths: Vec<_> = files.map(|file| file.expect("it can be read").path()).collect();
+    paths.sort();
+    paths
+}
+
 #[test]
 fn each_alert_has_a_unit_test_in_which_it_fires() {
     let files = shipped();
-    let tests = std::fs::read_dir(at_top("hub/rules/tests")).expect("the tests are there");
-    let read = |file: std::io::Result<std::fs::DirEntry>| {
-        std::fs::read_to_string(file.expect("it can be read").path()).expect("it is text")
-    };
-    let tests: String = tests.map(read).collect();
+    let read = |path: PathBuf| std::fs::read_to_string(path).expect("it is text");
+    let tests: String = unit_tests().into_iter().map(read).collect();
     for (rule, _, _) in alerts(&files) {
         // The entry's own lines come before the next entry's, whose alertname ends it.
         let wanted = format!("alertname: {}", rule.name);
@@ -107,6 +112,25 @@ fn each_alert_has_a_unit_test_in_which_it_fires() {
         });
         assert!(has_fired, "{} fires in no unit test", rule.name);
     }
+}
+
+#[test]
+fn their_unit_tests_pass_here() {
+    for path in unit_tests() {
+        let report = unit_test::run(&path);
+        assert!(report.is_success() && report.warnings.is_empty() && report.checks > 0, "{report}");
+    }
+}
+
+#[test]
+fn their_unit_tests_pass_with_promtool() {
+    let output = Command::new("promtool")
+        .args(["test", "rules"])
+        .args(unit_tests())
+        .output()
+        .expect("promtool is not installed; ./tests/run installs what the tests need");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]
