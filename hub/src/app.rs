@@ -11,11 +11,12 @@ use crate::inbound::Outlet;
 use crate::ingest::Ingest;
 use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
+use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide};
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
-use crate::web::{self, Live, Queried, Updates, WayIn, Web};
+use crate::web::{self, Known, Live, Queried, Updates, WayIn, Web};
 use futures_util::future::select_all;
 use rackside_alerting::RulesView;
 use rackside_history::{OpenError, StoreError};
@@ -86,6 +87,7 @@ pub struct Hub {
     last_call: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
     pulse: Pulse,
+    on_air: OnAir,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
@@ -143,14 +145,19 @@ impl Hub {
             let mirror = handle.mirror_changes();
             (Arc::new(handle.clone()), Arc::new(handle), mirror)
         };
-        let ends: Ends<Updates> = Ends { inbound: batches, outlet, watcher: updates, mirror, commits };
+        let (on_air, ears, hears) =
+            OnAir::start(config.site.clone(), Arc::clone(queries.derived()), |_| {}, started, asked.clone());
+        let watcher = (updates, ears);
+        let ends: Ends<(Updates, Ears)> = Ends { inbound: batches, outlet, watcher, mirror, commits };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
         let rules = Box::new(|| RulesView { groups: Vec::new() });
         let queried = Queried { config: config.query, series: queries, rules };
-        let pages = Web::new(shared.clone(), Arc::clone(&way), status, live, queried, started, asked.clone());
+        let known = Known { shared: shared.clone(), on_air: on_air.clone() };
+        let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let tasks = vec![
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),
+            ("on-air awareness", hears),
             (
                 "the web server",
                 tokio::spawn(server::serve(socket, web::router(pages), Bounds::default(), asked)),
@@ -161,7 +168,7 @@ impl Hub {
             env!("CARGO_PKG_VERSION"),
             way.address()
         );
-        Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, tasks })
+        Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, on_air, tasks })
     }
 
     /// Where the pages are; the port is the one that was bound.
@@ -172,6 +179,11 @@ impl Hub {
     /// The listener, unless agents come through an outside broker.
     pub fn listener(&self) -> Option<&ListenerHandle> {
         self.listener.as_ref()
+    }
+
+    /// Which site is on air.
+    pub fn on_air(&self) -> &OnAir {
+        &self.on_air
     }
 
     /// For the systemd that started it.

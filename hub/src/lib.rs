@@ -8,7 +8,8 @@
 //! 3. [`storage`] has the batch written to the disk; only then does ingest ack it.
 //! 4. [`fleet`] holds the latest value of every series of every appliance, and whether it is up.
 //! 5. [`query`] holds the last window of it all and answers for rules and PromQL, with what the disk has of before.
-//! 6. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
+//! 6. [`onair`] knows which site is on air: by its tallies, its calendar, by hand.
+//! 7. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
 //! [`decode`] and [`password`] are for its commands that need no hub. Only [`clock`] reads a clock.
@@ -29,6 +30,7 @@ pub mod listener;
 pub mod logging;
 pub mod mirror;
 pub mod moment;
+pub mod onair;
 pub mod password;
 mod pulse;
 pub mod query;

@@ -1,6 +1,6 @@
 //! Reading files again while the hub runs: the configuration and the listener's users, on SIGHUP and when they change.
 //!
-//! Of the configuration the log level takes effect at once, everything else waits for a restart. Of the users everything
+//! Of the configuration the log level and the sites take effect at once, everything else waits for a restart. Of the users everything
 //! does: who is connected stays, who connects from now on is checked against the new file. A bad file changes nothing.
 //!
 //! ```text
@@ -11,6 +11,7 @@
 use crate::clock;
 use crate::config::{Config, LogConfig};
 use crate::listener::ListenerHandle;
+use crate::onair::OnAir;
 use rackside_config::Watched;
 use rackside_systemd::Systemd;
 use std::cell::RefCell;
@@ -47,6 +48,7 @@ impl Files {
     pub(crate) async fn watch(
         mut self,
         listener: Option<ListenerHandle>,
+        on_air: OnAir,
         mut hangup: Signal,
         systemd: &RefCell<Systemd>,
     ) {
@@ -64,6 +66,7 @@ impl Files {
             systemd.borrow_mut().tell();
             if told || file {
                 self.configuration();
+                on_air.configure(&self.config.site);
             }
             if let Some(listener) = listener.as_ref().filter(|_| told || users) {
                 read_users(listener);
@@ -88,8 +91,10 @@ impl Files {
 fn take(config: &mut Config, fresh: Config) {
     let level = fresh.log.level;
     log::set_max_level(level.into());
-    // All but the level, compared as written: what differs there waits for the next start.
-    let rest = |config: &Config| format!("{:?}", Config { log: LogConfig::default(), ..config.clone() });
+    // All but the level and the sites, compared as written: what differs there waits for the next start.
+    let rest = |config: &Config| {
+        format!("{:?}", Config { log: LogConfig::default(), site: Vec::new(), ..config.clone() })
+    };
     if rest(config) == rest(&fresh) {
         log::info!("configuration read again; log level {level:?}");
     } else {

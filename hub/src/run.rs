@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::listener::{Listener, hash_password};
 use crate::reload::Files;
 use crate::storage::HistoryConfig;
-use crate::{clock, decode, logging, password, storage};
+use crate::{clock, decode, logging, onair, password, storage};
 use rackside_systemd::Systemd;
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -81,6 +81,10 @@ fn check(path: &Path) -> Result<(), String> {
     writeln!(said, "topics begin with {}/1/", config.prefix).expect("a String takes everything");
     writeln!(said, "the page is at http://{}/", config.web.address).expect("a String takes everything");
     writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
+    for site in &config.site {
+        let outlook = onair::outlook(site, clock::now().utc_ms as i64).map_err(|error| error.to_string())?;
+        writeln!(said, "{outlook}").expect("a String takes everything");
+    }
     print(&said)
 }
 
@@ -153,13 +157,13 @@ async fn until_stopped(files: Files) -> Result<(), String> {
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let hangup = listen(SignalKind::hangup())?;
     let mut hub = Hub::start(files.config()).await.map_err(|error| error.to_string())?;
-    let (listener, pulse) = (hub.listener().cloned(), hub.pulse());
+    let (listener, pulse, on_air) = (hub.listener().cloned(), hub.pulse(), hub.on_air().clone());
     let systemd = RefCell::new(Systemd::from_environment());
     systemd.borrow_mut().ready();
     let failed = tokio::select! {
         _ = term.recv() => None,
         _ = int.recv() => None,
-        () = files.watch(listener, hangup, &systemd) => None,
+        () = files.watch(listener, on_air, hangup, &systemd) => None,
         () = pulse.beat(&systemd) => None,
         failed = hub.failed() => Some(failed),
     };

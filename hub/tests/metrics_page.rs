@@ -7,7 +7,7 @@ mod rack;
 
 use client::Client;
 use desk::Desk;
-use rack::Rack;
+use rack::{Rack, series};
 use std::collections::BTreeMap;
 
 /// Name to unit, kind, labels and meaning, as `/metrics` has them.
@@ -44,13 +44,27 @@ fn families(desk: &Desk, found: &mut Families) {
 #[test]
 fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
     let mut found = Families::new();
-    let desk = Desk::start();
+    // A site whose show never ends, with a tally: it has every series that a site can have.
+    let desk = Desk::with(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[[site]]\nid = \"arena-north\"\ntime_zone = \"Europe/Berlin\"\n\
+         [[site.show]]\nname = \"always\"\nstart = 2020-01-01T00:00:00\nduration = \"2d\"\n\
+         days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n",
+    );
     let mut client = Client::connect(desk.mqtt(), "rack").expect("it connects");
-    client.send(Rack::new("arena-north", "rack-1").presence(true)).expect("sent");
+    let mut rack = Rack::new("arena-north", "rack-1");
+    let tally = series("rackside_tally_active", &[("tally", "camera-1"), ("bus", "program")]);
+    for message in [rack.presence(true), rack.catalog(&[tally]), rack.numbers(&[1])] {
+        client.send(message).expect("sent");
+    }
+    desk.eventually("its tally is heard", |desk| {
+        desk.metric("rackside_site_tallies{site=\"arena-north\",state=\"on\"}").filter(|on| on == "1")
+    });
     desk.eventually("it is up", |desk| {
         desk.metric("rackside_hub_appliances{state=\"up\"}").filter(|up| up == "1")
     });
     families(&desk, &mut found);
+    // What the appliance measures is listed elsewhere.
+    found.remove("rackside_tally_active");
     families(&Desk::with("[mqtt]\naddress = \"127.0.0.1:9\"\n"), &mut found);
     let page = include_str!("../../docs/metrics.md");
     let (_, of_hub) = page.split_once("\n## From the hub\n").expect("the page has that part");

@@ -44,6 +44,11 @@ impl Kept {
 
     /// Whether `other` says the same, whenever it was written.
     pub fn is_like(&self, other: &Self) -> bool {
-        self.tallies == other.tallies && self.by_hand == other.by_hand
+        self.tallies == other.tallies && self.is_like_by_hand(other)
+    }
+
+    /// Whether `other` says the same of what was set by hand.
+    pub fn is_like_by_hand(&self, other: &Self) -> bool {
+        self.by_hand == other.by_hand
     }
 }

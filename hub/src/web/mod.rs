@@ -30,6 +30,7 @@ pub use live::{Live, Updates};
 
 use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
+use crate::onair::OnAir;
 use crate::query::Fleetwide;
 use crate::storage::Status;
 use crate::text::{Format, Text};
@@ -65,6 +66,14 @@ struct Troubles {
     history: String,
 }
 
+/// What the hub knows of now.
+pub struct Known {
+    /// The core.
+    pub shared: Shared,
+    /// Which site is on air.
+    pub on_air: OnAir,
+}
+
 /// What queries are asked over, and what they may cost.
 pub struct Queried {
     /// `[query]`.
@@ -85,6 +94,8 @@ pub struct Web {
     pub history: Status,
     /// Who watches live.
     pub live: Live,
+    /// Which site is on air.
+    pub on_air: OnAir,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -98,7 +109,7 @@ pub struct Web {
 impl Web {
     /// Everything that the endpoints need.
     pub fn new(
-        shared: Shared,
+        known: Known,
         way: Arc<dyn WayIn>,
         history: Status,
         live: Live,
@@ -106,6 +117,7 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
+        let Known { shared, on_air } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -113,7 +125,7 @@ impl Web {
             let metadata = Box::new(move || web.upgrade().map(|web| web.meanings()).unwrap_or_default());
             let api = Api::new(config, Behind { series, metadata, rules }, shutdown.clone());
             let exposition = Mutex::new(exposition::Exposition::default());
-            Self { shared, way, history, live, queries, started, shutdown, exposition, api }
+            Self { shared, way, history, live, on_air, queries, started, shutdown, exposition, api }
         })
     }
 

@@ -1,4 +1,4 @@
-//! The hub's own metrics: everything that begins with `rackside_hub_`, and `rackside_appliance_up`. What agents measure is
+//! The hub's own metrics: everything that begins with `rackside_hub_`, `rackside_appliance_up`, and what is known of sites (`rackside_site_`). What agents measure is
 //! laid out by `exposition`.
 
 use super::Web;
@@ -25,6 +25,7 @@ pub(super) fn write(text: &mut Text, web: &Web, ingest: &Ingest, now: Now) {
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
     web.api.write(text);
     appliances(text, ingest, now);
+    web.on_air.write(text, now);
 }
 
 fn counts(text: &mut Text, ingest: &Ingest) {

@@ -68,6 +68,11 @@ impl Desk {
         self.hub().web_address()
     }
 
+    /// Which site is on air, as its API will have it.
+    pub fn on_air(&self) -> &rackside_hub::onair::OnAir {
+        self.hub().on_air()
+    }
+
     /// Stops it. Says whether all of it ended in time, and how long it took.
     pub fn stop(&mut self) -> (bool, Duration) {
         let began = clock::now();

@@ -32,6 +32,7 @@ const SHOWS: usize = 2000;
 #[derive(Debug, Clone, Default)]
 pub struct Calendar {
     events: Vec<Event>,
+    is_whole: bool,
 }
 
 /// What is wrong with a part of a calendar.
@@ -65,6 +66,7 @@ impl Calendar {
         let mut calendar = Self::default();
         let mut problems = Vec::new();
         let (mut open, mut is_calendar): (Option<Open>, _) = (None, false);
+        let mut is_whole = false;
         for property in lines::properties(text) {
             let property = match (property, &mut open) {
                 (Ok(property), _) => property,
@@ -94,6 +96,7 @@ impl Calendar {
                     let event = open.take().expect("it is some");
                     calendar.take(event, site, &mut problems);
                 }
+                ("END", None) => is_whole |= is_calendar && of == "VCALENDAR",
                 (_, Some(event)) if event.depth == 0 && event.lines.len() < LINES => {
                     event.lines.push(property);
                 }
@@ -109,6 +112,16 @@ impl Calendar {
                 Problem { line: 1, what: "this is no calendar: BEGIN:VCALENDAR is missing".to_owned() },
             );
         }
+        if is_calendar && !is_whole {
+            problems.insert(
+                0,
+                Problem {
+                    line: text.lines().count(),
+                    what: "the calendar breaks off: END:VCALENDAR is missing".to_owned(),
+                },
+            );
+        }
+        calendar.is_whole = is_whole;
         calendar.newest();
         (calendar, problems)
     }
@@ -151,6 +164,11 @@ impl Calendar {
             *sequence = event.sequence.max(*sequence);
         }
         self.events.retain(|event| event.uid.is_empty() || newest.get(&key(event)) == Some(&event.sequence));
+    }
+
+    /// Whether it has a beginning and an end. A file that is half written has not.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// How many events it has.

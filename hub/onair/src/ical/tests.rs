@@ -254,7 +254,10 @@ fn what_is_no_calendar_is_said() {
     assert_eq!(said("<html>"), ["line 1: this is no calendar: BEGIN:VCALENDAR is missing"]);
     assert_eq!(
         said("BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1"),
-        ["line 2: an event without END:VEVENT; it is left out"]
+        [
+            "line 3: the calendar breaks off: END:VCALENDAR is missing",
+            "line 2: an event without END:VEVENT; it is left out"
+        ]
     );
     assert!(said("BEGIN:VCALENDAR\nEND:VCALENDAR").is_empty(), "an empty one is one");
 }

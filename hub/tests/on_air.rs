@@ -1,0 +1,87 @@
+//! On air, from a tally at an appliance and a file of shows to `/metrics`, with the real hub.
+
+mod client;
+mod desk;
+mod rack;
+mod running;
+
+use client::Client;
+use desk::Desk;
+use rack::{Rack, series};
+use rackside_proto::{Value, What};
+use running::{FREE, Running, file};
+use std::path::Path;
+
+const LISTENER: &str = "[listener]\naddress = \"127.0.0.1:0\"\n";
+const ALWAYS: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20200101\nRRULE:FREQ=DAILY\nEND:VEVENT\nEND:VCALENDAR\n";
+const NEVER: &str = "BEGIN:VCALENDAR\nEND:VCALENDAR\n";
+
+/// Waits until the site is, or is not, on air for that reason.
+fn wait(desk: &Desk, reason: &str, is: &str) {
+    let line = format!("rackside_site_on_air{{site=\"arena-north\",reason=\"{reason}\"}}");
+    desk.eventually(&format!("{line} {is}"), |desk| desk.metric(&line).filter(|found| found == is));
+}
+
+fn site(calendar: &Path) -> String {
+    let calendar = calendar.display().to_string();
+    format!("[[site]]\nid = \"arena-north\"\ntime_zone = \"Europe/Berlin\"\ncalendar = {calendar:?}\n")
+}
+
+#[test]
+fn a_tally_puts_its_site_on_air_and_holds_over_a_restart() {
+    let mut desk = Desk::start();
+    let mut client = Client::connect(desk.mqtt(), "rack").expect("it connects");
+    let mut rack = Rack::new("arena-north", "rack-1");
+    let tally = series("rackside_tally_active", &[("tally", "camera-1"), ("bus", "program")]);
+    for message in [rack.presence(true), rack.catalog(&[tally]), rack.numbers(&[0])] {
+        client.send(message).expect("sent");
+    }
+    wait(&desk, "tally", "0");
+    let edge = |on| What::Sample { catalog: 1, series: 0, value: Value::Known(on) };
+    client.send(rack.event(edge(1))).expect("sent");
+    wait(&desk, "tally", "1");
+    client.send(rack.event(edge(0))).expect("sent");
+    desk.eventually("it is off", |desk| {
+        desk.metric("rackside_site_tallies{site=\"arena-north\",state=\"off\"}").filter(|off| off == "1")
+    });
+    wait(&desk, "tally", "1");
+    desk.restart();
+    wait(&desk, "tally", "1");
+    wait(&desk, "manual", "0");
+}
+
+#[test]
+fn by_hand_takes_effect_at_once_and_outlives_the_hub() {
+    let mut desk = Desk::with(&format!("{LISTENER}[[site]]\nid = \"arena-north\"\n"));
+    wait(&desk, "manual", "0");
+    let id = "arena-north".parse().expect("an id");
+    desk.on_air().on_by_hand(&id, None).expect("there is such a site");
+    wait(&desk, "manual", "1");
+    desk.restart();
+    wait(&desk, "manual", "1");
+    desk.on_air().off_by_hand(&id).expect("there is such a site");
+    wait(&desk, "manual", "0");
+    assert!(desk.on_air().on_by_hand(&"elsewhere".parse().expect("an id"), None).is_err());
+}
+
+#[test]
+fn a_calendar_is_followed_and_read_again_when_it_changes() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("arena-north.ics");
+    std::fs::write(&file, ALWAYS).expect("written");
+    let desk = Desk::with(&format!("{LISTENER}{}", site(&file)));
+    wait(&desk, "calendar", "1");
+    std::fs::write(&file, NEVER).expect("written");
+    wait(&desk, "calendar", "0");
+}
+
+#[test]
+fn a_site_that_is_added_to_the_configuration_is_known_without_a_restart() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let calendar = directory.path().join("arena-north.ics");
+    std::fs::write(&calendar, ALWAYS).expect("written");
+    let running = Running::start(&file(&directory, FREE));
+    file(&directory, &format!("{FREE}{}", site(&calendar)));
+    let line = running.expect("site arena-north: 1 events in");
+    assert!(line.contains("arena-north.ics"), "{line}");
+}
