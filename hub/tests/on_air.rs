@@ -40,6 +40,11 @@ fn a_tally_puts_its_site_on_air_and_holds_over_a_restart() {
     let edge = |on| What::Sample { catalog: 1, series: 0, value: Value::Known(on) };
     client.send(rack.event(edge(1))).expect("sent");
     wait(&desk, "tally", "1");
+    let query = "/api/v1/query?query=max(rackside_site_on_air%7Breason%3D%22tally%22%7D)%20by%20(site)";
+    let answer = desk.eventually("queries see it", |desk| {
+        Some(desk.json(query)["data"]["result"][0].clone()).filter(|one| one["value"][1] == "1")
+    });
+    assert_eq!(answer["metric"]["site"], "arena-north");
     client.send(rack.event(edge(0))).expect("sent");
     desk.eventually("it is off", |desk| {
         desk.metric("rackside_site_tallies{site=\"arena-north\",state=\"off\"}").filter(|off| off == "1")

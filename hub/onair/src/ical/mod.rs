@@ -4,8 +4,8 @@
 //! event with RECURRENCE-ID stands for one occurrence of the event of its UID. Cancelled events, and those that take no time
 //! (TRANSP:TRANSPARENT), are no shows. `X-RACKSIDE-RIG-UP:PT3H` and `X-RACKSIDE-STRIKE:PT1H` give a show margins of its own.
 //!
-//! Not understood, and said: THISANDFUTURE, EXRULE, rules that come again within a day, and zones that IANA does not know (a VTIMEZONE is not
-//! read). Invariant: what is wrong with one event costs that event, and no other.
+//! Not understood, and said: THISANDFUTURE, EXRULE, rules that come again within a day, and zones that neither IANA nor Windows knows (a VTIMEZONE
+//! is not read). Invariant: what is wrong with one event costs that event, and no other.
 //!
 //! ```text
 //! BEGIN:VEVENT / DTSTART;TZID=Europe/Berlin:20261120T190000 / DTEND;TZID=Europe/Berlin:20261120T220000 / SUMMARY:Gala / END:VEVENT
@@ -14,6 +14,7 @@
 mod event;
 mod lines;
 mod when;
+mod windows;
 
 use crate::show::{DAY, LONGEST, LONGEST_MARGIN, Margins, Show, Window};
 use crate::zone::Zone;

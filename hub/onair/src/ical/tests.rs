@@ -208,8 +208,8 @@ fn what_is_wrong_with_one_event_costs_that_event_alone() {
     assert_eq!(one("SUMMARY:Bad"), "line 3: \"Bad\" is left out: it has no DTSTART");
     assert_eq!(one(start), "line 3: \"Bad\" is left out: it has no DTEND and no DURATION");
     assert_eq!(
-        one("SUMMARY:Bad\nDTSTART;TZID=W. Europe Standard Time:20261102T190000\nDURATION:PT1H"),
-        "line 5: \"Bad\" is left out: DTSTART: \"W. Europe Standard Time\" is no IANA time zone; write for example \"Europe/Berlin\""
+        one("SUMMARY:Bad\nDTSTART;TZID=Customized Time Zone:20261102T190000\nDURATION:PT1H"),
+        "line 5: \"Bad\" is left out: DTSTART: \"Customized Time Zone\" is no IANA time zone; write for example \"Europe/Berlin\""
     );
     assert_eq!(
         one(&format!("{start}\nDTEND:20261102T190000")),

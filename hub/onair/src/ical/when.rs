@@ -1,6 +1,6 @@
 //! Dates, times and durations of iCal: `20261120`, `20261120T190000`, `20261120T190000Z`, `PT2H30M`.
 
-use super::lines::Property;
+use super::{lines::Property, windows};
 use crate::show::{DAY, HOUR, MINUTE};
 use crate::zone::Zone;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
@@ -36,7 +36,7 @@ pub(crate) fn one(property: &Property, site: Zone) -> Result<When, String> {
 /// The zone that a property's times are in.
 pub(crate) fn zone(property: &Property, site: Zone) -> Result<Zone, String> {
     let Some(name) = property.parameter("TZID") else { return Ok(site) };
-    let mut known = name.parse::<Zone>();
+    let mut known = windows::iana(name).unwrap_or(name).parse::<Zone>();
     // A name with a slash in front is a program's own, which ends in IANA's as a rule: /mozilla.org/20050126_1/Europe/Berlin.
     let mut rest = name;
     while let (true, Some((_, after))) = (known.is_err() && name.starts_with('/'), rest.split_once('/')) {
@@ -176,6 +176,7 @@ mod tests {
             "America/Argentina/Buenos_Aires"
         );
         assert_eq!(of("DTSTART:1").unwrap(), "UTC");
+        assert_eq!(of("DTSTART;TZID=W. Europe Standard Time:1").unwrap(), "Europe/Berlin");
         assert_eq!(
             of("DTSTART;TZID=Mitteleuropa:1").unwrap_err(),
             "DTSTART: \"Mitteleuropa\" is no IANA time zone; write for example \"Europe/Berlin\""
