@@ -17,6 +17,8 @@ Usage:
                                       copy the history to DIR, while the hub runs or not
   rackside-hub salvage [--config FILE]
                                       save what can be read of a damaged history, while the hub does not run
+  rackside-hub rules check FILE...    say what is wrong in files of Prometheus rules
+  rackside-hub rules test FILE...     run files of unit tests of rules, which are promtool's
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -28,7 +30,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, decode and hash-password";
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,16 @@ pub enum Command {
     Salvage {
         /// The configuration of the hub whose history it is; defaults without one.
         config: Option<PathBuf>,
+    },
+    /// Check files of rules.
+    RulesCheck {
+        /// The files; at least one.
+        files: Vec<PathBuf>,
+    },
+    /// Run files of unit tests of rules.
+    RulesTest {
+        /// The files; at least one.
+        files: Vec<PathBuf>,
     },
     /// Decode one message.
     Decode {
@@ -89,7 +101,9 @@ impl fmt::Display for CliError {
         match self {
             Self::Option(error) => write!(f, "{error}")?,
             Self::Command(word) => {
-                write!(f, "no command {word:?}; there are {COMMANDS}")?;
+                let there_are =
+                    if word.starts_with("rules ") { "rules check and rules test" } else { COMMANDS };
+                write!(f, "no command {word:?}; there are {there_are}")?;
             }
             Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
             Self::Name(name) => write!(
@@ -118,6 +132,9 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         Some(Value(word)) => word.to_string_lossy().into_owned(),
         Some(other) => return Err(other.unexpected().into()),
     };
+    if command == "rules" {
+        return rules(&mut words);
+    }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
         return Err(CliError::Command(command));
     }
@@ -152,6 +169,31 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
     }
 }
 
+/// What follows `rules`.
+fn rules(words: &mut lexopt::Parser) -> Result<Command, CliError> {
+    let (mut what, mut files) = (None, Vec::new());
+    while let Some(word) = words.next()? {
+        match word {
+            Value(word) if what.is_none() && (word == "check" || word == "test") => what = Some(word),
+            Value(word) if what.is_none() => {
+                return Err(CliError::Command(format!("rules {}", word.to_string_lossy())));
+            }
+            Value(file) => files.push(PathBuf::from(file)),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match what {
+        None => Err(CliError::Needs("rules", "the word check or test, and a FILE")),
+        Some(what) if what == "check" && files.is_empty() => {
+            Err(CliError::Needs("rules check", "a FILE of rules"))
+        }
+        Some(_) if files.is_empty() => Err(CliError::Needs("rules test", "a FILE of unit tests")),
+        Some(what) if what == "check" => Ok(Command::RulesCheck { files }),
+        Some(_) => Ok(Command::RulesTest { files }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +217,28 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_checked_and_tested_by_their_files() {
+        let files = || vec!["a.yml".into(), "b.yml".into()];
+        assert_eq!(said(&["rules", "check", "a.yml", "b.yml"]), Ok(Command::RulesCheck { files: files() }));
+        assert_eq!(said(&["rules", "test", "a.yml", "b.yml"]), Ok(Command::RulesTest { files: files() }));
+        assert_eq!(said(&["rules", "--help"]), Ok(Command::Help));
+        for (words, line) in [
+            (
+                &["rules"][..],
+                "rules needs the word check or test, and a FILE (rackside-hub --help tells more)",
+            ),
+            (&["rules", "check"], "rules check needs a FILE of rules (rackside-hub --help tells more)"),
+            (&["rules", "test"], "rules test needs a FILE of unit tests (rackside-hub --help tells more)"),
+            (
+                &["rules", "a.yml"],
+                "no command \"rules a.yml\"; there are rules check and rules test (rackside-hub --help tells more)",
+            ),
+        ] {
+            assert_eq!(said(words), Err(line.to_owned()));
+        }
+    }
+
+    #[test]
     fn a_password_is_no_word_of_the_command_line() {
         assert_eq!(said(&["hash-password", "arena"]), Ok(Command::HashPassword { name: "arena".into() }));
         assert!(said(&["hash-password", "arena", "--password", "x"]).is_err());
@@ -185,7 +249,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

@@ -12,7 +12,7 @@
 //! 7. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
-//! [`decode`] and [`password`] are for its commands that need no hub. Only [`clock`] reads a clock.
+//! [`decode`], [`password`] and [`rules_command`] are for its commands that need no hub. Only [`clock`] reads a clock.
 
 pub mod app;
 pub mod broker;
@@ -35,6 +35,7 @@ pub mod password;
 mod pulse;
 pub mod query;
 mod reload;
+pub mod rules_command;
 pub mod run;
 pub mod shutdown;
 pub mod site;

@@ -5,6 +5,7 @@ use crate::cli::{self, Command};
 use crate::config::Config;
 use crate::listener::{Listener, hash_password};
 use crate::reload::Files;
+use crate::rules_command::{self, Said};
 use crate::storage::HistoryConfig;
 use crate::{clock, decode, logging, onair, password, storage};
 use rackside_systemd::Systemd;
@@ -29,6 +30,8 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Version) => print(&format!("rackside-hub {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Decode { topic }) => show(&topic),
         Ok(Command::Check { config }) => check(&config),
+        Ok(Command::RulesCheck { files }) => rules(&rules_command::check(&files), "bad"),
+        Ok(Command::RulesTest { files }) => rules(&rules_command::test(&files), "failed"),
         Ok(Command::HashPassword { name }) => line_of(&name),
         Ok(Command::Run { config }) => run(config),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
@@ -49,6 +52,17 @@ fn print(text: &str) -> Result<(), String> {
         // Whoever read it (`| head`) had enough; that is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| format!("stdout: {error}")),
+    }
+}
+
+/// Good news on stdout, bad news on stderr, and an error when there is any.
+fn rules(said: &Said, what: &str) -> Result<(), String> {
+    print(&said.good)?;
+    eprint!("{}", said.bad);
+    match said.failed {
+        0 => Ok(()),
+        1 => Err(format!("1 file {what}")),
+        files => Err(format!("{files} files {what}")),
     }
 }
 
