@@ -30,15 +30,13 @@ pub fn check(files: &[PathBuf]) -> Said {
         match RuleFile::open(path) {
             Ok(file) => {
                 for lint in file.lints() {
-                    said.bad += &format!("{lint} (the file is good all the same)\n");
+                    said.bad.extend([lint.to_string(), " (the file is good all the same)\n".to_owned()]);
                 }
                 said.good += &good(path, &file);
             }
             Err(faults) => {
                 said.failed += 1;
-                for fault in faults {
-                    said.bad += &format!("{fault}\n");
-                }
+                said.bad.extend(faults.iter().map(|fault| format!("{fault}\n")));
             }
         }
     }
@@ -123,7 +121,7 @@ mod tests {
         let said = super::test(&[good.clone(), bad.clone()]);
         assert_eq!(said.good, format!("{}: SUCCESS, 1 check\n", good.display()));
         let expected = format!(
-            "{}: FAILED\n  line 3, expression vector(1) at 0s:\n    {{}}: expected 2, got 1\n",
+            "{0}: FAILED\n  {0}:3: expression vector(1) at 0s:\n    {{}}: expected 2, got 1\n",
             bad.display()
         );
         assert_eq!((said.bad, said.failed), (expected, 1));

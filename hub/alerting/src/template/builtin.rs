@@ -25,7 +25,8 @@ pub(super) fn len(_: &mut Effort<'_>, values: &[Value]) -> Result {
         Value::Labels(labels) => labels.len(),
         Value::Args(values) => values.len(),
         Value::Samples(samples) => samples.len(),
-        Value::None | Value::Sample(None) => return Err("len of nil pointer".to_owned()),
+        Value::None => return Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
+        Value::Sample(None) => return Err("len of nil pointer".to_owned()),
         Value::Sample(_) => return Err("len of type template.sample".to_owned()),
         Value::Moment(_) => return Err("len of type time.Time".to_owned()),
         other => return Err(format!("len of type {}", other.type_name())),
@@ -41,10 +42,10 @@ pub(super) fn index(_: &mut Effort<'_>, values: &[Value]) -> Result {
     for index in &values[1..] {
         item = match &item {
             Value::Text(text) | Value::Html(text) => {
-                Value::Byte(text.as_bytes()[place(index, text.len(), false)?])
+                Value::Byte(text.as_bytes()[place(index, text.len(), Some("string"))?])
             }
             Value::Samples(samples) => {
-                Value::Sample(Some(Arc::clone(&samples[place(index, samples.len(), false)?])))
+                Value::Sample(Some(Arc::clone(&samples[place(index, samples.len(), Some("slice"))?])))
             }
             Value::Labels(labels) => Value::text(labels.value(key(index)?)),
             Value::Args(values) => {
@@ -68,24 +69,21 @@ fn key(index: &Value) -> Result<&str> {
     }
 }
 
-/// A place in something of so many parts; the place behind the last one, if that is allowed.
-fn place(index: &Value, length: usize, end: bool) -> Result<usize> {
+/// A place in something of so many parts, which is a `string` or a `slice`; the place behind the last one, if that is allowed.
+fn place(index: &Value, length: usize, end: Option<&str>) -> Result<usize> {
     let number = match index {
         Value::None => return Err("cannot index slice/array with nil".to_owned()),
         index => {
             index.int().ok_or_else(|| format!("cannot index slice/array with type {}", index.type_name()))?
         }
     };
-    let place = usize::try_from(number).ok().filter(|place| *place < length || (end && *place == length));
-    // Go's own check lets the place behind the last one pass, and then its reflection panics.
-    let out_of_range = || {
-        if number == length as i64 {
-            "reflect: slice index out of range".to_owned()
-        } else {
-            format!("index out of range: {number}")
-        }
-    };
-    place.ok_or_else(out_of_range)
+    match (usize::try_from(number), end) {
+        (Ok(place), _) if place < length => Ok(place),
+        (Ok(place), None) if place == length => Ok(place),
+        // Go's own check lets the place behind the last one pass, and then its reflection panics.
+        (Ok(place), Some(what)) if place == length => Err(format!("reflect: {what} index out of range")),
+        _ => Err(format!("index out of range: {number}")),
+    }
 }
 
 pub(super) fn slice(effort: &mut Effort<'_>, values: &[Value]) -> Result {
@@ -106,7 +104,7 @@ pub(super) fn slice(effort: &mut Effort<'_>, values: &[Value]) -> Result {
     };
     let mut ends = [0, length, length];
     for (end, index) in ends.iter_mut().zip(indexes) {
-        *end = place(index, length, true)?;
+        *end = place(index, length, None)?;
     }
     for pair in ends[..indexes.len().max(2)].windows(2) {
         if pair[0] > pair[1] {
@@ -147,16 +145,34 @@ fn basic(value: &Value) -> Option<Basic> {
     }
 }
 
-fn is_comparable(value: &Value) -> bool {
-    !matches!(value, Value::Labels(_) | Value::Args(_) | Value::Samples(_) | Value::Root)
+/// Go's kind of what is no basic type.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Labels(_) | Value::Args(_) => "map",
+        Value::Samples(_) => "slice",
+        Value::Root => "struct",
+        _ => "ptr",
+    }
 }
 
-fn uncomparable(value: &Value) -> Result<()> {
-    if is_comparable(value) {
-        return Ok(());
+/// Whether two values are equal that are of no basic type.
+fn identical(one: &Value, other: &Value) -> Result<bool> {
+    let written = |value: &Value| {
+        format::printf("%s", std::slice::from_ref(value), super::MOST_TEXT).unwrap_or_default()
+    };
+    if kind(one) != kind(other) {
+        let (left, right) = (written(one), written(other));
+        let (of_left, of_right) = (one.type_name(), other.type_name());
+        return Err(format!("non-comparable types {left}: {of_left}, {of_right}: {right}"));
     }
-    let written = format::write(value, super::MOST_TEXT).unwrap_or_default();
-    Err(format!("uncomparable type {}: {written}", value.type_name()))
+    match (one, other) {
+        (Value::Sample(Some(one)), Value::Sample(Some(other))) => Ok(Arc::ptr_eq(one, other)),
+        (Value::Sample(one), Value::Sample(other)) => Ok(one.is_none() && other.is_none()),
+        (Value::Labels(_) | Value::Args(_) | Value::Samples(_), other) => {
+            Err(format!("non-comparable type {}: {}", written(other), other.type_name()))
+        }
+        _ => Ok(false),
+    }
 }
 
 fn equal(one: &Value, other: &Value) -> Result<bool> {
@@ -170,19 +186,11 @@ fn equal(one: &Value, other: &Value) -> Result<bool> {
         _ if left == Some(Basic::Text) && left == right => Ok(one.as_text() == other.as_text()),
         _ if one.int().is_some() && other.int().is_some() => Ok(one.int() == other.int()),
         _ if left != right => Err(INCOMPATIBLE.to_owned()),
-        (Value::Sample(one), Value::Sample(other)) => Ok(match (one, other) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (one, other) => one.is_none() && other.is_none(),
-        }),
-        _ => {
-            uncomparable(other)?;
-            Ok(false)
-        }
+        _ => identical(one, other),
     }
 }
 
 pub(super) fn eq(_: &mut Effort<'_>, values: &[Value]) -> Result {
-    uncomparable(&values[0])?;
     if values.len() < 2 {
         return Err("missing argument for comparison".to_owned());
     }
@@ -195,7 +203,6 @@ pub(super) fn eq(_: &mut Effort<'_>, values: &[Value]) -> Result {
 }
 
 pub(super) fn ne(_: &mut Effort<'_>, values: &[Value]) -> Result {
-    uncomparable(&values[0])?;
     equal(&values[0], &values[1]).map(|equal| Value::Bool(!equal))
 }
 

@@ -280,11 +280,11 @@ impl Printer {
     }
 
     fn value(&mut self, value: &Value, verb: char, depth: usize) -> Result<(), TooLong> {
-        if verb == 'T' && depth == 0 {
+        if verb == 'T' && depth == 0 && !matches!(value, Value::None) {
             return self.string(value.type_name(), 's', value);
         }
         match value {
-            Value::None if verb == 'v' => self.pad("<nil>"),
+            Value::None if matches!(verb, 'v' | 'T') => self.pad("<nil>"),
             Value::Bool(truth) if matches!(verb, 't' | 'v') => {
                 self.pad(if *truth { "true" } else { "false" })
             }
@@ -405,7 +405,7 @@ impl Printer {
             'v' if self.flags.source && matches!(value, Value::Byte(_)) => (format!("{magnitude:x}"), "0x"),
             'v' | 'd' => (magnitude.to_string(), ""),
             'b' => (format!("{magnitude:b}"), if self.flags.sharp { "0b" } else { "" }),
-            'o' => (format!("{magnitude:o}"), if self.flags.sharp { "0" } else { "" }),
+            'o' => (format!("{magnitude:o}"), ""),
             'O' => (format!("{magnitude:o}"), "0o"),
             'x' => (format!("{magnitude:x}"), if self.flags.sharp { "0x" } else { "" }),
             'X' => (format!("{magnitude:X}"), if self.flags.sharp { "0X" } else { "" }),
@@ -437,9 +437,11 @@ impl Printer {
                 if zeros > self.most {
                     return Err(TooLong);
                 }
-                let octal = verb == 'o' && (digits.len() < zeros || digits.starts_with('0'));
-                let prefix = if octal { "" } else { prefix };
-                self.pad(&format!("{sign}{prefix}{digits:0>zeros$}"))
+                let digits = format!("{digits:0>zeros$}");
+                // With `#` octal digits begin with a zero.
+                let lacks_zero = self.flags.sharp && matches!(verb, 'o' | 'O') && !digits.starts_with('0');
+                let zero = if lacks_zero { "0" } else { "" };
+                self.pad(&format!("{sign}{prefix}{zero}{digits}"))
             }
         };
         self.flags.zero = before;

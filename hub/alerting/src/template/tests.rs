@@ -1,5 +1,5 @@
 //! Templates as a whole: what they write, what they say when they fail, and that nothing makes them panic, hang or grow. What a real Prometheus makes
-//! of the same templates is looked at in the workspace's `tests/alerting`.
+//! of the same templates is looked at in `tests/template.rs`.
 
 use super::*;
 use proptest::prelude::*;

@@ -79,9 +79,10 @@ pub fn run(path: &Path) -> Report {
         }
     }
     if report.is_success() {
+        let name = report.file.clone();
         for test in &file.tests {
             report.checks += test.alerts.len() + test.expressions.len();
-            report.failures.extend(play::play(&file, test, &files));
+            report.failures.extend(play::play(&name, &file, test, &files));
         }
     }
     report
@@ -94,12 +95,13 @@ fn rule_files(path: &Path, file: &TestFile, report: &mut Report) -> Result<Vec<P
     for (place, pattern) in &file.rule_files {
         let whole = if pattern.is_empty() { PathBuf::new() } else { clean(&beside.join(pattern)) };
         let found = glob::matching(&whole).map_err(|why| Failure {
-            title: format!("line {}: rule file {pattern:?}: {why}", place.line),
+            title: format!("{}:{}: rule file {pattern:?}: {why}", path.display(), place.line),
             lines: Vec::new(),
         })?;
         if found.is_empty() {
             let looked = if pattern.is_empty() { "\"\"".to_owned() } else { whole.display().to_string() };
-            report.warnings.push(format!("line {}: no rule file is called {looked}", place.line));
+            let (test, line) = (path.display(), place.line);
+            report.warnings.push(format!("{test}:{line}: no rule file is called {looked}"));
         }
         for path in found {
             if !paths.contains(&path) {
@@ -124,5 +126,5 @@ fn clean(path: &Path) -> PathBuf {
             part => cleaned.push(part),
         }
     }
-    cleaned
+    if cleaned.as_os_str().is_empty() { PathBuf::from(".") } else { cleaned }
 }

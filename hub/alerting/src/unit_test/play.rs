@@ -20,23 +20,20 @@ use super::series::{self, Described};
 use crate::duration;
 use crate::engine::{Alert, Common, Engine, Everybody, Ground, Settings, State, Store};
 use crate::file::RuleFile;
+use crate::yaml::Place;
 
 /// Plays one test over the rules of `files`, and tells what is not as expected.
-pub(super) fn play(file: &TestFile, test: &Test, files: &[RuleFile]) -> Vec<Failure> {
-    let stage = match Stage::new(file, test, files) {
+pub(super) fn play(name: &str, file: &TestFile, test: &Test, files: &[RuleFile]) -> Vec<Failure> {
+    let stage = match Stage::new(name, file, test, files) {
         Ok(stage) => stage,
         Err(failures) => return failures,
     };
     stage.play()
 }
 
-/// Where a failure is: `line 14, test "hot"`, and what else there is to say.
-fn place(line: usize, test: &Test, more: &str) -> String {
-    let name = if test.name.is_empty() { String::new() } else { format!(", test {:?}", test.name) };
-    format!("line {line}{name}{more}")
-}
-
 struct Stage<'f> {
+    /// The file that the test is from.
+    name: &'f str,
     test: &'f Test,
     interval: i64,
     engine: Engine,
@@ -96,7 +93,8 @@ impl Store for Ordered {
 }
 
 impl<'f> Stage<'f> {
-    fn new(file: &TestFile, test: &'f Test, files: &[RuleFile]) -> Result<Self, Vec<Failure>> {
+    fn new(name: &'f str, file: &TestFile, test: &'f Test, files: &[RuleFile]) -> Result<Self, Vec<Failure>> {
+        let title = |place: Place, more: &str| title(name, place, test, more);
         let mut failures = Vec::new();
         let mut input: Vec<Input> = Vec::new();
         for (at, text) in &test.series {
@@ -108,14 +106,14 @@ impl<'f> Stage<'f> {
                     input.push(new);
                 }
                 Err(why) => failures.push(Failure {
-                    title: place(at.line, test, ", input series:"),
+                    title: title(*at, "input series"),
                     lines: vec![why, format!("in: {}", text.trim())],
                 }),
             }
         }
         for alert in test.alerts.iter().filter(|alert| alert.name.is_empty()) {
-            let lines = vec!["an alert_rule_test must name its alertname".to_owned()];
-            failures.push(Failure { title: place(alert.place.line, test, ":"), lines });
+            let lines = vec!["it must name its alertname".to_owned()];
+            failures.push(Failure { title: title(alert.place, "alert_rule_test"), lines });
         }
         if !failures.is_empty() {
             return Err(failures);
@@ -136,7 +134,7 @@ impl<'f> Stage<'f> {
             .collect();
         ranked.sort_by_key(|(rank, _)| *rank);
         let groups = ranked.into_iter().map(|(_, group)| group).collect();
-        Ok(Self { test, interval: file.interval, engine, groups, store: Ordered::default(), input })
+        Ok(Self { name, test, interval: file.interval, engine, groups, store: Ordered::default(), input })
     }
 
     fn play(mut self) -> Vec<Failure> {
@@ -185,9 +183,9 @@ impl<'f> Stage<'f> {
         for (group, _) in &self.groups {
             self.engine.evaluate(*group, now, &mut ground);
             for (rule, why) in self.engine.failed(*group) {
-                let more = format!(", rule {rule} at {} cannot be evaluated:", duration::format(now));
+                let more = format!("rule {rule} cannot be evaluated at {}", duration::format(now));
                 failures.push(Failure {
-                    title: place(self.test.place.line, self.test, &more),
+                    title: title(self.name, self.test.place, self.test, &more),
                     lines: vec![why.to_owned()],
                 });
             }
@@ -217,15 +215,15 @@ impl<'f> Stage<'f> {
         if !known {
             lines.push(format!("no rule that was loaded makes an alert called {}", test.name));
         }
-        let more = format!(", alert {} at {}:", test.name, duration::format(test.at));
-        Some(Failure { title: place(test.place.line, self.test, &more), lines })
+        let more = format!("alert {} at {}", test.name, duration::format(test.at));
+        Some(Failure { title: title(self.name, test.place, self.test, &more), lines })
     }
 
     /// Compares the value of an expression with what a test expects.
     fn expression(&self, test: &ExpressionTest) -> Option<Failure> {
         let lines = self.compared(test).unwrap_or_else(|why| vec![why]);
-        let more = format!(", expression {} at {}:", test.expression.trim(), duration::format(test.at));
-        (!lines.is_empty()).then(|| Failure { title: place(test.place.line, self.test, &more), lines })
+        let more = format!("expression {} at {}", test.expression.trim(), duration::format(test.at));
+        (!lines.is_empty()).then(|| Failure { title: title(self.name, test.place, self.test, &more), lines })
     }
 
     fn compared(&self, test: &ExpressionTest) -> Result<Vec<String>, String> {
@@ -262,6 +260,12 @@ impl Input {
             samples.filter_map(|(at, value)| Some(Sample::new(interval.saturating_mul(at as i64), value?)));
         Self { labels: described.labels, samples: samples.collect::<Vec<_>>().into_iter().peekable() }
     }
+}
+
+/// Where a failure is, and of what: `box.yml:14: test "hot", alert SocHot at 5m:`.
+fn title(file: &str, place: Place, test: &Test, what: &str) -> String {
+    let name = if test.name.is_empty() { String::new() } else { format!("test {:?}, ", test.name) };
+    format!("{file}:{}: {name}{what}:", place.line)
 }
 
 /// An alert in the form of those that are expected.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! hub/rules/tests/box.yml: FAILED
-//!   line 14, test "hot", alert SocHot at 5m:
+//!   hub/rules/tests/box.yml:14: test "hot", alert SocHot at 5m:
 //!     expected, and does not fire: {alertname="SocHot", severity="critical", site="hall"}
 //!     fires, and was not expected: {alertname="SocHot", severity="warning", site="hall"}
 //! ```

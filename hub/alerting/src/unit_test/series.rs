@@ -53,6 +53,9 @@ pub(super) fn described(text: &str) -> Result<Described, String> {
             reader.item(&mut values)?;
         }
     }
+    if labels.is_empty() && values.iter().any(Option::is_some) {
+        return Err("a series needs a name or a label".to_owned());
+    }
     Ok(Described { labels, values })
 }
 
