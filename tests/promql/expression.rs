@@ -89,6 +89,11 @@ impl Expression {
         functions.contains(&first.as_str()) && self.parts().count() == 1
     }
 
+    /// The one part of a call.
+    pub(crate) fn argument(&self) -> Option<&Self> {
+        self.parts().next()
+    }
+
     /// Whether nothing in it can be left out but in its parts.
     pub(crate) fn is_bare(&self) -> bool {
         !self.0.iter().any(|piece| matches!(piece, Piece::Spare(_)))

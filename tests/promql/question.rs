@@ -124,7 +124,11 @@ impl Sides {
         let ours = self.ours(&text, when);
         let mut theirs = self.theirs(&text, when);
         let mut asked = 1;
-        while !agree(&ours, &theirs, Order::of(expression), when) {
+        let order = Order::of(expression);
+        // What the highest are taken from; only these are ranked.
+        let ranked = expression.argument().filter(|_| matches!(order, Order::Highest { .. }));
+        let ranked = ranked.and_then(|of| self.ours(&of.to_string(), when).ok());
+        while !agree(&ours, &theirs, order, when) || !same_where_unique(ranked.as_ref(), &ours, &theirs) {
             if asked == ASKED {
                 return Err(format!("ours:   {}\ntheirs: {}", Shown(&ours), Shown(&theirs)));
             }
@@ -194,6 +198,36 @@ fn agree(ours: &Result<Answer, Refusal>, theirs: &Result<Answer, Refusal>, order
     }
 }
 
+/// Whether the highest of `ranked` are the same series on both sides, as far as their values tell: among equals any may be taken.
+fn same_where_unique(
+    ranked: Option<&Answer>,
+    ours: &Result<Answer, Refusal>,
+    theirs: &Result<Answer, Refusal>,
+) -> bool {
+    let (Some(Answer::Vector(ranked) | Answer::Matrix(ranked)), Ok(ours), Ok(theirs)) =
+        (ranked, ours, theirs)
+    else {
+        return true;
+    };
+    let (Answer::Vector(ours) | Answer::Matrix(ours), Answer::Vector(theirs) | Answer::Matrix(theirs)) =
+        (ours, theirs)
+    else {
+        return true;
+    };
+    let times = by_time(ranked);
+    let once = |at: i64, value: f64| {
+        times.get(&at).is_some_and(|all| all.iter().filter(|other| near(value, **other)).count() == 1)
+    };
+    ours.iter().all(|series| {
+        let same = theirs.iter().find(|other| other.labels == series.labels);
+        series.samples.iter().filter(|(at, value)| once(*at, *value)).all(|(at, value)| {
+            same.is_some_and(|same| {
+                same.samples.iter().any(|(when, other)| when == at && near(*value, *other))
+            })
+        })
+    })
+}
+
 /// What of a vector is the same on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
@@ -201,7 +235,8 @@ enum Order {
     No,
     /// The order of the values as well; that of equal ones is anybody's.
     Values,
-    /// The values only: of equal ones any may be among the highest. In order, if they are of one group.
+    /// The values: of equal ones any may be among the highest. In order, if they are of one group. The series of a value that there is once
+    /// are looked at apart.
     Highest { one_group: bool },
 }
 
