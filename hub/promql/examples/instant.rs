@@ -51,7 +51,9 @@ impl Fleet {
             {
                 fleet.put(metric, number, &[], |at| ((number * 7 + place + at as usize) % 90) as f64);
             }
-            fleet.put("on_air", number, &[], |at| f64::from(u8::from(!(number + at as usize).is_multiple_of(30))));
+            fleet.put("on_air", number, &[], |at| {
+                f64::from(u8::from(!(number + at as usize).is_multiple_of(30)))
+            });
             fleet.put("build_info", number, &[("version", "1.0.0")], |_| 1.0);
             for port in ["eth0", "wlan0"] {
                 fleet.put("sent_bytes_total", number, &[("port", port)], |at| at as f64 * 1e5);

@@ -1,9 +1,10 @@
 //! What one query may cost, and how it is stopped from outside. Not a clock: who has a deadline hands in a closure that looks at one.
 //!
 //! Everything that an evaluation keeps is charged before it is allocated, and given back when it is dropped. Samples that only pass by
-//! are counted too, since they are time. So no expression takes memory without bound; but the limit is not one of bytes: labels count the
-//! same whatever their length, and a number for each step or series may be kept beside. Work without samples, such as that of operators,
-//! has no limit but `stop`.
+//! are counted too, since they are time. So no expression takes memory without bound; but the limit is not one of bytes: a set of labels counts
+//! the same however many there are (their texts are the source's, those that a query writes are charged), and a number for each step or
+//! series may be kept beside. Work without samples, such as that of operators, and regular expressions that are compiled on the way have no
+//! limit but `stop`.
 //!
 //! Sample: `Limits { series: 100_000, samples: 2_000_000_000, cells: 50_000_000, points: 11_000, .. }`.
 
@@ -69,6 +70,9 @@ impl fmt::Debug for Limits<'_> {
 /// regular expression is matched with, a row that is sorted.
 const WORK_BETWEEN_LOOKS: u64 = 16_384;
 
+/// What an entry of a map of series is charged as, in values: a part of a set of labels, its number, and what hash maps leave free.
+const LOOKUP: usize = 8;
+
 /// What is left of the limits while a query runs.
 pub(crate) struct Budget<'a> {
     limits: &'a Limits<'a>,
@@ -119,6 +123,16 @@ impl<'a> Budget<'a> {
         }
         self.cells.set(cells);
         self.work(count as u64)
+    }
+
+    /// A map with an entry for each of so many series is about to be made; until what is returned is dropped.
+    pub(crate) fn lookup(&self, series: usize) -> Result<Held<'_>, EvalError> {
+        self.held(series.saturating_mul(LOOKUP))
+    }
+
+    /// Something takes about as long as a look may be apart.
+    pub(crate) fn long_work(&self) -> Result<(), EvalError> {
+        self.work(WORK_BETWEEN_LOOKS)
     }
 
     /// As [`Budget::hold`], until what is returned is dropped.

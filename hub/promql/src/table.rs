@@ -207,6 +207,7 @@ impl<'b> Table<'b> {
     }
 
     fn unified(mut self, strictly: bool) -> Result<Self, EvalError> {
+        let _held = self.budget.lookup(self.len())?;
         let mut known: HashMap<Labels, usize, Ready> =
             HashMap::with_capacity_and_hasher(self.len(), Ready::default());
         let (mut kept, steps) = (0, self.steps);
@@ -285,11 +286,14 @@ mod tests {
 
     #[test]
     fn what_a_table_holds_is_given_back() {
-        let limits = Limits { cells: 3 * (2 + LABELS as u64), ..Limits::default() };
+        // Three rows, and what they are looked up in.
+        let limits = Limits { cells: 3 * (2 + LABELS as u64) + 24, ..Limits::default() };
         let budget = Budget::new(&limits);
         for _ in 0..2 {
             let mut full = table(&budget, &[("a", [1.0; 2]), ("a", [ABSENT; 2]), ("c", [1.0; 2])]);
+            let lookup = budget.lookup(3).expect("there is room");
             assert!(full.push(Labels::empty()).is_err());
+            drop(lookup);
             full.pop();
             full.push(Labels::empty()).expect("one row was taken away");
             let mut less = full.unify().expect("one row of each");

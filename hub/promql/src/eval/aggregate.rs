@@ -95,6 +95,7 @@ struct Groups {
 impl Groups {
     fn new(grouping: &Grouping, table: &Table<'_>) -> Result<Self, EvalError> {
         let mut groups = Self { labels: Vec::new(), rows: Vec::new() };
+        let _held = table.budget().lookup(table.len())?;
         let mut known: HashMap<Part<'_>, usize, Ready> = HashMap::default();
         for (row, (labels, _)) in table.rows().enumerate() {
             table.budget().work(1)?;

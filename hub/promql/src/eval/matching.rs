@@ -25,6 +25,7 @@ pub(super) struct Meeting<'b> {
 impl<'b> Meeting<'b> {
     pub(super) fn new(matching: &Matching, left: &Table<'b>, right: &Table<'b>) -> Result<Self, EvalError> {
         let budget = left.budget();
+        let _held = budget.lookup(left.len() + right.len())?;
         let mut known: HashMap<Part<'_>, usize, Ready> = HashMap::default();
         let mut groups = Vec::with_capacity(left.len() + right.len());
         for (labels, _) in left.rows().chain(right.rows()) {

@@ -18,6 +18,7 @@ pub(super) fn over_buckets<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, Eva
     let (phi, table) = (call.scalar(0), call.vector(1));
     // With the metric's name: the buckets of two metrics are never one histogram.
     let but_bound = [BOUND.into()];
+    let _held = call.budget.lookup(table.len())?;
     let mut known: HashMap<(Part<'_>, &str), usize> = HashMap::default();
     let mut histograms: Vec<(Labels, Vec<(f64, usize)>)> = Vec::new();
     for (row, (labels, _)) in table.rows().enumerate() {

@@ -19,6 +19,8 @@ const LONGEST: usize = 64 << 10;
 pub(super) fn replace<'b>(call: &mut Call<'_, 'b>) -> Result<Value<'b>, EvalError> {
     let mut table = call.vector(0);
     let [to, template, from, pattern] = [1, 2, 3, 4].map(|argument| call.text(argument));
+    // The next one of these may be in the same query, and each takes milliseconds at worst.
+    call.budget.long_work()?;
     let pattern = Pattern::new(&pattern).map_err(|_| {
         EvalError::Argument(format!("invalid regular expression in label_replace(): {pattern}"))
     })?;

@@ -114,6 +114,31 @@ fn a_query_is_stopped_from_outside() {
 }
 
 #[test]
+fn between_two_patterns_that_are_compiled_somebody_looks_whether_to_stop() {
+    let looks = Cell::new(0);
+    let stop = || {
+        looks.set(looks.get() + 1);
+        (looks.get() == 5).then_some(Stop::Timeout)
+    };
+    let limits = Limits { stop: Some(&stop), ..Limits::default() };
+    let replace = r#"label_replace(nothing, "a", "", "b", "(a{9}){9}")"#;
+    let query = Query::parse(&vec![replace; 100].join(" or ")).unwrap();
+    let error = query.instant(&two_series(), 0, &limits).unwrap_err();
+    assert_eq!((error, looks.get()), (EvalError::Stopped(Stop::Timeout), 5));
+}
+
+#[test]
+fn what_series_are_looked_up_in_counts_as_held() {
+    // Two series of one value: 2 (1 + 16) for them, and 2 * 8 while their labels are compared.
+    let ask = |cells: u64| {
+        let limits = Limits { cells, ..small() };
+        Query::parse("-up").unwrap().instant(&two_series(), 0, &limits).map(|outcome| outcome.answer)
+    };
+    assert!(ask(34 + 16).is_ok());
+    assert_eq!(ask(34 + 15), Err(EvalError::TooMuch { what: "values in memory", limit: 49 }));
+}
+
+#[test]
 fn moments_at_the_end_of_time_are_moments() {
     let deep = format!("{}up{}", "max_over_time(".repeat(10), "[100y:1ms])".repeat(10));
     for query in [
