@@ -14,11 +14,11 @@ use crate::listener::{ListenError, Listener, ListenerHandle};
 use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide};
+use crate::rules::{Ground, Rules};
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Known, Live, Queried, Updates, WayIn, Web};
 use futures_util::future::select_all;
-use rackside_alerting::RulesView;
 use rackside_history::{OpenError, StoreError};
 use rackside_series::Recent;
 use std::fmt;
@@ -45,6 +45,8 @@ pub enum StartError {
     History(OpenError),
     /// The system gives no thread to write it.
     Thread(std::io::Error),
+    /// The system gives no thread to evaluate rules.
+    RulesThread(std::io::Error),
     /// The listener cannot start.
     Listener(ListenError),
     /// The link to the outside broker cannot even be tried.
@@ -57,6 +59,7 @@ impl fmt::Display for StartError {
             Self::Web(error) => error.fmt(f),
             Self::History(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "no thread to write the history: {error}"),
+            Self::RulesThread(error) => write!(f, "no thread to evaluate rules: {error}"),
             Self::Listener(error) => error.fmt(f),
             Self::Broker(error) => error.fmt(f),
         }
@@ -131,6 +134,9 @@ impl Hub {
         let (inbound, batches) = mpsc::channel(BATCHES);
         let Core { shared, queries, commits, status, thread } = core(config)?;
         let (live, updates) = Live::start(shared.clone(), asked.clone());
+        let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries) };
+        let (rules, rules_end) =
+            Rules::start(config.rules.clone(), ground).map_err(StartError::RulesThread)?;
         let (mut listener, mut broker) = (None, None);
         let (way, outlet, mirror): (Arc<dyn WayIn>, Arc<dyn Outlet>, _) = if let Some(mqtt) = &config.mqtt {
             let link =
@@ -145,19 +151,22 @@ impl Hub {
             let mirror = handle.mirror_changes();
             (Arc::new(handle.clone()), Arc::new(handle), mirror)
         };
+        let tell = rules.clone();
+        let touched = move |touched| tell.told(touched);
         let (on_air, ears, hears) =
-            OnAir::start(config.site.clone(), Arc::clone(queries.derived()), |_| {}, started, asked.clone());
-        let watcher = (updates, ears);
-        let ends: Ends<(Updates, Ears)> = Ends { inbound: batches, outlet, watcher, mirror, commits };
+            OnAir::start(config.site.clone(), Arc::clone(queries.derived()), touched, started, asked.clone());
+        let watcher = ((updates, ears), rules.clone());
+        let ends: Ends<((Updates, Ears), Rules)> =
+            Ends { inbound: batches, outlet, watcher, mirror, commits };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
-        let rules = Box::new(|| RulesView { groups: Vec::new() });
-        let queried = Queried { config: config.query, series: queries, rules };
+        let queried = Queried { config: config.query, series: queries, rules: rules.clone() };
         let known = Known { shared: shared.clone(), on_air: on_air.clone() };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let tasks = vec![
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),
             ("on-air awareness", hears),
+            ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
             (
                 "the web server",
                 tokio::spawn(server::serve(socket, web::router(pages), Bounds::default(), asked)),

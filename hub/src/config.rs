@@ -20,6 +20,7 @@
 
 use crate::broker::MqttConfig;
 use crate::listener::ListenerConfig;
+use crate::rules::RulesConfig;
 use crate::site::{self, SiteConfig};
 use crate::storage::HistoryConfig;
 use crate::web::api::QueryConfig;
@@ -46,6 +47,8 @@ pub struct Config {
     pub listener: Option<ListenerConfig>,
     /// An outside broker, instead of the listener.
     pub mqtt: Option<MqttConfig>,
+    /// Alert rules.
+    pub rules: RulesConfig,
     /// What the hub is told of venues.
     pub site: Vec<SiteConfig>,
     /// What queries may cost.
@@ -112,6 +115,7 @@ impl Default for Config {
             prefix: Prefix::default(),
             data: PathBuf::from("./rackside-data"),
             history: HistoryConfig::default(),
+            rules: RulesConfig::default(),
             listener: None,
             mqtt: None,
             site: Vec::new(),
@@ -178,7 +182,7 @@ impl Config {
                 }
             }
         }
-        for checked in [config.history.check(), config.query.check()] {
+        for checked in [config.history.check(), config.query.check(), config.rules.check()] {
             if let Err((key, message)) = checked {
                 return objection(key, &message);
             }

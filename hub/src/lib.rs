@@ -9,7 +9,8 @@
 //! 4. [`fleet`] holds the latest value of every series of every appliance, and whether it is up.
 //! 5. [`query`] holds the last window of it all and answers for rules and PromQL, with what the disk has of before.
 //! 6. [`onair`] knows which site is on air: by its tallies, its calendar, by hand.
-//! 7. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
+//! 7. [`rules`] evaluates alert rules over it, on their interval and at once when an event touches what they read.
+//! 8. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
 //! [`decode`], [`password`] and [`rules_command`] are for its commands that need no hub. Only [`clock`] reads a clock.
@@ -35,6 +36,7 @@ pub mod password;
 mod pulse;
 pub mod query;
 mod reload;
+pub mod rules;
 pub mod rules_command;
 pub mod run;
 pub mod shutdown;

@@ -30,13 +30,15 @@
 pub mod duration;
 mod engine;
 mod file;
+mod glob;
 pub mod template;
 pub mod unit_test;
 pub mod yaml;
 
 pub use engine::{
     Alert, AlertView, AlertingView, Annotations, Cause, Change, Common, Counts, Engine, Everybody, Ground,
-    GroupView, Health, KeepError, Life, Missing, RecordingView, RuleView, RulesView, Settings, Severity,
-    Spans, Standing, State, Store, Witness,
+    GroupOverview, GroupView, Health, KeepError, Life, Missing, Overview, RecordingView, RuleView, RulesView,
+    Settings, Severity, Spans, Standing, State, Store, Witness,
 };
 pub use file::{Action, AlertSpec, Fault, GroupSpec, Lint, RuleFile, RuleSpec};
+pub use glob::matching as glob;

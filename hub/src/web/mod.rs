@@ -32,13 +32,13 @@ use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
 use crate::onair::OnAir;
 use crate::query::Fleetwide;
+use crate::rules::Rules;
 use crate::storage::Status;
 use crate::text::{Format, Text};
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
-use rackside_alerting::RulesView;
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::watch;
 
@@ -81,7 +81,7 @@ pub struct Queried {
     /// Every series that there is.
     pub series: Arc<Fleetwide>,
     /// What the rule engine does.
-    pub rules: Box<dyn Fn() -> RulesView + Send + Sync>,
+    pub rules: Rules,
 }
 
 /// What the endpoints share.
@@ -103,6 +103,7 @@ pub struct Web {
     /// True once the hub stops: streams end.
     pub shutdown: watch::Receiver<bool>,
     exposition: Mutex<exposition::Exposition>,
+    rules: Rules,
     api: Arc<Api>,
 }
 
@@ -123,9 +124,13 @@ impl Web {
         Arc::new_cyclic(|web: &Weak<Self>| {
             let web = web.clone();
             let metadata = Box::new(move || web.upgrade().map(|web| web.meanings()).unwrap_or_default());
-            let api = Api::new(config, Behind { series, metadata, rules }, shutdown.clone());
+            let view = Box::new({
+                let rules = rules.clone();
+                move || rules.view()
+            });
+            let api = Api::new(config, Behind { series, metadata, rules: view }, shutdown.clone());
             let exposition = Mutex::new(exposition::Exposition::default());
-            Self { shared, way, history, live, on_air, queries, started, shutdown, exposition, api }
+            Self { shared, way, history, live, on_air, queries, started, shutdown, exposition, rules, api }
         })
     }
 

@@ -24,6 +24,7 @@ pub(super) fn write(text: &mut Text, web: &Web, ingest: &Ingest, now: Now) {
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
     web.api.write(text);
+    web.rules.write(text);
     appliances(text, ingest, now);
     web.on_air.write(text, now);
 }

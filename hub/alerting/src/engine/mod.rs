@@ -14,6 +14,7 @@ mod group;
 mod keep;
 mod life;
 mod moment;
+mod overview;
 mod reads;
 mod rule;
 mod view;
@@ -29,6 +30,7 @@ pub use ground::{Everybody, Ground, Missing, Store, Witness};
 pub use group::Counts;
 pub use keep::KeepError;
 pub use life::{Life, Spans, State};
+pub use overview::{GroupOverview, Overview};
 pub use rule::{Common, Health};
 pub use view::{AlertView, AlertingView, GroupView, RecordingView, RuleView, RulesView, Standing};
 

@@ -23,7 +23,6 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod glob;
 mod play;
 mod read;
 mod report;
@@ -94,7 +93,7 @@ fn rule_files(path: &Path, file: &TestFile, report: &mut Report) -> Result<Vec<P
     let mut paths = Vec::new();
     for (place, pattern) in &file.rule_files {
         let whole = if pattern.is_empty() { PathBuf::new() } else { clean(&beside.join(pattern)) };
-        let found = glob::matching(&whole).map_err(|why| Failure {
+        let found = crate::glob::matching(&whole).map_err(|why| Failure {
             title: format!("{}:{}: rule file {pattern:?}: {why}", path.display(), place.line),
             lines: Vec::new(),
         })?;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// The files that match, sorted; none, if there are none.
-pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();

@@ -1,0 +1,209 @@
+//! The thread that evaluates rules: waits for the next group's turn or for what an event has touched, evaluates, writes down what must last.
+
+use super::files::{Files, Loaded};
+use super::witness::Fleet;
+use super::{Ground, Rules, RulesConfig};
+use crate::clock::{self, Now};
+use crate::query::{Fleetwide, Touched};
+use rackside_alerting::{Change, Common, Engine, Ground as Footing, Settings, State, Store};
+use rackside_promql::{Labels, Limits, Source, Stop};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// What alerts are saved under in `hub.db`.
+const KEY: &str = "alerts";
+/// The thread looks at least this often what time it is: clocks are set.
+const LOOK: Duration = Duration::from_secs(1);
+/// Rule files are looked at this often.
+const FILES: Duration = Duration::from_secs(2);
+/// Alerts are saved at most so often: a hub that is killed forgets no more.
+const SAVE: Duration = Duration::from_millis(500);
+/// All rules of a turn together may take so long; those that are left then fail, and have their turn at the next interval.
+const TURN: Duration = Duration::from_secs(20);
+/// So many changes of one evaluation are logged one by one.
+const LOGGED: usize = 20;
+
+/// The thread's own.
+pub(super) struct Thread {
+    rules: Rules,
+    config: RulesConfig,
+    ground: Ground,
+    files: Files,
+    looked: Now,
+    saved: Now,
+    revision: u64,
+}
+
+pub(super) fn settings(config: &RulesConfig) -> Settings {
+    let common =
+        Common { external_labels: Labels::empty(), external_url: config.external_url.as_str().into() };
+    Settings { interval: config.interval.get().as_millis() as i64, common, ..Settings::default() }
+}
+
+impl Thread {
+    pub(super) fn new(rules: Rules, config: RulesConfig, ground: Ground) -> Self {
+        let now = clock::now();
+        let files = Files::default();
+        let mut thread = Self { rules, config, ground, files, looked: now, saved: now, revision: 0 };
+        thread.load();
+        thread.restore();
+        thread
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            let touched = self.wait();
+            if clock::now().since(self.looked.instant) >= FILES {
+                self.looked = clock::now();
+                if self.files.changed(&self.config) {
+                    self.load();
+                }
+            }
+            {
+                let now = clock::now().utc_ms as i64;
+                let mut engine = self.rules.engine();
+                for touch in &touched {
+                    engine.touched(&touch.labels, touch.at, now);
+                }
+            }
+            let stops = self.rules.stops();
+            if !stops {
+                self.evaluate();
+            }
+            self.save(stops);
+            if stops {
+                return;
+            }
+        }
+    }
+
+    /// Waits until something is to be done, or for a second; returns what was touched.
+    fn wait(&self) -> Vec<Touched> {
+        let due = self.rules.engine().due();
+        let now = clock::now().utc_ms as i64;
+        let wait =
+            due.map_or(LOOK, |due| Duration::from_millis(due.saturating_sub(now).max(0) as u64).min(LOOK));
+        let inbox = self.rules.inbox();
+        let is_quiet = |inbox: &mut Vec<Touched>| inbox.is_empty() && !self.rules.stops();
+        let waited = self.rules.0.rings.wait_timeout_while(inbox, wait, is_quiet);
+        let (mut inbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *inbox)
+    }
+
+    fn load(&mut self) {
+        let Loaded { files, faults } = self.files.read(&self.config);
+        for fault in &faults {
+            log::error!("{fault}");
+        }
+        let rules = || files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules);
+        // A moment written in a query may be any time ago.
+        let reach = rules().map(|rule| rule.query.reach().unwrap_or(0)).max().unwrap_or(0);
+        log::info!("{} rules in {} files", rules().count(), files.len());
+        self.ground.series.recent().set_window(reach);
+        let now = clock::now().utc_ms as i64;
+        let mut engine = self.rules.engine();
+        engine.load(files, now);
+        self.rules.counted(engine.overview());
+        drop(engine);
+        *self.rules.0.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// Alerts go on as they were when the hub stopped.
+    fn restore(&mut self) {
+        let Some(db) = self.ground.series.derived().db() else { return };
+        let now = clock::now().utc_ms as i64;
+        match db.state_load(KEY) {
+            Ok(Some(bytes)) => {
+                if let Err(error) = self.rules.engine().restore(&bytes, now) {
+                    log::error!("{}: {error}", db.path().display());
+                }
+            }
+            Ok(None) => {}
+            Err(error) => log::error!("{error}; alerts begin anew"),
+        }
+        self.revision = self.rules.engine().revision();
+    }
+
+    /// Alerts that have changed are written down.
+    fn save(&mut self, at_once: bool) {
+        let Some(db) = self.ground.series.derived().db() else { return };
+        let now = clock::now();
+        let (revision, bytes) = {
+            let engine = self.rules.engine();
+            let is_due = at_once || now.since(self.saved.instant) >= SAVE;
+            if engine.revision() == self.revision || !is_due {
+                return;
+            }
+            (engine.revision(), engine.save())
+        };
+        self.saved = now;
+        match db.state_save(KEY, &bytes) {
+            Ok(()) => self.revision = revision,
+            Err(error) => {
+                log::error!("{error}; a hub that is started now would not know the alerts of the moment");
+            }
+        }
+    }
+
+    fn evaluate(&self) {
+        let now = clock::now();
+        let mut engine = self.rules.engine();
+        if engine.due().is_none_or(|due| due > now.utc_ms as i64) {
+            return;
+        }
+        let changes = self.turn(&mut engine, now);
+        self.rules.counted(engine.overview());
+        drop(engine);
+        tell(&changes);
+    }
+
+    /// One turn of the engine over the fleet.
+    fn turn(&self, engine: &mut Engine, now: Now) -> Vec<Change> {
+        let elapsed = || clock::now().since(now.instant);
+        let stop = || {
+            if self.rules.stops() {
+                Some(Stop::Canceled)
+            } else {
+                (elapsed() > TURN).then_some(Stop::Timeout)
+            }
+        };
+        let series = &self.ground.series;
+        let witness = Fleet { shared: &self.ground.shared, series };
+        let limits = Limits { stop: Some(&stop), ..Limits::default() };
+        let mut store = Recorded(series);
+        let mut footing = Footing { store: &mut store, witness: &witness, limits, elapsed: &elapsed };
+        engine.run(now.utc_ms as i64, &mut footing)
+    }
+}
+
+fn tell(changes: &[Change]) {
+    let worth = changes.iter().filter(|change| change.from != change.alert.life.state);
+    for change in worth.clone().take(LOGGED) {
+        let (labels, state) = (&change.alert.labels, change.alert.life.state);
+        match state {
+            State::Firing => log::warn!("alert fires: {labels}"),
+            State::Inactive => log::info!("alert is over: {labels}"),
+            State::Pending => log::debug!("alert is pending: {labels}"),
+        }
+    }
+    let more = worth.count().saturating_sub(LOGGED);
+    if more > 0 {
+        log::warn!("and {more} more alerts have changed");
+    }
+}
+
+/// Rules read the whole fleet, and what they make goes where the hub's own series are.
+struct Recorded<'a>(&'a Fleetwide);
+
+impl Store for Recorded<'_> {
+    fn source(&self) -> &dyn Source {
+        self.0
+    }
+
+    fn record(&mut self, at: i64, samples: &[(Labels, f64)]) -> Result<(), String> {
+        for (labels, value) in samples {
+            self.0.derived().push(labels, at, *value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Alert rules on the real program: an event is an alert at once, an appliance that is gone resolves nothing, a hub that is killed goes on where
+//! it was, a file that changes is read again.
+
+mod client;
+mod rack;
+mod running;
+
+use client::Client;
+use rack::{Rack, series};
+use rackside_hub::clock;
+use rackside_proto::{Time, Value, What};
+use running::{FREE, Running, file};
+use serde_json::Value as Json;
+use std::fs;
+use tempfile::TempDir;
+
+/// `Off` is not looked at by the clock while the test runs; `Hot` is, all the time.
+const RULES: &str = r#"
+groups:
+- name: rarely
+  interval: 1d
+  rules:
+  - alert: Off
+    expr: rackside_tally_active == 0
+    labels: {severity: critical}
+    annotations: {summary: "{{ $labels.appliance }} at {{ $labels.site }} is off"}
+- name: often
+  interval: 1s
+  rules:
+  - record: site:soc:max
+    expr: max by (site) (rackside_soc_temperature_celsius)
+  - alert: Hot
+    expr: site:soc:max > 50 or rackside_soc_temperature_celsius > 50
+"#;
+
+/// A directory with a configuration and rules.
+struct Place {
+    directory: TempDir,
+    config: String,
+}
+
+impl Place {
+    fn with(rules: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let place = Self { config: String::new(), directory };
+        place.write(rules);
+        let files = format!("[rules]\ndefaults = false\nfiles = [{:?}]\n", place.rules());
+        Self { config: file(&place.directory, &format!("{FREE}{files}")), ..place }
+    }
+
+    fn rules(&self) -> String {
+        self.directory.path().join("own.yml").display().to_string()
+    }
+
+    fn write(&self, rules: &str) {
+        fs::write(self.rules(), rules).expect("the directory can be written");
+    }
+}
+
+/// A rack that knows the time, is up and has told tally and temperature.
+fn begin(hub: &Running, run: u32, tally: i64, celsius: i64) -> (Client, Rack) {
+    let mut client =
+        Client::connect(&hub.agents, &format!("arena-north/rack-1/{run:08x}")).expect("it connects");
+    let mut rack = Rack::new("arena-north", "rack-1").started_again(run);
+    rack.time = now();
+    let list = [
+        series("rackside_tally_active", &[("tally", "one")]),
+        series("rackside_soc_temperature_celsius", &[]),
+    ];
+    for sent in [rack.presence(true), rack.catalog(&list), rack.birth()] {
+        client.send(sent).expect("sent");
+    }
+    tell(&mut client, &mut rack, tally, celsius);
+    (client, rack)
+}
+
+fn tell(client: &mut Client, rack: &mut Rack, tally: i64, celsius: i64) {
+    rack.time = now();
+    client.send(rack.numbers(&[tally * 1000, celsius * 1000])).expect("sent");
+}
+
+fn now() -> Time {
+    Time::Utc { ms: clock::now().utc_ms }
+}
+
+/// The alerts of that name.
+fn alerts(hub: &Running, name: &str) -> Vec<Json> {
+    let (status, body) = hub.get("/api/v1/alerts");
+    assert_eq!(status, 200, "{body}");
+    let mut answer: Json = serde_json::from_str(&body).expect("JSON");
+    let Json::Array(alerts) = answer["data"]["alerts"].take() else { panic!("no alerts in {body}") };
+    alerts.into_iter().filter(|alert| alert["labels"]["alertname"] == name).collect()
+}
+
+/// Waits until the first alert of that name is as wanted.
+fn alert(hub: &Running, name: &str, wanted: impl Fn(&Json) -> bool) -> Json {
+    hub.eventually(name, |hub| alerts(hub, name).into_iter().find(|alert| wanted(alert)))
+}
+
+/// Waits until a query is worth that.
+fn worth(hub: &Running, query: &str, value: &str) {
+    let path = format!("/api/v1/query?query={query}");
+    hub.eventually(query, |hub| {
+        let answer: Json = serde_json::from_str(&hub.get(&path).1).expect("JSON");
+        (answer["data"]["result"][0]["value"][1] == value).then_some(())
+    });
+}
+
+#[test]
+fn an_event_is_an_alert_at_once_and_the_clock_need_not_come_round() {
+    let place = Place::with(RULES);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1, 1, 40);
+    worth(&hub, "rackside_tally_active", "1");
+    assert!(alerts(&hub, "Off").is_empty());
+    rack.time = now();
+    let off = What::Sample { catalog: rack.number, series: 0, value: Value::Known(0) };
+    client.send(rack.event(off)).expect("sent");
+    let alert = alert(&hub, "Off", |alert| alert["state"] == "firing");
+    assert_eq!(alert["labels"]["severity"], "critical");
+    assert_eq!(alert["annotations"]["summary"], "rack-1 at arena-north is off");
+    worth(&hub, "ALERTS%7Balertname=%22Off%22%7D", "1");
+}
+
+#[test]
+fn silence_resolves_nothing_and_a_hub_that_is_killed_goes_on_where_it_was() {
+    let place = Place::with(RULES);
+    let hub = Running::start(&place.config);
+    let (mut client, rack) = begin(&hub, 1, 1, 60);
+    let firing =
+        alert(&hub, "Hot", |alert| alert["state"] == "firing" && alert["labels"]["appliance"] == "rack-1");
+    assert_eq!(firing["unknownSince"], Json::Null);
+    worth(&hub, "site:soc:max", "60");
+    client.send(rack.presence(false)).expect("sent");
+    let is_unknown =
+        |alert: &Json| alert["labels"]["appliance"] == "rack-1" && alert["unknownSince"].is_string();
+    let unknown = alert(&hub, "Hot", is_unknown);
+    assert_eq!((&unknown["state"], &unknown["activeAt"]), (&Json::from("firing"), &firing["activeAt"]));
+    // It is written down soon after.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    hub.kill();
+    let hub = Running::start(&place.config);
+    let after = alert(&hub, "Hot", is_unknown);
+    assert_eq!(after["activeAt"], firing["activeAt"], "it goes on");
+    let (mut client, mut rack) = begin(&hub, 2, 1, 70);
+    let known = alert(&hub, "Hot", |alert| {
+        alert["labels"]["appliance"] == "rack-1" && alert["unknownSince"].is_null()
+    });
+    assert_eq!(known["activeAt"], firing["activeAt"], "it has never ended");
+    tell(&mut client, &mut rack, 1, 40);
+    hub.eventually("it is over", |hub| alerts(hub, "Hot").is_empty().then_some(()));
+}
+
+#[test]
+fn a_file_that_changes_is_read_again_and_one_that_is_spoilt_stays_as_it_was() {
+    let place = Place::with(RULES);
+    let hub = Running::start(&place.config);
+    let (_client, _rack) = begin(&hub, 1, 0, 40);
+    let names = |hub: &Running| {
+        let answer: Json = serde_json::from_str(&hub.get("/api/v1/rules").1).expect("JSON");
+        answer["data"]["groups"].as_array().map_or(0, Vec::len)
+    };
+    hub.eventually("two groups", |hub| (names(hub) == 2).then_some(()));
+    place.write("groups: [{name: spoilt, rules: [{alert: 7}]}]");
+    hub.expect("own.yml:1");
+    assert_eq!(names(&hub), 2);
+    hub.eventually("it is counted", |hub| {
+        hub.metric("rackside_hub_rule_faults").filter(|faults| *faults > 0.0)
+    });
+    place.write("groups: [{name: cold, interval: 1s, rules: [{alert: Cold, expr: rackside_soc_temperature_celsius < 50}]}]");
+    alert(&hub, "Cold", |alert| alert["state"] == "firing");
+    assert_eq!(names(&hub), 1);
+}
