@@ -18,7 +18,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use rackside_promql::{Outcome, Query};
+use rackside_promql::{Outcome, Query, format_query};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
@@ -184,13 +184,13 @@ impl<I: Iterator<Item = Vec<u8>>> Iterator for Sending<I> {
     }
 }
 
-/// `/api/v1/format_query`: the expression as it is written everywhere.
+/// `/api/v1/format_query`: the expression as it is written everywhere, a long one over several lines.
 pub(super) async fn format(request: Request) -> Response {
     let is_packed = gzip(request.headers());
     let answer = async {
         let form = Form::read(request).await?;
-        let query = Query::parse(form.first("query")).map_err(|error| Failure::parameter("query", error))?;
-        Ok(whole(is_packed, text(&query.to_string(), &[])))
+        let query = format_query(form.first("query")).map_err(|error| Failure::parameter("query", error))?;
+        Ok(whole(is_packed, text(&query, &[])))
     };
     answer.await.unwrap_or_else(|failure: Failure| failure.response())
 }
