@@ -14,6 +14,8 @@
 //! ```
 
 mod entered;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod ical;
 mod kept;
 mod series;

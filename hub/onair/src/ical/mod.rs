@@ -222,5 +222,23 @@ impl Calendar {
     }
 }
 
+/// Any bytes: read, and looked up around a day; every show is one, and has part in what was asked for.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    // 2026-11-20T12:00:00Z.
+    const NOON: i64 = 1_795_176_000_000;
+    let site = "Europe/Berlin".parse().expect("a zone");
+    let (calendar, problems) = Calendar::read(&String::from_utf8_lossy(bytes), site);
+    assert!(problems.iter().all(|problem| problem.line > 0 && !problem.what.contains('\n')));
+    let window = Window::around(NOON);
+    let (shows, _) = calendar.shows(window, Margins { rig_up: DAY, strike: DAY });
+    assert!(shows.len() <= SHOWS);
+    for show in &shows {
+        assert!(
+            window.has(show) && show.rig_up <= show.live && show.live < show.end && show.end <= show.strike
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests;
