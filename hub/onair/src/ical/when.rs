@@ -100,12 +100,13 @@ pub(crate) fn length(text: &str) -> Result<Length, String> {
         let end = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         // Six digits of any unit are far beyond every show.
         let number: u32 = rest[..end].parse().ok().filter(|_| end <= 6).ok_or_else(wrong)?;
-        match (&rest[end..=end], in_time) {
-            ("W", false) => days += u64::from(number) * 7,
-            ("D", false) => days += u64::from(number),
-            ("H", true) => ms += i64::from(number) * HOUR,
-            ("M", true) => ms += i64::from(number) * MINUTE,
-            ("S", true) => ms += i64::from(number) * 1000,
+        let unit = rest[end..].chars().next().ok_or_else(wrong)?;
+        match (unit, in_time) {
+            ('W', false) => days += u64::from(number) * 7,
+            ('D', false) => days += u64::from(number),
+            ('H', true) => ms += i64::from(number) * HOUR,
+            ('M', true) => ms += i64::from(number) * MINUTE,
+            ('S', true) => ms += i64::from(number) * 1000,
             _ => return Err(wrong()),
         }
         rest = &rest[end + 1..];
@@ -115,7 +116,9 @@ pub(crate) fn length(text: &str) -> Result<Length, String> {
 
 /// Reads a duration that is told in milliseconds, days as 24 hours.
 pub(crate) fn span(text: &str) -> Result<i64, String> {
-    length(text).map(|Length { days, ms }| i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY) + ms)
+    length(text).map(|Length { days, ms }| {
+        i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY).saturating_add(ms)
+    })
 }
 
 #[cfg(test)]
@@ -158,8 +161,22 @@ mod tests {
         assert_eq!(length("P2W").unwrap(), Length { days: 14, ms: 0 });
         assert_eq!(length("PT1H30M5S").unwrap(), Length { days: 0, ms: HOUR + 30 * MINUTE + 5000 });
         assert_eq!(span("P1DT1H").unwrap(), 25 * HOUR);
-        for text in ["", "P", "PT", "1H", "P1H", "PT1D", "P1", "-PT1H", "PT1", "P9999999D", "PTé", "P1DTT1H"]
-        {
+        assert_eq!(span(&format!("P{}T1H", "999999W".repeat(20_000))).unwrap(), i64::MAX);
+        for text in [
+            "",
+            "P",
+            "PT",
+            "1H",
+            "P1H",
+            "PT1D",
+            "P1",
+            "-PT1H",
+            "PT1",
+            "P9999999D",
+            "PTé",
+            "P1éDT2H",
+            "P1DTT1H",
+        ] {
             assert!(length(text).is_err(), "{text}");
         }
     }
