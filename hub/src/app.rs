@@ -13,7 +13,7 @@ use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
 use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
-use crate::query::{self, Feed, Fleetwide};
+use crate::query::{self, Feed, Fleetwide, Kept, Remembered};
 use crate::rules::{Ground, Rules};
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
@@ -98,6 +98,8 @@ pub struct Hub {
 struct Core {
     shared: Shared,
     queries: Arc<Fleetwide>,
+    /// Whose last minutes are in the history.
+    remembered: Vec<Remembered>,
     commits: Commits,
     status: Status,
     /// Ends when the history is closed.
@@ -113,14 +115,18 @@ fn core(config: &Config) -> Result<Core, StartError> {
     let recent = Arc::new(Recent::default());
     let derived = Arc::new(query::derived(&directory, now));
     ingest.feed(Feed::new(Arc::clone(&recent), Arc::clone(&derived)));
-    let queries = Arc::new(Fleetwide::new(recent, derived));
     let known = store.known()?;
     log::info!("history in {}: {} appliances", directory.display(), known.len());
+    let names: Vec<_> = known.iter().map(|agent| (agent.name.clone(), agent.last_ms)).collect();
     ingest.know(known, now);
+    let slot = |(name, last_ms)| Some(Remembered { slot: ingest.fleet().slot(&name)?, name, last_ms });
+    let remembered = names.into_iter().filter_map(slot).collect();
+    let queries =
+        Arc::new(Fleetwide::new(recent, derived, Some((store.reader(), Kept::of(&config.history)))));
     let status = Status::new(directory);
     let (commits, end) = storage::start(store, status.clone()).map_err(StartError::Thread)?;
     let thread = tokio::spawn(async { end.await.expect("its thread has panicked") });
-    Ok(Core { shared: Shared::new(ingest), queries, commits, status, thread })
+    Ok(Core { shared: Shared::new(ingest), queries, remembered, commits, status, thread })
 }
 
 impl Hub {
@@ -132,7 +138,7 @@ impl Hub {
         let socket = server::bind(config.web.address).await.map_err(StartError::Web)?;
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
-        let Core { shared, queries, commits, status, thread } = core(config)?;
+        let Core { shared, queries, remembered, commits, status, thread } = core(config)?;
         let (live, updates) = Live::start(shared.clone(), asked.clone());
         let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries) };
         let (rules, rules_end) =
@@ -159,10 +165,14 @@ impl Hub {
         let ends: Ends<((Updates, Ears), Rules)> =
             Ends { inbound: batches, outlet, watcher, mirror, commits };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
-        let queried = Queried { config: config.query, series: queries, rules: rules.clone() };
+        let queried =
+            Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let known = Known { shared: shared.clone(), on_air: on_air.clone() };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
+        let keeping =
+            query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
         let tasks = vec![
+            ("series", tokio::spawn(keeping)),
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),
             ("on-air awareness", hears),
@@ -290,7 +300,8 @@ mod tests {
     async fn ingest_that_is_gone_is_noticed() {
         let data = data();
         let mut hub = hub(&data).await;
-        hub.tasks[0].1.abort();
+        let ingest = hub.tasks.iter().find(|(name, _)| *name == "ingest").expect("a part of it");
+        ingest.1.abort();
         assert!(hub.failed().await.starts_with("ingest has failed: "));
     }
 }

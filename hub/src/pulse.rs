@@ -64,7 +64,7 @@ impl Pulse {
 mod tests {
     use super::*;
     use crate::ingest::Ingest;
-    use crate::text::Text;
+    use crate::text::Sink;
     use rackside_proto::Prefix;
 
     struct Way;
@@ -74,7 +74,7 @@ mod tests {
             (true, "agents can come in".to_owned())
         }
 
-        fn write(&self, _: &mut Text) {}
+        fn write(&self, _: &mut dyn Sink) {}
 
         fn address(&self) -> String {
             String::new()

@@ -87,7 +87,28 @@ impl Text {
     pub fn value(&mut self, value: f64) {
         writeln!(self.out, "{value}").expect("a String takes everything");
     }
+}
 
+/// Whoever takes metrics: a page of text, or samples of this moment.
+pub trait Sink {
+    /// The head of a family: `name` as its samples have it, a histogram's without their endings.
+    fn family(&mut self, name: &str, kind: Kind, unit: &str, help: &str);
+
+    /// One sample.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64);
+}
+
+impl Sink for Text {
+    fn family(&mut self, name: &str, kind: Kind, unit: &str, help: &str) {
+        self.family(name, kind, unit, help);
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.sample(name, labels, value);
+    }
+}
+
+impl dyn Sink + '_ {
     /// A family of one counter without labels.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.family(name, Kind::Counter, "", help);

@@ -108,18 +108,22 @@ impl<'d> View<'d> {
 
     /// The samples of one series: chunks of days, of hours, and the inbox; what came in later counts.
     pub(crate) fn samples(&self, series: u32, range: Range<u64>) -> Result<Samples, Trouble> {
+        let mut several = self.several(&[series], &range)?;
+        Ok(several.pop().map(|(_, samples)| samples).unwrap_or_default())
+    }
+
+    /// The samples of several series; those without any are left out.
+    pub(crate) fn several(&self, series: &[u32], range: &Range<u64>) -> Result<Vec<(u32, Samples)>, Trouble> {
         let mut pieces = Vec::new();
         for (table, width) in [(DAYS, DAY_MS), (HOURS, HOUR_MS)] {
-            for piece in self.pieces(table, width, &range)? {
-                if let Some(samples) = self.column(table, key(piece, self.agent), series)? {
-                    pieces.push(vec![(series, samples)]);
-                }
+            for piece in self.pieces(table, width, range)? {
+                pieces.push(self.columns(table, key(piece, self.agent), series)?);
             }
         }
-        pieces.push(self.unfold(Some(&[series]))?.0);
+        pieces.push(self.unfold(Some(series))?.0);
         let parts: Vec<&[(u32, Samples)]> = pieces.iter().map(Vec::as_slice).collect();
-        let samples = chunk::join(&parts).pop().map(|(_, samples)| samples).unwrap_or_default();
-        Ok(clip(samples, &range))
+        let clipped = chunk::join(&parts).into_iter().map(|(id, samples)| (id, clip(samples, range)));
+        Ok(clipped.filter(|(_, samples)| !samples.times.is_empty()).collect())
     }
 
     /// What is known of one series in steps, within `range` widened to whole steps.
@@ -187,10 +191,16 @@ impl<'d> View<'d> {
         rollup::column(&directory, series, |range| blob.read(range))
     }
 
-    fn column(&self, table: Table, key: i64, series: u32) -> Result<Option<Samples>, Trouble> {
-        let Some(mut blob) = Blob::open(self.db, table, key)? else { return Ok(None) };
+    fn columns(&self, table: Table, key: i64, series: &[u32]) -> Result<Vec<(u32, Samples)>, Trouble> {
+        let Some(mut blob) = Blob::open(self.db, table, key)? else { return Ok(Vec::new()) };
         let directory = blob.directory()?;
-        directory.column(series, |range| blob.read(range))
+        let mut columns = Vec::with_capacity(series.len());
+        for &id in series {
+            if let Some(samples) = directory.column(id, |range| blob.read(range))? {
+                columns.push((id, samples));
+            }
+        }
+        Ok(columns)
     }
 
     /// The pieces of a table that touch `range`.

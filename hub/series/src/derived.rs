@@ -182,30 +182,30 @@ impl Derived {
 
 impl Inner {
     fn add(&mut self, labels: &Labels, sample: Sample, is_kept: bool) {
-        if !self.push(labels, sample) {
+        let Some(labels) = self.push(labels, sample) else {
             self.lost += 1;
             return;
-        }
+        };
         if is_kept {
             if self.waiting.len() >= WAITING {
                 // The older half: what is new is asked for.
                 self.waiting.drain(..WAITING / 2);
                 self.lost += WAITING as u64 / 2;
             }
-            self.waiting.push((labels.clone(), sample));
+            self.waiting.push((labels, sample));
         }
     }
 
-    fn push(&mut self, labels: &Labels, sample: Sample) -> bool {
+    /// Gives the one copy of the labels; nothing, if there are too many series.
+    fn push(&mut self, labels: &Labels, sample: Sample) -> Option<Labels> {
         let number = match self.numbers.get(labels) {
             Some(&number) => number,
-            None if self.numbers.len() >= MOST => return false,
+            None if self.numbers.len() >= MOST => return None,
             None => self.open(labels),
         };
-        if let Some(Some((_, line))) = self.lines.get_mut(number as usize) {
-            line.push(sample);
-        }
-        true
+        let (labels, line) = self.lines.get_mut(number as usize)?.as_mut()?;
+        line.push(sample);
+        Some(labels.clone())
     }
 
     fn open(&mut self, labels: &Labels) -> u32 {

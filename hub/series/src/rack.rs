@@ -35,6 +35,8 @@ pub(crate) struct Rack {
     ends: Vec<i64>,
     /// The newest reading, and what it listed.
     newest: Option<(i64, Arc<Layout>)>,
+    /// The latest moment of which anything came.
+    latest: i64,
     floor: i64,
     /// What is older was there before, and has not been brought here yet.
     before: i64,
@@ -45,7 +47,7 @@ pub(crate) struct Rack {
 impl Rack {
     /// Nothing yet; what is older than `before` is elsewhere.
     pub(crate) fn new(before: i64) -> Self {
-        Self { floor: i64::MIN, before, inexact: i64::MIN, ..Self::default() }
+        Self { latest: i64::MIN, floor: i64::MIN, before, inexact: i64::MIN, ..Self::default() }
     }
 
     /// All samples from then on are here.
@@ -102,6 +104,7 @@ impl Rack {
 
     /// Takes a reading: a value for each position of the catalog. What is older than `oldest` is left out.
     pub(crate) fn reading(&mut self, layout: &Arc<Layout>, at: i64, values: &[Value], oldest: i64) {
+        self.latest = self.latest.max(at);
         if at < oldest {
             self.raise_floor(at + 1);
             return;
@@ -122,6 +125,7 @@ impl Rack {
     /// Takes what the history has of one moment. What came by itself stays.
     pub(crate) fn older(&mut self, layout: &Arc<Layout>, row: &Row, is_event: bool) {
         let (at, numbers) = row;
+        self.latest = self.latest.max(*at);
         let chunk = self.chunks.partition_point(|chunk| chunk.last() < *at);
         let known = self.chunks.get(chunk).filter(|chunk| chunk.times().binary_search(at).is_ok());
         if !is_event && known.is_none() {
@@ -216,6 +220,7 @@ impl Rack {
 
     /// Takes what an event says of one series.
     pub(crate) fn event(&mut self, series: u32, at: i64, value: f64, oldest: i64) {
+        self.latest = self.latest.max(at);
         if at < oldest {
             self.raise_floor(at + 1);
             return;
@@ -231,9 +236,7 @@ impl Rack {
 
     /// It is gone: every series ends, after what it said last.
     pub(crate) fn gone(&mut self, at: i64) {
-        let said = self.chunks.back().map_or(i64::MIN, Chunk::last);
-        let after = self.beside.keys().map(|key| key.1).max().unwrap_or(i64::MIN).max(said);
-        let at = at.max(after.saturating_add(1));
+        let at = at.max(self.latest.saturating_add(1));
         if let Err(place) = self.ends.binary_search(&at) {
             self.ends.insert(place, at);
         }
@@ -256,7 +259,7 @@ impl Rack {
         if dropped {
             self.forget(self.floor);
         }
-        if dropped && self.layouts.len() > 1 { self.retire() } else { Vec::new() }
+        if dropped { self.retire() } else { Vec::new() }
     }
 
     /// Is the oldest chunk old?

@@ -13,7 +13,7 @@ use crate::rack::Rack;
 use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Test};
 use rackside_proto::{Scale, Value};
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{ControlFlow, Range};
+use std::ops::{ControlFlow, Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -72,6 +72,8 @@ pub struct Asked<'a> {
     pub to: i64,
     /// Only the last sample of each series.
     pub newest: bool,
+    /// Of this appliance only.
+    pub slot: Option<usize>,
 }
 
 /// The last window of all appliances.
@@ -87,7 +89,15 @@ pub struct Recent {
 struct Appliance {
     site: Arc<str>,
     name: Arc<str>,
+    /// That of the rack, for whoever looks through all appliances.
+    floor: AtomicI64,
     rack: Mutex<Rack>,
+}
+
+/// A rack while nobody else is at it.
+struct Held<'a> {
+    rack: MutexGuard<'a, Rack>,
+    floor: &'a AtomicI64,
 }
 
 /// Slot of an appliance, number of a series in it; in order.
@@ -133,7 +143,12 @@ impl Recent {
         let (site, name) = (self.names.one(site), self.names.one(appliance));
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         index.sites.entry(Arc::clone(&site)).or_default().push(slot as u32);
-        appliances.push(Arc::new(Appliance { site, name, rack: Mutex::new(Rack::new(floor)) }));
+        appliances.push(Arc::new(Appliance {
+            site,
+            name,
+            floor: floor.into(),
+            rack: Mutex::new(Rack::new(floor)),
+        }));
     }
 
     /// How many appliances there are.
@@ -320,11 +335,11 @@ impl Recent {
 
     /// From when on the samples of an appliance are complete.
     pub fn floor(&self, slot: usize) -> i64 {
-        self.appliance(slot).map_or(i64::MIN, |appliance| appliance.lock().floor())
+        self.appliance(slot).map_or(i64::MIN, |appliance| appliance.floor.load(Ordering::Relaxed))
     }
 
-    /// Whether times up to `at` may differ from those in the history.
-    pub fn is_inexact_at(&self, slot: usize, at: i64) -> bool {
+    /// Whether times from `at` on may differ from those in the history.
+    pub fn is_inexact_from(&self, slot: usize, at: i64) -> bool {
         self.appliance(slot).is_some_and(|appliance| appliance.lock().is_inexact_at(at))
     }
 
@@ -375,10 +390,22 @@ impl Recent {
         candidates.into_iter().filter(fits).collect()
     }
 
+    /// The slots whose site and appliance match, and whose samples are complete only from later than `from` on; in order.
+    pub fn behind(&self, matchers: &[Matcher], from: i64) -> Vec<usize> {
+        let slots = self.slots(matchers);
+        let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner);
+        let is_behind =
+            |slot: &usize| appliances.get(*slot).is_some_and(|one| one.floor.load(Ordering::Relaxed) > from);
+        slots.into_iter().filter(is_behind).collect()
+    }
+
     /// The series whose name matches, of the slots of which site and appliance match; in order.
-    fn candidates(&self, matchers: &[Matcher]) -> Entries {
+    fn candidates(&self, matchers: &[Matcher], only: Option<usize>) -> Entries {
         let bounded = matchers.iter().any(|matcher| matches!(&*matcher.name, "site" | "appliance"));
-        let slots = bounded.then(|| self.slots(matchers));
+        let slots = match only {
+            Some(slot) => Some(vec![slot]),
+            None => bounded.then(|| self.slots(matchers)),
+        };
         let names: Vec<&Matcher> = matchers.iter().filter(|matcher| *matcher.name == *METRIC_NAME).collect();
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::new();
@@ -420,7 +447,7 @@ impl Recent {
             .filter(|matcher| !matches!(&*matcher.name, "site" | "appliance"))
             .cloned()
             .collect();
-        let candidates = self.candidates(asked.matchers);
+        let candidates = self.candidates(asked.matchers, asked.slot);
         let (mut series, mut samples) = (Vec::new(), Vec::new());
         for entries in candidates.chunk_by(|one, other| one.0 == other.0) {
             let slot = entries[0].0 as usize;
@@ -473,7 +500,27 @@ fn by_time(series: &[Stored<'_>], floor: i64) -> BTreeMap<i64, Vec<u32>> {
 }
 
 impl Appliance {
-    fn lock(&self) -> MutexGuard<'_, Rack> {
-        self.rack.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_> {
+        Held { rack: self.rack.lock().unwrap_or_else(PoisonError::into_inner), floor: &self.floor }
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Rack;
+
+    fn deref(&self) -> &Rack {
+        &self.rack
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Rack {
+        &mut self.rack
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.floor.store(self.rack.floor(), Ordering::Relaxed);
     }
 }

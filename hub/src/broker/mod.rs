@@ -14,7 +14,7 @@ pub use dial::{DialError, TlsError};
 use crate::clock;
 use crate::inbound::{Inbound, InboundSender, Outbound, Outlet, Via};
 use crate::shutdown;
-use crate::text::{Kind, Text};
+use crate::text::{Kind, Sink};
 use crate::web::WayIn;
 use dial::{Dialer, Stream};
 use rackside_config::{ConfigError, Secret};
@@ -230,7 +230,7 @@ impl WayIn for Broker {
         (status.up, status.message.clone())
     }
 
-    fn write(&self, text: &mut Text) {
+    fn write(&self, text: &mut dyn Sink) {
         let up = f64::from(u8::from(self.status.borrow().up));
         let help = "1 while the outside broker is connected and subscribed, else 0";
         text.gauge("rackside_hub_broker_up", "", help, up);

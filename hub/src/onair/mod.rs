@@ -22,7 +22,7 @@ pub use ears::Ears;
 use crate::clock::Now;
 use crate::query::Touched;
 use crate::site::SiteConfig;
-use crate::text::{Kind, Text};
+use crate::text::{Kind, Sink};
 use calendars::Calendars;
 use ears::Hearing;
 use rackside_onair::{FAMILIES, View};
@@ -110,7 +110,7 @@ impl OnAir {
     }
 
     /// What `/metrics` says of sites.
-    pub(crate) fn write(&self, text: &mut Text, now: Now) {
+    pub(crate) fn write(&self, text: &mut dyn Sink, now: Now) {
         let all = self.lock().samples(now.utc_ms as i64);
         for family in FAMILIES {
             let mut of_it = all

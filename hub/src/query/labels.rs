@@ -24,7 +24,8 @@ pub struct Metadata {
 
 impl Fleetwide {
     /// The series that any of `selectors` matches, or all if there is none, with samples from `from` to `to`, in milliseconds. In order of their
-    /// labels. Of what is older than memory only days are told apart from each other, at best.
+    /// labels. Of what is older than memory
+    /// nobody looks when it was: every series that an appliance ever had is told.
     pub fn series(&self, selectors: &[Vec<Matcher>], from: i64, to: i64) -> Result<Vec<Labels>, SourceError> {
         let mut found = BTreeSet::new();
         self.each(selectors, from, to, &mut |labels| {
@@ -101,7 +102,7 @@ impl Fleetwide {
     ) -> Result<(), SourceError> {
         let all = [Vec::new()];
         for matchers in if selectors.is_empty() { &all } else { selectors } {
-            self.recent.select(&Asked { matchers, from, to, newest: true }, &mut |found| {
+            self.recent.select(&Asked { matchers, from, to, newest: true, slot: None }, &mut |found| {
                 for (labels, samples) in found.series {
                     if !samples.is_empty() {
                         take(labels);
@@ -109,6 +110,9 @@ impl Fleetwide {
                 }
                 ControlFlow::Continue(())
             });
+            for slot in self.recent.behind(matchers, from) {
+                self.listed(slot, matchers)?.iter().for_each(&mut *take);
+            }
             self.derived
                 .select(matchers, (from, to), true, &mut |labels, samples| {
                     if !samples.is_empty() && !self.recent.has(labels) {

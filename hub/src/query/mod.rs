@@ -6,31 +6,54 @@
 //! rules, own numbers ▶ Derived ├──▶ Fleetwide ──▶ evaluator: rules, /api/v1
 //!                    history  ─┘
 //! ```
+//!
+//! What memory covers is answered from memory, and no disk is touched. What is older comes from the history up to the moment from which on
+//! memory is complete, which each appliance knows for itself; the two are joined by their labels. A series that changed its kind or its scale
+//! is several in the history, and one here.
 
 mod feed;
+mod keeper;
 mod labels;
+mod past;
+mod warm;
 
 pub use feed::{Feed, Rows, Touched, up};
+pub use keeper::{Own, keep};
 pub use labels::Metadata;
+pub use past::Kept;
+pub use warm::Remembered;
 
-use crate::clock::Now;
-use rackside_promql::{Labels, Sample, Select, Source, SourceError, Take, Wanted};
-use rackside_series::{Asked, Derived, HubDb, Recent, SHORTEST};
+use crate::clock::{self, Now};
+use past::{Past, Wish, warning};
+use rackside_history::{Reader, SeriesId, SeriesKey, StoreError};
+use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Select, Source, SourceError, Take, Wanted};
+use rackside_proto::AgentName;
+use rackside_series::{Asked, Derived, Found, HubDb, Recent, SHORTEST};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Days of series that are read at once: what they take in memory is bounded so.
+const SERIES_DAYS: i64 = 8;
+const DAY: i64 = 86_400_000;
 
 /// All series that the hub knows. Cheap to ask for what is recent: then no disk is touched.
 #[derive(Debug)]
 pub struct Fleetwide {
     recent: Arc<Recent>,
     derived: Arc<Derived>,
+    history: Option<(Reader, Kept)>,
+    trouble: Mutex<Option<String>>,
 }
 
+/// Series of one appliance in the history, by their labels.
+type Listed = BTreeMap<Labels, Vec<(SeriesId, SeriesKey)>>;
+
 impl Fleetwide {
-    /// Over what is in memory and on disk.
-    pub fn new(recent: Arc<Recent>, derived: Arc<Derived>) -> Self {
-        Self { recent, derived }
+    /// Over what is in memory and on disk; without a history, over memory alone.
+    pub fn new(recent: Arc<Recent>, derived: Arc<Derived>, history: Option<(Reader, Kept)>) -> Self {
+        Self { recent, derived, history, trouble: Mutex::default() }
     }
 
     /// The last window of what appliances measure.
@@ -41,6 +64,28 @@ impl Fleetwide {
     /// What the hub makes itself; rules push what they record here.
     pub fn derived(&self) -> &Arc<Derived> {
         &self.derived
+    }
+
+    /// How far back rules look, in milliseconds: so much is kept in memory.
+    pub fn set_window(&self, reach: i64) {
+        self.recent.set_window(reach);
+        self.derived.set_window(self.recent.window());
+    }
+
+    /// Why what the hub makes is not written to the disk, if it is not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        let mut before = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before != trouble {
+            match &trouble {
+                Some(trouble) => log::error!("what the hub makes cannot be kept: {trouble}"),
+                None => log::info!("what the hub makes is kept again"),
+            }
+            *before = trouble;
+        }
     }
 }
 
@@ -56,31 +101,69 @@ pub fn derived(directory: &Path, now: Now) -> Derived {
 
 impl Source for Fleetwide {
     fn select(&self, wanted: &Select<'_>, take: &mut dyn Take) -> Result<(), SourceError> {
-        let newest = wanted.wanted == Wanted::Newest;
-        let asked = Asked { matchers: wanted.matchers, from: wanted.from, to: wanted.to, newest };
-        let mut outcome = Ok(ControlFlow::Continue(()));
-        self.recent.select(&asked, &mut |found| {
-            if let Some(stop) = take.stopped() {
-                outcome = Err(SourceError::Stopped(stop));
-                return ControlFlow::Break(());
+        let flow = match &self.history {
+            Some((reader, kept)) => {
+                let behind = self.recent.behind(wanted.matchers, wanted.from);
+                self.joined(wanted, (reader, *kept), !behind.is_empty(), take)?
             }
-            for (labels, range) in found.series {
-                let samples = &found.samples[range.clone()];
-                if !samples.is_empty() && take.series(labels, samples).is_break() {
-                    outcome = Ok(ControlFlow::Break(()));
-                    return ControlFlow::Break(());
-                }
-            }
-            ControlFlow::Continue(())
-        });
-        if outcome?.is_break() {
-            return Ok(());
-        }
-        self.of_the_hub(wanted, take)
+            None => self.of_memory(wanted, take)?,
+        };
+        if flow.is_break() { Ok(()) } else { self.of_the_hub(wanted, take) }
     }
 }
 
 impl Fleetwide {
+    /// Appliances, of which nothing but memory is asked.
+    fn of_memory(&self, wanted: &Select<'_>, take: &mut dyn Take) -> Result<ControlFlow<()>, SourceError> {
+        let mut outcome = Ok(ControlFlow::Continue(()));
+        self.recent.select(&asked(wanted, None), &mut |found| {
+            outcome = hand_over(found, take);
+            if matches!(outcome, Ok(ControlFlow::Continue(()))) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        outcome
+    }
+
+    /// Appliances, of which the history is asked where memory does not go back far enough; nowhere, if none is `behind`.
+    fn joined(
+        &self,
+        wanted: &Select<'_>,
+        (reader, kept): (&Reader, Kept),
+        behind: bool,
+        take: &mut dyn Take,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let joining = Joining {
+            recent: &self.recent,
+            reader,
+            wanted,
+            wish: Wish { reduce: wanted.reduce, step: wanted.step, window: wanted.window },
+            ages: kept.ages(clock::now().utc_ms as i64),
+        };
+        if behind {
+            for slot in self.recent.slots(wanted.matchers) {
+                if joining.appliance(slot, take)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            return Ok(ControlFlow::Continue(()));
+        }
+        let mut outcome = Ok(ControlFlow::Continue(()));
+        self.recent.select(&asked(wanted, None), &mut |found| {
+            // Between the two looks something old may have been dropped.
+            let is_behind = found.floor > wanted.from;
+            outcome = if is_behind { joining.appliance(found.slot, take) } else { hand_over(found, take) };
+            if matches!(outcome, Ok(ControlFlow::Continue(()))) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        outcome
+    }
+
     /// What the hub makes; a series that an appliance has as well is the appliance's.
     fn of_the_hub(&self, wanted: &Select<'_>, take: &mut dyn Take) -> Result<(), SourceError> {
         let mut stop = None;
@@ -100,4 +183,163 @@ impl Fleetwide {
             .map_err(|error| SourceError::Failed(error.to_string()))?;
         stop.map_or(Ok(()), |stop| Err(SourceError::Stopped(stop)))
     }
+
+    /// The series of an appliance in the history, whenever they were.
+    fn listed(&self, slot: usize, matchers: &[Matcher]) -> Result<Vec<Labels>, SourceError> {
+        let Some((reader, _)) = &self.history else { return Ok(Vec::new()) };
+        let Some(agent) = agent(&self.recent, slot) else { return Ok(Vec::new()) };
+        Ok(listed(&self.recent, reader, (slot, &agent), matchers)?.into_keys().collect())
+    }
 }
+
+fn asked<'a>(wanted: &Select<'a>, slot: Option<usize>) -> Asked<'a> {
+    let newest = wanted.wanted == Wanted::Newest;
+    Asked { matchers: wanted.matchers, from: wanted.from, to: wanted.to, newest, slot }
+}
+
+fn hand_over(found: &Found<'_>, take: &mut dyn Take) -> Result<ControlFlow<()>, SourceError> {
+    if let Some(stop) = take.stopped() {
+        return Err(SourceError::Stopped(stop));
+    }
+    for (labels, range) in found.series {
+        let samples = &found.samples[range.clone()];
+        if !samples.is_empty() && take.series(labels, samples).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+fn failed(error: &StoreError) -> SourceError {
+    SourceError::Failed(error.to_string())
+}
+
+fn agent(recent: &Recent, slot: usize) -> Option<AgentName> {
+    let (site, appliance) = recent.name(slot)?;
+    AgentName::new(&site, &appliance).ok()
+}
+
+/// What the history lists of an appliance that matches.
+fn listed(
+    recent: &Recent,
+    reader: &Reader,
+    (slot, agent): (usize, &AgentName),
+    matchers: &[Matcher],
+) -> Result<Listed, SourceError> {
+    let names: Vec<&Matcher> = matchers.iter().filter(|matcher| *matcher.name == *METRIC_NAME).collect();
+    let mut listed = Listed::new();
+    for (id, key) in reader.series(agent).map_err(|error| failed(&error))? {
+        if !names.iter().all(|matcher| matcher.accepts(&key.name)) {
+            continue;
+        }
+        let Some(labels) = recent.labels(slot, &key.name, &key.labels) else { continue };
+        if matchers.iter().all(|matcher| matcher.matches(&labels)) {
+            listed.entry(labels).or_default().push((id, key));
+        }
+    }
+    Ok(listed)
+}
+
+/// A question while it is answered from memory and history.
+struct Joining<'a> {
+    recent: &'a Recent,
+    reader: &'a Reader,
+    wanted: &'a Select<'a>,
+    wish: Wish,
+    ages: past::Ages,
+}
+
+impl Joining<'_> {
+    /// Hands over what matches of one appliance.
+    fn appliance(&self, slot: usize, take: &mut dyn Take) -> Result<ControlFlow<()>, SourceError> {
+        let Select { from, to, .. } = *self.wanted;
+        let mut recent: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+        // The floor ahead of the samples: it only rises while an appliance is fed.
+        let floor = self.recent.floor(slot);
+        let asked = Asked { newest: false, ..asked(self.wanted, Some(slot)) };
+        self.recent.select(&asked, &mut |found| {
+            for (labels, range) in found.series {
+                recent.insert(labels.clone(), found.samples[range.clone()].to_vec());
+            }
+            ControlFlow::Continue(())
+        });
+        let floor = floor.max(self.recent.floor(slot));
+        let mut listed = Listed::new();
+        let upto = to.min(floor.saturating_sub(1));
+        let agent = agent(self.recent, slot).filter(|_| from <= upto);
+        if let Some(agent) = &agent {
+            listed = listed_of(self, (slot, agent))?;
+            if let Some(text) = warning(self.wish, self.ages, from).filter(|_| !listed.is_empty()) {
+                take.warn(&text);
+            }
+            if self.recent.is_inexact_from(slot, from) {
+                for samples in recent.values_mut() {
+                    samples.retain(|sample| sample.at > upto);
+                }
+            }
+        }
+        // Those that memory answers for: all, or the newest is there and nothing older is wanted.
+        let (alone, both): (Vec<_>, Vec<_>) = recent.into_iter().partition(|(labels, samples)| {
+            let is_told = samples.last().is_some_and(|last| last.at >= floor);
+            !listed.contains_key(labels) || (self.wanted.wanted == Wanted::Newest && is_told)
+        });
+        for (labels, samples) in &alone {
+            listed.remove(labels);
+            if !samples.is_empty() && take.series(labels, samples).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        match &agent {
+            Some(agent) => self.from_history(agent, listed, both.into_iter().collect(), (from, upto), take),
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    fn from_history(
+        &self,
+        agent: &AgentName,
+        listed: Listed,
+        mut recent: BTreeMap<Labels, Vec<Sample>>,
+        (from, upto): (i64, i64),
+        take: &mut dyn Take,
+    ) -> Result<ControlFlow<()>, SourceError> {
+        let past = Past { reader: self.reader, agent, ages: self.ages, wish: self.wish };
+        let at_once = (SERIES_DAYS * DAY / (upto - from + 1).max(1)).clamp(1, 64) as usize;
+        let listed: Vec<(Labels, Vec<(SeriesId, SeriesKey)>)> = listed.into_iter().collect();
+        for some in listed.chunks(at_once) {
+            if let Some(stop) = take.stopped() {
+                return Err(SourceError::Stopped(stop));
+            }
+            let series: Vec<(SeriesId, &SeriesKey)> =
+                some.iter().flat_map(|(_, keys)| keys.iter().map(|(id, key)| (*id, key))).collect();
+            let mut read = past.read(&series, from, upto).map_err(|error| failed(&error))?.into_iter();
+            for (labels, keys) in some {
+                let mut samples: Vec<Sample> = read.by_ref().take(keys.len()).flatten().collect();
+                samples.extend(recent.remove(labels).unwrap_or_default());
+                in_order(&mut samples);
+                if !samples.is_empty() && take.series(labels, &samples).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn listed_of(joining: &Joining<'_>, whose: (usize, &AgentName)) -> Result<Listed, SourceError> {
+    listed(joining.recent, joining.reader, whose, joining.wanted.matchers)
+}
+
+/// Sorts by time; of two samples at one moment the later one stays.
+fn in_order(samples: &mut Vec<Sample>) {
+    if samples.is_sorted_by(|one, other| one.at < other.at) {
+        return;
+    }
+    samples.sort_by_key(|sample| sample.at);
+    samples.reverse();
+    samples.dedup_by_key(|sample| sample.at);
+    samples.reverse();
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 
 use crate::clock::Now;
 use crate::ingest::STALLED;
-use crate::text::{Kind, Text};
+use crate::text::{Kind, Sink};
 use rackside_history::{Stats, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,7 +145,7 @@ impl Status {
     }
 
     /// The history's part of `/metrics`.
-    pub fn write(&self, text: &mut Text, now: Now, waiting: (usize, usize)) {
+    pub fn write(&self, text: &mut dyn Sink, now: Now, waiting: (usize, usize)) {
         let up = self.trouble(now).is_none();
         let free = super::free_bytes(&self.directory);
         let State { commits, took, records, failures, stats, .. } = self.state().clone();

@@ -2,14 +2,14 @@
 
 use super::WayIn;
 use crate::listener::ListenerHandle;
-use crate::text::{Kind, Text};
+use crate::text::{Kind, Sink};
 
 impl WayIn for ListenerHandle {
     fn ready(&self) -> (bool, String) {
         (true, format!("agents come in at {}", WayIn::address(self)))
     }
 
-    fn write(&self, text: &mut Text) {
+    fn write(&self, text: &mut dyn Sink) {
         let stats = self.stats();
         let gauges = [
             ("rackside_hub_listener_connections", "", "Sockets open at the listener", stats.connections),
@@ -33,7 +33,7 @@ impl WayIn for ListenerHandle {
             text.gauge(name, unit, help, value as f64);
         }
         text.counter("rackside_hub_listener_accepted_total", "Connections accepted", stats.accepted_total);
-        let flow = |text: &mut Text, name: &str, unit: &str, help: &str, values: [(&str, u64); 2]| {
+        let flow = |text: &mut dyn Sink, name: &str, unit: &str, help: &str, values: [(&str, u64); 2]| {
             text.family(name, Kind::Counter, unit, help);
             for (direction, value) in values {
                 text.sample(name, &[("direction", direction)], value as f64);

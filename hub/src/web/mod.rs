@@ -34,7 +34,7 @@ use crate::onair::OnAir;
 use crate::query::Fleetwide;
 use crate::rules::Rules;
 use crate::storage::Status;
-use crate::text::{Format, Text};
+use crate::text::{Format, Sink, Text};
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::from_fn;
@@ -48,7 +48,7 @@ pub trait WayIn: Send + Sync {
     fn ready(&self) -> (bool, String);
 
     /// Its own numbers for `/metrics`.
-    fn write(&self, text: &mut Text);
+    fn write(&self, text: &mut dyn Sink);
 
     /// What to write into an agent's configuration to come in this way: `127.0.0.1:1883`.
     fn address(&self) -> String;

@@ -1,13 +1,14 @@
 //! The hub's own metrics: everything that begins with `rackside_hub_`, `rackside_appliance_up`, and what is known of sites (`rackside_site_`). What agents measure is
-//! laid out by `exposition`.
+//! laid out by `exposition`. The same numbers are a page of text here and series for queries there.
 
 use super::Web;
 use crate::clock::Now;
 use crate::ingest::Ingest;
-use crate::text::{Kind, Text};
+use crate::query::Own;
+use crate::text::{Kind, Sink};
 
 /// The hub's own metrics.
-pub(super) fn write(text: &mut Text, web: &Web, ingest: &Ingest, now: Now) {
+pub(super) fn write(text: &mut dyn Sink, web: &Web, ingest: &Ingest, now: Now) {
     text.family("rackside_hub_build_info", Kind::Gauge, "", "Version of this hub; always 1");
     text.sample("rackside_hub_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let started = web.started.utc_ms as f64 / 1000.0;
@@ -29,7 +30,7 @@ pub(super) fn write(text: &mut Text, web: &Web, ingest: &Ingest, now: Now) {
     web.on_air.write(text, now);
 }
 
-fn counts(text: &mut Text, ingest: &Ingest) {
+fn counts(text: &mut dyn Sink, ingest: &Ingest) {
     let counts = ingest.counts();
     let by_channel = counts.messages().map(|(channel, count)| (channel.as_str(), count));
     let help = "Messages under the hub's topics, by channel, whatever became of them";
@@ -52,7 +53,7 @@ fn counts(text: &mut Text, ingest: &Ingest) {
     text.counter("rackside_hub_verdicts_total", "Verdicts sent", counts.verdicts);
 }
 
-fn appliances(text: &mut Text, ingest: &Ingest, now: Now) {
+fn appliances(text: &mut dyn Sink, ingest: &Ingest, now: Now) {
     let fleet = ingest.fleet();
     let (all, up) = (fleet.appliances().len(), fleet.up());
     text.family("rackside_hub_appliances", Kind::Gauge, "", "Appliances, by whether they are up");
@@ -71,6 +72,12 @@ fn appliances(text: &mut Text, ingest: &Ingest, now: Now) {
     of_each("rackside_appliance_up", help, &|appliance| f64::from(u8::from(appliance.state.is_up())));
     let help = "Runs that are alive under this name; more than 1 is a second machine with the same name";
     of_each("rackside_hub_appliance_live_runs", help, &|appliance| appliance.live_runs(now) as f64);
+}
+
+impl Own for Web {
+    fn numbers(&self, to: &mut dyn Sink, now: Now) {
+        write(to, self, &self.shared.read(), now);
+    }
 }
 
 /// What the kernel says that this process holds, where there is such a kernel.

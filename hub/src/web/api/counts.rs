@@ -8,7 +8,7 @@
 //! ```
 
 use crate::clock;
-use crate::text::{Kind, Text};
+use crate::text::{Kind, Sink};
 use rackside_promql::ErrorType;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,7 +85,7 @@ impl Counts {
     }
 
     /// As metrics.
-    pub(super) fn write(&self, text: &mut Text) {
+    pub(super) fn write(&self, text: &mut dyn Sink) {
         let Ended { outcomes, buckets, took } = self.ended();
         let by_outcome = OUTCOMES.into_iter().zip(outcomes);
         let help = "Queries over the API that have ended, by outcome; those for series and labels among them";

@@ -1,0 +1,64 @@
+//! After a start the last window is read from the history, appliance by appliance, so that rules which look back see what was, and the
+//! disk is not asked again and again. Until an appliance had its turn, questions about it are answered by the history.
+
+use super::Fleetwide;
+use crate::clock::Now;
+use rackside_history::{Reader, SeriesId, SeriesKey, StoreError};
+use rackside_proto::AgentName;
+use rackside_series::{Listed, Recent, Stored};
+
+/// An agent's clock may be so far ahead of ours.
+const AHEAD: i64 = 600_000;
+
+/// An appliance of which something is in the history.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// Its slot in the fleet.
+    pub slot: usize,
+    /// Its name.
+    pub name: AgentName,
+    /// When it was heard last, in milliseconds since 1970-01-01 UTC.
+    pub last_ms: u64,
+}
+
+impl Fleetwide {
+    /// Reads the last window of each, until `stopped`. What cannot be read is left to the history, and said.
+    pub fn warm(&self, appliances: &[Remembered], now: Now, stopped: &dyn Fn() -> bool) {
+        let Some((reader, _)) = &self.history else { return };
+        let floor = (now.utc_ms as i64).saturating_sub(self.recent.window());
+        for one in appliances {
+            if stopped() {
+                return;
+            }
+            let is_silent = (one.last_ms as i64).saturating_add(AHEAD) < floor;
+            let warmed = if is_silent {
+                self.recent.warm(one.slot, floor, &[]);
+                Ok(())
+            } else {
+                appliance(&self.recent, reader, one, floor)
+            };
+            if let Err(error) = warmed {
+                log::warn!("{}: its last minutes cannot be read from the history: {error}", one.name);
+            }
+        }
+        let (series, bytes) = self.recent.size();
+        log::debug!("the last minutes of {series} series are in memory, in {bytes} bytes");
+    }
+}
+
+fn appliance(recent: &Recent, reader: &Reader, one: &Remembered, floor: i64) -> Result<(), StoreError> {
+    let series: Vec<(SeriesId, SeriesKey)> = reader.series(&one.name)?;
+    let ids: Vec<SeriesId> = series.iter().map(|(id, _)| *id).collect();
+    let from = u64::try_from(floor).unwrap_or_default();
+    let samples = reader.several(&one.name, &ids, from..u64::MAX)?;
+    let stored: Vec<Stored<'_>> = samples
+        .iter()
+        .filter_map(|(id, samples)| {
+            let key = &series.iter().find(|(known, _)| known == id)?.1;
+            let listed = Listed { name: &key.name, labels: &key.labels, scale: key.scale, served: true };
+            Some(Stored { listed, times: &samples.times, values: &samples.values })
+        })
+        .collect();
+    recent.warm(one.slot, floor, &stored);
+    Ok(())
+}
