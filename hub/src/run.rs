@@ -117,6 +117,7 @@ fn read(config: Option<&Path>) -> Result<Config, String> {
 fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
     let copy = rackside_history::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_series::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
         copy.display(),

@@ -9,6 +9,9 @@ use rackside_series::{Asked, Listed, Recent};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+/// Names and values.
+type Pairs = Box<[(Box<str>, Box<str>)]>;
+
 const SERIES: usize = 60;
 const ROWS: i64 = 180;
 
@@ -51,7 +54,7 @@ fn main() {
     let before = resident();
     let names: Vec<String> =
         (0..SERIES).map(|series| format!("rackside_quantity_{}_number", series / 2)).collect();
-    let labels: Vec<Box<[(Box<str>, Box<str>)]>> =
+    let labels: Vec<Pairs> =
         (0..SERIES).map(|series| [("probe".into(), format!("probe-{}", series % 2).into())].into()).collect();
     let mut layouts = Vec::new();
     for slot in 0..appliances {

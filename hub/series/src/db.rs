@@ -160,6 +160,24 @@ impl HubDb {
     }
 }
 
+/// Copies `data/hub.db` to `target/hub.db`, in place of an older copy there; the hub may run. Nothing, if there is none.
+pub fn backup(data: &Path, target: &Path) -> Result<Option<PathBuf>, HubDbError> {
+    let (source, copy) = (data.join(FILE), target.join(FILE));
+    if !source.exists() {
+        return Ok(None);
+    }
+    let partial = target.join("hub.db.partial");
+    let io = |error: std::io::Error| HubDbError::Sqlite { path: copy.clone(), what: error.to_string() };
+    if partial.exists() {
+        std::fs::remove_file(&partial).map_err(io)?;
+    }
+    let db = HubDb::open(data)?;
+    let to = partial.to_string_lossy().into_owned();
+    db.with(|connection| connection.execute("VACUUM INTO ?1", [to]))?;
+    std::fs::rename(&partial, &copy).map_err(io)?;
+    Ok(Some(copy))
+}
+
 fn sqlite(path: &Path, error: &rusqlite::Error) -> HubDbError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
@@ -184,6 +202,20 @@ mod tests {
         drop(db);
         let db = HubDb::open(directory.path()).expect("it opens again");
         assert_eq!(db.state_load("alerts"), Ok(Some(b"other".to_vec())));
+    }
+
+    #[test]
+    fn a_backup_is_a_whole_copy_and_is_made_while_the_hub_works() {
+        let (data, target) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("another"));
+        assert_eq!(backup(data.path(), target.path()), Ok(None));
+        let db = HubDb::open(data.path()).expect("it opens");
+        for state in [b"one", b"two"] {
+            db.state_save("alerts", state).expect("it is written");
+            let copy = backup(data.path(), target.path()).expect("it is copied");
+            assert_eq!(copy, Some(target.path().join(FILE)));
+            let copy = HubDb::open(target.path()).expect("it opens");
+            assert_eq!(copy.state_load("alerts"), Ok(Some(state.to_vec())));
+        }
     }
 
     #[test]

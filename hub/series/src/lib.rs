@@ -16,7 +16,7 @@ mod names;
 mod rack;
 mod recent;
 
-pub use db::{FILE, HubDb, HubDbError};
+pub use db::{FILE, HubDb, HubDbError, backup};
 pub use derived::{Derived, MOST};
 pub use layout::Layout;
 pub use recent::{Asked, Found, LONGEST, Listed, Recent, SHORTEST, Stored};

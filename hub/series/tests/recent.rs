@@ -144,9 +144,9 @@ proptest! {
             model.feed(act);
         }
         let (from, to) = (from * 1000, (from + long) * 1000);
-        for series in 0..NAMES.len() {
+        for (series, name) in NAMES.iter().enumerate() {
             let expected = model.answer(series, from, to);
-            prop_assert_eq!(ask(&recent, series, from, to, false), expected.clone(), "{}", NAMES[series]);
+            prop_assert_eq!(ask(&recent, series, from, to, false), expected.clone(), "{}", name);
             prop_assert_eq!(ask(&recent, series, from, to, true), expected.last().copied().into_iter().collect::<Vec<_>>());
         }
     }

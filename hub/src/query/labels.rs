@@ -8,6 +8,7 @@ use rackside_proto::metric;
 use rackside_series::Asked;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
 
 /// What is known of a metric.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +91,7 @@ impl Fleetwide {
         let mut all: BTreeSet<Metadata> =
             plain.map(|one| of(one.name, kind(one.kind), one.help, one.unit)).collect();
         all.extend(metric::HISTOGRAMS.iter().map(|one| of(one.name, "histogram", one.help, one.unit)));
+        all.extend(self.own.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         all.into_iter().collect()
     }
 

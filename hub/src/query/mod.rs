@@ -45,6 +45,8 @@ pub struct Fleetwide {
     derived: Arc<Derived>,
     history: Option<(Reader, Kept)>,
     trouble: Mutex<Option<String>>,
+    /// What is known of the hub's own metrics.
+    own: Mutex<Vec<Metadata>>,
 }
 
 /// Series of one appliance in the history, by their labels.
@@ -53,7 +55,7 @@ type Listed = BTreeMap<Labels, Vec<(SeriesId, SeriesKey)>>;
 impl Fleetwide {
     /// Over what is in memory and on disk; without a history, over memory alone.
     pub fn new(recent: Arc<Recent>, derived: Arc<Derived>, history: Option<(Reader, Kept)>) -> Self {
-        Self { recent, derived, history, trouble: Mutex::default() }
+        Self { recent, derived, history, trouble: Mutex::default(), own: Mutex::default() }
     }
 
     /// The last window of what appliances measure.
@@ -290,12 +292,12 @@ impl Joining<'_> {
             }
         }
         match &agent {
-            Some(agent) => self.from_history(agent, listed, both.into_iter().collect(), (from, upto), take),
+            Some(agent) => self.of_history(agent, listed, both.into_iter().collect(), (from, upto), take),
             None => Ok(ControlFlow::Continue(())),
         }
     }
 
-    fn from_history(
+    fn of_history(
         &self,
         agent: &AgentName,
         listed: Listed,

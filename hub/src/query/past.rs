@@ -270,7 +270,8 @@ mod tests {
         for at in (HOUR..3 * HOUR - 1).step_by(7_000) {
             let newest = samples.iter().rev().find(|sample| sample.0 <= at).expect("an earlier one");
             assert!(at - newest.0 < 300_000, "{at}: {newest:?}");
-            assert_eq!(newest.1, if at < 2 * HOUR - 1 { 1.2 } else { 0.1 }, "{at}");
+            let tenths = (newest.1 * 10.0) as i64;
+            assert_eq!(tenths, if at < 2 * HOUR - 1 { 12 } else { 1 }, "{at}");
         }
     }
 

@@ -265,7 +265,7 @@ fn old_days_come_from_rollups_and_the_answer_says_so() {
     rack.time = Time::Utc { ms: desk.now.utc_ms };
     desk.take(rack.reading(&[Value::Known(0); 4]));
     desk.store.vouch();
-    let running = Duration::from_secs(86_400);
+    let running = Duration::from_hours(24);
     while desk.store.maintain(desk.now.utc_ms, running).expect("it works") == Step::More {}
     let kept = Kept { raw: 30 * DAY, minute: 180 * DAY };
     let ages = kept.ages(desk.now.utc_ms as i64);
