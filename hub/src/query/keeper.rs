@@ -1,12 +1,12 @@
 //! What has to be done for series from time to time: the hub's own numbers become series, what is too old is let go, and what the hub makes
 //! is written to the disk, a last time when the hub stops.
 
-use super::{Fleetwide, Kept, Metadata, Remembered};
+use super::{Fleetwide, Kept, Remembered};
 use crate::clock::{self, Now};
 use crate::shutdown;
 use crate::text::{Kind, Sink};
 use rackside_promql::{Labels, METRIC_NAME, Sample};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -26,20 +26,10 @@ pub trait Own: Send + Sync + 'static {
 struct Samples {
     at: i64,
     taken: Vec<(Labels, Sample)>,
-    families: Vec<Metadata>,
 }
 
 impl Sink for Samples {
-    fn family(&mut self, name: &str, kind: Kind, unit: &str, help: &str) {
-        let kind = match kind {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-            Kind::Histogram => "histogram",
-            Kind::Unknown => "unknown",
-        };
-        let (name, help, unit) = (name.to_owned(), help.to_owned(), unit.to_owned());
-        self.families.push(Metadata { name, kind, help, unit });
-    }
+    fn family(&mut self, _: &str, _: Kind, _: &str, _: &str) {}
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         let labels = labels.iter().copied().chain([(METRIC_NAME, name)]);
@@ -87,9 +77,8 @@ pub async fn keep(
 }
 
 fn sample(queries: &Fleetwide, own: &dyn Own, now: Now) {
-    let mut samples = Samples { at: now.utc_ms as i64, taken: Vec::new(), families: Vec::new() };
+    let mut samples = Samples { at: now.utc_ms as i64, taken: Vec::new() };
     own.numbers(&mut samples, now);
-    *queries.own.lock().unwrap_or_else(PoisonError::into_inner) = samples.families;
     queries.derived.extend(samples.taken);
 }
 
@@ -143,8 +132,6 @@ mod tests {
         stop.send_replace(true);
         kept.await.expect("it ends");
         assert_eq!(queries.trouble(), None);
-        let known = queries.metadata();
-        assert!(known.iter().any(|one| one.name == "rackside_hub_live_watchers" && one.kind == "gauge"));
         drop(queries);
         assert!(answer(&open()).contains("value: 4.0"));
     }

@@ -19,7 +19,6 @@ mod warm;
 
 pub use feed::{Feed, Rows, Touched, up};
 pub use keeper::{Own, keep};
-pub use labels::Metadata;
 pub use past::Kept;
 pub use warm::Remembered;
 
@@ -45,8 +44,6 @@ pub struct Fleetwide {
     derived: Arc<Derived>,
     history: Option<(Reader, Kept)>,
     trouble: Mutex<Option<String>>,
-    /// What is known of the hub's own metrics.
-    own: Mutex<Vec<Metadata>>,
 }
 
 /// Series of one appliance in the history, by their labels.
@@ -55,7 +52,7 @@ type Listed = BTreeMap<Labels, Vec<(SeriesId, SeriesKey)>>;
 impl Fleetwide {
     /// Over what is in memory and on disk; without a history, over memory alone.
     pub fn new(recent: Arc<Recent>, derived: Arc<Derived>, history: Option<(Reader, Kept)>) -> Self {
-        Self { recent, derived, history, trouble: Mutex::default(), own: Mutex::default() }
+        Self { recent, derived, history, trouble: Mutex::default() }
     }
 
     /// The last window of what appliances measure.
@@ -306,7 +303,7 @@ impl Joining<'_> {
         take: &mut dyn Take,
     ) -> Result<ControlFlow<()>, SourceError> {
         let past = Past { reader: self.reader, agent, ages: self.ages, wish: self.wish };
-        let at_once = (SERIES_DAYS * DAY / (upto - from + 1).max(1)).clamp(1, 64) as usize;
+        let at_once = (SERIES_DAYS * DAY / upto.saturating_sub(from).saturating_add(1)).clamp(1, 64) as usize;
         let listed: Vec<(Labels, Vec<(SeriesId, SeriesKey)>)> = listed.into_iter().collect();
         for some in listed.chunks(at_once) {
             if let Some(stop) = take.stopped() {

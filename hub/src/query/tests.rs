@@ -288,18 +288,34 @@ fn old_days_come_from_rollups_and_the_answer_says_so() {
 }
 
 #[test]
-fn labels_are_told_of_memory_and_of_what_is_older() {
+fn series_are_told_of_memory_and_of_what_is_older() {
     let mut desk = Desk::new();
     let mut rack = Rack::new("arena-north", "rack-1");
     play(&mut desk, &mut rack, &[Act::Reading(vec![Some(0); 4])]);
     let now = desk.now.utc_ms as i64;
-    let names = desk.queries.label_values(METRIC_NAME, &[], now - 60_000, now).expect("it is read");
-    assert_eq!(names, ["a", "b", "c", "d", "rackside_appliance_up"]);
-    let alone = desk.without_memory();
-    let matcher = Matcher { name: "site".into(), test: Test::Equal("arena-north".into()) };
-    let series = alone.series(&[vec![matcher]], now - 1000, now).expect("it is read");
-    assert!(series.iter().any(|labels| labels.value(METRIC_NAME) == "d"), "{series:?}");
-    let names = alone.label_names(&[], now - 1000, now).expect("it is read");
-    assert_eq!(names, ["__name__", "appliance", "site", "x"]);
-    assert!(desk.queries.metadata().iter().any(|one| one.kind == "histogram"));
+    let names = |queries: &Fleetwide, selectors: &[Vec<Matcher>]| {
+        let series = queries.series(selectors, now - 60_000, now).expect("it is read");
+        series.iter().map(|labels| labels.value(METRIC_NAME).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&desk.queries, &[]), ["a", "b", "c", "d", "rackside_appliance_up"]);
+    let matcher = Matcher { name: "x".into(), test: Test::Equal("1".into()) };
+    assert_eq!(names(&desk.without_memory(), &[vec![matcher]]), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_second_machine_of_the_name_has_no_say_and_the_backlog_of_an_older_run_has() {
+    let mut desk = Desk::new();
+    let mut old = Rack::new("arena-north", "rack-1");
+    play(&mut desk, &mut old, &[Act::Reading(vec![Some(1000); 4])]);
+    let mut new = old.started_again(2);
+    play(&mut desk, &mut new, &[Act::Reading(vec![Some(2000); 4])]);
+    assert_eq!(sum(&desk.queries, "a", desk.now).0, Some(2.0), "the newer run took its place");
+    desk.pass(TICK);
+    old.time = Time::Utc { ms: desk.now.utc_ms };
+    desk.take(old.reading(&[Value::Known(3000); 4]));
+    assert_eq!(sum(&desk.queries, "a", desk.now).0, Some(2.0), "nobody asked the other machine");
+    old.time = Time::Utc { ms: desk.now.utc_ms - 1 };
+    old.sending = Sending::Again;
+    desk.take(old.reading(&[Value::Known(4000); 4]));
+    assert_eq!(sum(&desk.queries, "a", desk.now).0, Some(4.0), "what it held back is its word of then");
 }

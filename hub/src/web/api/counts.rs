@@ -152,7 +152,7 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Format;
+    use crate::text::{Format, Text};
 
     #[test]
     fn what_ended_is_counted_once_and_what_waits_is_seen() {

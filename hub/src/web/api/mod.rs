@@ -30,7 +30,7 @@ pub use config::QueryConfig;
 pub use metadata::{Meaning, Meanings, of_openmetrics, of_vocabulary};
 pub use series::Series;
 
-use crate::text::Text;
+use crate::text::Sink;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -69,7 +69,7 @@ impl Api {
     }
 
     /// Its own numbers for `/metrics`.
-    pub(super) fn write(&self, text: &mut Text) {
+    pub(super) fn write(&self, text: &mut dyn Sink) {
         self.counts.write(text);
     }
 }
