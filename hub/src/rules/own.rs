@@ -1,12 +1,12 @@
 //! What the hub tells about its rules on `/metrics`. Of what the thread has put down after its last turn, so that nobody waits for an evaluation.
 
 use super::Rules;
-use crate::text::{Kind, Text};
+use crate::text::{Kind, Sink};
 use rackside_alerting::GroupOverview;
 
 impl Rules {
     /// Writes it.
-    pub fn write(&self, text: &mut Text) {
+    pub fn write(&self, text: &mut dyn Sink) {
         let overview = self.overview();
         let mut of_each = |name, kind, unit, help, value: &dyn Fn(&GroupOverview) -> f64| {
             text.family(name, kind, unit, help);

@@ -99,7 +99,7 @@ impl Thread {
         // A moment written in a query may be any time ago.
         let reach = rules().map(|rule| rule.query.reach().unwrap_or(0)).max().unwrap_or(0);
         log::info!("{} rules in {} files", rules().count(), files.len());
-        self.ground.series.recent().set_window(reach);
+        self.ground.series.set_window(reach);
         let now = clock::now().utc_ms as i64;
         let mut engine = self.rules.engine();
         engine.load(files, now);
