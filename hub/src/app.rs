@@ -165,8 +165,7 @@ impl Hub {
         let ends: Ends<((Updates, Ears), Rules)> =
             Ends { inbound: batches, outlet, watcher, mirror, commits };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
-        let queried =
-            Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
+        let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let known = Known { shared: shared.clone(), on_air: on_air.clone() };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
