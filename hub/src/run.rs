@@ -30,8 +30,8 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Version) => print(&format!("rackside-hub {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Decode { topic }) => show(&topic),
         Ok(Command::Check { config }) => check(&config),
-        Ok(Command::RulesCheck { files }) => rules(&rules_command::check(&files), "bad"),
-        Ok(Command::RulesTest { files }) => rules(&rules_command::test(&files), "failed"),
+        Ok(Command::RulesCheck { files }) => rules(&rules_command::check(&files), "not good", files.len()),
+        Ok(Command::RulesTest { files }) => rules(&rules_command::test(&files), "no success", files.len()),
         Ok(Command::HashPassword { name }) => line_of(&name),
         Ok(Command::Run { config }) => run(config),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
@@ -56,13 +56,14 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 /// Good news on stdout, bad news on stderr, and an error when there is any.
-fn rules(said: &Said, what: &str) -> Result<(), String> {
+fn rules(said: &Said, what: &str, files: usize) -> Result<(), String> {
     print(&said.good)?;
     eprint!("{}", said.bad);
     match said.failed {
         0 => Ok(()),
-        1 => Err(format!("1 file {what}")),
-        files => Err(format!("{files} files {what}")),
+        _ if files == 1 => Err(format!("the file is {what}")),
+        1 => Err(format!("1 of {files} files is {what}")),
+        failed => Err(format!("{failed} of {files} files are {what}")),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Common {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) spec: RuleSpec,
+    /// The step of subqueries that name none, in milliseconds: in the expression, and in what templates ask.
+    default_step: i64,
     /// The labels as they are written: with the name, what tells this rule from others of its group.
     pub(crate) base: Labels,
     pub(crate) selectors: Vec<Vec<Matcher>>,
@@ -71,6 +73,7 @@ impl Rule {
     pub(crate) fn new(mut spec: RuleSpec, default_step: i64) -> Self {
         spec.query = spec.query.with_default_step(default_step);
         Self {
+            default_step,
             base: spec.labels(),
             selectors: spec.query.selectors().map(<[Matcher]>::to_vec).collect(),
             spec,
@@ -128,7 +131,11 @@ impl Rule {
         match &self.spec.action {
             Action::Record { labels } => record(&self.spec.name, labels, points, limit),
             Action::Alert(alert) => {
-                let found = found(&self.spec.name, alert, &points, at, common, ground)?;
+                let query = |text: &str| {
+                    let query = Query::parse(text).map_err(|error| error.to_string())?;
+                    ask(&query.with_default_step(self.default_step), ground.store.source(), at, ground)
+                };
+                let found = found(&self.spec.name, alert, &points, common, &query)?;
                 let spans = Spans { hold: alert.hold, keep_firing: alert.keep_firing };
                 self.live(found, spans, at, limit, ground, steps)
             }
@@ -267,14 +274,9 @@ fn found(
     name: &Arc<str>,
     alert: &AlertSpec,
     points: &[Point],
-    at: i64,
     common: &Common,
-    ground: &Ground<'_>,
+    query: &dyn Fn(&str) -> Result<Vec<Point>, String>,
 ) -> Result<BTreeMap<Labels, Found>, String> {
-    let query = |text: &str| {
-        let query = Query::parse(text).map_err(|error| error.to_string())?;
-        ask(&query, ground.store.source(), at, ground)
-    };
     let mut found = BTreeMap::new();
     for point in points {
         let context = Context {
@@ -283,7 +285,7 @@ fn found(
             external_labels: &common.external_labels,
             value: point.sample.value,
             external_url: &common.external_url,
-            query: &query,
+            query,
         };
         let mut labels = point.labels.edit();
         labels.remove(METRIC_NAME);

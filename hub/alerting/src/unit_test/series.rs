@@ -284,6 +284,7 @@ fn is_letter(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn values(text: &str) -> Result<Vec<String>, String> {
         let described = described(&format!("up {text}"))?;
@@ -377,5 +378,14 @@ mod tests {
             "unexpected 'x' among the values, at character 8; write a number, `_` or `stale`"
         );
         assert_eq!(described("up{a=\"b} 1").expect_err("wrong"), "the value of a has no closing quote");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[a-z{}=\"'`,_x0-9+. \\\\é-]{0,40}", any in any::<String>()) {
+            for text in [text, any] {
+                let _ = (described(&text), metric(&text), values(&text));
+            }
+        }
     }
 }
