@@ -1,7 +1,7 @@
 //! Where an expression stops being one: texts of errors are our own, and the word that they name is Prometheus's.
 //!
-//! Compared is what the grammar refuses. What is no word at all is found before that, and by Prometheus only when it is its turn. Columns are
-//! characters here and bytes there.
+//! Compared is what the grammar refuses; of what is no word at all each has its own idea where it begins. Columns are characters here and bytes
+//! there.
 //!
 //! What is asked are expressions of the grammar in which a word is missing, twice there or elsewhere, on one line or on several.
 
@@ -21,7 +21,9 @@ fn place(text: &str) -> Option<(usize, usize)> {
     let (before, what) = text.split_once(": parse error: ")?;
     let mut numbers = before.rsplit(' ').next()?.split(':').map(str::parse);
     let (line, column) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    what.starts_with("unexpected").then_some((line, column))
+    // Of a parenthesis too many it names the place behind it.
+    let behind = usize::from(what.starts_with("unexpected right parenthesis ')'"));
+    what.starts_with("unexpected").then_some((line, column - behind))
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Parsed {
 
 /// Reads a query.
 pub(crate) fn parse(query: &str) -> Result<Parsed, ParseError> {
-    let scanned = scan::scan(query)?;
+    let scanned = scan(query)?;
     let tree = grammar(query, &scanned)?;
     let expr = lower::lower(&tree, &scanned.strings)?;
     Ok(Parsed { expr, printed: print::on_one_line(&tree, &scanned.strings)? })
@@ -41,7 +41,7 @@ pub(crate) fn parse(query: &str) -> Result<Parsed, ParseError> {
 
 /// Reads a query and spreads it over lines as Prometheus does.
 pub(crate) fn format(query: &str) -> Result<String, ParseError> {
-    let scanned = scan::scan(query)?;
+    let scanned = scan(query)?;
     let tree = grammar(query, &scanned)?;
     // What is wrong in it is found here.
     lower::lower(&tree, &scanned.strings)?;
@@ -50,7 +50,7 @@ pub(crate) fn format(query: &str) -> Result<String, ParseError> {
 
 /// Reads a selector that stands for series by itself.
 pub(crate) fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    let scanned = scan::scan(text)?;
+    let scanned = scan(text)?;
     let tree = grammar(text, &scanned).map_err(|error| match error {
         // Of `{}`, the only selector whose matchers the parser can tell to find all.
         ParseError::Syntax { problem, .. } if problem.contains("non-empty matcher") => ParseError::FindsAll,
@@ -65,6 +65,24 @@ pub(crate) fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
         }
         _ => Err(ParseError::NoSelector),
     }
+}
+
+/// Reads words. Where one is none, an earlier one may not fit, and that is where the error is.
+fn scan(query: &str) -> Result<Scanned, ParseError> {
+    let (scanned, wrong) = scan::scan_so_far(query);
+    let Some(wrong) = wrong else { return Ok(scanned) };
+    know_holt_winters();
+    if matches!(wrong, ParseError::Syntax { .. })
+        && let Some(found) = place::of_error(&scanned)
+        && found + 1 < scanned.words.len()
+    {
+        let (word, place) = scanned.word(query, found);
+        return Err(ParseError::Syntax {
+            place: Some(place),
+            problem: format!("unexpected {}", shown(word)),
+        });
+    }
+    Err(wrong)
 }
 
 fn grammar(query: &str, scanned: &Scanned) -> Result<tree::Expr, ParseError> {

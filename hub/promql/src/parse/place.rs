@@ -110,6 +110,11 @@ mod tests {
                 "up{='b'}",
                 "1:4: parse error: unexpected \"=\" in label matching, expected identifier or \"}\"",
             ),
+            ("up up 5m", r#"1:4: parse error: unexpected "up""#),
+            (
+                "up > 5m up",
+                "1:6: parse error: unexpected duration \"5m\": a duration stands in brackets or after offset",
+            ),
             ("up # why\n up", r#"2:2: parse error: unexpected "up""#),
             ("up offset", "1:10: parse error: unexpected end of input in offset, expected duration"),
         ] {

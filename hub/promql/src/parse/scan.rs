@@ -85,17 +85,26 @@ struct Scan<'q> {
 }
 
 /// Checks and rewrites a query.
+#[cfg(test)]
 pub(super) fn scan(query: &str) -> Result<Scanned, ParseError> {
-    if query.len() > LENGTH {
-        return Err(ParseError::TooLarge { what: "bytes", limit: LENGTH });
-    }
+    let (scanned, wrong) = scan_so_far(query);
+    wrong.map_or(Ok(scanned), Err)
+}
+
+/// Checks and rewrites a query up to the first word that is none. That one is the last of the words.
+pub(super) fn scan_so_far(query: &str) -> (Scanned, Option<ParseError>) {
     let out = Scanned { text: String::with_capacity(query.len()), strings: Vec::new(), words: Vec::new() };
+    if query.len() > LENGTH {
+        return (out, Some(ParseError::TooLarge { what: "bytes", limit: LENGTH }));
+    }
     let mut scan =
         Scan { query, rest: query.char_indices(), out, last: Last::Other, open: Vec::new(), tokens: 0 };
     while let Some((at, c)) = scan.rest.next() {
-        scan.token(at, c)?;
+        if let Err(wrong) = scan.token(at, c) {
+            return (scan.out, Some(wrong));
+        }
     }
-    Ok(scan.out)
+    (scan.out, None)
 }
 
 impl<'q> Scan<'q> {
