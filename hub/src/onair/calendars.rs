@@ -10,6 +10,7 @@ use rackside_proto::Id;
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// A calendar is no larger.
@@ -47,9 +48,26 @@ impl Calendars {
 
     /// Reads what changed, and gives the shows of the sites for which that is due.
     pub(super) fn look(&mut self, now: i64) -> Vec<(Id, Vec<Show>)> {
-        let looked = self.0.iter_mut().filter_map(|one| Some((one.config.id.clone(), one.look(now)?)));
+        let looked = self.0.iter_mut().filter_map(|one| {
+            let site = one.config.id.clone();
+            let shows = fenced(&site, AssertUnwindSafe(|| one.look(now)));
+            // What fell once falls again: not every two seconds.
+            one.looked = one.looked.or(Some(now));
+            Some((site, shows?))
+        });
         looked.collect()
     }
+}
+
+/// A calendar is anybody's text, and its rules are worked out by a crate of others: should one of them fall over it, the site
+/// keeps its shows, and the hub goes on.
+fn fenced<T>(site: &Id, look: impl FnOnce() -> Option<T> + UnwindSafe) -> Option<T> {
+    catch_unwind(look).unwrap_or_else(|_| {
+        log::error!(
+            "site {site}: its calendar cannot be worked out; its shows stay as they were; this is a bug of the hub: please report it, with the file"
+        );
+        None
+    })
 }
 
 impl One {
@@ -212,6 +230,13 @@ mod tests {
         assert_eq!(shows(NOON), Some(1), "a clock that was set back");
         std::fs::write(&file, whole("")).expect("written");
         assert_eq!(shows(NOON + 1), Some(0));
+    }
+
+    #[test]
+    fn a_calendar_that_is_stumbled_over_costs_its_site_alone() {
+        let site = "arena-north".parse().expect("an id");
+        assert_eq!(fenced(&site, || Some(1)), Some(1));
+        assert_eq!(fenced::<i32>(&site, || panic!("on purpose")), None);
     }
 
     #[test]

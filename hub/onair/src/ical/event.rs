@@ -231,6 +231,10 @@ fn dates(property: &Property, site: Zone) -> Result<Vec<(When, Option<Length>)>,
 
 /// Reads an RRULE, and tries it.
 fn rule(property: &Property, start: When) -> Result<Rule, String> {
+    // The crate rrule cuts texts by bytes.
+    if !property.value.is_ascii() {
+        return Err("RRULE: it has letters that are in no rule".to_owned());
+    }
     let (until, parts): (Vec<&str>, Vec<&str>) =
         property.value.split(';').partition(|part| part.to_ascii_uppercase().starts_with("UNTIL="));
     let until = until.first().map(|part| when::read(&part["UNTIL=".len()..], start.zone)).transpose()?;

@@ -236,6 +236,10 @@ fn what_is_wrong_with_one_event_costs_that_event_alone() {
         "line 7: \"Bad\" is left out: RRULE: RRule parsing error: `XX` is not a valid weekday. Valid values are `MO`, `TU`, `WE`, `TH`, `FR`, `SA` and `SU`."
     );
     assert_eq!(
+        one(&format!("{start}\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;BYDAY=TéH")),
+        "line 7: \"Bad\" is left out: RRULE: it has letters that are in no rule"
+    );
+    assert_eq!(
         one(&format!("{start}\nDURATION:PT1H\nX-RACKSIDE-STRIKE:1h")),
         "line 7: \"Bad\" is left out: X-RACKSIDE-STRIKE: \"1h\" is no duration; PT2H30M is"
     );
