@@ -12,6 +12,7 @@ mod lasting;
 mod metered;
 mod names;
 mod page;
+mod queries;
 mod rubbish;
 mod seen;
 mod stop;

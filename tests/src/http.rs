@@ -46,9 +46,15 @@ impl Connection {
 
     /// POSTs `body`; `headers` are whole lines.
     pub fn post(&mut self, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+        self.ask("POST", path, headers, body)
+    }
+
+    /// Asks in any way but HEAD, whose answers have no body; `headers` are whole lines.
+    pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
         let (address, length) = (self.address, body.len());
-        let head =
-            format!("POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n"
+        );
         // In one piece: in two, the second would wait for the first's acknowledgement.
         self.stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
         let mut head = String::new();

@@ -108,6 +108,11 @@ impl Prometheus {
         text.lines().next().unwrap_or_default().to_owned()
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Stores series. They are known to it in the order in which they stand here, which decides the order of vectors, when each has a
     /// sample in the first ten minutes.
     pub fn store(&mut self, series: &[Series]) {
@@ -190,7 +195,8 @@ fn seconds(ms: i64) -> String {
     format!("{sign}{}.{:03}", ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000)
 }
 
-fn urlencoded(form: &[(&str, &str)]) -> String {
+/// Parameters as a form or an address has them.
+pub fn urlencoded(form: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, value) in form {
         text.push_str(if text.is_empty() { "" } else { "&" });

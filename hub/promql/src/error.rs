@@ -186,8 +186,10 @@ impl fmt::Display for EvalError {
             Self::SameLabels => f.write_str("vector cannot contain metrics with the same labelset"),
             Self::DuplicateSeries { group, side, one, other } => write!(
                 f,
-                "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{other}, {one}]\
-                 ;many-to-many matching not allowed: matching labels must be unique on one side"
+                "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{}, {}]\
+                 ;many-to-many matching not allowed: matching labels must be unique on one side",
+                Braced(other),
+                Braced(one)
             ),
             Self::ManyToMany => f.write_str(
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
@@ -201,3 +203,17 @@ impl fmt::Display for EvalError {
 }
 
 impl std::error::Error for EvalError {}
+
+/// Labels with the metric's name among them: `{__name__="up", site="hall"}`.
+struct Braced<'a>(&'a Labels);
+
+impl fmt::Display for Braced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (at, label) in self.0.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}{label:?}")?;
+        }
+        f.write_str("}")
+    }
+}

@@ -6,6 +6,7 @@
 //! `1795145096.123`, `2026-11-20T03:24:56.123Z` and `2026-11-20T04:24:56.123+01:00` are the same.
 
 use super::json::quoted;
+use std::borrow::Cow;
 
 /// Nanoseconds since 1970; a day of any year that anybody writes fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,10 +69,23 @@ fn number(text: &str) -> Option<f64> {
     if unsigned.len() < text.len() && unsigned.eq_ignore_ascii_case("nan") {
         return None;
     }
-    let number: f64 = text.parse().ok()?;
+    let number: f64 = without_separators(text)?.parse().ok()?;
     // What is too large for a number is no number in Go.
     let is_word = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
     (number.is_finite() || is_word).then_some(number)
+}
+
+/// Without the underscores that may stand between digits.
+fn without_separators(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
+    }
+    let ends_and_begins_with_digits = |pair: [&str; 2]| {
+        pair[0].ends_with(|c: char| c.is_ascii_digit()) && pair[1].starts_with(|c: char| c.is_ascii_digit())
+    };
+    let parts: Vec<&str> = text.split('_').collect();
+    let is_right = parts.windows(2).all(|pair| ends_and_begins_with_digits([pair[0], pair[1]]));
+    is_right.then(|| Cow::Owned(parts.concat()))
 }
 
 /// `2026-11-20T03:24:56.123+01:00`; the hour may have one digit, the fraction a comma, as Go reads it.
@@ -217,6 +231,7 @@ mod tests {
             ("1e3", 1_000_000),
             (".5", 500),
             ("5.", 5_000),
+            ("1_000", 1_000_000),
             ("9223309901257974", 9_223_309_901_257_974_000),
         ] {
             assert_eq!(ms(text), Some(expected), "{text}");
@@ -248,7 +263,10 @@ mod tests {
             "x",
             "1s",
             "0x10",
-            "1_000",
+            "1__000",
+            "_1",
+            "1_",
+            "1_.5",
             "NaN",
             "+nan",
             "Inf",
