@@ -196,6 +196,96 @@ impl Random {
         }
         format!("{{{{ printf {}{values} }}}}", serde_json::Value::from(format))
     }
+
+    /// Something that has a value, or fails.
+    fn value(&mut self, depth: usize) -> String {
+        if depth > 0 && self.below(2) == 0 {
+            return format!("({})", self.pipe(depth - 1));
+        }
+        let values = [
+            "$value",
+            "$labels",
+            "$labels.name",
+            "$labels.nope",
+            ".",
+            ".Value",
+            "$",
+            "1",
+            "0",
+            "-2.5",
+            "\"text\"",
+            "\"\"",
+            "\"7.5\"",
+            "true",
+            "nil",
+            "'x'",
+            "$externalLabels",
+            "(query \"count(other)\")",
+            "(query \"nope\")",
+            "(first (query \"count(other)\"))",
+            "(toTime 5)",
+            "(args 1 \"b\")",
+            "(safeHtml \"<i>\")",
+            "(query \"count(other)\" | first).Labels",
+            "(args 1).arg0",
+        ];
+        self.of(&values).to_owned()
+    }
+
+    /// A call of a function with what may not suit it.
+    fn pipe(&mut self, depth: usize) -> String {
+        let functions = [
+            "len",
+            "index",
+            "slice",
+            "eq",
+            "ne",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+            "and",
+            "or",
+            "not",
+            "print",
+            "println",
+            "html",
+            "js",
+            "urlquery",
+            "first",
+            "label",
+            "value",
+            "strvalue",
+            "args",
+            "match \"a\"",
+            "reReplaceAll \"t\" \"[$0]\"",
+            "title",
+            "toUpper",
+            "toLower",
+            "graphLink",
+            "sortByLabel \"k\"",
+            "stripPort",
+            "stripDomain",
+            "humanize",
+            "humanize1024",
+            "humanizePercentage",
+            "toTime",
+            "safeHtml",
+            "call",
+            "printf \"%v %v\"",
+            "printf \"%s|%v\"",
+        ];
+        let mut pipe = self.of(&functions).to_owned();
+        for _ in 0..self.below(4) {
+            pipe += " ";
+            pipe += &self.value(depth);
+        }
+        if self.below(3) == 0 {
+            pipe += " | ";
+            pipe += self.of(&functions);
+        }
+        pipe
+    }
 }
 
 fn labels(at: usize) -> Labels {
@@ -272,6 +362,7 @@ fn annotations_are_promtools_to_the_letter() {
     let mut random = Random(0x5eed_1234_abcd_0001);
     let mut templates: Vec<String> = TEMPLATES.iter().map(|text| (*text).to_owned()).collect();
     templates.extend((0..400).map(|_| random.printf()));
+    templates.extend((0..400).map(|_| format!("{{{{ {} }}}}", random.pipe(2))));
     let (rules, test) = files(&templates);
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("rules.yml"), rules).expect("written");

@@ -88,18 +88,14 @@ fn place(index: &Value, length: usize, end: Option<&str>) -> Result<usize> {
 
 pub(super) fn slice(effort: &mut Effort<'_>, values: &[Value]) -> Result {
     let indexes = &values[1..];
-    if indexes.len() > 3 {
-        return Err(format!("too many slice indexes: {}", indexes.len()));
-    }
     let length = match &values[0] {
+        Value::None => return Err("slice of untyped nil".to_owned()),
+        _ if indexes.len() > 3 => return Err(format!("too many slice indexes: {}", indexes.len())),
         Value::Text(_) | Value::Html(_) if indexes.len() == 3 => {
             return Err("cannot 3-index slice a string".to_owned());
         }
         Value::Text(text) | Value::Html(text) => text.len(),
         Value::Samples(samples) => samples.len(),
-        Value::None => return Err("slice of untyped nil".to_owned()),
-        Value::Sample(None) => return Err("slice of nil pointer".to_owned()),
-        Value::Sample(_) => return Err("can't slice item of type template.sample".to_owned()),
         other => return Err(format!("can't slice item of type {}", other.type_name())),
     };
     let mut ends = [0, length, length];
@@ -150,18 +146,18 @@ fn kind(value: &Value) -> &'static str {
     match value {
         Value::Labels(_) | Value::Args(_) => "map",
         Value::Samples(_) => "slice",
-        Value::Root => "struct",
+        Value::Root(_) => "struct",
         _ => "ptr",
     }
 }
 
 /// Whether two values are equal that are of no basic type.
 fn identical(one: &Value, other: &Value) -> Result<bool> {
-    let written = |value: &Value| {
-        format::printf("%s", std::slice::from_ref(value), super::MOST_TEXT).unwrap_or_default()
+    let written = |verb, value: &Value| {
+        format::printf(verb, std::slice::from_ref(value), super::MOST_TEXT).unwrap_or_default()
     };
     if kind(one) != kind(other) {
-        let (left, right) = (written(one), written(other));
+        let (left, right) = (written("%s", one), written("%v", other));
         let (of_left, of_right) = (one.type_name(), other.type_name());
         return Err(format!("non-comparable types {left}: {of_left}, {of_right}: {right}"));
     }
@@ -169,7 +165,7 @@ fn identical(one: &Value, other: &Value) -> Result<bool> {
         (Value::Sample(Some(one)), Value::Sample(Some(other))) => Ok(Arc::ptr_eq(one, other)),
         (Value::Sample(one), Value::Sample(other)) => Ok(one.is_none() && other.is_none()),
         (Value::Labels(_) | Value::Args(_) | Value::Samples(_), other) => {
-            Err(format!("non-comparable type {}: {}", written(other), other.type_name()))
+            Err(format!("non-comparable type {}: {}", written("%s", other), other.type_name()))
         }
         _ => Ok(false),
     }
@@ -276,7 +272,7 @@ fn joined(effort: &Effort<'_>, values: &[Value]) -> Result<String> {
             value => value.clone(),
         })
         .collect();
-    format::print(&shown, effort.room()).map_err(|_| too_long())
+    format::print_within(&shown, effort.room()).map_err(|_| too_long())
 }
 
 pub(super) fn html(effort: &mut Effort<'_>, values: &[Value]) -> Result {

@@ -5,7 +5,7 @@
 //! Sample: `printf "%5.1f %-6s|" 2.25 "ab"` is `  2.2 ab    |`.
 
 use super::float;
-use super::value::{Value, arguments};
+use super::value::{Root, Value, arguments};
 use rackside_promql::{Labels, Point};
 use std::fmt::Write as _;
 
@@ -38,6 +38,15 @@ struct Flags {
 
 /// As Go's `Sprint`: a space between two values of which neither is a text.
 pub(super) fn print(values: &[Value], most: usize) -> Result<String, TooLong> {
+    printed(values, most, false)
+}
+
+/// As [`print`], but for a pointer that which it points to.
+pub(super) fn print_within(values: &[Value], most: usize) -> Result<String, TooLong> {
+    printed(values, most, true)
+}
+
+fn printed(values: &[Value], most: usize, within: bool) -> Result<String, TooLong> {
     let mut printer = Printer::new(most);
     let mut text_before = true;
     for (at, value) in values.iter().enumerate() {
@@ -45,7 +54,10 @@ pub(super) fn print(values: &[Value], most: usize) -> Result<String, TooLong> {
         if at > 0 && !is_text && !text_before {
             printer.put(" ")?;
         }
-        printer.value(value, 'v', 0)?;
+        match value {
+            Value::Sample(Some(point)) if within => printer.point(point, 'v')?,
+            value => printer.value(value, 'v', 0)?,
+        }
         text_before = is_text;
     }
     Ok(printer.text)
@@ -324,8 +336,25 @@ impl Printer {
                 self.string(named.name, verb, value)
             }
             Value::Named(named) => self.integer(named.number, verb, value),
-            Value::Root => self.put("{}"),
+            Value::Root(root) => self.root(root, verb),
         }
+    }
+
+    fn root(&mut self, root: &Root, verb: char) -> Result<(), TooLong> {
+        let names: [&str; 4] = if self.flags.names || self.flags.source {
+            ["{Labels:", " ExternalLabels:", " ExternalURL:", " Value:"]
+        } else {
+            ["{", " ", " ", " "]
+        };
+        self.put(names[0])?;
+        self.labels(&root.labels, verb)?;
+        self.put(names[1])?;
+        self.labels(&root.external_labels, verb)?;
+        self.put(names[2])?;
+        self.string(&root.external_url, verb, &Value::Text(root.external_url.clone()))?;
+        self.put(names[3])?;
+        self.float(root.value, verb, &Value::Float(root.value))?;
+        self.put("}")
     }
 
     /// A sample without the sign of a pointer.

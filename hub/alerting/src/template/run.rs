@@ -10,7 +10,7 @@ use super::format;
 use super::function::{Function, Parameter, Work};
 use super::node::{Branches, Kind, Node, Nodes, Pipe};
 use super::parse::Trees;
-use super::value::{Value, arguments};
+use super::value::{Root, Value, arguments};
 use super::{Context, MOST_TEXT};
 use std::sync::Arc;
 
@@ -30,17 +30,23 @@ enum Flow {
 
 /// Writes the text that `trees` make of `context`.
 pub(super) fn run(trees: &Trees, whole: &str, context: &Context<'_>) -> Result<String, Failure> {
+    let root = Value::Root(Arc::new(Root {
+        labels: context.labels.clone(),
+        external_labels: context.external_labels.clone(),
+        external_url: context.external_url.into(),
+        value: context.value,
+    }));
     let mut run = Run {
         whole,
         trees,
         name: None,
         at: None,
-        variables: vec![("$".into(), Value::Root)],
+        variables: vec![("$".into(), root.clone())],
         written: String::new(),
         depth: 0,
         effort: Effort::new(context),
     };
-    run.nodes(&Value::Root, &trees.root)?;
+    run.nodes(&root, &trees.root)?;
     Ok(run.written)
 }
 
@@ -375,7 +381,6 @@ impl<'t> Run<'t, '_> {
         last: Option<Value>,
     ) -> Result<Value, Failure> {
         let has_arguments = !arguments.is_empty() || last.is_some();
-        let context = self.effort.context();
         let found = match of {
             Value::None => return Ok(Value::None),
             Value::Moment(_) | Value::Named(_) => return self.method(dot, of, name, arguments, last),
@@ -395,11 +400,11 @@ impl<'t> Run<'t, '_> {
                 "Value" => Some(Value::Float(point.sample.value)),
                 _ => None,
             },
-            Value::Root => match name {
-                "Labels" => Some(Value::Labels(context.labels.clone())),
-                "ExternalLabels" => Some(Value::Labels(context.external_labels.clone())),
-                "ExternalURL" => Some(Value::text(context.external_url)),
-                "Value" => Some(Value::Float(context.value)),
+            Value::Root(root) => match name {
+                "Labels" => Some(Value::Labels(root.labels.clone())),
+                "ExternalLabels" => Some(Value::Labels(root.external_labels.clone())),
+                "ExternalURL" => Some(Value::Text(root.external_url.clone())),
+                "Value" => Some(Value::Float(root.value)),
                 _ => None,
             },
             _ => None,

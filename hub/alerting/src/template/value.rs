@@ -33,7 +33,16 @@ pub(super) enum Value {
     /// A month or a day of the week.
     Named(Named),
     /// The dot at the beginning.
-    Root,
+    Root(Arc<Root>),
+}
+
+/// What a rule's template is given.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) labels: Labels,
+    pub(super) external_labels: Labels,
+    pub(super) external_url: Arc<str>,
+    pub(super) value: f64,
 }
 
 /// A number with a name.
@@ -68,7 +77,7 @@ impl Value {
             Self::Samples(_) => "template.queryResult",
             Self::Moment(_) => "*time.Time",
             Self::Named(named) => named.type_name,
-            Self::Root => ROOT,
+            Self::Root(_) => ROOT,
         }
     }
 
@@ -85,7 +94,7 @@ impl Value {
             Self::Args(values) => !values.is_empty(),
             Self::Samples(samples) => !samples.is_empty(),
             Self::Named(named) => named.number != 0,
-            Self::Sample(Some(_)) | Self::Moment(_) | Self::Root => true,
+            Self::Sample(Some(_)) | Self::Moment(_) | Self::Root(_) => true,
         }
     }
 
