@@ -128,8 +128,8 @@ impl Chunk {
         self.columns[column] = encode(&numbers, base, ROWS, &mut self.bytes);
     }
 
-    /// Makes a full chunk as small as it can be.
-    fn tidy(&mut self) {
+    /// Makes a chunk that nothing is added to any more as small as it can be.
+    pub(crate) fn tidy(&mut self) {
         let mut bytes = Vec::new();
         let mut numbers = Vec::with_capacity(self.times.len());
         for column in 0..self.columns.len() {

@@ -38,8 +38,15 @@ pub(crate) struct Rack {
     /// The latest moment of which anything came.
     latest: i64,
     floor: i64,
+    /// As the floor, for the few series that are kept for longer.
+    far: i64,
+    /// When the next chunk becomes old.
+    due: i64,
+    /// What was listed last of the series that are kept for longer.
+    thin: Option<Arc<Layout>>,
     /// What is older was there before, and has not been brought here yet.
     before: i64,
+    before_far: i64,
     /// Up to then times may differ by some milliseconds from those in the history.
     inexact: i64,
 }
@@ -47,7 +54,9 @@ pub(crate) struct Rack {
 impl Rack {
     /// Nothing yet; what is older than `before` is elsewhere.
     pub(crate) fn new(before: i64) -> Self {
-        Self { latest: i64::MIN, floor: i64::MIN, before, inexact: i64::MIN, ..Self::default() }
+        const NEVER: i64 = i64::MIN;
+        let (latest, floor, far, due, inexact) = (NEVER, NEVER, NEVER, NEVER, NEVER);
+        Self { latest, floor, far, due, before, before_far: before, inexact, ..Self::default() }
     }
 
     /// All samples from then on are here.
@@ -55,13 +64,20 @@ impl Rack {
         self.floor.max(self.before)
     }
 
-    pub(crate) fn raise_floor(&mut self, to: i64) {
-        self.floor = self.floor.max(to);
+    /// The same, for the few series that are kept for longer.
+    pub(crate) fn far(&self) -> i64 {
+        self.far.max(self.before_far)
     }
 
-    /// What was elsewhere has been brought here, from `floor` on.
-    pub(crate) fn lower_floor(&mut self, to: i64) {
-        self.before = self.before.min(to);
+    pub(crate) fn raise_floor(&mut self, to: i64) {
+        self.floor = self.floor.max(to);
+        self.far = self.far.max(to);
+    }
+
+    /// What was elsewhere has been brought here: from `floor` on, and of the few from `far` on.
+    pub(crate) fn lower_floor(&mut self, floor: i64, far: i64) {
+        self.before = self.before.min(floor);
+        self.before_far = self.before_far.min(far);
     }
 
     pub(crate) fn is_inexact_at(&self, at: i64) -> bool {
@@ -230,7 +246,8 @@ impl Rack {
             let mut times: Vec<i64> = self.beside.keys().map(|key| key.1).collect();
             let middle = times.len() / 2;
             let floor = *times.select_nth_unstable(middle).1 + 1;
-            self.forget(floor);
+            self.raise_floor(floor);
+            self.beside.retain(|key, _| key.1 >= floor);
         }
     }
 
@@ -245,33 +262,75 @@ impl Rack {
         }
     }
 
-    /// Drops chunks that are older than `oldest`, and the oldest ones of a window that is too large. Gives the series that are
-    /// listed nowhere any more: they have no numbers from then on.
-    pub(crate) fn trim(&mut self, oldest: i64) -> Vec<(u32, Labels)> {
+    /// Of chunks that are older than `oldest` only the few series stay that are kept for longer, until `oldest_far`; and the oldest chunks of a
+    /// window that is too large go. Gives the series that are listed nowhere any more: they have no numbers from then on.
+    pub(crate) fn trim(
+        &mut self,
+        (oldest, oldest_far): (i64, i64),
+        is_far: &dyn Fn(&Labels) -> bool,
+    ) -> Vec<(u32, Labels)> {
         let mut size: usize = self.chunks.iter().map(Chunk::size).sum();
         let mut dropped = false;
-        while self.chunks.front().is_some_and(|chunk| chunk.last() < oldest || size > BYTES) {
+        while self.chunks.front().is_some_and(|chunk| chunk.last() < oldest_far || size > BYTES) {
             let Some(chunk) = self.chunks.pop_front() else { break };
             size -= chunk.size();
             self.raise_floor(chunk.last() + 1);
             dropped = true;
         }
-        if dropped {
-            self.forget(self.floor);
+        let old = self.chunks.partition_point(|chunk| chunk.last() < oldest);
+        for at in (0..old).rev() {
+            if let Some(chunk) = self.chunks.get(at) {
+                self.floor = self.floor.max(chunk.last() + 1);
+                dropped |= self.make_thin(at, is_far);
+            }
         }
+        if dropped {
+            let (floor, far) = (self.floor, self.far);
+            let series = &self.series;
+            let stays = |number: u32| series.get(number as usize)?.as_ref().map(is_far);
+            self.beside.retain(|key, _| key.1 >= if stays(key.0) == Some(true) { far } else { floor });
+            self.ends.retain(|at| *at >= far);
+        }
+        let next = self.chunks.iter().map(Chunk::last).find(|last| *last >= oldest);
+        self.due = next.unwrap_or(oldest.saturating_add(60_000));
         if dropped { self.retire() } else { Vec::new() }
     }
 
-    /// Is the oldest chunk old?
-    pub(crate) fn is_due(&self, oldest: i64) -> bool {
-        self.chunks.front().is_some_and(|chunk| chunk.last() < oldest) || self.chunks.len() > 64
+    /// Leaves of an old chunk what is kept for longer. Says whether there was anything else.
+    fn make_thin(&mut self, at: usize, is_far: &dyn Fn(&Labels) -> bool) -> bool {
+        let chunk = &self.chunks[at];
+        let columns = chunk.layout().columns();
+        let is_kept = |series: u32| self.labels(series).is_some_and(is_far);
+        let kept: Vec<usize> = (0..columns.len()).filter(|&column| is_kept(columns[column].series)).collect();
+        if kept.len() == columns.len() {
+            return false;
+        }
+        if kept.is_empty() {
+            self.chunks.remove(at);
+            return true;
+        }
+        let listed: Vec<_> = kept.iter().map(|&column| columns[column]).collect();
+        let known = self.thin.take().filter(|thin| thin.columns() == listed);
+        let layout = known.unwrap_or_else(|| {
+            let layout = Arc::new(Layout::new(listed));
+            self.layouts.push(Arc::downgrade(&layout));
+            layout
+        });
+        let mut thin = Chunk::new(Arc::clone(&layout));
+        for (row, &time) in chunk.times().iter().enumerate() {
+            thin.push(time, |column| chunk.number(*kept.get(column)?, row));
+        }
+        thin.tidy();
+        self.thin = Some(layout);
+        self.chunks[at] = thin;
+        true
     }
 
-    /// Lets go of what stands beside the readings and is older than `floor`.
-    fn forget(&mut self, floor: i64) {
-        self.raise_floor(floor);
-        self.beside.retain(|key, _| key.1 >= floor);
-        self.ends.retain(|at| *at >= floor);
+    /// Is anything old?
+    pub(crate) fn is_due(&self, oldest: i64, oldest_far: i64) -> bool {
+        self.due < oldest
+            || self.chunks.front().is_some_and(|chunk| chunk.last() < oldest_far)
+            || (self.chunks.len() >= 256 && self.chunks.len().is_multiple_of(16))
     }
 
     fn retire(&mut self) -> Vec<(u32, Labels)> {

@@ -12,7 +12,7 @@ use crate::names::Names;
 use crate::rack::Rack;
 use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Test};
 use rackside_proto::{Scale, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{ControlFlow, Deref, DerefMut, Range};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -80,9 +80,17 @@ pub struct Asked<'a> {
 #[derive(Debug)]
 pub struct Recent {
     window: AtomicI64,
+    far: RwLock<Far>,
     names: Names,
     appliances: RwLock<Vec<Arc<Appliance>>>,
     index: RwLock<Index>,
+}
+
+/// What is kept for longer: a few metrics that a few rules look far back at.
+#[derive(Debug, Default)]
+struct Far {
+    window: i64,
+    metrics: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -91,13 +99,14 @@ struct Appliance {
     name: Arc<str>,
     /// That of the rack, for whoever looks through all appliances.
     floor: AtomicI64,
+    far: AtomicI64,
     rack: Mutex<Rack>,
 }
 
 /// A rack while nobody else is at it.
 struct Held<'a> {
     rack: MutexGuard<'a, Rack>,
-    floor: &'a AtomicI64,
+    appliance: &'a Appliance,
 }
 
 /// Slot of an appliance, number of a series in it; in order.
@@ -115,6 +124,7 @@ impl Default for Recent {
     fn default() -> Self {
         Self {
             window: AtomicI64::new(SHORTEST),
+            far: RwLock::default(),
             names: Names::default(),
             appliances: RwLock::default(),
             index: RwLock::default(),
@@ -126,6 +136,38 @@ impl Recent {
     /// How far back rules look, in milliseconds: so much is kept, within [`SHORTEST`] and [`LONGEST`].
     pub fn set_window(&self, reach: i64) {
         self.window.store(reach.saturating_add(MARGIN).clamp(SHORTEST, LONGEST), Ordering::Relaxed);
+    }
+
+    /// These metrics are kept for longer, since a few rules look so far back at them, in milliseconds; at most for [`LONGEST`].
+    pub fn keep_longer(&self, reach: i64, metrics: impl IntoIterator<Item = String>) {
+        let window = reach.saturating_add(MARGIN).min(LONGEST);
+        let metrics = metrics.into_iter().collect();
+        *self.far.write().unwrap_or_else(PoisonError::into_inner) = Far { window, metrics };
+    }
+
+    /// How much is kept of what is kept for longer, in milliseconds.
+    pub fn far_window(&self) -> i64 {
+        self.far.read().unwrap_or_else(PoisonError::into_inner).window.max(self.window())
+    }
+
+    /// Whether a metric is kept for longer.
+    pub fn is_far(&self, metric: &str) -> bool {
+        self.far.read().unwrap_or_else(PoisonError::into_inner).metrics.contains(metric)
+    }
+
+    /// Whether all that is asked for is kept for longer.
+    fn are_far(&self, matchers: &[Matcher]) -> bool {
+        matchers.iter().any(|matcher| {
+            *matcher.name == *METRIC_NAME && matches!(&matcher.test, Test::Equal(name) if self.is_far(name))
+        })
+    }
+
+    fn trim_one(&self, slot: usize, rack: &mut Rack, now: i64) {
+        let oldest = (now.saturating_sub(self.window()), now.saturating_sub(self.far_window()));
+        if rack.is_due(oldest.0, oldest.1) {
+            let retired = rack.trim(oldest, &|labels| self.is_far(labels.value(METRIC_NAME)));
+            self.leave(slot, &retired);
+        }
     }
 
     /// How much is kept, in milliseconds.
@@ -147,6 +189,7 @@ impl Recent {
             site,
             name,
             floor: floor.into(),
+            far: floor.into(),
             rack: Mutex::new(Rack::new(floor)),
         }));
     }
@@ -250,10 +293,7 @@ impl Recent {
         let oldest = now.saturating_sub(self.window());
         let mut rack = appliance.lock();
         rack.reading(layout, at, values, oldest);
-        if rack.is_due(oldest) {
-            let retired = rack.trim(oldest);
-            self.leave(slot, &retired);
-        }
+        self.trim_one(slot, &mut rack, now);
     }
 
     /// Takes what an event says of the series at one position of a catalog. Gives its labels, if it is kept.
@@ -293,13 +333,13 @@ impl Recent {
         }
     }
 
-    /// Brings in what the history has of an appliance from `floor` on. What came by itself meanwhile counts. Afterwards the samples are
-    /// complete from `floor` on.
-    pub fn warm(&self, slot: usize, floor: i64, series: &[Stored<'_>]) {
+    /// Brings in what the history has of an appliance: from `floor` on, and from `far` on of what is kept for longer. What came by itself
+    /// meanwhile counts. Afterwards the samples are complete from there on.
+    pub fn warm(&self, slot: usize, (floor, far): (i64, i64), series: &[Stored<'_>]) {
         let Some(appliance) = self.appliance(slot) else { return };
         let mut layouts: HashMap<Vec<u32>, Arc<Layout>> = HashMap::new();
         let mut most = 0;
-        for (at, members) in by_time(series, floor) {
+        for (at, members) in by_time(series, far.min(floor)) {
             most = most.max(members.len());
             let Some(layout) = layouts.get(&members).cloned().or_else(|| {
                 let listed = members.iter().filter_map(|&at| Some(series.get(at as usize)?.listed));
@@ -317,25 +357,21 @@ impl Recent {
             appliance.lock().older(&layout, &row, members.len() * 4 < most);
             layouts.insert(members, layout);
         }
-        appliance.lock().lower_floor(floor);
+        appliance.lock().lower_floor(floor, far);
     }
 
     /// Lets go of what is too old of appliances that say nothing any more.
     pub fn trim(&self, now: i64) {
-        let oldest = now.saturating_sub(self.window());
         for slot in 0..self.appliances() {
             let Some(appliance) = self.appliance(slot) else { return };
-            let mut rack = appliance.lock();
-            if rack.is_due(oldest) {
-                let retired = rack.trim(oldest);
-                self.leave(slot, &retired);
-            }
+            self.trim_one(slot, &mut appliance.lock(), now);
         }
     }
 
-    /// From when on the samples of an appliance are complete.
-    pub fn floor(&self, slot: usize) -> i64 {
-        self.appliance(slot).map_or(i64::MIN, |appliance| appliance.floor.load(Ordering::Relaxed))
+    /// From when on the samples of an appliance are complete, of what is asked for.
+    pub fn floor(&self, slot: usize, matchers: &[Matcher]) -> i64 {
+        let are_far = self.are_far(matchers);
+        self.appliance(slot).map_or(i64::MIN, |one| one.floor(are_far))
     }
 
     /// Whether times from `at` on may differ from those in the history.
@@ -394,8 +430,8 @@ impl Recent {
     pub fn behind(&self, matchers: &[Matcher], from: i64) -> Vec<usize> {
         let slots = self.slots(matchers);
         let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner);
-        let is_behind =
-            |slot: &usize| appliances.get(*slot).is_some_and(|one| one.floor.load(Ordering::Relaxed) > from);
+        let are_far = self.are_far(matchers);
+        let is_behind = |slot: &usize| appliances.get(*slot).is_some_and(|one| one.floor(are_far) > from);
         slots.into_iter().filter(is_behind).collect()
     }
 
@@ -447,6 +483,7 @@ impl Recent {
             .filter(|matcher| !matches!(&*matcher.name, "site" | "appliance"))
             .cloned()
             .collect();
+        let are_far = self.are_far(asked.matchers);
         let candidates = self.candidates(asked.matchers, asked.slot);
         let (mut series, mut samples) = (Vec::new(), Vec::new());
         for entries in candidates.chunk_by(|one, other| one.0 == other.0) {
@@ -468,7 +505,7 @@ impl Recent {
                 }
                 series.push((labels.clone(), start..samples.len()));
             }
-            let floor = rack.floor();
+            let floor = if are_far { rack.far() } else { rack.floor() };
             drop(rack);
             if !series.is_empty()
                 && each(&Found { slot, floor, series: &series, samples: &samples }).is_break()
@@ -500,8 +537,12 @@ fn by_time(series: &[Stored<'_>], floor: i64) -> BTreeMap<i64, Vec<u32>> {
 }
 
 impl Appliance {
+    fn floor(&self, is_far: bool) -> i64 {
+        if is_far { self.far.load(Ordering::Relaxed) } else { self.floor.load(Ordering::Relaxed) }
+    }
+
     fn lock(&self) -> Held<'_> {
-        Held { rack: self.rack.lock().unwrap_or_else(PoisonError::into_inner), floor: &self.floor }
+        Held { rack: self.rack.lock().unwrap_or_else(PoisonError::into_inner), appliance: self }
     }
 }
 
@@ -521,6 +562,7 @@ impl DerefMut for Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.floor.store(self.rack.floor(), Ordering::Relaxed);
+        self.appliance.floor.store(self.rack.floor(), Ordering::Relaxed);
+        self.appliance.far.store(self.rack.far(), Ordering::Relaxed);
     }
 }

@@ -157,6 +157,7 @@ proptest! {
     ) {
         let recent = Recent::default();
         recent.open(0, "hall", "rack-1", i64::MIN);
+        recent.keep_longer(1_800_000, ["b".to_owned()]);
         let layouts = CATALOGS.map(|catalog| layout(&recent, catalog));
         let mut model = Model::default();
         for (turn, act) in acts.iter().enumerate() {
@@ -168,9 +169,13 @@ proptest! {
             };
             feed(&recent, &layouts, &shifted, (400 + turn as i64 * 30) * 1000);
             model.feed(&shifted);
-            let (floor, end) = (recent.floor(0), 1 << 40);
-            for series in 0..NAMES.len() {
+            let (floor, end) = (recent.floor(0, &[]), 1 << 40);
+            for (series, name) in NAMES.iter().enumerate() {
                 prop_assert_eq!(ask(&recent, series, floor, end, false), model.answer(series, floor, end));
+                let name = Matcher { name: METRIC_NAME.into(), test: Test::Equal((*name).into()) };
+                let own = recent.floor(0, &[name]);
+                prop_assert_eq!(ask(&recent, series, own, end, false), model.answer(series, own, end));
+                prop_assert!(own <= floor);
             }
         }
     }
@@ -235,6 +240,26 @@ fn matchers_choose_appliances_and_series() {
         Labels::new([(METRIC_NAME, "x"), ("site", "club"), ("appliance", "rack-1"), ("probe", "p2")]);
     assert!(recent.has(&labels));
     assert!(!recent.has(&labels.only(&[METRIC_NAME, "site", "appliance"])));
+}
+
+#[test]
+fn a_few_metrics_are_kept_for_longer_than_all_others() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MIN);
+    recent.keep_longer(3_600_000, ["b".to_owned()]);
+    let of = layout(&recent, &[0, 1, 2, 3]);
+    for minute in 0..180 {
+        let at = minute * 60_000;
+        recent.reading(0, &of, at, &[minute, 2 * minute, 7, 7].map(Value::Known), at);
+    }
+    let now = 179 * 60_000;
+    let named = |name: &str| [Matcher { name: METRIC_NAME.into(), test: Test::Equal(name.into()) }];
+    assert!(recent.floor(0, &named("b")) <= now - 3_600_000);
+    assert!(recent.floor(0, &named("a")) > now - 3_600_000, "the others are not");
+    let found = ask(&recent, 1, now - 3_600_000, now, false);
+    assert_eq!(found.len(), 61);
+    assert_eq!(found[0], Sample::new(now - 3_600_000, 2.0 * 119.0 / 10.0));
+    assert!(ask(&recent, 0, 0, now, false).len() < 60);
 }
 
 #[test]

@@ -25,10 +25,12 @@ pub use warm::Remembered;
 use crate::clock::{self, Now};
 use past::{Past, Wish, warning};
 use rackside_history::{Reader, SeriesId, SeriesKey, StoreError};
-use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Select, Source, SourceError, Take, Wanted};
+use rackside_promql::{
+    Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Take, Test, Wanted,
+};
 use rackside_proto::AgentName;
-use rackside_series::{Asked, Derived, Found, HubDb, Recent, SHORTEST};
-use std::collections::BTreeMap;
+use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent, SHORTEST};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +38,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Days of series that are read at once: what they take in memory is bounded so.
 const SERIES_DAYS: i64 = 8;
 const DAY: i64 = 86_400_000;
+/// A rule that looks no further back than this counts for the window of all series: twenty minutes.
+const SHARED: i64 = 1_200_000;
 
 /// All series that the hub knows. Cheap to ask for what is recent: then no disk is touched.
 #[derive(Debug)]
@@ -65,10 +69,24 @@ impl Fleetwide {
         &self.derived
     }
 
-    /// How far back rules look, in milliseconds: so much is kept in memory.
-    pub fn set_window(&self, reach: i64) {
+    /// What rules look back at is kept in memory: all series for as long as most rules need them, and the few metrics for longer that a few rules
+    /// look further back at. What one looks at beyond two hours is left to the disk.
+    pub fn serve<'q>(&self, queries: impl Iterator<Item = &'q Query>) {
+        let (mut reach, mut far, mut metrics) = (0, 0, HashSet::new());
+        for query in queries {
+            let Some(back) = query.reach().filter(|back| *back <= LONGEST) else { continue };
+            let names: Option<Vec<String>> = query.selectors().map(metric_of).collect();
+            match names.filter(|_| back > SHARED) {
+                Some(names) => {
+                    metrics.extend(names);
+                    far = back.max(far);
+                }
+                None => reach = back.max(reach),
+            }
+        }
         self.recent.set_window(reach);
-        self.derived.set_window(self.recent.window());
+        self.recent.keep_longer(far, metrics);
+        self.derived.set_window(self.recent.far_window());
     }
 
     /// Why what the hub makes is not written to the disk, if it is not.
@@ -191,6 +209,14 @@ impl Fleetwide {
     }
 }
 
+/// The one metric that a selector names.
+fn metric_of(matchers: &[Matcher]) -> Option<String> {
+    matchers.iter().find_map(|matcher| match &matcher.test {
+        Test::Equal(name) if *matcher.name == *METRIC_NAME => Some(name.to_string()),
+        _ => None,
+    })
+}
+
 fn asked<'a>(wanted: &Select<'a>, slot: Option<usize>) -> Asked<'a> {
     let newest = wanted.wanted == Wanted::Newest;
     Asked { matchers: wanted.matchers, from: wanted.from, to: wanted.to, newest, slot }
@@ -254,7 +280,7 @@ impl Joining<'_> {
         let Select { from, to, .. } = *self.wanted;
         let mut recent: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
         // The floor ahead of the samples: it only rises while an appliance is fed.
-        let floor = self.recent.floor(slot);
+        let floor = self.recent.floor(slot, self.wanted.matchers);
         let asked = Asked { newest: false, ..asked(self.wanted, Some(slot)) };
         self.recent.select(&asked, &mut |found| {
             for (labels, range) in found.series {
@@ -262,7 +288,7 @@ impl Joining<'_> {
             }
             ControlFlow::Continue(())
         });
-        let floor = floor.max(self.recent.floor(slot));
+        let floor = floor.max(self.recent.floor(slot, self.wanted.matchers));
         let mut listed = Listed::new();
         let upto = to.min(floor.saturating_sub(1));
         let agent = agent(self.recent, slot).filter(|_| from <= upto);

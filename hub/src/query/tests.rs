@@ -210,7 +210,7 @@ fn after_a_restart_the_last_minutes_are_read_back() {
     let expected = (1..31).sum::<i64>() as f64;
     assert_eq!(sum(&desk.queries, question, desk.now).0, Some(expected), "from both");
     desk.queries.warm(&remembered, desk.now, &|| false);
-    assert!(desk.queries.recent.floor(0) <= desk.now.utc_ms as i64 - SHORTEST);
+    assert!(desk.queries.recent.floor(0, &[]) <= desk.now.utc_ms as i64 - SHORTEST);
     let memory = Fleetwide::new(Arc::clone(&desk.queries.recent), Arc::clone(&desk.queries.derived), None);
     assert_eq!(sum(&memory, question, desk.now).0, Some(expected), "from memory alone");
     same(&desk, DAY0 as i64, desk.now.utc_ms as i64);
@@ -318,4 +318,16 @@ fn a_second_machine_of_the_name_has_no_say_and_the_backlog_of_an_older_run_has()
     old.sending = Sending::Again;
     desk.take(old.reading(&[Value::Known(4000); 4]));
     assert_eq!(sum(&desk.queries, "a", desk.now).0, Some(4.0), "what it held back is its word of then");
+}
+
+#[test]
+fn what_few_rules_look_far_back_at_is_kept_for_longer_alone() {
+    let desk = Desk::new();
+    let queries = ["up > 1", "rate(b[5m])", "increase(c[1h]) > rate(d[2m])", "avg_over_time(e[8d])"];
+    let queries: Vec<Query> = queries.iter().map(|text| Query::parse(text).expect("PromQL")).collect();
+    desk.queries.serve(queries.iter());
+    let recent = &desk.queries.recent;
+    assert_eq!(recent.window(), SHORTEST);
+    assert_eq!(recent.far_window(), 3_600_000 + 60_000);
+    assert_eq!(["a", "b", "c", "d", "e"].map(|name| recent.is_far(name)), [false, false, true, true, false]);
 }

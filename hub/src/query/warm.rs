@@ -25,17 +25,18 @@ impl Fleetwide {
     /// Reads the last window of each, until `stopped`. What cannot be read is left to the history, and said.
     pub fn warm(&self, appliances: &[Remembered], now: Now, stopped: &dyn Fn() -> bool) {
         let Some((reader, _)) = &self.history else { return };
-        let floor = (now.utc_ms as i64).saturating_sub(self.recent.window());
+        let from = |window: i64| (now.utc_ms as i64).saturating_sub(window);
+        let floors = (from(self.recent.window()), from(self.recent.far_window()));
         for one in appliances {
             if stopped() {
                 return;
             }
-            let is_silent = (one.last_ms as i64).saturating_add(AHEAD) < floor;
+            let is_silent = (one.last_ms as i64).saturating_add(AHEAD) < floors.1;
             let warmed = if is_silent {
-                self.recent.warm(one.slot, floor, &[]);
+                self.recent.warm(one.slot, floors, &[]);
                 Ok(())
             } else {
-                appliance(&self.recent, reader, one, floor)
+                appliance(&self.recent, reader, one, floors)
             };
             if let Err(error) = warmed {
                 log::warn!("{}: its last minutes cannot be read from the history: {error}", one.name);
@@ -46,11 +47,20 @@ impl Fleetwide {
     }
 }
 
-fn appliance(recent: &Recent, reader: &Reader, one: &Remembered, floor: i64) -> Result<(), StoreError> {
+fn appliance(
+    recent: &Recent,
+    reader: &Reader,
+    one: &Remembered,
+    floors: (i64, i64),
+) -> Result<(), StoreError> {
     let series: Vec<(SeriesId, SeriesKey)> = reader.series(&one.name)?;
-    let ids: Vec<SeriesId> = series.iter().map(|(id, _)| *id).collect();
-    let from = u64::try_from(floor).unwrap_or_default();
-    let samples = reader.several(&one.name, &ids, from..u64::MAX)?;
+    let (far, near): (Vec<_>, Vec<_>) = series.iter().partition(|(_, key)| recent.is_far(&key.name));
+    let read = |of: Vec<&(SeriesId, SeriesKey)>, floor: i64| {
+        let ids: Vec<SeriesId> = of.iter().map(|(id, _)| *id).collect();
+        reader.several(&one.name, &ids, u64::try_from(floor).unwrap_or_default()..u64::MAX)
+    };
+    let mut samples = read(near, floors.0)?;
+    samples.extend(read(far, floors.1)?);
     let stored: Vec<Stored<'_>> = samples
         .iter()
         .filter_map(|(id, samples)| {
@@ -59,6 +69,6 @@ fn appliance(recent: &Recent, reader: &Reader, one: &Remembered, floor: i64) -> 
             Some(Stored { listed, times: &samples.times, values: &samples.values })
         })
         .collect();
-    recent.warm(one.slot, floor, &stored);
+    recent.warm(one.slot, floors, &stored);
     Ok(())
 }

@@ -96,10 +96,8 @@ impl Thread {
             log::error!("{fault}");
         }
         let rules = || files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules);
-        // A moment written in a query may be any time ago.
-        let reach = rules().map(|rule| rule.query.reach().unwrap_or(0)).max().unwrap_or(0);
         log::info!("{} rules in {} files", rules().count(), files.len());
-        self.ground.series.set_window(reach);
+        self.ground.series.serve(rules().map(|rule| &rule.query));
         let now = clock::now().utc_ms as i64;
         let mut engine = self.rules.engine();
         engine.load(files, now);
