@@ -204,7 +204,7 @@ mod tests {
 
         #[test]
         fn what_is_escaped_comes_back(text in "\\PC{0,32}") {
-            let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let escaped = text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
             let form = of(&format!("a={escaped}"));
             prop_assert_eq!(form.first("a"), text.as_str());
         }

@@ -219,7 +219,7 @@ mod tests {
         (work, is_why)
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     async fn heard(why: mpsc::Receiver<Stop>) -> Option<Stop> {
         tokio::task::spawn_blocking(move || why.recv_timeout(Duration::from_secs(30)).ok())
