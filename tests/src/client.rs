@@ -92,6 +92,27 @@ impl Client {
         self.until("PUBLISH", |event| matches!(event, LinkEvent::Acked))
     }
 
+    /// Publishes with QoS 1, without waiting for each PUBACK before the next message, and returns after the last one.
+    pub fn publish_all(
+        &mut self,
+        messages: impl IntoIterator<Item = (String, Bytes)>,
+    ) -> Result<(), ClientError> {
+        let mut messages = messages.into_iter().peekable();
+        let mut heard = clock::now();
+        while messages.peek().is_some() || self.link.inflight() > 0 {
+            while self.link.may_publish()
+                && let Some((topic, payload)) = messages.next()
+            {
+                self.link.publish(&topic, payload, Qos::AtLeastOnce, false, clock::now())?;
+            }
+            self.step(&mut |_| heard = clock::now())?;
+            if heard.elapsed() > PATIENCE {
+                return Err(ClientError::NoAnswer("PUBLISH"));
+            }
+        }
+        Ok(())
+    }
+
     /// Subscribes with QoS 1; the filters that the broker refused.
     pub fn subscribe(&mut self, filters: &[&str]) -> Result<Vec<String>, ClientError> {
         let wanted: Vec<_> = filters.iter().map(|filter| (*filter, Qos::AtLeastOnce)).collect();

@@ -43,11 +43,22 @@ pub fn cpu(id: u32) -> Duration {
 /// that use less than a step of [`cpu`] in a minute.
 pub fn cpu_fine(id: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
-    let spent = |task: std::fs::DirEntry| -> Option<u64> {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_ascii_whitespace().next()?.parse().ok()
+    tasks.filter_map(|task| spent(&task)).sum()
+}
+
+/// The same of its threads of one name.
+pub fn cpu_of_threads(id: u32, name: &str) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let is_it = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
     };
-    Duration::from_nanos(tasks.filter_map(spent).sum())
+    tasks.filter(is_it).filter_map(|task| spent(&task)).sum()
+}
+
+/// What one thread has run so far.
+fn spent(task: &std::fs::DirEntry) -> Option<Duration> {
+    let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Bytes that a process has caused to be written to a disk so far: `/proc/PID/io`.

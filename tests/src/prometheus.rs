@@ -147,6 +147,11 @@ impl Prometheus {
         Ok(data.as_str().unwrap_or_else(|| panic!("not a text: {data}")).to_owned())
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The expressions of its rules, in the order of the file, as it shows them.
     pub fn rules(&self) -> Vec<String> {
         let answer = http::get(self.address, "/api/v1/rules", "application/json");
@@ -165,13 +170,9 @@ impl Prometheus {
     fn data(&mut self, path: &str, form: &[(&str, &str)]) -> Result<Value, Refusal> {
         let head = "Content-Type: application/x-www-form-urlencoded\r\n";
         let (status, text) = self.post(path, head, urlencoded(form).as_bytes());
-        let mut reply: Value = serde_json::from_str(&text)
+        let reply: Value = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("prometheus answers {form:?} with {status} {text}: {error}"));
-        let word = |name: &str| reply.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if word("status") != "success" {
-            return Err(Refusal { kind: word("errorType"), text: word("error") });
-        }
-        Ok(reply.get_mut("data").map(Value::take).unwrap_or_default())
+        data(reply)
     }
 
     fn post(&mut self, path: &str, head: &str, body: &[u8]) -> (u16, String) {
@@ -189,8 +190,24 @@ fn listens_on(log: &str) -> Option<SocketAddr> {
     rest.split_once('\n')?.0.trim().parse().ok()
 }
 
+/// The answer in the body of a reply to a query, from whoever speaks this API; nothing if it is none.
+pub fn read(body: &str) -> Option<Result<Answer, Refusal>> {
+    match data(serde_json::from_str(body).ok()?) {
+        Ok(data) => answer(&data).map(Ok),
+        Err(refusal) => Some(Err(refusal)),
+    }
+}
+
+fn data(mut reply: Value) -> Result<Value, Refusal> {
+    let word = |name: &str| reply.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    if word("status") != "success" {
+        return Err(Refusal { kind: word("errorType"), text: word("error") });
+    }
+    Ok(reply.get_mut("data").map(Value::take).unwrap_or_default())
+}
+
 /// `1709247600.005`, as the query's parameters have it.
-fn seconds(ms: i64) -> String {
+pub fn seconds(ms: i64) -> String {
     let sign = if ms < 0 { "-" } else { "" };
     format!("{sign}{}.{:03}", ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000)
 }

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Prometheus's importer is slow and its size grows evenly with the fleet: it gets no more appliances than this.
 const PROMETHEUS: usize = 20;
+/// How many appliances live the day, unless told otherwise.
+const APPLIANCES: usize = 100;
 /// How often a read is timed.
 const READS: usize = 50;
 
@@ -39,7 +41,7 @@ impl Kept {
 
 /// Size and rates of a day.
 pub(crate) fn day(effort: Effort) -> Result<(), String> {
-    let day = Day::new(effort.appliances, 1);
+    let day = Day::new(effort.appliances.unwrap_or(APPLIANCES), 1);
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     println!("{} appliances x 60 series, one day at 10 s\n", day.appliances);
     let mut all = ours(&day, directory.path())?;
@@ -118,9 +120,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn open(directory: &Path, day: &Day) -> Result<Self, String> {
-        let store = Store::open(directory, Settings::new(day.start_ms)).map_err(|error| error.to_string())?;
-        let recorders: Vec<Recorder> =
-            (0..day.appliances).map(|number| Recorder::new(day.rack(number), Run(number as u32))).collect();
+        let recorder = |number| Recorder::new(day.rack(number), Run(number as u32));
+        Self::of(directory, day.start_ms, (0..day.appliances).map(recorder).collect())
+    }
+
+    /// For records that begin at `start_ms`.
+    pub(crate) fn of(directory: &Path, start_ms: u64, recorders: Vec<Recorder>) -> Result<Self, String> {
+        let store = Store::open(directory, Settings::new(start_ms)).map_err(|error| error.to_string())?;
         let agents = recorders.iter().map(|recorder| (recorder.name().clone(), recorder.run())).collect();
         let recorders = recorders.into_iter().map(Iterator::peekable).collect();
         Ok(Self { store, recorders, agents, wall: Duration::ZERO, cpu: Duration::ZERO })

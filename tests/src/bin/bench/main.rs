@@ -1,24 +1,28 @@
 //! The benchmarks: every figure that this project reports, with the command that gives it.
 //!
 //! ```text
-//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 40 minutes after the builds
+//! $ cargo run --release -p rackside-tests --bin bench              # everything, about 50 minutes after the builds
 //! $ cargo run --release -p rackside-tests --bin bench -- hub rate  # some of it
 //! ```
 //!
 //! The hub is the release build, the agent the appliance build. Rates are told beside what a subscriber that throws
 //! everything away gets from Mosquitto in the same run: on shared cores only the ratio is steady. Not a test: nothing
-//! fails here for being slow.
+//! fails here for being slow, only for answers that are not those of the other.
 
 mod agent;
+mod asked;
 mod build;
 mod codec;
 mod death;
+mod fleet;
 mod history;
 mod hub;
 mod outage;
 mod peer;
 mod probes;
+mod query;
 mod rate;
+mod rules;
 
 use rackside_config::Span;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -28,11 +32,11 @@ use std::time::Duration;
 const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
-Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback. All of them when none is
-named.
+Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
+rules query. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
-  --appliances N   how many live the day of which the history's size is told (100)
+  --appliances N   how many live the day of which the history's size is told (100), and how many rules and queries are about (1000)
 ";
 
 /// How thoroughly.
@@ -40,11 +44,11 @@ named.
 pub(crate) struct Effort {
     pub(crate) lasts: Duration,
     pub(crate) rounds: usize,
-    pub(crate) appliances: usize,
+    pub(crate) appliances: Option<usize>,
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 16] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -59,6 +63,8 @@ const SECTIONS: [Section; 14] = [
     ("year", history::year),
     ("catch-up", outage::catch_up),
     ("comeback", outage::comeback),
+    ("rules", rules::rules),
+    ("query", query::query),
 ];
 
 fn main() -> ExitCode {
@@ -72,7 +78,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let mut effort = Effort { lasts: Duration::from_mins(1), rounds: 2, appliances: 100 };
+    let mut effort = Effort { lasts: Duration::from_mins(1), rounds: 2, appliances: None };
     let mut wanted = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -88,7 +94,7 @@ fn run() -> Result<(), String> {
             }
             "--appliances" => {
                 let number = value()?.parse().ok().filter(|number| *number > 0);
-                effort.appliances = number.ok_or("--appliances needs a number, at least 1")?;
+                effort.appliances = Some(number.ok_or("--appliances needs a number, at least 1")?);
             }
             name => {
                 let section = SECTIONS.iter().find(|(section, _)| *section == name);
