@@ -143,20 +143,18 @@ impl Thread {
         }
     }
 
+    /// One turn of one group, if one is due: then the thread looks what was touched meanwhile, so that a tally never waits for the rules of an hour.
     fn evaluate(&self) {
         let now = clock::now();
         let mut engine = self.rules.engine();
-        if engine.due().is_none_or(|due| due > now.utc_ms as i64) {
-            return;
-        }
-        let changes = self.turn(&mut engine, now);
+        let Some(changes) = self.turn(&mut engine, now) else { return };
         self.rules.counted(engine.overview());
         drop(engine);
         tell(&changes);
     }
 
     /// One turn of the engine over the fleet.
-    fn turn(&self, engine: &mut Engine, now: Now) -> Vec<Change> {
+    fn turn(&self, engine: &mut Engine, now: Now) -> Option<Vec<Change>> {
         let elapsed = || clock::now().since(now.instant);
         let stop = || {
             if self.rules.stops() {
@@ -170,7 +168,7 @@ impl Thread {
         let limits = Limits { stop: Some(&stop), ..Limits::default() };
         let mut store = Recorded(series);
         let mut footing = Footing { store: &mut store, witness: &witness, limits, elapsed: &elapsed };
-        engine.run(now.utc_ms as i64, &mut footing)
+        engine.step(now.utc_ms as i64, &mut footing)
     }
 }
 

@@ -125,6 +125,13 @@ impl Group {
         at_once.map_or(self.next, |at| self.next.min(at.max(self.free_at)))
     }
 
+    /// Who goes first of those for whom something is due: what was touched, then what is overdue the longest. Smaller is more urgent.
+    pub(crate) fn urgency(&self, now: i64) -> (bool, i64) {
+        let is_ahead = self.ahead.first_key_value().is_some_and(|(at, _)| *at <= now);
+        let is_touched = (is_ahead || !self.touched.is_empty()) && now >= self.free_at;
+        (!is_touched, self.next)
+    }
+
     /// What is to be done at `now`, and the moment for which it is done. None, when nothing is due.
     pub(crate) fn turn(&mut self, now: i64, pause: i64) -> Option<(Which, i64)> {
         // A clock that was set back leaves moments in a future that is no longer near.

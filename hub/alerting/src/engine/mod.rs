@@ -150,27 +150,35 @@ impl Engine {
 
     /// Does all that is due at `now`. Returns what has become of alerts, in the order in which it came about.
     pub fn run(&mut self, now: i64, ground: &mut Ground<'_>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        // Each group has at most one turn of each kind, so this ends.
+        while let Some(more) = self.step(now, ground) {
+            changes.extend(more);
+        }
+        changes
+    }
+
+    /// As [`Engine::run`], but one turn of one group, so that whoever runs it can tell what was touched meanwhile: what is touched goes ahead of what
+    /// is due by the clock, and of that the longest overdue comes first. None, when nothing is due.
+    pub fn step(&mut self, now: i64, ground: &mut Ground<'_>) -> Option<Vec<Change>> {
         let mut changes = std::mem::take(&mut self.changes);
         if !self.ended.is_empty() {
             let marks: Vec<(Labels, f64)> = self.ended.drain(..).map(|labels| (labels, STALE)).collect();
             // A store that fails now leaves series that end by themselves after five minutes.
             let _ = ground.store.record(now, &marks);
         }
-        // Each group has at most one turn of each kind, so this ends.
-        loop {
-            let before = changes.len();
-            let mut turns = 0;
-            for group in 0..self.groups.len() {
-                if let Some((which, at)) = self.groups[group].turn(now, self.settings.pause) {
-                    turns += 1;
-                    changes.extend(self.turn(group, which, at, now, ground));
-                }
-            }
-            self.revision += u64::from(changes.len() > before);
-            if turns == 0 {
-                return changes;
-            }
+        let before = changes.len();
+        let mut by_urgency: Vec<usize> = (0..self.groups.len()).collect();
+        by_urgency.sort_by_key(|group| self.groups[*group].urgency(now));
+        let turn = by_urgency.into_iter().find_map(|group| {
+            let (which, at) = self.groups[group].turn(now, self.settings.pause)?;
+            Some((group, which, at))
+        });
+        if let Some((group, which, at)) = turn {
+            changes.extend(self.turn(group, which, at, now, ground));
         }
+        self.revision += u64::from(changes.len() > before);
+        (turn.is_some() || !changes.is_empty()).then_some(changes)
     }
 
     /// Evaluates all rules of one group at `at`, whatever its timetable says. Groups are numbered as they were loaded.

@@ -238,3 +238,22 @@ fn groups_are_spread_over_their_interval() {
     next.dedup();
     assert!(next.len() > 6, "50 groups in {} of ten parts of their minute", next.len());
 }
+
+#[test]
+fn what_is_touched_goes_ahead_of_what_the_clock_wants() {
+    let mut scene = Scene::new(
+        "
+groups:
+- {name: slow, interval: 1m, rules: [{record: 'a:b', expr: vector(1)}]}
+- {name: seldom, interval: 100d, rules: [{alert: StreamDown, expr: stream_up == 0}]}
+",
+    );
+    let begun = scene.engine.due().expect("there are groups");
+    scene.run(begun);
+    let now = scene.engine.due().expect("the slow one comes again");
+    scene.event(&labels("stream_up", &[("site", "hall")]), now, 0.0);
+    let first = scene.step(now).expect("both are due");
+    assert_eq!(states(&first), [("StreamDown", State::Firing)]);
+    assert!(scene.step(now).is_some_and(|second| second.is_empty()), "the slow one, which makes no alerts");
+    assert!(scene.step(now).is_none());
+}

@@ -93,6 +93,11 @@ impl Scene {
         engine.run(now, &mut ground(series, silent))
     }
 
+    pub(crate) fn step(&mut self, now: i64) -> Option<Vec<Change>> {
+        let Self { engine, series, silent } = self;
+        engine.step(now, &mut ground(series, silent))
+    }
+
     /// Evaluates every group at `at`, in order.
     pub(crate) fn evaluate(&mut self, at: i64) -> Vec<Change> {
         let Self { engine, series, silent } = self;
