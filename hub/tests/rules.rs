@@ -171,3 +171,45 @@ fn a_file_that_changes_is_read_again_and_one_that_is_spoilt_stays_as_it_was() {
     alert(&hub, "Cold", |alert| alert["state"] == "firing");
     assert_eq!(names(&hub), 1);
 }
+
+#[test]
+fn what_one_probe_tells_after_an_outage_is_no_word_on_another() {
+    let rules =
+        "groups: [{name: probes, interval: 1s, rules: [{alert: Down, expr: rackside_probe_success == 0}]}]";
+    let place = Place::with(rules);
+    let hub = Running::start(&place.config);
+    let probes = [
+        series("rackside_probe_success", &[("probe", "often")]),
+        series("rackside_probe_success", &[("probe", "rare")]),
+    ];
+    let start = |run: u32, values: [Value; 2]| {
+        let mut client =
+            Client::connect(&hub.agents, &format!("arena-north/rack-1/{run:08x}")).expect("it connects");
+        let mut rack = Rack::new("arena-north", "rack-1").started_again(run);
+        rack.time = now();
+        for sent in [rack.presence(true), rack.catalog(&probes), rack.birth(), rack.reading(&values)] {
+            client.send(sent).expect("sent");
+        }
+        (client, rack)
+    };
+    let (mut client, rack) = start(1, [Value::Known(0), Value::Known(0)]);
+    hub.eventually("both are down", |hub| (alerts(hub, "Down").len() == 2).then_some(()));
+    client.send(rack.presence(false)).expect("sent");
+    let unknown =
+        |hub: &Running| alerts(hub, "Down").iter().filter(|alert| alert["unknownSince"].is_string()).count();
+    hub.eventually("nobody knows", |hub| (unknown(hub) == 2).then_some(()));
+    let (mut client, mut rack) = start(2, [Value::Known(1000), Value::Absent]);
+    // The first reading was made before the hub heard of the rack; here is one from after that.
+    hub.eventually("it is up", |hub| {
+        hub.metric("rackside_hub_appliances{state=\"up\"}").filter(|up| *up > 0.0)
+    });
+    rack.time = now();
+    client.send(rack.reading(&[Value::Known(1000), Value::Absent])).expect("sent");
+    let left = hub.eventually("one is heard", |hub| Some(alerts(hub, "Down")).filter(|left| left.len() < 2));
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0]["labels"]["probe"], "rare");
+    assert!(left[0]["unknownSince"].is_string());
+    rack.time = now();
+    client.send(rack.reading(&[Value::Known(1000), Value::Known(1000)])).expect("sent");
+    hub.eventually("both are heard", |hub| alerts(hub, "Down").is_empty().then_some(()));
+}

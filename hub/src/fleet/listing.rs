@@ -127,7 +127,10 @@ fn labels(series: &Series<'_>) -> Box<[(Box<str>, Box<str>)]> {
 
 /// Names that the hub itself serves are not for agents.
 pub fn is_of_the_hub(name: &str) -> bool {
-    name.starts_with("rackside_hub_") || name.starts_with("rackside_site_") || name == "rackside_appliance_up"
+    matches!(name, "ALERTS" | "ALERTS_FOR_STATE")
+        || name.starts_with("rackside_hub_")
+        || name.starts_with("rackside_site_")
+        || name == "rackside_appliance_up"
 }
 
 fn write_line(text: &mut String, agent: &AgentName, series: &Series<'_>) {

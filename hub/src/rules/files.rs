@@ -27,6 +27,8 @@ pub struct Files {
     /// As they were when they last had no fault.
     good: BTreeMap<PathBuf, RuleFile>,
     looks: BTreeMap<PathBuf, Look>,
+    /// As they looked when a change was noticed that may not be whole yet.
+    restless: Option<BTreeMap<PathBuf, Look>>,
 }
 
 /// All files, read.
@@ -57,12 +59,20 @@ impl Files {
             loaded.files.extend(self.good.get(path).cloned());
         }
         self.looks = looks(&paths);
+        self.restless = None;
         loaded
     }
 
-    /// Whether a file has come, gone or changed since they were read.
-    pub fn changed(&self, config: &RulesConfig) -> bool {
-        looks(&paths(config, &mut Vec::new())) != self.looks
+    /// Whether a file has come, gone or changed since they were read, and looks as it did when this was last asked: whoever writes it has come to an end.
+    pub fn changed(&mut self, config: &RulesConfig) -> bool {
+        let looks = looks(&paths(config, &mut Vec::new()));
+        if looks == self.looks {
+            self.restless = None;
+            return false;
+        }
+        let is_whole = self.restless.as_ref() == Some(&looks);
+        self.restless = Some(looks);
+        is_whole
     }
 }
 
@@ -132,6 +142,9 @@ mod tests {
         assert!(!files.changed(&config));
         std::fs::write(&own, "groups: [").expect("written");
         std::fs::write(&other, GOOD).expect("written");
+        assert!(!files.changed(&config), "it may still be written");
+        std::fs::write(&own, "groups: [{").expect("written");
+        assert!(!files.changed(&config), "it was");
         assert!(files.changed(&config));
         let loaded = files.read(&config);
         assert_eq!(loaded.files.len(), 2, "the spoilt one as it was, and the new one");

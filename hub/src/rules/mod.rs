@@ -12,6 +12,7 @@
 mod config;
 mod files;
 mod own;
+mod saver;
 mod thread;
 mod witness;
 
@@ -70,7 +71,7 @@ impl Rules {
             overview: Mutex::default(),
         }));
         let (ended, end) = oneshot::channel();
-        let thread = thread::Thread::new(rules.clone(), config, ground);
+        let thread = thread::Thread::new(rules.clone(), config, ground)?;
         let work = move || {
             thread.run();
             // Whoever waited for the end may be gone.

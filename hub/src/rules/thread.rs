@@ -1,17 +1,16 @@
 //! The thread that evaluates rules: waits for the next group's turn or for what an event has touched, evaluates, writes down what must last.
 
 use super::files::{Files, Loaded};
-use super::witness::Fleet;
+use super::saver::{KEY, Saver};
+use super::witness::{Fleet, Memory};
 use super::{Ground, Rules, RulesConfig};
 use crate::clock::{self, Now};
 use crate::query::{Fleetwide, Touched};
 use rackside_alerting::{Change, Common, Engine, Ground as Footing, Settings, State, Store};
 use rackside_promql::{Labels, Limits, Source, Stop};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// What alerts are saved under in `hub.db`.
-const KEY: &str = "alerts";
 /// The thread looks at least this often what time it is: clocks are set.
 const LOOK: Duration = Duration::from_secs(1);
 /// Rule files are looked at this often.
@@ -29,6 +28,8 @@ pub(super) struct Thread {
     config: RulesConfig,
     ground: Ground,
     files: Files,
+    memory: Memory,
+    saver: Option<Saver>,
     looked: Now,
     saved: Now,
     revision: u64,
@@ -41,13 +42,16 @@ pub(super) fn settings(config: &RulesConfig) -> Settings {
 }
 
 impl Thread {
-    pub(super) fn new(rules: Rules, config: RulesConfig, ground: Ground) -> Self {
+    pub(super) fn new(rules: Rules, config: RulesConfig, ground: Ground) -> std::io::Result<Self> {
         let now = clock::now();
         let files = Files::default();
-        let mut thread = Self { rules, config, ground, files, looked: now, saved: now, revision: 0 };
+        let memory = Memory::default();
+        let saver = ground.series.derived().db().map(|db| Saver::start(Arc::clone(db))).transpose()?;
+        let mut thread =
+            Self { rules, config, ground, files, memory, saver, looked: now, saved: now, revision: 0 };
         thread.load();
         thread.restore();
-        thread
+        Ok(thread)
     }
 
     pub(super) fn run(mut self) {
@@ -72,6 +76,9 @@ impl Thread {
             }
             self.save(stops);
             if stops {
+                if let Some(saver) = self.saver {
+                    saver.finish();
+                }
                 return;
             }
         }
@@ -124,22 +131,16 @@ impl Thread {
 
     /// Alerts that have changed are written down.
     fn save(&mut self, at_once: bool) {
-        let Some(db) = self.ground.series.derived().db() else { return };
+        let Some(saver) = &self.saver else { return };
         let now = clock::now();
-        let (revision, bytes) = {
-            let engine = self.rules.engine();
-            let is_due = at_once || now.since(self.saved.instant) >= SAVE;
-            if engine.revision() == self.revision || !is_due {
-                return;
-            }
-            (engine.revision(), engine.save())
-        };
-        self.saved = now;
-        match db.state_save(KEY, &bytes) {
-            Ok(()) => self.revision = revision,
-            Err(error) => {
-                log::error!("{error}; a hub that is started now would not know the alerts of the moment");
-            }
+        if !at_once && now.since(self.saved.instant) < SAVE {
+            return;
+        }
+        let engine = self.rules.engine();
+        if engine.revision() != self.revision {
+            self.revision = engine.revision();
+            self.saved = now;
+            saver.save(engine.save());
         }
     }
 
@@ -164,7 +165,7 @@ impl Thread {
             }
         };
         let series = &self.ground.series;
-        let witness = Fleet { shared: &self.ground.shared, series };
+        let witness = Fleet { shared: &self.ground.shared, series, memory: &self.memory, stop: &stop };
         let limits = Limits { stop: Some(&stop), ..Limits::default() };
         let mut store = Recorded(series);
         let mut footing = Footing { store: &mut store, witness: &witness, limits, elapsed: &elapsed };

@@ -1,7 +1,8 @@
 //! Who can be heard: an alert of an appliance that is silent is not resolved by its silence.
 //!
-//! An appliance is silent while it is not up, and after it has come back until a fresh sample is there of what the rule had read from it before. A probe
-//! that runs once an hour takes its time; what has not come an hour after the appliance did does not come any more.
+//! An appliance is silent while it is not up, and after it has come back until each series has a fresh sample that the rule had read of it before, as far as
+//! that series can be the alert's: a ping that is answered again says nothing of a stream that is looked at every five minutes. What has not come an hour after
+//! the appliance did does not come any more.
 
 use crate::fleet::Appliance;
 use crate::ingest::task::Shared;
@@ -10,6 +11,9 @@ use rackside_alerting::{Missing, Witness};
 use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Reduce, Sample, Select, Source, Stop, Take, Test, Wanted, is_stale,
 };
+use rackside_proto::AgentName;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -17,11 +21,26 @@ use std::sync::Arc;
 const PATIENCE: i64 = 3_600_000;
 /// A series lives on for so long after its last sample, in milliseconds.
 const LOOKBACK: i64 = 300_000;
+/// Alerts of which is remembered what they waited for.
+const REMEMBERED: usize = 20_000;
+
+/// What each missing alert was made of when it was last seen; it does not change while it waits. By its labels and its rule's selectors.
+#[derive(Debug, Default)]
+pub(super) struct Memory(RefCell<HashMap<(Labels, usize), Lived>>);
+
+#[derive(Debug)]
+struct Lived {
+    seen_at: i64,
+    series: Arc<[Labels]>,
+}
 
 /// The fleet, asked about alerts that are missing from their rule's result.
 pub(super) struct Fleet<'a> {
     pub(super) shared: &'a Shared,
     pub(super) series: &'a Fleetwide,
+    pub(super) memory: &'a Memory,
+    /// Ends a question that takes too long; what is not known then counts as not heard.
+    pub(super) stop: &'a dyn Fn() -> Option<Stop>,
 }
 
 /// Since when all that an alert is about have been up.
@@ -40,16 +59,15 @@ impl Witness for Fleet<'_> {
         if !is_of_an_appliance(missing.selectors) {
             return false;
         }
-        let (site, appliance) = (missing.labels.value("site"), missing.labels.value("appliance"));
-        match self.heard(site, appliance) {
+        match self.heard(missing.labels.value("site"), missing.labels.value("appliance")) {
             Heard::No => true,
             Heard::Nobody => false,
             // It was heard when the alert was seen last, and has been ever since.
             Heard::Since(since) if since <= missing.seen_at => false,
+            // It came back after the moment that is evaluated.
+            Heard::Since(since) if since >= missing.now => true,
             Heard::Since(since) if missing.now.saturating_sub(since) > PATIENCE => false,
-            Heard::Since(since) => {
-                missing.selectors.iter().any(|selector| self.is_awaited(selector, missing, since))
-            }
+            Heard::Since(since) => self.is_awaited(missing, since),
         }
     }
 }
@@ -61,26 +79,59 @@ impl Fleet<'_> {
             return Heard::Nobody;
         }
         let ingest = self.shared.read();
-        let is_meant = |known: &&Appliance| {
-            known.name.site.as_str() == site
-                && (appliance.is_empty() || known.name.appliance.as_str() == appliance)
-        };
-        let mut meant = ingest.fleet().appliances().iter().filter(is_meant).peekable();
-        if meant.peek().is_none() {
+        let fleet = ingest.fleet();
+        let since = |known: &Appliance| known.state.is_up().then_some(known.since_ms as i64);
+        if !appliance.is_empty() {
+            let known = AgentName::new(site, appliance).ok().and_then(|name| fleet.find(&name));
+            return known.map_or(Heard::Nobody, |known| since(known).map_or(Heard::No, Heard::Since));
+        }
+        let mut of_site =
+            fleet.appliances().iter().filter(|known| known.name.site.as_str() == site).peekable();
+        if of_site.peek().is_none() {
             return Heard::Nobody;
         }
-        let up = meant.filter(|known| known.state.is_up()).map(|known| known.since_ms as i64);
-        up.min().map_or(Heard::No, Heard::Since)
+        of_site.filter_map(since).min().map_or(Heard::No, Heard::Since)
     }
 
-    /// Whether the appliance had told what this selector reads, and has not told it since it came back.
-    fn is_awaited(&self, selector: &[Matcher], missing: &Missing<'_>, since: i64) -> bool {
+    /// Whether a series that the alert was made of has not been told since the appliance came back.
+    fn is_awaited(&self, missing: &Missing<'_>, since: i64) -> bool {
+        let lived = self.lived(missing);
+        if lived.is_empty() {
+            return false;
+        }
+        // What was told once goes on being told: there is no need to look further back than a series lives.
+        let from = since.max(missing.now.saturating_sub(LOOKBACK));
+        let told = self.told(missing, from, missing.now);
+        lived.iter().any(|series| !told.contains(series))
+    }
+
+    /// The series of which the alert can have been made when it was seen last.
+    fn lived(&self, missing: &Missing<'_>) -> Arc<[Labels]> {
+        let key = (missing.labels.clone(), missing.selectors.as_ptr() as usize);
+        let mut memory = self.memory.0.borrow_mut();
+        if let Some(lived) = memory.get(&key).filter(|lived| lived.seen_at == missing.seen_at) {
+            return Arc::clone(&lived.series);
+        }
+        let series: Arc<[Labels]> =
+            self.told(missing, missing.seen_at.saturating_sub(LOOKBACK), missing.seen_at).into();
+        if memory.len() >= REMEMBERED {
+            memory.clear();
+        }
+        memory.insert(key, Lived { seen_at: missing.seen_at, series: Arc::clone(&series) });
+        series
+    }
+
+    /// The series with a sample from `from` to `to` that the rule reads and that can be the alert's: in each label that both have they agree.
+    fn told(&self, missing: &Missing<'_>, from: i64, to: i64) -> Vec<Labels> {
         let of_alert = ["site", "appliance"].into_iter().filter_map(|name| {
             let value = missing.labels.value(name);
             (!value.is_empty()).then(|| Matcher { name: name.into(), test: Test::Equal(value.into()) })
         });
-        let matchers: Vec<Matcher> = selector.iter().cloned().chain(of_alert).collect();
-        let lived = |from: i64, to: i64| {
+        let of_alert: Vec<Matcher> = of_alert.collect();
+        let mut told = Told { alert: missing.labels, stop: self.stop, series: Vec::new() };
+        for selector in missing.selectors {
+            let matchers: Vec<Matcher> = selector.iter().chain(&of_alert).cloned().collect();
+            let reduce = Reduce::Samples;
             let select = Select {
                 matchers: &matchers,
                 from,
@@ -88,13 +139,14 @@ impl Fleet<'_> {
                 wanted: Wanted::All,
                 step: None,
                 window: None,
-                reduce: Reduce::Samples,
+                reduce,
             };
-            let mut any = Any::default();
-            // What cannot be read has not been heard.
-            self.series.select(&select, &mut any).is_ok() && any.0
-        };
-        !lived(since, missing.now) && lived(missing.seen_at.saturating_sub(LOOKBACK), missing.seen_at)
+            // What cannot be read has not been told.
+            if let Err(error) = self.series.select(&select, &mut told) {
+                log::debug!("what {} was made of cannot be read: {error}", missing.labels);
+            }
+        }
+        told.series
     }
 }
 
@@ -118,18 +170,32 @@ fn is_of_an_appliance(selectors: &[Vec<Matcher>]) -> bool {
     names.iter().any(|name| !name.as_deref().is_some_and(is_of_the_hub))
 }
 
-/// Whether there is any sample.
-#[derive(Default)]
-struct Any(bool);
+/// Gathers series that can be an alert's and have a sample. What the hub makes by itself is none of them.
+struct Told<'a> {
+    alert: &'a Labels,
+    stop: &'a dyn Fn() -> Option<Stop>,
+    series: Vec<Labels>,
+}
 
-impl Take for Any {
-    fn series(&mut self, _: &Labels, samples: &[Sample]) -> ControlFlow<()> {
-        self.0 = samples.iter().any(|sample| !is_stale(sample.value));
-        if self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+impl Take for Told<'_> {
+    fn series(&mut self, labels: &Labels, samples: &[Sample]) -> ControlFlow<()> {
+        let agrees = labels.iter().filter(|label| *label.name != *METRIC_NAME).all(|label| {
+            let of_alert = self.alert.value(&label.name);
+            of_alert.is_empty() || *of_alert == *label.value
+        });
+        let is_alive = samples.iter().any(|sample| !is_stale(sample.value));
+        if agrees
+            && is_alive
+            && !labels.value(METRIC_NAME).starts_with("ALERTS")
+            && !self.series.contains(labels)
+        {
+            self.series.push(labels.clone());
+        }
+        ControlFlow::Continue(())
     }
 
     fn stopped(&self) -> Option<Stop> {
-        None
+        (self.stop)()
     }
 
     fn warn(&mut self, _: &str) {}

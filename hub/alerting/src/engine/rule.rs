@@ -5,6 +5,7 @@
 //! Sample: `soc > 75` gives `{site="hall"} 78.5`, so the alert `SocHot{site="hall"}` begins, and `ALERTS` is recorded.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -233,7 +234,11 @@ struct Found {
 
 /// The value of an expression, where a number is a series without labels.
 fn ask(query: &Query, source: &dyn Source, at: i64, ground: &Ground<'_>) -> Result<Vec<Point>, String> {
-    match query.instant(source, at, &ground.limits).map_err(|error| error.to_string())?.answer {
+    // An evaluator that is wrong about one expression costs that rule, and not all of them.
+    let evaluated = catch_unwind(AssertUnwindSafe(|| query.instant(source, at, &ground.limits)));
+    let outcome =
+        evaluated.map_err(|_| "the evaluation has failed by a fault of this program; its log says where")?;
+    match outcome.map_err(|error| error.to_string())?.answer {
         Answer::Vector(points) => Ok(points),
         Answer::Scalar(sample) => Ok(vec![Point { labels: Labels::empty(), sample }]),
         Answer::String { .. } | Answer::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
