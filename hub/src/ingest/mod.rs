@@ -421,7 +421,7 @@ impl Ingest {
     }
 
     fn verdict(&mut self, slot: usize, now: Now) {
-        // Until there are alert rules, the hub thinks well of everyone.
+        // Not yet drawn from the alerts: the hub thinks well of everyone.
         let valid = VERDICT_VALID.max(self.fleet.appliances()[slot].interval() * 3);
         let verdict = Verdict { severity: Severity::Well, firing: 0, valid_s: valid.as_secs() as u32 };
         let mut body = Vec::with_capacity(8);
