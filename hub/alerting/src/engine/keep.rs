@@ -2,7 +2,8 @@
 //!
 //! One version byte, then postcard. What was kept of a rule that is loaded goes to that rule, whichever of loading and restoring comes first; of a
 //! file that cannot be loaded just now it is kept for a day. After a restart every alert is unknown until an evaluation has found it, or has found
-//! its appliance heard and the alert gone.
+//! its appliance heard and the alert gone. However long the program was down, what was kept is in `ALERTS` again before a rule reads it there: one that
+//! holds its alert by a lower figure still finds it.
 //!
 //! Sample: `01`, then `[{file: "box.yml", group: "box", rule: "SocHot", labels: [..], expr: "soc > 75", alerts: [..]}]`.
 
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::Alert;
 use super::life::Life;
 use super::rule::Rule;
-use super::{Engine, Group};
+use super::{Engine, Ground, Group};
 
 const VERSION: u8 = 1;
 
@@ -100,14 +101,14 @@ impl Engine {
                     |kept: &Kept| kept.is_of(&group.file, &group.name, rule) && kept.expr == *rule.spec.expr;
                 let found = self.kept.iter().position(exact);
                 if let Some(at) = found {
-                    give(rule, self.kept.remove(at), now);
+                    self.given_back |= give(rule, self.kept.remove(at), now);
                 }
             }
             // As when a file is loaded again: a rule may have another expression by now.
             for rule in group.rules.iter_mut().filter(|rule| rule.active.is_empty()) {
                 let found = self.kept.iter().position(|kept| kept.is_of(&group.file, &group.name, rule));
                 if let Some(at) = found {
-                    give(rule, self.kept.remove(at), now);
+                    self.given_back |= give(rule, self.kept.remove(at), now);
                 }
             }
         }
@@ -115,6 +116,20 @@ impl Engine {
             let since = *kept.waits_since.get_or_insert(now);
             now.saturating_sub(since) < WAITS && !loaded.iter().any(|file| **file == *kept.file)
         });
+    }
+
+    /// Once after alerts were given back, writes the series of all that are active, so that an evaluation at `at` or later finds them.
+    pub(super) fn tell_again(&mut self, at: i64, ground: &mut Ground<'_>) {
+        if !std::mem::take(&mut self.given_back) {
+            return;
+        }
+        let rules = self.groups.iter_mut().flat_map(|group| &mut group.rules);
+        let active = rules.flat_map(|rule| rule.active.values_mut()).filter(|alert| alert.life.is_active());
+        let samples: Vec<(Labels, f64)> = active.flat_map(Alert::samples).collect();
+        if !samples.is_empty() {
+            // Ahead of what the evaluation at that moment writes. A store that fails now fails it as well.
+            let _ = ground.store.record(at - 1, &samples);
+        }
     }
 }
 
@@ -153,7 +168,8 @@ fn keep_alert(alert: &Alert) -> KeptAlert {
     }
 }
 
-fn give(rule: &mut Rule, kept: Kept, now: i64) {
+/// Returns whether any of it is active.
+fn give(rule: &mut Rule, kept: Kept, now: i64) -> bool {
     for kept in kept.alerts {
         let mut alert = Alert::new(&rule.base, labels(&kept.labels), kept.life);
         alert.value = kept.value;
@@ -168,6 +184,7 @@ fn give(rule: &mut Rule, kept: Kept, now: i64) {
         }
         rule.active.insert(alert.labels.clone(), alert);
     }
+    rule.active.values().any(|alert| alert.life.is_active())
 }
 
 fn pairs(labels: &Labels) -> Vec<(String, String)> {

@@ -70,6 +70,8 @@ pub struct Engine {
     reads: Reads,
     /// What an earlier run of the program kept of files that are not loaded yet.
     kept: Vec<Kept>,
+    /// Rules have got back what was kept of them, and the series of their alerts have not been written since.
+    given_back: bool,
     /// Series of rules that are gone, to be marked as ended.
     ended: Vec<Labels>,
     /// What has become of alerts outside of an evaluation.
@@ -85,6 +87,7 @@ impl Engine {
             groups: Vec::new(),
             reads: Reads::default(),
             kept: Vec::new(),
+            given_back: false,
             ended: Vec::new(),
             changes: Vec::new(),
             revision: 0,
@@ -142,7 +145,7 @@ impl Engine {
 
     /// When [`Engine::run`] has something to do next, in milliseconds since 1970; in the past, if it is late. None, if there are no groups.
     pub fn due(&self) -> Option<i64> {
-        if !self.ended.is_empty() || !self.changes.is_empty() {
+        if self.given_back || !self.ended.is_empty() || !self.changes.is_empty() {
             return Some(i64::MIN);
         }
         self.groups.iter().map(Group::due).min()
@@ -162,6 +165,8 @@ impl Engine {
     /// is due by the clock, and of that the longest overdue comes first. None, when nothing is due.
     pub fn step(&mut self, now: i64, ground: &mut Ground<'_>) -> Option<Vec<Change>> {
         let mut changes = std::mem::take(&mut self.changes);
+        // An evaluation may be dated with a moment that was a little ago.
+        self.tell_again(self.groups.iter().map(|group| group.next).fold(now, i64::min), ground);
         if !self.ended.is_empty() {
             let marks: Vec<(Labels, f64)> = self.ended.drain(..).map(|labels| (labels, STALE)).collect();
             // A store that fails now leaves series that end by themselves after five minutes.
@@ -183,6 +188,7 @@ impl Engine {
 
     /// Evaluates all rules of one group at `at`, whatever its timetable says. Groups are numbered as they were loaded.
     pub fn evaluate(&mut self, group: usize, at: i64, ground: &mut Ground<'_>) -> Vec<Change> {
+        self.tell_again(at, ground);
         let changes = self.turn(group, Which::All, at, at, ground);
         self.revision += u64::from(!changes.is_empty());
         changes

@@ -104,6 +104,50 @@ fn a_restart_at_any_moment_changes_nothing() {
     }
 }
 
+/// While the program is down nothing comes; silent or not, its alerts are held by what they were. Compared is a program that was up and heard nothing.
+#[test]
+fn a_stop_of_any_length_loses_no_lower_figure() {
+    let mut held = 0;
+    for seed in 0..HISTORIES {
+        let mut random = Rng::with_seed(seed);
+        let (begins, ends) = (random.u32(5..9), random.u32(1..5));
+        let text = format!(
+            "groups: [{{name: a, interval: 1m, rules: [{{alert: A, expr: 'x > {begins} or x > {ends} and on (appliance) \
+             ALERTS{{alertname=\"A\", alertstate=\"firing\"}}'}}]}}]"
+        );
+        let (mut steady, mut restarted) = (Scene::new(&text), Scene::new(&text));
+        let mut at = 0;
+        for turn in 0..60 {
+            at += MINUTE;
+            if random.u32(..6) == 0 {
+                let bytes = restarted.engine.save();
+                for name in ["1", "2", "3"] {
+                    steady.silent.appliances.insert(name.to_owned());
+                }
+                for _ in 0..random.u32(..15) {
+                    steady.evaluate(at);
+                    at += MINUTE;
+                }
+                steady.silent.appliances.clear();
+                restarted.engine = Engine::new(Settings::default());
+                restarted.engine.load(vec![file(&text)], at);
+                restarted.engine.restore(&bytes, at).expect("what was saved can be read");
+                held += restarted.engine.active().count();
+            }
+            for x in appliances() {
+                let value = f64::from(random.u32(..10));
+                steady.sample(&x, at, value);
+                restarted.sample(&x, at, value);
+            }
+            steady.evaluate(at);
+            restarted.evaluate(at);
+            assert_eq!(states(&restarted), states(&steady), "seed {seed}, turn {turn}\n{text}");
+            assert_eq!(restarted.query("ALERTS", at), steady.query("ALERTS", at), "seed {seed}, turn {turn}");
+        }
+    }
+    assert!(held > 100, "{held} alerts were kept: the histories show nothing");
+}
+
 /// The state of each alert there is.
 fn states(scene: &Scene) -> Vec<(String, State)> {
     let mut states: Vec<(String, State)> =

@@ -120,6 +120,69 @@ fn after_a_restart_nothing_is_resolved_before_its_appliance_was_heard() {
     assert!(later.query("ALERTS", 20 * MINUTE).is_empty());
 }
 
+/// Held by its lower figure, as the rules that ship are.
+const HELD: &str = "
+groups:
+- name: box
+  interval: 15s
+  rules:
+  - alert: Hot
+    expr: soc > 75 or soc > 70 and on (appliance) ALERTS{alertname=\"Hot\", alertstate=\"firing\"}
+  - {record: 'alerts:count', expr: count(ALERTS)}
+";
+
+#[test]
+fn what_is_held_by_its_lower_figure_is_held_after_a_long_stop() {
+    let soc = labels("soc", &[("appliance", "rack")]);
+    for late in [0, 1, 14_999, 90_000] {
+        let mut scene = Scene::new(HELD);
+        scene.sample(&soc, 0, 80.0);
+        scene.evaluate(0);
+        let bytes = scene.engine.save();
+        let begin = 10 * MINUTE;
+        scene.engine = Engine::new(Settings::default());
+        scene.engine.load(vec![file(HELD)], begin);
+        scene.engine.restore(&bytes, begin + 3).expect("what was saved can be read");
+        assert!(scene.query("ALERTS", begin).is_empty(), "it is stale by now");
+        assert!(scene.engine.due().is_some_and(|due| due <= begin));
+        // Its appliance has been heard, and is not as hot as it was.
+        scene.sample(&soc, begin, 72.0);
+        let now = begin + 3 + late;
+        scene.run(now);
+        assert_eq!(scene.query("count(ALERTS)", now), ["{} 1"], "late by {late}");
+        let mut at = now;
+        while at < now + MINUTE {
+            at = scene.engine.due().expect("there is a group").max(at + 1);
+            scene.sample(&soc, at - 1, 72.0);
+            scene.run(at);
+            assert_eq!(scene.alerts(), ["Hot rack firing"], "late by {late}, at {at}");
+        }
+        let hot = scene.engine.active().next().expect("it fires");
+        assert_eq!((hot.life.active_at, hot.life.fired_at), (0, Some(0)));
+        // It ends when it is over, and its series with it.
+        scene.sample(&soc, at, 69.0);
+        assert_eq!(states(&scene.evaluate(at + 1)), [("Hot", State::Inactive)]);
+        assert!(scene.query("{__name__=~\"ALERTS.*|alerts:count\"}", at + 1).is_empty());
+    }
+}
+
+#[test]
+fn series_of_a_kept_alert_end_with_its_rule_after_a_long_stop() {
+    let mut scene = Scene::new(HELD);
+    scene.sample(&labels("soc", &[("appliance", "rack")]), 0, 80.0);
+    scene.evaluate(0);
+    let bytes = scene.engine.save();
+    scene.engine = Engine::new(Settings::default());
+    scene.engine.load(vec![file(HELD)], 10 * MINUTE);
+    scene.engine.restore(&bytes, 10 * MINUTE).expect("what was saved can be read");
+    scene.silent.appliances.insert("rack".to_owned());
+    scene.run(10 * MINUTE);
+    assert_eq!(scene.query("ALERTS", 10 * MINUTE).len(), 1);
+    scene.engine.load(vec![], 11 * MINUTE);
+    scene.run(11 * MINUTE);
+    assert!(scene.query("{__name__=~\"ALERTS.*\"}", 11 * MINUTE).is_empty());
+}
+
 #[test]
 fn a_file_that_cannot_be_loaded_for_a_while_loses_nothing() {
     let bytes = pending().engine.save();
