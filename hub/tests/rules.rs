@@ -136,6 +136,11 @@ fn silence_resolves_nothing_and_a_hub_that_is_killed_goes_on_where_it_was() {
         |alert: &Json| alert["labels"]["appliance"] == "rack-1" && alert["unknownSince"].is_string();
     let unknown = alert(&hub, "Hot", is_unknown);
     assert_eq!((&unknown["state"], &unknown["activeAt"]), (&Json::from("firing"), &firing["activeAt"]));
+    // As those that fire, the appliance's and the site's, and once more as unknown.
+    let counted =
+        |hub: &Running, state: &str| hub.metric(&format!("rackside_hub_alerts{{state=\"{state}\"}}"));
+    hub.eventually("it is counted", |hub| (counted(hub, "unknown") == Some(2.0)).then_some(()));
+    assert_eq!(counted(&hub, "firing"), Some(2.0));
     // It is written down soon after.
     std::thread::sleep(std::time::Duration::from_secs(2));
     hub.kill();
@@ -147,6 +152,7 @@ fn silence_resolves_nothing_and_a_hub_that_is_killed_goes_on_where_it_was() {
         alert["labels"]["appliance"] == "rack-1" && alert["unknownSince"].is_null()
     });
     assert_eq!(known["activeAt"], firing["activeAt"], "it has never ended");
+    hub.eventually("it is known", |hub| (counted(hub, "unknown") == Some(0.0)).then_some(()));
     tell(&mut client, &mut rack, 1, 40);
     hub.eventually("it is over", |hub| alerts(hub, "Hot").is_empty().then_some(()));
 }

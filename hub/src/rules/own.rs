@@ -30,9 +30,11 @@ impl Rules {
         let help = "Evaluations of single rules of a group that failed";
         of_each(name, Kind::Counter, "", help, &|group| group.counts.failures as f64);
         let name = "rackside_hub_alerts";
-        text.family(name, Kind::Gauge, "", "Alerts, by whether they are pending or fire");
+        let help = "Alerts that are pending or fire, by which of the two; counted as unknown once more while their appliance is silent";
+        text.family(name, Kind::Gauge, "", help);
         text.sample(name, &[("state", "pending")], overview.pending as f64);
         text.sample(name, &[("state", "firing")], overview.firing as f64);
+        text.sample(name, &[("state", "unknown")], overview.unknown as f64);
         let help =
             "What is wrong with rule files, as last read; a file with a fault is left out or stays as it was";
         text.gauge("rackside_hub_rule_faults", "", help, self.faults().len() as f64);

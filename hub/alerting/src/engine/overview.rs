@@ -1,6 +1,6 @@
 //! How the rules fare as a whole, for whoever counts. Small, whatever the number of alerts: what each is stands in `view.rs`.
 //!
-//! Sample: group `box` of `box.yml`, every 15 s, 0.8 ms the last time, 240 times evaluated; 2 alerts pending, 1 firing.
+//! Sample: group `box` of `box.yml`, every 15 s, 0.8 ms the last time, 240 times evaluated; 2 alerts pending, 1 firing, and of those 1 unknown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct Overview {
     pub pending: usize,
     /// Alerts that fire.
     pub firing: usize,
+    /// Those of the pending and firing of whom nobody knows whether they still hold: their appliance is silent.
+    pub unknown: usize,
 }
 
 /// One group, counted.
@@ -43,6 +45,7 @@ impl Engine {
             groups: self.groups.iter().map(overview).collect(),
             pending: count(State::Pending),
             firing: count(State::Firing),
+            unknown: self.active().filter(|alert| alert.life.unknown_since.is_some()).count(),
         }
     }
 }

@@ -40,6 +40,8 @@ fn an_appliance_that_is_gone_resolves_nothing_and_fires_nothing() {
         scene.alerts(),
         ["Hot rack hall firing?", "Kept rack hall firing?", "Slow rack hall pending?"]
     );
+    let overview = scene.engine.overview();
+    assert_eq!((overview.pending, overview.firing, overview.unknown), (1, 2, 3));
     // Whoever counts on ALERTS still sees it.
     assert_eq!(scene.query("count(ALERTS{alertstate=\"firing\"})", 29 * MINUTE), ["{} 2"]);
 }
@@ -55,6 +57,7 @@ fn it_is_back_and_still_hot() {
     assert_eq!(states(&changes), [("Hot", State::Firing), ("Slow", State::Firing), ("Kept", State::Firing)]);
     let causes: Vec<Cause> = changes.iter().map(|change| change.cause).collect();
     assert_eq!(causes, [Cause::Silence, Cause::Result, Cause::Silence]);
+    assert_eq!((scene.engine.overview().firing, scene.engine.overview().unknown), (3, 0));
     let now: Vec<(i64, u64)> =
         changes.iter().map(|change| (change.alert.life.active_at, change.alert.value.to_bits())).collect();
     assert_eq!(now, [(0, 90.0_f64.to_bits()); 3]);
