@@ -35,8 +35,9 @@ const ALL: &str =
     "count({__name__=~\"rackside_.+\", __name__!~\"rackside_(appliance|hub|site)_.+\", appliance!=\"\"})";
 /// What the rules make. The two evaluate at moments of their own, so that what looks at a window differs.
 const MADE: &str = "{__name__=~\"(site|fleet|appliance):.+\", __name__!~\".+:rate5m\"}";
-/// What they have to say, at whatever moment.
-const VERDICTS: &str = "ALERTS";
+/// What they have to say, without the alerts that look at a window: between the moments of the two a window goes on. Of those the expressions are
+/// compared, at one moment.
+const VERDICTS: &str = "ALERTS{alertname!~\"CpuBusy|CoreBusy|UndervoltageRepeated|NetworkErrors|LatencyHigh|StreamSilentOnAir\"}";
 
 /// The two, and who feeds them.
 struct Both {
