@@ -67,6 +67,10 @@ pub struct SiteConfig {
     /// How long it is on air after a tally has ended.
     #[serde(default = "hold")]
     pub hold: Span,
+    /// On air by hand until then, by the site's clocks.
+    pub on_air: Option<Local>,
+    /// Then the holds of tallies end that were over before.
+    pub off_air: Option<Local>,
     /// Who can be called.
     #[serde(default)]
     pub contact: Vec<Contact>,
@@ -293,7 +297,14 @@ impl SiteConfig {
             PowerConfig::Always => Power::Always,
             PowerConfig::WithShow => Power::WithShow,
         };
-        Settings { power, hold: ms(self.hold.get()), has_shows: self.has_shows() }
+        let zone = self.zone();
+        Settings {
+            power,
+            hold: ms(self.hold.get()),
+            has_shows: self.has_shows(),
+            on_until: self.on_air.map(|until| zone.last_moment(until.0)),
+            let_go_at: self.off_air.map(|over| zone.moment(over.0)),
+        }
     }
 
     /// Rig-up and strike of its shows.
@@ -320,6 +331,14 @@ impl SiteConfig {
                 key,
                 "shows are in local time: say `time_zone` of the site, for example \"Europe/Berlin\"",
             );
+        }
+        for (key, time) in [("on_air", self.on_air), ("off_air", self.off_air)] {
+            if time.is_some() && self.time_zone.is_none() {
+                return objection(
+                    key,
+                    "is in local time: say `time_zone` of the site, for example \"Europe/Berlin\"",
+                );
+            }
         }
         if self.power == PowerConfig::WithShow && !self.has_shows() {
             return objection(
@@ -436,8 +455,23 @@ mod tests {
     fn a_site_has_its_defaults() {
         let site = one("");
         assert_eq!((site.title(), site.zone().name()), ("arena-north", "Europe/Berlin"));
-        assert_eq!(site.settings(), Settings { power: Power::Always, hold: 600_000, has_shows: false });
+        assert_eq!(site.settings(), Settings::default());
         assert_eq!(site.margins(), Margins { rig_up: 7_200_000, strike: 3_600_000 });
+    }
+
+    #[test]
+    fn by_hand_is_by_the_sites_clocks() {
+        let said = |text| {
+            let settings = one(text).settings();
+            (settings.on_until, settings.let_go_at)
+        };
+        // 2026-11-20T22:00Z.
+        let at = 1_795_212_000_000;
+        assert_eq!(
+            said("on_air = \"2026-11-20T23:00\"\noff_air = 2026-11-20T23:00:30"),
+            (Some(at), Some(at + 30_000))
+        );
+        assert_eq!(said(""), (None, None));
     }
 
     #[test]

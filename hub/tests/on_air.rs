@@ -8,6 +8,9 @@ mod running;
 use client::Client;
 use desk::Desk;
 use rack::{Rack, series};
+use rackside_hub::clock;
+use rackside_hub::config::Config;
+use rackside_onair::Zone;
 use rackside_proto::{Value, What};
 use running::{FREE, Running, file};
 use std::path::Path;
@@ -67,6 +70,48 @@ fn by_hand_takes_effect_at_once_and_outlives_the_hub() {
     desk.on_air().off_by_hand(&id).expect("there is such a site");
     wait(&desk, "manual", "0");
     assert!(desk.on_air().on_by_hand(&"elsewhere".parse().expect("an id"), None).is_err());
+}
+
+#[test]
+fn the_configuration_puts_a_site_on_air_by_hand_and_takes_it_off() {
+    let site = "[[site]]\nid = \"arena-north\"\ntime_zone = \"Europe/Berlin\"\n";
+    let mut desk = Desk::with(&format!("{LISTENER}{site}on_air = \"2999-01-01T00:00\"\n"));
+    wait(&desk, "manual", "1");
+    desk.restart();
+    wait(&desk, "manual", "1");
+    let read_again = |desk: &Desk, more: &str| {
+        let config = Config::parse(&format!("{site}{more}"), "hub.toml").expect("right");
+        desk.on_air().configure(&config.site);
+    };
+    read_again(&desk, "");
+    wait(&desk, "manual", "0");
+    read_again(&desk, "on_air = \"2999-01-01T00:00\"\n");
+    wait(&desk, "manual", "1");
+    read_again(&desk, "on_air = \"2026-01-01T00:00\"\n");
+    wait(&desk, "manual", "0");
+}
+
+#[test]
+fn the_configuration_ends_what_a_tally_holds() {
+    let site = "[[site]]\nid = \"arena-north\"\ntime_zone = \"UTC\"\n";
+    let desk = Desk::with(&format!("{LISTENER}{site}"));
+    let mut client = Client::connect(desk.mqtt(), "rack").expect("it connects");
+    let mut rack = Rack::new("arena-north", "rack-1");
+    let tally = series("rackside_tally_active", &[("tally", "camera-1"), ("bus", "program")]);
+    for message in [rack.presence(true), rack.catalog(&[tally]), rack.numbers(&[1])] {
+        client.send(message).expect("sent");
+    }
+    wait(&desk, "tally", "1");
+    client.send(rack.event(What::Sample { catalog: 1, series: 0, value: Value::Known(0) })).expect("sent");
+    desk.eventually("it is off", |desk| {
+        desk.metric("rackside_site_tallies{site=\"arena-north\",state=\"off\"}").filter(|off| off == "1")
+    });
+    wait(&desk, "tally", "1");
+    let now = clock::now().utc_ms as i64;
+    let over = Zone::UTC.local(now + 1000).format("%Y-%m-%dT%H:%M:%S");
+    let config = Config::parse(&format!("{site}off_air = \"{over}\"\n"), "hub.toml").expect("right");
+    desk.on_air().configure(&config.site);
+    wait(&desk, "tally", "0");
 }
 
 #[test]

@@ -41,11 +41,15 @@ pub struct Settings {
     pub hold: i64,
     /// Whether it has a calendar or shows that were entered, be there none at present.
     pub has_shows: bool,
+    /// On air by plan of somebody up to here, whatever else says.
+    pub on_until: Option<i64>,
+    /// Here somebody ends what tallies hold that had ended, or were lost, before.
+    pub let_go_at: Option<i64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { power: Power::Always, hold: HOLD, has_shows: false }
+        Self { power: Power::Always, hold: HOLD, has_shows: false, on_until: None, let_go_at: None }
     }
 }
 
@@ -196,7 +200,8 @@ impl Site {
     pub fn view(&self, now: i64) -> View {
         let phases = Phase::ALL.map(|phase| self.shows.iter().any(|show| show.phase(now) == Some(phase)));
         let by_tally = self.tallies.values().any(|tally| self.holds(*tally, now));
-        let by_hand = self.by_hand.is_some_and(|hand| hand.is_now(now));
+        let until = self.settings.on_until.is_some_and(|until| now < until);
+        let by_hand = until || self.by_hand.is_some_and(|hand| hand.is_now(now));
         let mut reasons = Vec::with_capacity(3);
         if !self.tallies.is_empty() {
             reasons.push((Reason::Tally, by_tally));
@@ -229,7 +234,7 @@ impl Site {
         let holds = self.tallies.values().filter_map(|tally| self.until(*tally));
         let by_hand = self.by_hand.and_then(|hand| hand.until);
         let bounds = self.shows.iter().flat_map(Show::bounds);
-        holds.chain(by_hand).chain(bounds).filter(|at| now < *at).min()
+        holds.chain(by_hand).chain(self.settings.on_until).chain(bounds).filter(|at| now < *at).min()
     }
 
     /// Whether a tally makes the site on air.
@@ -239,15 +244,17 @@ impl Site {
 
     /// Until when a tally that is not on makes the site on air.
     fn until(&self, tally: Tally) -> Option<i64> {
-        match tally {
-            Tally::On | Tally::Unknown { .. } => None,
-            Tally::Off { ended } => Some(ended? + self.settings.hold),
+        let (at, until) = match tally {
+            Tally::On | Tally::Unknown { .. } => return None,
+            Tally::Off { ended } => (ended?, ended? + self.settings.hold),
             Tally::Lost { at } => {
                 let within = self.shows.iter().filter(|show| show.phase(at).is_some());
                 let end = within.map(|show| if at < show.end { show.end } else { show.strike }).max();
-                Some(end.map_or(at + LOST_HOLD, |end| end.max(at + self.settings.hold)))
+                (at, end.map_or(at + LOST_HOLD, |end| end.max(at + self.settings.hold)))
             }
-        }
+        };
+        // Somebody lets go of what was over before, and not of what comes after.
+        Some(self.settings.let_go_at.filter(|over| at < *over).map_or(until, |over| until.min(over)))
     }
 
     fn is_forgotten(&self, tally: Tally, now: i64) -> bool {

@@ -153,7 +153,7 @@ proptest! {
         with_show in any::<bool>(),
     ) {
         let power = if with_show { Power::WithShow } else { Power::Always };
-        let settings = Settings { power, hold, has_shows };
+        let settings = Settings { power, hold, has_shows, ..Settings::default() };
         let mut world = World {
             settings,
             site: Site::new(settings),

@@ -2,14 +2,14 @@
 
 use crate::stage::Act::{Back, Calendar, Gone, Hand, HandOff, LetGo, Off, On, Removed, Restart, Unknown};
 use crate::stage::{Act, Stage, ical};
-use rackside_onair::{Entered, HOLD, Margins, Power, Settings, local_time};
+use rackside_onair::{Entered, Margins, Power, Settings, Zone, local_time};
 
 const CAMERA: &str = "rack-1/camera-1";
 const OTHER: &str = "rack-2/camera-2";
 const BERLIN: &str = "Europe/Berlin";
 
 fn settings() -> Settings {
-    Settings { power: Power::Always, hold: HOLD, has_shows: true }
+    Settings { has_shows: true, ..Settings::default() }
 }
 
 /// A show on 20 November from 19:00 to 22:00, rig-up 3 h, strike 1 h.
@@ -336,6 +336,41 @@ fn by_hand_holds_over_everything_and_ends_at_its_time_or_by_hand() {
     );
     let told = by_tally_alone(&[("11-20 14:00", Hand(None)), ("11-22 15:00", HandOff)]);
     assert_eq!(told, ["11-20 14:00 manual | - | power", "11-22 15:00 - | - | power"]);
+}
+
+#[test]
+fn what_the_configuration_says_by_hand_ends_at_its_time() {
+    let at = |local: &str| {
+        Some(BERLIN.parse::<Zone>().expect("a zone").moment(local_time(local).expect("a time")))
+    };
+    let played = |settings, acts: &[(&'static str, Act)]| {
+        Stage::new(BERLIN, settings, ical(&[]), "11-20 12:00").play(acts, 3)
+    };
+    let on = Settings { on_until: at("2026-11-20T23:30"), ..Settings::default() };
+    let evening = ["11-20 12:00 manual | - | power", "11-20 23:30 - | - | power"];
+    let quiet = [("11-20 12:00", Off(CAMERA)), ("11-20 20:00", Restart)];
+    assert_eq!(played(on, &quiet), evening);
+    let past = Settings { on_until: at("2026-11-20T12:00"), ..Settings::default() };
+    assert_eq!(played(past, &quiet), ["11-20 12:00 - | - | power"]);
+    let over = Settings { let_go_at: at("2026-11-20T20:05"), ..Settings::default() };
+    let lost = [("11-20 19:00", On(CAMERA)), ("11-20 20:00", Gone("rack-1")), ("11-20 21:00", Restart)];
+    assert_eq!(played(over, &lost), ["11-20 19:00 tally | - | power", "11-20 20:05 - | - | power"]);
+    let again = [
+        ("11-20 19:00", On(CAMERA)),
+        ("11-20 20:04", Off(CAMERA)),
+        ("11-20 20:06", On(CAMERA)),
+        ("11-20 21:00", Off(CAMERA)),
+    ];
+    assert_eq!(
+        played(over, &again),
+        [
+            "11-20 19:00 tally | - | power",
+            "11-20 20:05 - | - | power",
+            "11-20 20:06 tally | - | power",
+            "11-20 21:10 - | - | power",
+        ],
+        "what comes after holds as ever"
+    );
 }
 
 #[test]
