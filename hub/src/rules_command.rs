@@ -55,6 +55,18 @@ fn good(path: &Path, file: &RuleFile) -> String {
     }
 }
 
+/// What a hub with these files evaluates.
+pub fn how_many(files: &[RuleFile]) -> String {
+    let rules: usize = files.iter().flat_map(|file| &file.groups).map(|group| group.rules.len()).sum();
+    match (rules, files.len()) {
+        (0, _) => "no rules are evaluated".to_owned(),
+        (1, 1) => "1 rule in 1 file".to_owned(),
+        (rules, 1) => format!("{rules} rules in 1 file"),
+        (1, files) => format!("1 rule in {files} files"),
+        (rules, files) => format!("{rules} rules in {files} files"),
+    }
+}
+
 /// Runs files of unit tests.
 pub fn test(files: &[PathBuf]) -> Said {
     let mut said = Said::default();

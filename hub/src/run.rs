@@ -5,6 +5,7 @@ use crate::cli::{self, Command};
 use crate::config::Config;
 use crate::listener::{Listener, hash_password};
 use crate::reload::Files;
+use crate::rules;
 use crate::rules_command::{self, Said};
 use crate::storage::HistoryConfig;
 use crate::{clock, decode, logging, onair, password, storage};
@@ -30,8 +31,8 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Version) => print(&format!("rackside-hub {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Decode { topic }) => show(&topic),
         Ok(Command::Check { config }) => check(&config),
-        Ok(Command::RulesCheck { files }) => rules(&rules_command::check(&files), "not good", files.len()),
-        Ok(Command::RulesTest { files }) => rules(&rules_command::test(&files), "no success", files.len()),
+        Ok(Command::RulesCheck { files }) => verdict(&rules_command::check(&files), "not good", files.len()),
+        Ok(Command::RulesTest { files }) => verdict(&rules_command::test(&files), "no success", files.len()),
         Ok(Command::HashPassword { name }) => line_of(&name),
         Ok(Command::Run { config }) => run(config),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
@@ -56,7 +57,7 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 /// Good news on stdout, bad news on stderr, and an error when there is any.
-fn rules(said: &Said, what: &str, files: usize) -> Result<(), String> {
+fn verdict(said: &Said, what: &str, files: usize) -> Result<(), String> {
     print(&said.good)?;
     eprint!("{}", said.bad);
     match said.failed {
@@ -96,11 +97,28 @@ fn check(path: &Path) -> Result<(), String> {
     writeln!(said, "topics begin with {}/1/", config.prefix).expect("a String takes everything");
     writeln!(said, "the page is at http://{}/", config.web.address).expect("a String takes everything");
     writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
+    writeln!(said, "{}", rules_of(&config)?).expect("a String takes everything");
     for site in &config.site {
         let outlook = onair::outlook(site, clock::now().utc_ms as i64).map_err(|error| error.to_string())?;
         writeln!(said, "{outlook}").expect("a String takes everything");
     }
     print(&said)
+}
+
+/// How many rules the hub would evaluate; or that it could not all of them, after their faults on stderr.
+fn rules_of(config: &Config) -> Result<String, String> {
+    let loaded = rules::Files::default().read(&config.rules);
+    if loaded.faults.is_empty() {
+        return Ok(rules_command::how_many(&loaded.files));
+    }
+    for fault in &loaded.faults {
+        eprintln!("{fault}");
+    }
+    let faults = if loaded.faults.len() == 1 { "fault" } else { "faults" };
+    Err(format!(
+        "{} {faults} in what [rules] names; the hub would run without these files: mend them, or take them out of `files`",
+        loaded.faults.len()
+    ))
 }
 
 /// Where history goes, how much is there and how long it is kept; or why it cannot go there.

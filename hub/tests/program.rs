@@ -5,7 +5,7 @@ mod running;
 use running::{FREE, Running, file, hub, said};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 #[test]
@@ -50,6 +50,41 @@ fn check_says_what_would_run() {
     let config = file(&directory, "[mqtt]\naddress = \"broker\"\n[mqtt.tls]\nca = \"/nowhere.pem\"\n");
     let (ok, _, err) = said(&hub(&["check", "--config", &config]).output().expect("it runs"));
     assert!(!ok && err.contains("/nowhere.pem"), "{err}");
+}
+
+/// A file of the repository, as seen from the hub's directory.
+fn ours(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn check_counts_the_rules_and_tells_every_fault_in_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let checked = |rules: &str| {
+        let config = file(&directory, &format!("{FREE}{rules}"));
+        said(&hub(&["check", "--config", &config]).output().expect("it runs"))
+    };
+    let (ok, out, err) = checked("");
+    let count = out.lines().find_map(|line| line.strip_suffix(" rules in 5 files")?.parse::<usize>().ok());
+    assert!(ok && err.is_empty() && count.is_some_and(|count| count > 50), "{out}{err}");
+    let own = ours("alerting/tests/good/same_rule_twice.yml");
+    let (ok, out, err) = checked(&format!("[rules]\ndefaults = false\nfiles = [{own:?}]\n"));
+    assert!(ok && out.contains("\n2 rules in 1 file\n"), "{out}{err}");
+    let (ok, out, err) = checked("[rules]\ndefaults = false\n");
+    assert!(ok && out.contains("\nno rules are evaluated\n"), "{out}{err}");
+    let many = ours("alerting/tests/bad/many.yml");
+    let (ok, out, err) = checked(&format!("[rules]\nfiles = [{many:?}, \"/nowhere.yml\", {own:?}]\n"));
+    let lines: Vec<&str> = err.lines().collect();
+    assert!(!ok && out.is_empty() && lines.len() == 9, "{out}{err}");
+    assert!(lines[0].starts_with("rules: /nowhere.yml is not there; "), "{err}");
+    assert!(
+        lines[1].starts_with(&format!("{}:5: group \"a\", alert \"A\": expr: ", many.display())),
+        "{err}"
+    );
+    assert_eq!(
+        lines[8],
+        "rackside-hub: 8 faults in what [rules] names; the hub would run without these files: mend them, or take them out of `files`"
+    );
 }
 
 #[test]
