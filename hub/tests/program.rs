@@ -57,6 +57,11 @@ fn ours(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// What `rackside-hub rules …` says of files.
+fn rules(word: &str, files: &[&Path]) -> (bool, String, String) {
+    said(&hub(&["rules", word]).args(files).output().expect("it runs"))
+}
+
 #[test]
 fn check_counts_the_rules_and_tells_every_fault_in_them() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -85,6 +90,38 @@ fn check_counts_the_rules_and_tells_every_fault_in_them() {
         lines[8],
         "rackside-hub: 8 faults in what [rules] names; the hub would run without these files: mend them, or take them out of `files`"
     );
+}
+
+#[test]
+fn rules_check_tells_good_files_on_stdout_and_faults_on_stderr() {
+    let (good, bad) = (ours("alerting/tests/good/all_keys.yml"), ours("alerting/tests/bad/many.yml"));
+    let (ok, out, err) = rules("check", &[&good]);
+    assert!(ok && err.is_empty(), "{err}");
+    assert_eq!(out, format!("{}: 2 rules in 1 group are good\n", good.display()));
+    let (ok, with_bad, err) = rules("check", &[&good, &bad]);
+    assert_eq!((ok, with_bad), (false, out));
+    let expected = std::fs::read_to_string(bad.with_extension("txt")).expect("it is there");
+    let place = format!("{}:", bad.display());
+    let mut expected: Vec<_> = expected.lines().map(|line| line.replacen("many.yml:", &place, 1)).collect();
+    expected.push("rackside-hub: 1 of 2 files is not good".to_owned());
+    assert_eq!(err.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn rules_test_tells_success_on_stdout_and_what_came_instead_on_stderr() {
+    let good = ours("rules/tests/devices_minute_test.yml");
+    let (ok, out, err) = rules("test", &[&good]);
+    assert!(ok && err.is_empty(), "{err}");
+    let checks = out.strip_prefix(&format!("{}: SUCCESS, ", good.display()));
+    let checks = checks.and_then(|rest| rest.strip_suffix(" checks\n")?.parse::<usize>().ok());
+    assert!(checks.is_some_and(|checks| checks > 0), "{out}");
+    let bad = ours("alerting/tests/unit_test/files/extra_alert.yml");
+    let (ok, with_bad, err) = rules("test", &[&bad, &good]);
+    assert_eq!((ok, with_bad), (false, out));
+    assert!(err.starts_with(&format!("{}: FAILED\n", bad.display())), "{err}");
+    assert!(err.ends_with("\nrackside-hub: 1 of 2 files is no success\n"), "{err}");
+    let (ok, out, err) = rules("test", &[&bad]);
+    assert!(!ok && out.is_empty() && err.ends_with("\nrackside-hub: the file is no success\n"), "{err}");
 }
 
 #[test]
