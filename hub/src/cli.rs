@@ -19,6 +19,7 @@ Usage:
                                       save what can be read of a damaged history, while the hub does not run
   rackside-hub rules check FILE...    say what is wrong in files of Prometheus rules
   rackside-hub rules test FILE...     run files of unit tests of rules, which are promtool's
+  rackside-hub rules defaults DIR     write the rules that come with the hub to DIR, as files to be changed
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -31,6 +32,9 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 
 /// For whoever wrote another word.
 const COMMANDS: &str = "run, check, backup, salvage, rules, decode and hash-password";
+
+/// And for whoever wrote another one after `rules`.
+const RULES: &str = "rules check, rules test and rules defaults";
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +71,11 @@ pub enum Command {
         /// The files; at least one.
         files: Vec<PathBuf>,
     },
+    /// Write the rules that come with the hub.
+    RulesDefaults {
+        /// The directory that they go to.
+        to: PathBuf,
+    },
     /// Decode one message.
     Decode {
         /// Its topic, or the last word of it.
@@ -101,8 +110,7 @@ impl fmt::Display for CliError {
         match self {
             Self::Option(error) => write!(f, "{error}")?,
             Self::Command(word) => {
-                let there_are =
-                    if word.starts_with("rules ") { "rules check and rules test" } else { COMMANDS };
+                let there_are = if word.starts_with("rules ") { RULES } else { COMMANDS };
                 write!(f, "no command {word:?}; there are {there_are}")?;
             }
             Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
@@ -174,23 +182,29 @@ fn rules(words: &mut lexopt::Parser) -> Result<Command, CliError> {
     let (mut what, mut files) = (None, Vec::new());
     while let Some(word) = words.next()? {
         match word {
-            Value(word) if what.is_none() && (word == "check" || word == "test") => what = Some(word),
-            Value(word) if what.is_none() => {
-                return Err(CliError::Command(format!("rules {}", word.to_string_lossy())));
+            Value(word) if what.is_none() => match word.to_str() {
+                Some("check" | "test" | "defaults") => what = word.into_string().ok(),
+                _ => return Err(CliError::Command(format!("rules {}", word.to_string_lossy()))),
+            },
+            Value(file) if what.as_deref() != Some("defaults") || files.is_empty() => {
+                files.push(PathBuf::from(file));
             }
-            Value(file) => files.push(PathBuf::from(file)),
             Short('h') | Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }
-    match what {
-        None => Err(CliError::Needs("rules", "the word check or test, and a FILE")),
-        Some(what) if what == "check" && files.is_empty() => {
-            Err(CliError::Needs("rules check", "a FILE of rules"))
+    match (what.as_deref(), files.is_empty()) {
+        (None, _) => {
+            Err(CliError::Needs("rules", "the word check or test and a FILE, or defaults and a DIR"))
         }
-        Some(_) if files.is_empty() => Err(CliError::Needs("rules test", "a FILE of unit tests")),
-        Some(what) if what == "check" => Ok(Command::RulesCheck { files }),
-        Some(_) => Ok(Command::RulesTest { files }),
+        (Some("check"), true) => Err(CliError::Needs("rules check", "a FILE of rules")),
+        (Some("check"), false) => Ok(Command::RulesCheck { files }),
+        (Some("test"), true) => Err(CliError::Needs("rules test", "a FILE of unit tests")),
+        (Some("test"), false) => Ok(Command::RulesTest { files }),
+        (Some(_), _) => {
+            let to = files.pop().ok_or(CliError::Needs("rules defaults", "the DIR that the rules go to"))?;
+            Ok(Command::RulesDefaults { to })
+        }
     }
 }
 
@@ -221,17 +235,23 @@ mod tests {
         let files = || vec!["a.yml".into(), "b.yml".into()];
         assert_eq!(said(&["rules", "check", "a.yml", "b.yml"]), Ok(Command::RulesCheck { files: files() }));
         assert_eq!(said(&["rules", "test", "a.yml", "b.yml"]), Ok(Command::RulesTest { files: files() }));
+        assert_eq!(said(&["rules", "defaults", "a"]), Ok(Command::RulesDefaults { to: "a".into() }));
         assert_eq!(said(&["rules", "--help"]), Ok(Command::Help));
         for (words, line) in [
             (
                 &["rules"][..],
-                "rules needs the word check or test, and a FILE (rackside-hub --help tells more)",
+                "rules needs the word check or test and a FILE, or defaults and a DIR (rackside-hub --help tells more)",
             ),
             (&["rules", "check"], "rules check needs a FILE of rules (rackside-hub --help tells more)"),
             (&["rules", "test"], "rules test needs a FILE of unit tests (rackside-hub --help tells more)"),
             (
+                &["rules", "defaults"],
+                "rules defaults needs the DIR that the rules go to (rackside-hub --help tells more)",
+            ),
+            (&["rules", "defaults", "a", "b"], "unexpected argument \"b\" (rackside-hub --help tells more)"),
+            (
                 &["rules", "a.yml"],
-                "no command \"rules a.yml\"; there are rules check and rules test (rackside-hub --help tells more)",
+                "no command \"rules a.yml\"; there are rules check, rules test and rules defaults (rackside-hub --help tells more)",
             ),
         ] {
             assert_eq!(said(words), Err(line.to_owned()));

@@ -1,15 +1,18 @@
-//! `rackside-hub rules check` and `rules test`: what they print and how they end. What is right and what is wrong, the crate `rackside-alerting` knows.
+//! `rackside-hub rules check`, `rules test` and `rules defaults`: what they print, write, and how they end. What is right and what is wrong, the crate `rackside-alerting` knows.
 //!
 //! Good files are told on stdout, faults on stderr, each fault in a line that begins with its file and line, as editors like it.
 //!
 //! ```text
 //! $ rackside-hub rules check hub/rules/box.yml
-//! hub/rules/box.yml: 14 rules in 2 groups are good
-//! $ rackside-hub rules test hub/rules/tests/box.yml
-//! hub/rules/tests/box.yml: SUCCESS, 12 checks
+//! hub/rules/box.yml: 21 rules in 3 groups are good
+//! $ rackside-hub rules test hub/rules/tests/box_test.yml
+//! hub/rules/tests/box_test.yml: SUCCESS, 65 checks
 //! ```
 
+use crate::rules;
 use rackside_alerting::{RuleFile, unit_test};
+use std::fmt;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What a command has to say.
@@ -80,6 +83,77 @@ pub fn test(files: &[PathBuf]) -> Said {
         }
     }
     said
+}
+
+/// Why the rules that come with the hub were not written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The directory cannot be made.
+    Directory(PathBuf, io::Error),
+    /// Files that are there and say something else. Nothing was written.
+    Differ(Vec<PathBuf>),
+    /// A file that can be neither read nor written.
+    File(PathBuf, io::Error),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path, error) => write!(f, "{}: cannot be made: {error}", path.display()),
+            Self::Differ(paths) => {
+                let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                let (are, them) = if paths.len() == 1 { ("is", "it") } else { ("are", "them") };
+                write!(
+                    f,
+                    "{} {are} there and not as with this hub; nothing was written: move {them} away, or name another directory",
+                    paths.join(", ")
+                )
+            }
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// Writes the rules that come with the hub into a directory, which is made. No file is ever changed: one that says the same stays, which is
+/// `false` beside its path; any other, and none is written.
+pub fn write(to: &Path) -> Result<Vec<(PathBuf, bool)>, WriteError> {
+    let files = rules::DEFAULTS.map(|(name, text)| (to.join(name.rsplit('/').next().unwrap_or(name)), text));
+    let mut differ = Vec::new();
+    for (path, text) in &files {
+        match std::fs::read(path) {
+            Ok(there) if there != text.as_bytes() => differ.push(path.clone()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(WriteError::File(path.clone(), error));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    if !differ.is_empty() {
+        return Err(WriteError::Differ(differ));
+    }
+    std::fs::create_dir_all(to).map_err(|error| WriteError::Directory(to.to_owned(), error))?;
+    let mut written = Vec::new();
+    for (path, text) in files {
+        let is_new = create(&path, text).map_err(|error| WriteError::File(path.clone(), error))?;
+        written.push((path, is_new));
+    }
+    Ok(written)
+}
+
+/// Writes a file that is not there, as a whole or not at all; `false` if it is there.
+fn create(path: &Path, text: &str) -> io::Result<bool> {
+    let mut file = match std::fs::File::create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        made => made?,
+    };
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a file would be in the way of the next attempt; that it stays is no worse than what is told anyway.
+        let _ = std::fs::remove_file(path);
+    }
+    written.map(|()| true)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Check { config }) => check(&config),
         Ok(Command::RulesCheck { files }) => verdict(&rules_command::check(&files), "not good", files.len()),
         Ok(Command::RulesTest { files }) => verdict(&rules_command::test(&files), "no success", files.len()),
+        Ok(Command::RulesDefaults { to }) => written(&to),
         Ok(Command::HashPassword { name }) => line_of(&name),
         Ok(Command::Run { config }) => run(config),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
@@ -66,6 +67,20 @@ fn verdict(said: &Said, what: &str, files: usize) -> Result<(), String> {
         1 => Err(format!("1 of {files} files is {what}")),
         failed => Err(format!("{failed} of {files} files are {what}")),
     }
+}
+
+/// Writes the rules that come with the hub, and says how they take the place of its own.
+fn written(to: &Path) -> Result<(), String> {
+    let files = rules_command::write(to).map_err(|error| error.to_string())?;
+    let mut said = String::new();
+    for (path, is_new) in &files {
+        let how = if *is_new { "written" } else { "there already, as it comes with the hub" };
+        writeln!(said, "{}: {how}", path.display()).expect("a String takes everything");
+    }
+    let all = storage::whole(to).join("*.yml").display().to_string();
+    writeln!(said, "to evaluate these in place of the hub's own, write in its configuration:\n[rules]\ndefaults = false\nfiles = [{all:?}]")
+        .expect("a String takes everything");
+    print(&said)
 }
 
 fn show(topic: &str) -> Result<(), String> {

@@ -72,20 +72,17 @@ fn check_counts_the_rules_and_tells_every_fault_in_them() {
     let (ok, out, err) = checked("");
     let count = out.lines().find_map(|line| line.strip_suffix(" rules in 5 files")?.parse::<usize>().ok());
     assert!(ok && err.is_empty() && count.is_some_and(|count| count > 50), "{out}{err}");
-    let own = ours("alerting/tests/good/same_rule_twice.yml");
+    let own = ours("alerting/tests/good/same_rule_twice.yml").display().to_string();
     let (ok, out, err) = checked(&format!("[rules]\ndefaults = false\nfiles = [{own:?}]\n"));
     assert!(ok && out.contains("\n2 rules in 1 file\n"), "{out}{err}");
     let (ok, out, err) = checked("[rules]\ndefaults = false\n");
     assert!(ok && out.contains("\nno rules are evaluated\n"), "{out}{err}");
-    let many = ours("alerting/tests/bad/many.yml");
+    let many = ours("alerting/tests/bad/many.yml").display().to_string();
     let (ok, out, err) = checked(&format!("[rules]\nfiles = [{many:?}, \"/nowhere.yml\", {own:?}]\n"));
     let lines: Vec<&str> = err.lines().collect();
     assert!(!ok && out.is_empty() && lines.len() == 9, "{out}{err}");
     assert!(lines[0].starts_with("rules: /nowhere.yml is not there; "), "{err}");
-    assert!(
-        lines[1].starts_with(&format!("{}:5: group \"a\", alert \"A\": expr: ", many.display())),
-        "{err}"
-    );
+    assert!(lines[1].starts_with(&format!("{many}:5: group \"a\", alert \"A\": expr: ")), "{err}");
     assert_eq!(
         lines[8],
         "rackside-hub: 8 faults in what [rules] names; the hub would run without these files: mend them, or take them out of `files`"
@@ -122,6 +119,45 @@ fn rules_test_tells_success_on_stdout_and_what_came_instead_on_stderr() {
     assert!(err.ends_with("\nrackside-hub: 1 of 2 files is no success\n"), "{err}");
     let (ok, out, err) = rules("test", &[&bad]);
     assert!(!ok && out.is_empty() && err.ends_with("\nrackside-hub: the file is no success\n"), "{err}");
+}
+
+#[test]
+fn the_rules_that_come_with_the_hub_are_written_and_take_its_own_place() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let to = directory.path().join("etc/rules");
+    let (ok, out, err) = rules("defaults", &[&to]);
+    assert!(ok, "{err}");
+    assert_eq!(out.lines().filter(|line| line.ends_with(".yml: written")).count(), 5, "{out}");
+    for name in ["box", "devices", "hub", "network", "streams"] {
+        let read = |path: PathBuf| std::fs::read_to_string(path).expect("it is there");
+        let name = format!("{name}.yml");
+        assert_eq!(read(to.join(&name)), read(ours("rules").join(&name)), "{name}");
+    }
+    // What it says to write is what a hub takes.
+    let said_so = &out[out.find("[rules]\n").expect("what to write")..];
+    let config = file(&directory, &format!("{FREE}{said_so}"));
+    let (ok, checked, err) = said(&hub(&["check", "--config", &config]).output().expect("it runs"));
+    assert!(ok && checked.contains(" rules in 5 files\n"), "{said_so}{checked}{err}");
+}
+
+#[test]
+fn rules_that_were_changed_are_never_overwritten() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let to = directory.path();
+    assert!(rules("defaults", &[to]).0);
+    let (ok, out, err) = rules("defaults", &[to]);
+    assert!(ok && out.matches(".yml: there already, as it comes with the hub\n").count() == 5, "{out}{err}");
+    let (changed, gone) = (to.join("network.yml"), to.join("streams.yml"));
+    std::fs::write(&changed, "groups: []\n").expect("written");
+    std::fs::remove_file(&gone).expect("it is there");
+    let (ok, out, err) = rules("defaults", &[to]);
+    assert!(!ok && out.is_empty() && err.lines().count() == 1, "{out}{err}");
+    let expected = format!("rackside-hub: {} is there and not as with this hub; ", changed.display());
+    assert!(err.starts_with(&expected), "{err}");
+    assert_eq!(std::fs::read_to_string(&changed).expect("it is there"), "groups: []\n");
+    assert!(!gone.exists(), "nothing is written");
+    let (ok, _, err) = rules("defaults", &[&changed]);
+    assert!(!ok && err.lines().count() == 1 && err.contains("network.yml"), "{err}");
 }
 
 #[test]
