@@ -361,6 +361,9 @@ impl Rack {
 
     /// The last sample of a series from `from` to `to`.
     pub(crate) fn newest(&self, series: u32, from: i64, to: i64) -> Option<Sample> {
+        if from > to {
+            return None;
+        }
         let mut best = self.last_read(series, from, to);
         if !self.ends.is_empty() {
             let end = self.ends[..self.ends.partition_point(|at| *at <= to)].last();
@@ -392,6 +395,9 @@ impl Rack {
 
     /// Appends the samples of a series from `from` to `to`, in order of time.
     pub(crate) fn samples(&self, series: u32, from: i64, to: i64, out: &mut Vec<Sample>) {
+        if from > to {
+            return;
+        }
         let start = out.len();
         let first = self.chunks.partition_point(|chunk| chunk.last() < from);
         for chunk in self.chunks.range(first..).take_while(|chunk| chunk.first() <= to) {

@@ -202,6 +202,22 @@ fn a_series_that_is_listed_no_more_is_forgotten_with_its_samples() {
 }
 
 #[test]
+fn between_a_moment_and_an_earlier_one_there_is_nothing() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MIN);
+    let of = layout(&recent, &[0, 1]);
+    for at in [1000, 2000, 3000] {
+        recent.reading(0, &of, at, &[Value::Known(1), Value::Known(2)], at);
+    }
+    assert!(recent.event(0, &of, (0, 1500, Value::Known(3)), 3000).is_some());
+    recent.gone(0, 4000);
+    for (from, to) in [(2000, 1000), (2000, 1999), (i64::MAX, i64::MIN), (5000, 3500), (1400, 500)] {
+        assert!(ask(&recent, 0, from, to, false).is_empty(), "{from} {to}");
+        assert!(ask(&recent, 0, from, to, true).is_empty(), "{from} {to}");
+    }
+}
+
+#[test]
 fn matchers_choose_appliances_and_series() {
     let recent = Recent::default();
     for (slot, (site, name)) in

@@ -107,6 +107,9 @@ impl Question {
         reins: &Reins,
         see: &mut dyn FnMut(&Labels) -> usize,
     ) -> Result<Vec<String>, Failure> {
+        if self.from > self.to {
+            return Ok(Vec::new());
+        }
         let mut taker = Taker { reins, see, warnings: Vec::new(), has_enough: false };
         let all = [Vec::new()];
         for set in if self.sets.is_empty() { &all[..] } else { &self.sets } {
