@@ -29,7 +29,7 @@ use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Take, Test, Wanted,
 };
 use rackside_proto::AgentName;
-use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent, SHORTEST};
+use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -106,13 +106,14 @@ impl Fleetwide {
     }
 }
 
-/// Opens `hub.db` in `directory`. A hub that cannot says so and works without: what it makes itself is then in memory only.
+/// Opens `hub.db` in `directory`, and brings into memory what rules may look back at. A hub that cannot says so and works without: what it
+/// makes itself is then in memory only.
 pub fn derived(directory: &Path, now: Now) -> Derived {
     let now = now.utc_ms as i64;
-    let opened = HubDb::open(directory).and_then(|db| Derived::new(Some(Arc::new(db)), SHORTEST, now));
+    let opened = HubDb::open(directory).and_then(|db| Derived::new(Some(Arc::new(db)), LONGEST, now));
     opened.unwrap_or_else(|error| {
         log::error!("{error}; until then what rules make is lost when the hub stops");
-        Derived::new(None, SHORTEST, now).expect("without a database nothing can fail")
+        Derived::new(None, LONGEST, now).expect("without a database nothing can fail")
     })
 }
 

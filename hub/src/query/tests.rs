@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use rackside_history::{Settings, Step, Store};
 use rackside_promql::{Answer, Limits, Query, Reduce, Test};
 use rackside_proto::{Prefix, Sending, Time, Value, What};
+use rackside_series::SHORTEST;
 use std::time::Duration;
 
 /// 2026-11-20T00:00:00Z.
@@ -214,6 +215,17 @@ fn after_a_restart_the_last_minutes_are_read_back() {
     let memory = Fleetwide::new(Arc::clone(&desk.queries.recent), Arc::clone(&desk.queries.derived), None);
     assert_eq!(sum(&memory, question, desk.now).0, Some(expected), "from memory alone");
     same(&desk, DAY0 as i64, desk.now.utc_ms as i64);
+}
+
+#[test]
+fn what_rules_recorded_two_hours_ago_is_in_memory_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (before, now) = (DAY0 as i64, at(DAY0 + 2 * 3_600_000));
+    let derived = super::derived(directory.path(), at(DAY0));
+    derived.push(&Labels::new([(METRIC_NAME, "site:loss:rate5m"), ("site", "hall")]), before, 0.5);
+    derived.flush(before, 30 * DAY).expect("it is written");
+    drop(derived);
+    assert_eq!(super::derived(directory.path(), now).size().0, 1);
 }
 
 #[test]
