@@ -1,7 +1,8 @@
 //! The last window of one appliance: its readings in chunks, what happened between two readings beside them.
 //!
 //! Invariants: chunks are in order of time and do not overlap, each has one layout; every sample at `floor` or later that ever came
-//! is here; of two samples of one series at one moment the one that came later counts.
+//! is here; of two samples of one series at one moment the one that came later counts. Whatever an appliance sends, there are bounds: on
+//! bytes, on series, on samples between readings; what is beyond goes, the oldest first, and the floor rises.
 //!
 //! ```text
 //! chunks   [12:00:00 … 12:05:10] [12:05:20 … 12:10:30] [12:10:40 …
@@ -13,12 +14,18 @@ use crate::chunk::{Chunk, Row, value};
 use crate::layout::Layout;
 use rackside_promql::{Labels, STALE, Sample};
 use rackside_proto::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 /// Most bytes of one appliance's window. The largest catalog at a tick of a second takes 4 MiB in some minutes; then its window is shorter.
 const BYTES: usize = 8 << 20;
+/// Most series, with those that are not listed any more: as many as the fleet keeps of one appliance. Beyond, the older half of all goes.
+pub(crate) const SERIES: usize = 4 * rackside_proto::limits::SERIES;
+/// So few series are not looked through for those that are listed nowhere.
+const FEW: usize = 512;
+/// So often it is looked for what is old beside the chunks, in milliseconds.
+const PAUSE: i64 = 300_000;
 /// Most samples between readings; then the older half goes.
 const BESIDE: usize = 32_768;
 /// Most times that an appliance is remembered to have gone.
@@ -44,6 +51,12 @@ pub(crate) struct Rack {
     due: i64,
     /// What was listed last of the series that are kept for longer.
     thin: Option<Arc<Layout>>,
+    /// How many series there were when those that are listed nowhere went.
+    after_look: usize,
+    /// The oldest moment of the window then.
+    looked: i64,
+    /// There is a chunk more than at the last look at their size.
+    has_grown: bool,
     /// What is older was there before, and has not been brought here yet.
     before: i64,
     before_far: i64,
@@ -55,8 +68,8 @@ impl Rack {
     /// Nothing yet; what is older than `before` is elsewhere.
     pub(crate) fn new(before: i64) -> Self {
         const NEVER: i64 = i64::MIN;
-        let (latest, floor, far, due, inexact) = (NEVER, NEVER, NEVER, NEVER, NEVER);
-        Self { latest, floor, far, due, before, before_far: before, inexact, ..Self::default() }
+        let (latest, floor, far, due, inexact, looked) = (NEVER, NEVER, NEVER, NEVER, NEVER, NEVER);
+        Self { latest, floor, far, due, before, before_far: before, inexact, looked, ..Self::default() }
     }
 
     /// All samples from then on are here.
@@ -72,6 +85,11 @@ impl Rack {
     pub(crate) fn raise_floor(&mut self, to: i64) {
         self.floor = self.floor.max(to);
         self.far = self.far.max(to);
+    }
+
+    /// Others are kept for longer from now on: of these there is no more than of all.
+    pub(crate) fn raise_far(&mut self) {
+        self.far = self.far.max(self.floor());
     }
 
     /// What was elsewhere has been brought here: from `floor` on, and of the few from `far` on.
@@ -98,9 +116,10 @@ impl Rack {
         self.series.iter().position(|known| known.as_ref() == Some(labels)).map(|at| at as u32)
     }
 
-    /// The series, by number.
-    pub(crate) fn series(&self) -> impl Iterator<Item = (u32, &Labels)> {
-        self.series.iter().enumerate().filter_map(|(at, labels)| Some((at as u32, labels.as_ref()?)))
+    /// The number of each series.
+    pub(crate) fn numbers(&self) -> HashMap<Labels, u32> {
+        let named = self.series.iter().enumerate();
+        named.filter_map(|(at, labels)| Some((labels.clone()?, at as u32))).collect()
     }
 
     /// Gives a new series a number.
@@ -115,6 +134,9 @@ impl Rack {
 
     /// Notes a layout: as long as somebody holds it, its series keep their numbers.
     pub(crate) fn hold(&mut self, layout: &Arc<Layout>) {
+        if self.layouts.len() == self.layouts.capacity() {
+            self.layouts.retain(|layout| layout.strong_count() > 0);
+        }
         self.layouts.push(Arc::downgrade(layout));
     }
 
@@ -156,6 +178,7 @@ impl Rack {
                 self.beside.entry((column.series, *at)).or_insert_with(|| value(*number, column.scale));
             }
         }
+        self.bound_beside();
     }
 
     /// Ends what a newer reading's catalog does not list any more.
@@ -171,6 +194,7 @@ impl Rack {
                         self.beside.insert((column.series, at), STALE);
                     }
                 }
+                self.bound_beside();
             }
         }
         self.newest = Some((at, Arc::clone(layout)));
@@ -190,6 +214,7 @@ impl Rack {
             let mut chunk = Chunk::new(Arc::clone(layout));
             chunk.push(at, number);
             self.chunks.insert(next, chunk);
+            self.has_grown = true;
             return;
         }
         self.between(next, layout, (at, (0..layout.columns().len()).map(number).collect()));
@@ -218,6 +243,7 @@ impl Rack {
                 for (column, number) in layout.columns().iter().zip(row.1) {
                     self.beside.insert((column.series, row.0), value(number, column.scale));
                 }
+                self.bound_beside();
                 return;
             }
             Err(place) => {
@@ -228,6 +254,7 @@ impl Rack {
                 made
             }
         };
+        self.has_grown = true;
         self.chunks.remove(at);
         for (more, chunk) in made.into_iter().enumerate() {
             self.chunks.insert(at + more, chunk);
@@ -242,9 +269,20 @@ impl Rack {
             return;
         }
         self.beside.insert((series, at), value);
+        self.bound_beside();
+    }
+
+    fn bound_beside(&mut self) {
         if self.beside.len() > BESIDE {
-            let mut times: Vec<i64> = self.beside.keys().map(|key| key.1).collect();
-            let middle = times.len() / 2;
+            self.halve_beside();
+        }
+    }
+
+    /// Lets go of the older half of what is between readings.
+    fn halve_beside(&mut self) {
+        let mut times: Vec<i64> = self.beside.keys().map(|key| key.1).collect();
+        let middle = times.len() / 2;
+        if middle < times.len() {
             let floor = *times.select_nth_unstable(middle).1 + 1;
             self.raise_floor(floor);
             self.beside.retain(|key, _| key.1 >= floor);
@@ -269,7 +307,7 @@ impl Rack {
         (oldest, oldest_far): (i64, i64),
         is_far: &dyn Fn(&Labels) -> bool,
     ) -> Vec<(u32, Labels)> {
-        let mut size: usize = self.chunks.iter().map(Chunk::size).sum();
+        let mut size = self.bytes();
         let mut dropped = false;
         while self.chunks.front().is_some_and(|chunk| chunk.last() < oldest_far || size > BYTES) {
             let Some(chunk) = self.chunks.pop_front() else { break };
@@ -284,16 +322,57 @@ impl Rack {
                 dropped |= self.make_thin(at, is_far);
             }
         }
-        if dropped {
-            let (floor, far) = (self.floor, self.far);
-            let series = &self.series;
-            let stays = |number: u32| series.get(number as usize)?.as_ref().map(is_far);
-            self.beside.retain(|key, _| key.1 >= if stays(key.0) == Some(true) { far } else { floor });
-            self.ends.retain(|at| *at >= far);
-        }
         let next = self.chunks.iter().map(Chunk::last).find(|last| *last >= oldest);
-        self.due = next.unwrap_or(oldest.saturating_add(60_000));
-        if dropped { self.retire() } else { Vec::new() }
+        self.due = next.unwrap_or(i64::MAX).min(oldest.saturating_add(PAUSE));
+        if !dropped && !self.is_crowded(0) && oldest < self.looked.saturating_add(PAUSE) {
+            return Vec::new();
+        }
+        self.looked = oldest;
+        self.trim_beside((oldest, oldest_far), is_far);
+        self.make_room(0)
+    }
+
+    /// Of what is beside the chunks, what is older than the floor goes, and what is older than the window.
+    fn trim_beside(&mut self, (oldest, oldest_far): (i64, i64), is_far: &dyn Fn(&Labels) -> bool) {
+        let (mut floor, mut far) = (self.floor, self.far);
+        let series = &self.series;
+        let is_kept = |number: u32| series.get(number as usize).and_then(Option::as_ref).is_some_and(is_far);
+        let (before, before_far) = (floor.max(oldest), far.max(oldest_far));
+        self.beside.retain(|&(number, at), _| {
+            let is_far = is_kept(number);
+            let stays = at >= if is_far { before_far } else { before };
+            if !stays {
+                let floor = if is_far { &mut far } else { &mut floor };
+                *floor = (*floor).max(at + 1);
+            }
+            stays
+        });
+        (self.floor, self.far) = (floor.max(far), far);
+        self.ends.retain(|at| *at >= far);
+    }
+
+    /// Are there so many series, with `more`, that those that are listed nowhere have to go?
+    pub(crate) fn is_crowded(&self, more: usize) -> bool {
+        let number = self.series.len() - self.free.len() + more;
+        number > SERIES.max(self.after_look) || number > 2 * self.after_look.max(FEW)
+    }
+
+    /// Makes room for so many series more. Gives those that are listed nowhere any more: they have no numbers from then on.
+    pub(crate) fn make_room(&mut self, more: usize) -> Vec<(u32, Labels)> {
+        let mut retired = self.retire();
+        while self.series.len() - self.free.len() + more > SERIES
+            && !(self.chunks.is_empty() && self.beside.is_empty())
+        {
+            self.thin = None;
+            for _ in 0..self.chunks.len().div_ceil(2) {
+                let Some(chunk) = self.chunks.pop_front() else { break };
+                self.raise_floor(chunk.last() + 1);
+            }
+            self.halve_beside();
+            retired.extend(self.retire());
+        }
+        self.after_look = self.series.len() - self.free.len();
+        retired
     }
 
     /// Leaves of an old chunk what is kept for longer. Says whether there was anything else.
@@ -327,10 +406,18 @@ impl Rack {
     }
 
     /// Is anything old?
-    pub(crate) fn is_due(&self, oldest: i64, oldest_far: i64) -> bool {
-        self.due < oldest
+    pub(crate) fn is_due(&mut self, oldest: i64, oldest_far: i64) -> bool {
+        // Many small chunks are not added up each time.
+        let is_looked_at = self.chunks.len() < 256 || self.chunks.len().is_multiple_of(16);
+        let is_large = std::mem::take(&mut self.has_grown) && is_looked_at && self.bytes() > BYTES;
+        is_large
+            || self.due < oldest
             || self.chunks.front().is_some_and(|chunk| chunk.last() < oldest_far)
-            || (self.chunks.len() >= 256 && self.chunks.len().is_multiple_of(16))
+            || self.is_crowded(0)
+    }
+
+    fn bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::size).sum()
     }
 
     fn retire(&mut self) -> Vec<(u32, Labels)> {
@@ -419,7 +506,7 @@ impl Rack {
 
     /// What it takes in memory beside labels, about.
     pub(crate) fn size(&self) -> usize {
-        self.chunks.iter().map(Chunk::size).sum::<usize>() + self.beside.len() * 40
+        self.bytes() + self.beside.len() * 40
     }
 }
 

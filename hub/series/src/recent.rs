@@ -142,7 +142,17 @@ impl Recent {
     pub fn keep_longer(&self, reach: i64, metrics: impl IntoIterator<Item = String>) {
         let window = reach.saturating_add(MARGIN).min(LONGEST);
         let metrics = metrics.into_iter().collect();
-        *self.far.write().unwrap_or_else(PoisonError::into_inner) = Far { window, metrics };
+        let before = {
+            let mut far = self.far.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *far, Far { window, metrics }).metrics
+        };
+        if !self.far.read().unwrap_or_else(PoisonError::into_inner).metrics.is_subset(&before) {
+            // What was let go while a metric was as all others is not here.
+            let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner).clone();
+            for appliance in &appliances {
+                appliance.lock().raise_far();
+            }
+        }
     }
 
     /// How much is kept of what is kept for longer, in milliseconds.
@@ -231,8 +241,12 @@ impl Recent {
             .map(|(at, one)| (at as u32, one.scale, self.labels_of(&appliance, one.name, one.labels)))
             .collect();
         let mut rack = appliance.lock();
-        let known: HashMap<Labels, u32> =
-            rack.series().map(|(number, labels)| (labels.clone(), number)).collect();
+        let mut known = rack.numbers();
+        let more = listed.iter().filter(|(_, _, labels)| !known.contains_key(labels)).count();
+        if more > 0 && rack.is_crowded(more) {
+            self.leave(slot, &rack.make_room(more));
+            known = rack.numbers();
+        }
         let mut new = Vec::new();
         let mut columns = Vec::with_capacity(listed.len());
         for (position, scale, labels) in listed {
@@ -255,17 +269,16 @@ impl Recent {
             return;
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (number, labels) in new {
-            let entry = (slot as u32, *number);
-            let name = labels.value(METRIC_NAME);
+        for (name, mut numbers) in by_metric(new) {
             if !index.series.contains_key(name) {
                 index.series.insert(self.names.one(name), Vec::new());
             }
-            if let Some(entries) = index.series.get_mut(name)
-                && let Err(place) = entries.binary_search(&entry)
-            {
-                entries.insert(place, entry);
-            }
+            let Some(entries) = index.series.get_mut(name) else { continue };
+            let own = own(entries, slot);
+            numbers.extend(entries[own.clone()].iter().map(|entry| entry.1));
+            numbers.sort_unstable();
+            numbers.dedup();
+            entries.splice(own, numbers.into_iter().map(|number| (slot as u32, number)));
         }
     }
 
@@ -274,12 +287,13 @@ impl Recent {
             return;
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (number, labels) in old {
-            let name = labels.value(METRIC_NAME);
+        for (name, mut numbers) in by_metric(old) {
             let Some(entries) = index.series.get_mut(name) else { continue };
-            if let Ok(place) = entries.binary_search(&(slot as u32, *number)) {
-                entries.remove(place);
-            }
+            numbers.sort_unstable();
+            let own = own(entries, slot);
+            let stay = entries[own.clone()].iter().filter(|entry| numbers.binary_search(&entry.1).is_err());
+            let stay: Entries = stay.copied().collect();
+            entries.splice(own, stay);
             if entries.is_empty() {
                 index.series.remove(name);
             }
@@ -523,6 +537,21 @@ impl Recent {
         let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner).clone();
         (series, appliances.iter().map(|appliance| appliance.lock().size()).sum())
     }
+}
+
+/// The numbers of series, by their metric.
+fn by_metric(series: &[(u32, Labels)]) -> BTreeMap<&str, Vec<u32>> {
+    let mut metrics: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (number, labels) in series {
+        metrics.entry(labels.value(METRIC_NAME)).or_default().push(*number);
+    }
+    metrics
+}
+
+/// Where the entries of a slot are.
+fn own(entries: &Entries, slot: usize) -> Range<usize> {
+    let start = entries.partition_point(|entry| entry.0 < slot as u32);
+    start..entries.partition_point(|entry| entry.0 <= slot as u32)
 }
 
 /// Which of the series have a sample at each time from `floor` on.

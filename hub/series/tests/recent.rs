@@ -217,6 +217,114 @@ fn between_a_moment_and_an_earlier_one_there_is_nothing() {
     }
 }
 
+/// A catalog that shares no series with those of other turns.
+fn of_turn(recent: &Recent, slot: usize, turn: usize, series: usize) -> Arc<Layout> {
+    let labels: Vec<_> = (0..series).map(|one| [("id".into(), format!("{turn}-{one}").into())]).collect();
+    let listed = labels.iter().map(|labels| Listed { name: "x", labels, scale: Scale::ONE, served: true });
+    recent.layout(slot, listed).expect("the slot is open")
+}
+
+fn one_of_turn(recent: &Recent, turn: usize, from: i64) -> Vec<Sample> {
+    let equal = |name: &str, value: &str| Matcher { name: name.into(), test: Test::Equal(value.into()) };
+    let matchers = [equal(METRIC_NAME, "x"), equal("id", &format!("{turn}-7"))];
+    let mut all = Vec::new();
+    recent.select(
+        &Asked { matchers: &matchers, from, to: 1 << 40, newest: false, slot: Some(0) },
+        &mut |found| {
+            all.extend_from_slice(found.samples);
+            ControlFlow::Continue(())
+        },
+    );
+    all
+}
+
+#[test]
+fn labels_that_are_new_with_each_catalog_are_bounded_and_the_floor_rises() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MIN);
+    recent.open(1, "hall", "rack-2", i64::MIN);
+    let quiet = of_turn(&recent, 1, 0, 10);
+    recent.reading(1, &quiet, 1000, &[Value::Known(7); 10], 1000);
+    for turn in 0..24 {
+        let of = of_turn(&recent, 0, turn, 4096);
+        let at = turn as i64 * 1000;
+        recent.reading(0, &of, at, &vec![Value::Known(turn as i64); 4096], at);
+        assert!(recent.size().0 <= 16_384 + 10, "turn {turn}: {} series", recent.size().0);
+    }
+    let floor = recent.floor(0, &[]);
+    assert!((0..=23_000).contains(&floor), "{floor}");
+    for turn in 0..24_i64 {
+        let mut expected = vec![Sample::new(turn * 1000, turn as f64)];
+        if turn < 23 {
+            expected.push(Sample::new((turn + 1) * 1000, rackside_promql::STALE));
+        }
+        expected.retain(|sample| sample.at >= floor);
+        assert_eq!(one_of_turn(&recent, turn as usize, floor), expected, "turn {turn}");
+    }
+    // Another appliance has the same metric, and keeps its own.
+    let named = [Matcher { name: "appliance".into(), test: Test::Equal("rack-2".into()) }];
+    recent.select(&Asked { matchers: &named, from: 0, to: 1000, newest: false, slot: None }, &mut |found| {
+        assert_eq!((found.series.len(), found.samples.len()), (10, 10));
+        ControlFlow::Continue(())
+    });
+    for turn in 100..130 {
+        of_turn(&recent, 0, turn, 4096);
+        assert!(recent.size().0 <= 16_384 + 10, "turn {turn}: {} series", recent.size().0);
+    }
+}
+
+#[test]
+fn a_catalog_with_an_event_and_without_a_reading_is_forgotten() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MIN);
+    let of = layout(&recent, &[0, 1, 2]);
+    assert!(recent.event(0, &of, (0, 1000, Value::Known(3)), 1000).is_some());
+    drop(of);
+    recent.trim(1000);
+    assert_eq!(ask(&recent, 0, 0, 2000, false), [Sample::new(1000, 0.3)]);
+    for minute in 1..40 {
+        recent.trim(minute * 60_000);
+    }
+    assert_eq!(recent.size().0, 0);
+    assert_eq!(recent.floor(0, &[]), 1001, "the event is the history's");
+}
+
+#[test]
+fn series_that_end_with_each_catalog_are_not_remembered_without_bound() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MIN);
+    let both = [of_turn(&recent, 0, 0, 2048), of_turn(&recent, 0, 1, 2048)];
+    for turn in 0..40_i64 {
+        recent.reading(0, &both[turn as usize % 2], turn * 1000, &vec![Value::Known(1); 2048], turn * 1000);
+    }
+    let floor = recent.floor(0, &[]);
+    assert!((1..39_000).contains(&floor), "{floor}");
+    let expected: Vec<Sample> = (0..40_i64)
+        .map(|turn| Sample::new(turn * 1000, if turn % 2 == 0 { 1.0 } else { rackside_promql::STALE }))
+        .filter(|sample| sample.at >= floor)
+        .collect();
+    assert_eq!(one_of_turn(&recent, 0, floor), expected);
+}
+
+#[test]
+fn what_is_kept_for_longer_later_than_others_is_not_said_to_be_there() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MIN);
+    recent.keep_longer(3_600_000, ["b".to_owned()]);
+    let of = layout(&recent, &[0, 1, 2, 3]);
+    for minute in 0..180 {
+        let at = minute * 60_000;
+        recent.reading(0, &of, at, &[minute, 2 * minute, 7, 7].map(Value::Known), at);
+    }
+    recent.keep_longer(3_600_000, ["a".to_owned(), "b".to_owned()]);
+    let named = |name: &str| [Matcher { name: METRIC_NAME.into(), test: Test::Equal(name.into()) }];
+    let floor = recent.floor(0, &named("a"));
+    assert!(floor > 179 * 60_000 - 3_600_000, "{floor}");
+    let expected = (0..180).filter(|minute| minute * 60_000 >= floor).count();
+    assert_eq!(ask(&recent, 0, floor, 1 << 40, false).len(), expected);
+    assert!(recent.behind(&named("a"), floor).is_empty());
+}
+
 #[test]
 fn matchers_choose_appliances_and_series() {
     let recent = Recent::default();
