@@ -158,6 +158,33 @@ fn silence_resolves_nothing_and_a_hub_that_is_killed_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_hub_that_cannot_keep_what_it_makes_goes_on_and_says_so() {
+    let place = Place::with(RULES);
+    let kept = |hub: &Running| {
+        let mut answer: Json = serde_json::from_str(&hub.get("/health/detailed").1).expect("JSON");
+        answer["details"]["kept"].take()
+    };
+    let hub = Running::start(&place.config);
+    assert_eq!(hub.metric("rackside_hub_kept_up"), Some(1.0));
+    assert_eq!(kept(&hub), serde_json::json!({ "up": true, "trouble": null }));
+    hub.kill();
+    for ending in ["", "-wal", "-shm"] {
+        let path = place.directory.path().join(format!("data/hub.db{ending}"));
+        if path.exists() {
+            fs::remove_file(path).expect("it is ours");
+        }
+    }
+    fs::create_dir(place.directory.path().join("data/hub.db")).expect("nothing is there");
+    let hub = Running::start(&place.config);
+    assert_eq!(hub.metric("rackside_hub_kept_up"), Some(0.0));
+    let said = kept(&hub);
+    assert_eq!(said["up"], false);
+    assert!(said["trouble"].as_str().is_some_and(|text| text.contains("could not be opened")), "{said}");
+    let (_client, _rack) = begin(&hub, 1, 1, 60);
+    alert(&hub, "Hot", |alert| alert["state"] == "firing");
+}
+
+#[test]
 fn a_file_that_changes_is_read_again_and_one_that_is_spoilt_stays_as_it_was() {
     let place = Place::with(RULES);
     let hub = Running::start(&place.config);

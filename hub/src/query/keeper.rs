@@ -132,6 +132,8 @@ mod tests {
         stop.send_replace(true);
         kept.await.expect("it ends");
         assert_eq!(queries.trouble(), None);
+        queries.set_trouble(Some("no room".to_owned()));
+        assert_eq!(queries.trouble().as_deref(), Some("no room"));
         drop(queries);
         assert!(answer(&open()).contains("value: 4.0"));
     }

@@ -91,6 +91,9 @@ impl Fleetwide {
 
     /// Why what the hub makes is not written to the disk, if it is not.
     pub fn trouble(&self) -> Option<String> {
+        if self.derived.db().is_none() {
+            return Some("hub.db could not be opened when the hub started; its log says why".to_owned());
+        }
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -53,6 +53,7 @@ pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
     let now = clock::now();
     let (ready, message) = web.ready(now);
     let details = {
+        let kept = web.queries.trouble();
         let ingest = web.shared.read();
         let (fleet, counts) = (ingest.fleet(), ingest.counts());
         let rejected: u64 = counts.rejected().map(|(_, count)| count).sum();
@@ -64,6 +65,7 @@ pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
             "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost, "refused": counts.refused, "aside": counts.aside },
             "messages_rejected": rejected,
             "history": web.history.details(now, ingest.waiting()),
+            "kept": { "up": kept.is_none(), "trouble": kept },
             "live_watchers": web.live.watchers(),
         })
     };

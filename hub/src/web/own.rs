@@ -21,6 +21,8 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, ingest: &Ingest, now: Now) {
     let help = "Records left with their agent because history cannot be written and enough waits for it";
     text.counter("rackside_hub_refused_total", help, ingest.counts().refused);
     web.history.write(text, now, ingest.waiting());
+    let help = "1 while what the hub makes itself (series of rules, the state of alerts, its own numbers) can be written to hub.db, else 0";
+    text.gauge("rackside_hub_kept_up", "", help, f64::from(u8::from(web.queries.trouble().is_none())));
     web.way.write(text);
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
