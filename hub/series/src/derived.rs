@@ -8,7 +8,7 @@ use crate::db::{HubDb, HubDbError};
 use crate::kept;
 use crate::line::Line;
 use rackside_promql::{Labels, METRIC_NAME, Matcher, STALE, Sample, Test, is_stale};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +18,8 @@ const WAITING: usize = 1 << 20;
 pub const MOST: usize = 500_000;
 /// Series that are copied before the lock is given back.
 const AT_ONCE: usize = 256;
+/// Series that are trimmed before the lock is given back.
+const TRIMMED_AT_ONCE: usize = 1024;
 
 /// What the hub makes.
 #[derive(Debug)]
@@ -33,9 +35,9 @@ struct Inner {
     free: Vec<u32>,
     numbers: HashMap<Labels, u32>,
     /// By metric: which lines.
-    index: BTreeMap<Arc<str>, Vec<u32>>,
+    index: BTreeMap<Arc<str>, BTreeSet<u32>>,
     waiting: Vec<(Labels, Sample)>,
-    /// What is older than this is on the disk only.
+    /// What is older than this is asked of the disk. Memory has it until the next time that something is let go, for whoever began to ask before.
     floor: i64,
     lost: u64,
 }
@@ -153,11 +155,8 @@ impl Derived {
     /// Writes what waits, closes hours, and lets go of what is older than `keep` milliseconds on the disk, and than the window in memory.
     /// What was not written waits for the next time.
     pub fn flush(&self, now: i64, keep: i64) -> Result<(), HubDbError> {
-        let waiting = {
-            let mut inner = self.lock();
-            inner.trim(now);
-            std::mem::take(&mut inner.waiting)
-        };
+        self.trim(now);
+        let waiting = std::mem::take(&mut self.lock().waiting);
         let Some(db) = &self.db else { return Ok(()) };
         let written = kept::write(db, &waiting, now, keep);
         if written.is_err() {
@@ -166,6 +165,18 @@ impl Derived {
             inner.waiting.extend(meanwhile);
         }
         written
+    }
+
+    fn trim(&self, now: i64) {
+        let (oldest, lines) = {
+            let mut inner = self.lock();
+            let oldest = inner.floor;
+            inner.floor = oldest.max(now.saturating_sub(inner.window));
+            (oldest, inner.lines.len())
+        };
+        for start in (0..lines).step_by(TRIMMED_AT_ONCE) {
+            self.lock().trim(start..lines.min(start + TRIMMED_AT_ONCE), oldest);
+        }
     }
 
     /// How many samples had to be given up, since the disk failed for too long or there were too many series.
@@ -218,7 +229,7 @@ impl Inner {
             self.lines.len() as u32 - 1
         };
         self.numbers.insert(labels.clone(), number);
-        self.index.entry(labels.value(METRIC_NAME).into()).or_default().push(number);
+        self.index.entry(labels.value(METRIC_NAME).into()).or_default().insert(number);
         number
     }
 
@@ -229,7 +240,7 @@ impl Inner {
             _ => None,
         });
         match exact {
-            Some(name) => self.index.get(name).cloned().unwrap_or_default(),
+            Some(name) => self.index.get(name).into_iter().flatten().copied().collect(),
             None => self
                 .index
                 .iter()
@@ -264,26 +275,72 @@ impl Inner {
         }
     }
 
-    fn trim(&mut self, now: i64) {
-        let oldest = now.saturating_sub(self.window);
-        for number in 0..self.lines.len() {
+    fn trim(&mut self, lines: Range<usize>, oldest: i64) {
+        for number in lines {
             let Some(Some((labels, line))) = self.lines.get_mut(number) else { continue };
-            if let Some(floor) = line.trim(oldest) {
-                self.floor = self.floor.max(floor);
+            line.trim(oldest);
+            if !line.is_empty() {
+                continue;
             }
-            if line.is_empty() {
-                let labels = labels.clone();
-                self.lines[number] = None;
-                self.numbers.remove(&labels);
-                self.free.push(number as u32);
-                let name = labels.value(METRIC_NAME);
-                if let Some(numbers) = self.index.get_mut(name) {
-                    numbers.retain(|known| *known != number as u32);
-                    if numbers.is_empty() {
-                        self.index.remove(name);
-                    }
+            let labels = labels.clone();
+            self.lines[number] = None;
+            self.numbers.remove(&labels);
+            self.free.push(number as u32);
+            let name = labels.value(METRIC_NAME);
+            if let Some(numbers) = self.index.get_mut(name) {
+                numbers.remove(&(number as u32));
+                if numbers.is_empty() {
+                    self.index.remove(name);
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn series(number: usize) -> Labels {
+        Labels::new([(METRIC_NAME, "site:loss:rate5m".to_owned()), ("appliance", format!("rack-{number}"))])
+    }
+
+    /// What memory has until then of all series, from `from` on: how many samples.
+    fn held(derived: &Derived, from: i64) -> usize {
+        let inner = derived.lock();
+        let (mut series, mut samples) = (Vec::new(), Vec::new());
+        inner.copy(&inner.candidates(&[]), &[], (from, 1 << 40), false, (&mut series, &mut samples));
+        samples.len()
+    }
+
+    #[test]
+    fn what_a_question_counts_on_is_there_although_something_is_let_go_meanwhile() {
+        let derived = Derived::new(None, 15 * MINUTE, 0).expect("nothing can fail");
+        for at in (0..40).map(|step| step * MINUTE / 3) {
+            derived.extend((0..10).map(|number| (series(number), Sample::new(at, 1.0))));
+        }
+        derived.flush(14 * MINUTE, 0).expect("nothing is written");
+        let floor = derived.lock().floor;
+        assert!(floor <= 0, "{floor}");
+        derived.flush(26 * MINUTE, 0).expect("nothing is written");
+        assert_eq!(held(&derived, floor), 400, "who asked before has to have them");
+        assert_eq!(derived.lock().floor, 11 * MINUTE, "who asks now does not count on them");
+        derived.flush(27 * MINUTE, 0).expect("nothing is written");
+        assert_eq!(held(&derived, 0), 80);
+    }
+
+    #[test]
+    fn series_that_end_leave_nothing_and_their_numbers_are_given_again() {
+        let derived = Derived::new(None, 15 * MINUTE, 0).expect("nothing can fail");
+        derived.extend((0..5000).map(|number| (series(number), Sample::new(0, 1.0))));
+        derived.push(&series(9000), 60 * MINUTE, 2.0);
+        for minute in [60, 61] {
+            derived.flush(minute * MINUTE, 0).expect("nothing is written");
+        }
+        assert_eq!(derived.size().0, 1);
+        derived.extend((0..5000).map(|number| (series(number), Sample::new(61 * MINUTE, 3.0))));
+        assert_eq!((held(&derived, 0), derived.lock().lines.len()), (5001, 5001));
     }
 }
