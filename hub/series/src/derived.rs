@@ -153,7 +153,7 @@ impl Derived {
     }
 
     /// Writes what waits, closes hours, and lets go of what is older than `keep` milliseconds on the disk, and than the window in memory.
-    /// What was not written waits for the next time.
+    /// What was not written waits for the next time; beside what is damaged on the disk all is written, and the damage is told.
     pub fn flush(&self, now: i64, keep: i64) -> Result<(), HubDbError> {
         self.trim(now);
         let waiting = std::mem::take(&mut self.lock().waiting);
@@ -164,7 +164,7 @@ impl Derived {
             let meanwhile = std::mem::replace(&mut inner.waiting, waiting);
             inner.waiting.extend(meanwhile);
         }
-        written
+        written.and_then(|damage| damage.map_or(Ok(()), Err))
     }
 
     fn trim(&self, now: i64) {
@@ -329,6 +329,21 @@ mod tests {
         assert_eq!(derived.lock().floor, 11 * MINUTE, "who asks now does not count on them");
         derived.flush(27 * MINUTE, 0).expect("nothing is written");
         assert_eq!(held(&derived, 0), 80);
+    }
+
+    #[test]
+    fn what_is_written_beside_a_damaged_row_is_not_written_again() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let db = Arc::new(HubDb::open(directory.path()).expect("it opens"));
+        let derived = Derived::new(Some(Arc::clone(&db)), 15 * MINUTE, 0).expect("it is empty");
+        derived.push(&series(1), 0, 1.0);
+        derived.flush(0, 1 << 40).expect("it is written");
+        db.with(|db| db.execute("UPDATE fresh SET samples = x'02'", [])).expect("it is written");
+        derived.push(&series(1), 180 * MINUTE, 1.0);
+        let error = derived.flush(180 * MINUTE, 1 << 40).expect_err("the first hour is closed").to_string();
+        assert!(error.contains("damaged (samples of hour 0"), "{error}");
+        assert!(derived.lock().waiting.is_empty());
+        assert_eq!(derived.flush(180 * MINUTE, 1 << 40), Ok(()), "it was told once");
     }
 
     #[test]

@@ -32,7 +32,13 @@ type Columns = (Vec<i64>, Vec<i64>, Vec<f64>);
 type BySeries = BTreeMap<i64, Vec<Sample>>;
 
 /// Writes samples, closes hours that are over, and deletes what is older than `keep` milliseconds; all of it or nothing.
-pub(crate) fn write(db: &HubDb, samples: &[(Labels, Sample)], now: i64, keep: i64) -> Result<(), HubDbError> {
+/// Tells what was damaged of what was there: all else is written then.
+pub(crate) fn write(
+    db: &HubDb,
+    samples: &[(Labels, Sample)],
+    now: i64,
+    keep: i64,
+) -> Result<Option<HubDbError>, HubDbError> {
     let mut damage = None;
     db.with(|connection| {
         let transaction = connection.transaction()?;
@@ -51,7 +57,7 @@ pub(crate) fn write(db: &HubDb, samples: &[(Labels, Sample)], now: i64, keep: i6
         transaction.prepare_cached("DELETE FROM series WHERE last_hour < ?1")?.execute([oldest])?;
         transaction.commit()
     })?;
-    damage.map_or(Ok(()), |what| Err(db.damaged(what)))
+    Ok(damage.map(|what| db.damaged(what)))
 }
 
 fn append(db: &Connection, samples: &[(Labels, Sample)]) -> rusqlite::Result<()> {
