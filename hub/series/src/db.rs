@@ -11,7 +11,7 @@
 //! hours    hour, series → its samples
 //! ```
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,8 @@ pub const FILE: &str = "hub.db";
 /// `RSHD`.
 const APPLICATION: i64 = 0x5253_4844;
 const VERSION: i64 = 1;
+/// Another process, such as a backup, may be at it for so long.
+const BUSY: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
 CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -84,10 +86,12 @@ impl fmt::Display for HubDbError {
 
 impl std::error::Error for HubDbError {}
 
-/// The open database. Whoever asks waits for whoever is at it.
+/// The open database. Who writes waits for who writes, who asks for who asks, and neither for the other.
 #[derive(Debug)]
 pub struct HubDb {
     path: PathBuf,
+    // Ahead of the other, which is closed last: only who may write can leave a file that stands alone.
+    asking: Mutex<Connection>,
     connection: Mutex<Connection>,
 }
 
@@ -97,7 +101,7 @@ impl HubDb {
         let path = directory.join(FILE);
         let failed = |error: rusqlite::Error| sqlite(&path, &error);
         let connection = Connection::open(&path).map_err(failed)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
         let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (application, version) =
             (pragma("application_id").map_err(failed)?, pragma("user_version").map_err(failed)?);
@@ -118,7 +122,10 @@ impl HubDb {
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;")
             .map_err(failed)?;
-        Ok(Self { path, connection: Mutex::new(connection) })
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let asking = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        asking.busy_timeout(BUSY).map_err(failed)?;
+        Ok(Self { path, asking: Mutex::new(asking), connection: Mutex::new(connection) })
     }
 
     /// Where it is.
@@ -144,20 +151,28 @@ impl HubDb {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn with<T>(
         &self,
         ask: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, HubDbError> {
-        ask(&mut self.lock()).map_err(|error| sqlite(&self.path, &error))
+        ask(&mut lock(&self.connection)).map_err(|error| sqlite(&self.path, &error))
+    }
+
+    /// Reads, while others may write.
+    pub(crate) fn ask<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, HubDbError> {
+        ask(&lock(&self.asking)).map_err(|error| sqlite(&self.path, &error))
     }
 
     pub(crate) fn damaged(&self, what: impl fmt::Display) -> HubDbError {
         HubDbError::Damaged { path: self.path.clone(), what: what.to_string() }
     }
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copies `data/hub.db` to `target/hub.db`, in place of an older copy there; the hub may run. Nothing, if there is none.
@@ -202,6 +217,24 @@ mod tests {
         drop(db);
         let db = HubDb::open(directory.path()).expect("it opens again");
         assert_eq!(db.state_load("alerts"), Ok(Some(b"other".to_vec())));
+    }
+
+    #[test]
+    fn who_asks_keeps_nobody_from_writing() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let db = HubDb::open(directory.path()).expect("it opens");
+        let tables = db.ask(|asking| {
+            let mut select = asking.prepare("SELECT name FROM sqlite_schema")?;
+            let mut rows = select.query([])?;
+            assert!(rows.next()?.is_some());
+            db.state_save("alerts", b"one").expect("it is written meanwhile");
+            asking.execute("DELETE FROM state", []).expect_err("it only reads");
+            Ok(())
+        });
+        assert_eq!(tables, Ok(()));
+        drop(db);
+        let left = std::fs::read_dir(directory.path()).expect("it is there").count();
+        assert_eq!(left, 1, "no journal is left beside it");
     }
 
     #[test]

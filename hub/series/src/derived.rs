@@ -7,8 +7,9 @@
 use crate::db::{HubDb, HubDbError};
 use crate::kept;
 use crate::line::Line;
-use rackside_promql::{Labels, METRIC_NAME, Matcher, STALE, Sample, Test, is_stale};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::older::{self, Older};
+use rackside_promql::{Labels, METRIC_NAME, Matcher, STALE, Sample, Stop, Take, Test, is_stale};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +43,23 @@ struct Inner {
     lost: u64,
 }
 
+/// Leaves out series that have no samples, and the samples of those that have.
+struct Named<'a>(&'a mut dyn Take);
+
+impl Take for Named<'_> {
+    fn series(&mut self, labels: &Labels, samples: &[Sample]) -> ControlFlow<()> {
+        if samples.is_empty() { ControlFlow::Continue(()) } else { self.0.series(labels, &[]) }
+    }
+
+    fn stopped(&self) -> Option<Stop> {
+        self.0.stopped()
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.0.warn(text);
+    }
+}
+
 /// What a series comes to in a window.
 pub(crate) type Copied = (Labels, Range<usize>);
 
@@ -53,12 +71,17 @@ impl Derived {
         if let Some(db) = &derived.db {
             let from = now.saturating_sub(window);
             let mut inner = derived.lock();
-            kept::each(db, &[], from, i64::MAX, &mut |labels, samples| {
-                for sample in samples {
-                    inner.push(labels, *sample);
-                }
-                ControlFlow::Continue(())
-            })?;
+            let mut samples = Vec::new();
+            let _ = Older::new(db, from, i64::MAX, false)?.each(
+                &older::listed(db, &[], from)?,
+                &mut |older, entry| {
+                    older.read(entry, i64::MAX, &mut samples)?;
+                    for sample in &samples {
+                        inner.push(&entry.labels, *sample);
+                    }
+                    Ok(ControlFlow::Continue(()))
+                },
+            )?;
             inner.floor = from;
         }
         Ok(derived)
@@ -91,46 +114,89 @@ impl Derived {
         }
     }
 
-    /// Hands over every series that matches, with its samples from `from` to `to`, or only the last of them. Nothing is locked meanwhile.
+    /// Hands over every series that matches, with its samples from `from` to `to`, or only the last of them, until `take` has enough or is
+    /// stopped. Nothing is locked meanwhile. The disk is read a series at a time, and only for what memory lacks.
     pub fn select(
         &self,
         matchers: &[Matcher],
         (from, to): (i64, i64),
         newest: bool,
-        each: &mut dyn FnMut(&Labels, &[Sample]) -> ControlFlow<()>,
+        take: &mut dyn Take,
     ) -> Result<(), HubDbError> {
-        let floor = self.lock().floor;
-        let mut older: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
-        if let Some(db) = self.db.as_ref().filter(|_| from < floor) {
-            kept::each(db, matchers, from, to.min(floor - 1), &mut |labels, samples| {
-                older.insert(labels.clone(), samples.to_vec());
-                ControlFlow::Continue(())
-            })?;
+        let Some(db) = self.older(from).filter(|_| from <= to) else {
+            let _ = self.of_memory(matchers, (from, to), newest, &HashSet::new(), take);
+            return Ok(());
+        };
+        let entries = older::listed(db, matchers, from)?;
+        let (mut samples, mut recent) = (Vec::new(), Vec::new());
+        let flow = Older::new(db, from, to, newest)?.each(&entries, &mut |older, entry| {
+            if take.stopped().is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let floor = self.lock().one(&entry.labels, (from, to), newest, &mut recent);
+            samples.clear();
+            if from < floor && (!newest || recent.is_empty()) {
+                older.read(entry, to.min(floor - 1), &mut samples)?;
+            }
+            samples.append(&mut recent);
+            Ok(take.series(&entry.labels, &samples))
+        })?;
+        if flow.is_continue() {
+            let known = entries.into_iter().map(|entry| entry.labels).collect();
+            let _ = self.of_memory(matchers, (from, to), newest, &known, take);
         }
+        Ok(())
+    }
+
+    /// Hands over every series that matches and has, or may have, something from `from` to `to`, without samples. Of one that is on the disk nobody
+    /// looks when it began.
+    pub fn names(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        take: &mut dyn Take,
+    ) -> Result<(), HubDbError> {
+        let mut known = HashSet::new();
+        if let Some(db) = self.older(from).filter(|_| from <= to) {
+            for entry in older::listed(db, matchers, from)? {
+                if take.stopped().is_some() || take.series(&entry.labels, &[]).is_break() {
+                    return Ok(());
+                }
+                known.insert(entry.labels);
+            }
+        }
+        let mut there = Named(take);
+        let _ = self.of_memory(matchers, (from, to), true, &known, &mut there);
+        Ok(())
+    }
+
+    /// The disk, if memory does not go back as far as `from`.
+    fn older(&self, from: i64) -> Option<&Arc<HubDb>> {
+        let floor = self.lock().floor;
+        self.db.as_ref().filter(|_| from < floor)
+    }
+
+    /// What is in memory of series that are not `known`.
+    fn of_memory(
+        &self,
+        matchers: &[Matcher],
+        window: (i64, i64),
+        newest: bool,
+        known: &HashSet<Labels>,
+        take: &mut dyn Take,
+    ) -> ControlFlow<()> {
         let candidates = self.lock().candidates(matchers);
         let (mut series, mut samples) = (Vec::new(), Vec::new());
         for some in candidates.chunks(AT_ONCE) {
-            self.lock().copy(some, matchers, (from.max(floor), to), newest, (&mut series, &mut samples));
-            for (labels, range) in &series {
-                let recent = &samples[range.clone()];
-                let flow = match older.remove(labels) {
-                    Some(mut all) => {
-                        all.extend_from_slice(recent);
-                        each(labels, &all)
-                    }
-                    None => each(labels, recent),
-                };
-                if flow.is_break() {
-                    return Ok(());
-                }
+            self.lock().copy(some, matchers, window, newest, (&mut series, &mut samples));
+            if take.stopped().is_some() {
+                return ControlFlow::Break(());
+            }
+            for (labels, range) in series.iter().filter(|(labels, _)| !known.contains(labels)) {
+                take.series(labels, &samples[range.clone()])?;
             }
         }
-        for (labels, samples) in &older {
-            if each(labels, samples).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        ControlFlow::Continue(())
     }
 
     /// Ends every series of one metric that has not ended, but those that are named.
@@ -248,6 +314,21 @@ impl Inner {
                 .flat_map(|(_, numbers)| numbers.iter().copied())
                 .collect(),
         }
+    }
+
+    /// Puts what memory has of one series in place of `samples`; older ones than the moment it gives are on the disk only.
+    fn one(&self, labels: &Labels, (from, to): (i64, i64), newest: bool, samples: &mut Vec<Sample>) -> i64 {
+        samples.clear();
+        let line = self.numbers.get(labels).and_then(|&number| self.lines.get(number as usize)?.as_ref());
+        if let Some((_, line)) = line {
+            let from = from.max(self.floor);
+            if newest {
+                samples.extend(line.newest(from, to));
+            } else {
+                line.samples(from, to, samples);
+            }
+        }
+        self.floor
     }
 
     fn copy(

@@ -14,11 +14,10 @@ use crate::rack::in_order;
 use pco::ChunkConfig;
 use pco::data_types::Number;
 use pco::standalone::{simple_compress, simple_decompress};
-use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Test};
+use rackside_promql::{Labels, METRIC_NAME, Sample};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::ops::ControlFlow;
 
 const HOUR: i64 = 3_600_000;
 const VERSION: u8 = 1;
@@ -29,7 +28,7 @@ const CLOSES_AFTER: i64 = 120_000;
 type Columns = (Vec<i64>, Vec<i64>, Vec<f64>);
 
 /// Rows by series.
-type BySeries = BTreeMap<i64, Vec<Sample>>;
+pub(crate) type BySeries = BTreeMap<i64, Vec<Sample>>;
 
 /// Writes samples, closes hours that are over, and deletes what is older than `keep` milliseconds; all of it or nothing.
 /// Tells what was damaged of what was there: all else is written then.
@@ -107,8 +106,9 @@ fn number(db: &Connection, labels: &Labels, hour: i64) -> rusqlite::Result<i64> 
 fn close(db: &Connection, hour: i64) -> rusqlite::Result<Option<String>> {
     let mut damage = None;
     let mut all = BySeries::new();
-    for bytes in fresh(db, hour, hour)? {
-        if let Err(what) = unfold(&bytes, &mut all, |_| true) {
+    for bytes in fresh(db, hour)? {
+        let mut put = |series, sample| all.entry(series).or_default().push(sample);
+        if let Err(what) = unfold(&bytes, &mut put) {
             damage = Some(format!("samples of hour {hour}: {what}"));
         }
     }
@@ -132,81 +132,18 @@ fn close(db: &Connection, hour: i64) -> rusqlite::Result<Option<String>> {
     Ok(damage)
 }
 
-fn fresh(db: &Connection, first: i64, last: i64) -> rusqlite::Result<Vec<Vec<u8>>> {
-    let mut select =
-        db.prepare_cached("SELECT samples FROM fresh WHERE hour BETWEEN ?1 AND ?2 ORDER BY id")?;
-    select.query_map([first, last], |row| row.get(0))?.collect()
+fn fresh(db: &Connection, hour: i64) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut select = db.prepare_cached("SELECT samples FROM fresh WHERE hour = ?1 ORDER BY id")?;
+    select.query_map([hour], |row| row.get(0))?.collect()
 }
 
-fn stored(db: &Connection, hour: i64, series: i64) -> rusqlite::Result<Option<Vec<u8>>> {
+pub(crate) fn stored(db: &Connection, hour: i64, series: i64) -> rusqlite::Result<Option<Vec<u8>>> {
     db.prepare_cached("SELECT samples FROM hours WHERE hour = ?1 AND series = ?2")?
         .query_row([hour, series], |row| row.get(0))
         .optional()
 }
 
-/// Hands over every series that matches and has samples from `from` to `to`, with these.
-pub(crate) fn each(
-    db: &HubDb,
-    matchers: &[Matcher],
-    from: i64,
-    to: i64,
-    take: &mut dyn FnMut(&Labels, &[Sample]) -> ControlFlow<()>,
-) -> Result<(), HubDbError> {
-    if from > to {
-        return Ok(());
-    }
-    let (first, last) = (hour(from), hour(to));
-    let (series, batches) = db.with(|db| Ok((listed(db, matchers, first)?, fresh(db, first, last)?)))?;
-    let series: BTreeMap<i64, Labels> = series
-        .into_iter()
-        .map(|(number, text)| {
-            labels(&text).map(|labels| (number, labels)).ok_or_else(|| db.damaged("labels of a series"))
-        })
-        .filter(|series| {
-            series.as_ref().map_or(true, |(_, labels)| matchers.iter().all(|matcher| matcher.matches(labels)))
-        })
-        .collect::<Result<_, _>>()?;
-    let mut newer = BySeries::new();
-    for bytes in batches {
-        unfold(&bytes, &mut newer, |number| series.contains_key(&number)).map_err(|what| db.damaged(what))?;
-    }
-    for (number, labels) in series {
-        let rows: Vec<Vec<u8>> = db.with(|db| {
-            let held: Option<i64> =
-                db.prepare_cached("SELECT min(hour) FROM hours")?.query_row([], |row| row.get(0))?;
-            let Some(held) = held else { return Ok(Vec::new()) };
-            let end: Option<i64> =
-                db.prepare_cached("SELECT max(hour) FROM hours")?.query_row([], |row| row.get(0))?;
-            let hours = first.max(held)..=last.min(end.unwrap_or(held));
-            hours.filter_map(|hour| stored(db, hour, number).transpose()).collect()
-        })?;
-        let mut samples = Vec::new();
-        for bytes in rows {
-            samples.extend(decode(&bytes).map_err(|what| db.damaged(what))?);
-        }
-        samples.extend(newer.remove(&number).unwrap_or_default());
-        samples.retain(|sample| (from..=to).contains(&sample.at));
-        in_order(&mut samples, 0);
-        if !samples.is_empty() && take(&labels, &samples).is_break() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Series that may match, and have samples in or after the hour `first`.
-fn listed(db: &Connection, matchers: &[Matcher], first: i64) -> rusqlite::Result<Vec<(i64, String)>> {
-    let metric = matchers.iter().find_map(|matcher| match &matcher.test {
-        Test::Equal(name) if *matcher.name == *METRIC_NAME => Some(name.as_ref()),
-        _ => None,
-    });
-    let mut select = db.prepare_cached(
-        "SELECT id, labels FROM series WHERE last_hour >= ?1 AND (?2 IS NULL OR metric = ?2) ORDER BY labels",
-    )?;
-    select.query_map(params![first, metric], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-}
-
-fn hour(at: i64) -> i64 {
+pub(crate) fn hour(at: i64) -> i64 {
     at.div_euclid(HOUR)
 }
 
@@ -234,7 +171,7 @@ fn versioned(bytes: &[u8]) -> Result<&[u8], String> {
 }
 
 /// The samples of a row of `hours`.
-fn decode(bytes: &[u8]) -> Result<Vec<Sample>, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Sample>, String> {
     let mut rest = versioned(bytes)?;
     let (times, values) = (take::<i64>(&mut rest)?, take::<f64>(&mut rest)?);
     if times.len() != values.len() {
@@ -243,8 +180,8 @@ fn decode(bytes: &[u8]) -> Result<Vec<Sample>, String> {
     Ok(times.into_iter().zip(values).map(|(at, value)| Sample::new(at, value)).collect())
 }
 
-/// The samples of a row of `fresh`, by series.
-fn unfold(bytes: &[u8], to: &mut BySeries, wanted: impl Fn(i64) -> bool) -> Result<(), String> {
+/// Hands over the samples of a row of `fresh`, each with its series.
+pub(crate) fn unfold(bytes: &[u8], put: &mut dyn FnMut(i64, Sample)) -> Result<(), String> {
     let mut rest = versioned(bytes)?;
     let series = take::<i64>(&mut rest)?;
     let (times, values) = (take::<i64>(&mut rest)?, take::<f64>(&mut rest)?);
@@ -252,9 +189,7 @@ fn unfold(bytes: &[u8], to: &mut BySeries, wanted: impl Fn(i64) -> bool) -> Resu
         return Err("series, times and values do not fit each other".to_owned());
     }
     for ((number, at), value) in series.into_iter().zip(times).zip(values) {
-        if wanted(number) {
-            to.entry(number).or_default().push(Sample::new(at, value));
-        }
+        put(number, Sample::new(at, value));
     }
     Ok(())
 }
@@ -267,7 +202,7 @@ fn text(labels: &Labels) -> String {
     text
 }
 
-fn labels(mut text: &str) -> Option<Labels> {
+pub(crate) fn labels(mut text: &str) -> Option<Labels> {
     let mut part = || {
         let (length, rest) = text.split_once(':')?;
         let (part, rest) = rest.split_at_checked(length.parse().ok()?)?;
@@ -289,7 +224,8 @@ fn labels(mut text: &str) -> Option<Labels> {
 mod tests {
     use super::*;
     use crate::derived::Derived;
-    use rackside_promql::STALE;
+    use rackside_promql::{Matcher, STALE, Stop, Take, Test};
+    use std::ops::ControlFlow;
     use std::sync::Arc;
 
     const NOW: i64 = 1_795_145_119_000;
@@ -374,6 +310,76 @@ mod tests {
         assert_eq!(left.iter().map(|(labels, _)| labels.clone()).collect::<Vec<_>>(), [up("arena")]);
     }
 
+    /// Stops after so many series.
+    struct Few(usize, Vec<Labels>);
+
+    impl Take for Few {
+        fn series(&mut self, labels: &Labels, _: &[Sample]) -> ControlFlow<()> {
+            self.1.push(labels.clone());
+            ControlFlow::Continue(())
+        }
+
+        fn stopped(&self) -> Option<Stop> {
+            (self.1.len() >= self.0).then_some(Stop::Timeout)
+        }
+
+        fn warn(&mut self, _: &str) {}
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_read_from_the_disk() {
+        // As they are ordered: by what they are on the disk.
+        const SITES: [&str; 3] = ["club", "hall", "arena"];
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let derived = open(&directory, NOW);
+        let end = NOW + 3 * HOUR;
+        for step in 0..=3 * 60 {
+            for site in SITES {
+                derived.push(&up(site), NOW + step * 60_000, step as f64);
+            }
+            derived.flush(NOW + step * 60_000, KEEP).expect("it is written");
+        }
+        let db = derived.db().expect("it is kept");
+        let spoil = "UPDATE hours SET samples = x'02' WHERE series <> (SELECT id FROM series WHERE labels LIKE '%club%')";
+        assert!(db.with(|db| db.execute(spoil, [])).expect("it is written") > 2);
+        derived.select(&[], (NOW, end), false, &mut Few(9, Vec::new())).expect_err("damaged");
+        let mut one = Few(1, Vec::new());
+        derived.select(&[], (NOW, end), false, &mut one).expect("the first is whole, and it is stopped");
+        assert_eq!(one.1, [up("club")]);
+        let mut newest = Few(9, Vec::new());
+        derived.select(&[], (NOW, end), true, &mut newest).expect("memory has the newest");
+        let mut names = Few(9, Vec::new());
+        derived.names(&[], (i64::MIN, i64::MAX), &mut names).expect("names are not among the samples");
+        assert_eq!((newest.1, names.1), (SITES.map(up).into(), SITES.map(up).into()));
+        let mut few = Few(2, Vec::new());
+        derived.names(&[], (i64::MIN, i64::MAX), &mut few).expect("it is stopped");
+        assert_eq!(few.1.len(), 2);
+    }
+
+    #[test]
+    fn the_newest_is_the_last_of_all_wherever_it_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let derived = open(&directory, NOW);
+        for step in 0..3 * 60 {
+            let at = NOW + step * 60_000;
+            if step != 70 {
+                derived.push(&up("hall"), at, step as f64);
+            }
+            derived.flush(at, KEEP).expect("it is written");
+        }
+        let (mut found, mut expected) = (Vec::new(), Vec::new());
+        for step in 0..3 * 60 + 20 {
+            let mut take = |_: &Labels, samples: &[Sample]| {
+                found.extend(samples.iter().map(|sample| sample.value));
+                ControlFlow::Continue(())
+            };
+            let to = NOW + step * 60_000 + 1;
+            derived.select(&[], (to - 2 * HOUR, to), true, &mut take).expect("it is read");
+            expected.push(if step == 70 { 69.0 } else { step.min(179) as f64 });
+        }
+        assert_eq!(found, expected);
+    }
+
     #[test]
     fn a_damaged_row_is_an_error_and_no_panic() {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -384,7 +390,7 @@ mod tests {
         let bytes: Vec<u8> =
             db.with(|db| db.query_row("SELECT samples FROM fresh", [], |row| row.get(0))).expect("one flush");
         for cut in 0..bytes.len() {
-            assert!(unfold(&bytes[..cut], &mut BySeries::new(), |_| true).is_err(), "{cut}");
+            assert!(unfold(&bytes[..cut], &mut |_, _| {}).is_err(), "{cut}");
         }
         db.with(|db| db.execute("UPDATE fresh SET samples = x'02'", [])).expect("it is written");
         let error = Derived::new(Some(Arc::new(db)), WINDOW, NOW).expect_err("damaged").to_string();

@@ -13,6 +13,7 @@ mod kept;
 mod layout;
 mod line;
 mod names;
+mod older;
 mod rack;
 mod recent;
 

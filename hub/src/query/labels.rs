@@ -2,51 +2,44 @@
 //!
 //! Sample: `{site="arena-north"}` of the last hour is `rackside_load1{appliance="rack-1", site="arena-north"}`, …
 
-use super::Fleetwide;
-use rackside_promql::{Labels, Matcher, SourceError};
+use super::{Fleetwide, TheHubs};
+use rackside_promql::{Labels, Matcher, SourceError, Take};
 use rackside_series::Asked;
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 impl Fleetwide {
-    /// The series that any of `selectors` matches, or all if there is none, with samples from `from` to `to`, in milliseconds. In order of their
-    /// labels. Of what is older than memory nobody looks when it was: every series that an appliance ever had is told.
-    pub fn series(&self, selectors: &[Vec<Matcher>], from: i64, to: i64) -> Result<Vec<Labels>, SourceError> {
-        let mut found = BTreeSet::new();
-        let all = [Vec::new()];
-        for matchers in if selectors.is_empty() { &all } else { selectors } {
-            self.each(matchers, from, to, &mut |labels| {
-                found.insert(labels.clone());
-            })?;
-        }
-        Ok(found.into_iter().collect())
-    }
-
-    fn each(
+    /// Hands over the series that match with samples from `from` to `to`, in milliseconds, without their samples; one may come more than once. Of
+    /// what is older than memory nobody looks when it was: every series that an appliance ever had is told.
+    pub fn names(
         &self,
         matchers: &[Matcher],
-        from: i64,
-        to: i64,
-        take: &mut dyn FnMut(&Labels),
+        (from, to): (i64, i64),
+        take: &mut dyn Take,
     ) -> Result<(), SourceError> {
+        let mut flow = ControlFlow::Continue(());
         self.recent.select(&Asked { matchers, from, to, newest: true, slot: None }, &mut |found| {
-            for (labels, samples) in found.series {
-                if !samples.is_empty() {
-                    take(labels);
-                }
-            }
-            ControlFlow::Continue(())
+            let there = found.series.iter().filter(|(_, samples)| !samples.is_empty());
+            flow = hand_over(there.map(|(labels, _)| labels), take);
+            flow
         });
         for slot in self.recent.behind(matchers, from) {
-            self.listed(slot, matchers)?.iter().for_each(&mut *take);
+            if flow.is_break() || take.stopped().is_some() {
+                break;
+            }
+            flow = hand_over(self.listed(slot, matchers)?.iter(), take);
         }
-        self.derived
-            .select(matchers, (from, to), true, &mut |labels, samples| {
-                if !samples.is_empty() && !self.recent.has(labels) {
-                    take(labels);
-                }
-                ControlFlow::Continue(())
-            })
-            .map_err(|error| SourceError::Failed(error.to_string()))
+        if flow.is_continue() {
+            let mut own = TheHubs { recent: &self.recent, is_named: true, take };
+            let told = self.derived.names(matchers, (from, to), &mut own);
+            told.map_err(|error| SourceError::Failed(error.to_string()))?;
+        }
+        take.stopped().map_or(Ok(()), |stop| Err(SourceError::Stopped(stop)))
     }
+}
+
+fn hand_over<'a>(mut names: impl Iterator<Item = &'a Labels>, take: &mut dyn Take) -> ControlFlow<()> {
+    if take.stopped().is_some() {
+        return ControlFlow::Break(());
+    }
+    names.try_for_each(|labels| take.series(labels, &[]))
 }

@@ -26,7 +26,7 @@ use crate::clock::{self, Now};
 use past::{Past, Wish, warning};
 use rackside_history::{Reader, SeriesId, SeriesKey, StoreError};
 use rackside_promql::{
-    Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Take, Test, Wanted,
+    Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Stop, Take, Test, Wanted,
 };
 use rackside_proto::AgentName;
 use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent};
@@ -187,22 +187,11 @@ impl Fleetwide {
 
     /// What the hub makes; a series that an appliance has as well is the appliance's.
     fn of_the_hub(&self, wanted: &Select<'_>, take: &mut dyn Take) -> Result<(), SourceError> {
-        let mut stop = None;
-        let mut each = |labels: &Labels, samples: &[Sample]| {
-            stop = take.stopped();
-            if stop.is_some() {
-                return ControlFlow::Break(());
-            }
-            if samples.is_empty() || self.recent.has(labels) {
-                return ControlFlow::Continue(());
-            }
-            take.series(labels, samples)
-        };
         let newest = wanted.wanted == Wanted::Newest;
-        self.derived
-            .select(wanted.matchers, (wanted.from, wanted.to), newest, &mut each)
-            .map_err(|error| SourceError::Failed(error.to_string()))?;
-        stop.map_or(Ok(()), |stop| Err(SourceError::Stopped(stop)))
+        let mut own = TheHubs { recent: &self.recent, is_named: false, take };
+        let told = self.derived.select(wanted.matchers, (wanted.from, wanted.to), newest, &mut own);
+        told.map_err(|error| SourceError::Failed(error.to_string()))?;
+        own.stopped().map_or(Ok(()), |stop| Err(SourceError::Stopped(stop)))
     }
 
     /// The series of an appliance in the history, whenever they were.
@@ -267,6 +256,30 @@ fn listed(
         }
     }
     Ok(listed)
+}
+
+/// Leaves out what appliances have as well, and series without samples, unless it is names that are asked for.
+struct TheHubs<'a> {
+    recent: &'a Recent,
+    is_named: bool,
+    take: &'a mut dyn Take,
+}
+
+impl Take for TheHubs<'_> {
+    fn series(&mut self, labels: &Labels, samples: &[Sample]) -> ControlFlow<()> {
+        if (samples.is_empty() && !self.is_named) || self.recent.has(labels) {
+            return ControlFlow::Continue(());
+        }
+        self.take.series(labels, samples)
+    }
+
+    fn stopped(&self) -> Option<Stop> {
+        self.take.stopped()
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.take.warn(text);
+    }
 }
 
 /// A question while it is answered from memory and history.

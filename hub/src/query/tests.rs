@@ -299,19 +299,45 @@ fn old_days_come_from_rollups_and_the_answer_says_so() {
     assert_eq!(said.as_deref(), Some("values before 2026-11-22T00:00Z come from rollups by the minute"));
 }
 
+/// Is stopped after so many series.
+struct Few {
+    most: usize,
+    names: Vec<String>,
+}
+
+impl Take for Few {
+    fn series(&mut self, labels: &Labels, _: &[Sample]) -> ControlFlow<()> {
+        self.names.push(labels.value(METRIC_NAME).to_owned());
+        ControlFlow::Continue(())
+    }
+
+    fn stopped(&self) -> Option<Stop> {
+        (self.names.len() >= self.most).then_some(Stop::Timeout)
+    }
+
+    fn warn(&mut self, _: &str) {}
+}
+
 #[test]
 fn series_are_told_of_memory_and_of_what_is_older() {
     let mut desk = Desk::new();
     let mut rack = Rack::new("arena-north", "rack-1");
     play(&mut desk, &mut rack, &[Act::Reading(vec![Some(0); 4])]);
     let now = desk.now.utc_ms as i64;
-    let names = |queries: &Fleetwide, selectors: &[Vec<Matcher>]| {
-        let series = queries.series(selectors, now - 60_000, now).expect("it is read");
-        series.iter().map(|labels| labels.value(METRIC_NAME).to_owned()).collect::<Vec<_>>()
+    let names = |queries: &Fleetwide, matchers: &[Matcher], most: usize| {
+        let mut few = Few { most, names: Vec::new() };
+        let told = queries.names(matchers, (now - 60_000, now), &mut few);
+        few.names.sort();
+        told.map(|()| few.names.join(" "))
     };
-    assert_eq!(names(&desk.queries, &[]), ["a", "b", "c", "d", "rackside_appliance_up"]);
-    let matcher = Matcher { name: "x".into(), test: Test::Equal("1".into()) };
-    assert_eq!(names(&desk.without_memory(), &[vec![matcher]]), ["a", "b", "c", "d"]);
+    let all = Ok("a b c d rackside_appliance_up".to_owned());
+    assert_eq!(names(&desk.queries, &[], 9), all);
+    let matcher = [Matcher { name: "x".into(), test: Test::Equal("1".into()) }];
+    assert_eq!(names(&desk.without_memory(), &matcher, 9), Ok("a b c d".to_owned()));
+    for (queries, most) in [(&desk.queries, 0), (&desk.queries, 5), (&desk.without_memory(), 4)] {
+        let told = names(queries, &[], most);
+        assert_eq!(told, Err(SourceError::Stopped(Stop::Timeout)), "stopped after {most}");
+    }
 }
 
 #[test]

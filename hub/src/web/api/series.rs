@@ -51,12 +51,7 @@ impl Series for Fleetwide {
         to: i64,
         take: &mut dyn Take,
     ) -> Result<(), SourceError> {
-        for labels in self.series(&[matchers.to_vec()], from, to)? {
-            if take.series(&labels, &[]).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        self.names(matchers, (from, to), take)
     }
 }
 
