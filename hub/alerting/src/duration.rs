@@ -1,79 +1,29 @@
 //! Durations as Prometheus writes them in rule files: `1h30m`, `15s`, `0`. Not those of the configuration, which are `Span`s.
 //!
-//! Units in falling order, each once: `y` (365 days), `w`, `d`, `h`, `m`, `s`, `ms`; whole numbers; `0` needs none. Printed with the same units,
-//! and years, weeks and days only where nothing is left over.
+//! Units and order are those of queries, and read as there; `0` needs no unit here, and may be.
 //!
 //! Sample: `1h30m` is 5,400,000 ms.
 
-use std::fmt::Write as _;
-
-/// The units in falling order, and their milliseconds; whether they are printed only when they fit exactly.
-const UNITS: [(&str, u64, bool); 7] = [
-    ("y", 31_536_000_000, true),
-    ("w", 604_800_000, true),
-    ("d", 86_400_000, false),
-    ("h", 3_600_000, false),
-    ("m", 60_000, false),
-    ("s", 1_000, false),
-    ("ms", 1, false),
-];
-
-/// Longest duration in milliseconds: Prometheus counts in nanoseconds in 64 bits, 292 years.
-const LONGEST: u64 = i64::MAX as u64 / 1_000_000;
+use rackside_promql::duration::{self, Misread};
 
 /// Reads a duration, in milliseconds.
-pub fn parse(text: &str) -> Result<i64, String> {
+pub(crate) fn parse(text: &str) -> Result<i64, String> {
+    let example = "write for example \"30s\", \"5m\" or \"1h30m\"";
     match text {
-        "" => return Err("empty duration string; write for example \"30s\", \"5m\" or \"1h30m\"".to_owned()),
+        "" => return Err(format!("empty duration string; {example}")),
         "0" => return Ok(0),
         _ => {}
     }
-    let wrong =
-        || format!("not a valid duration string: {text:?}; write for example \"30s\", \"5m\" or \"1h30m\"");
-    let mut rest = text;
-    let mut total = 0_u64;
-    let mut units = UNITS.iter();
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let number = &rest[..digits];
-        let letters = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        let unit = &rest[digits..letters];
-        if number.is_empty() {
-            return Err(wrong());
-        }
-        let (_, milliseconds, _) = units.by_ref().find(|(name, ..)| *name == unit).ok_or_else(wrong)?;
-        total = number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(*milliseconds))
-            .and_then(|part| total.checked_add(part))
-            .filter(|total| *total <= LONGEST)
-            .ok_or_else(|| format!("duration out of range: {text:?}; 292 years is the longest"))?;
-        rest = &rest[letters..];
-    }
-    Ok(total as i64)
-}
-
-/// Writes a duration of so many milliseconds.
-pub fn format(milliseconds: i64) -> String {
-    let mut rest = milliseconds.unsigned_abs();
-    if rest == 0 {
-        return "0s".to_owned();
-    }
-    let mut text = if milliseconds < 0 { "-".to_owned() } else { String::new() };
-    for (name, unit, only_exact) in UNITS {
-        if rest < unit || (only_exact && !rest.is_multiple_of(unit)) {
-            continue;
-        }
-        write!(text, "{}{name}", rest / unit).expect("a string takes all");
-        rest %= unit;
-    }
-    text
+    duration::read(text).map(|milliseconds| milliseconds as i64).map_err(|why| match why {
+        Misread::Malformed => format!("not a valid duration string: {text:?}; {example}"),
+        Misread::OutOfRange => format!("duration out of range: {text:?}; 292 years is the longest"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rackside_promql::duration::printed as format;
 
     #[test]
     fn units_fall_and_each_is_given_once() {

@@ -27,7 +27,7 @@
 //! assert_eq!(engine.standing("hall", "rack").firing, 1);
 //! ```
 
-pub mod duration;
+mod duration;
 mod engine;
 mod file;
 mod glob;

@@ -18,8 +18,13 @@ use crate::quoted::Quoted;
 pub const METRIC_NAME: &str = "__name__";
 
 /// What Prometheus 2.42 takes for the name of a label.
-pub(crate) fn is_label_name(name: &str) -> bool {
-    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+pub fn is_label_name(name: &str) -> bool {
+    is_metric_name(name) && !name.contains(':')
+}
+
+/// What Prometheus 2.42 takes for the name of a metric.
+pub fn is_metric_name(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
     name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 

@@ -19,6 +19,7 @@
 
 mod answer;
 mod dialect;
+pub mod duration;
 mod error;
 mod eval;
 mod expr;
@@ -41,7 +42,7 @@ mod value;
 
 pub use answer::{Answer, Line, Outcome, Point};
 pub use error::{ErrorType, EvalError, ParseError};
-pub use labels::{Edit, Label, Labels, METRIC_NAME};
+pub use labels::{Edit, Label, Labels, METRIC_NAME, is_label_name, is_metric_name};
 pub use limits::{Limits, Stop};
 pub use matcher::{Matcher, Test};
 pub use memory::Memory;

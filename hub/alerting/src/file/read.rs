@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rackside_promql::{METRIC_NAME, Query};
+use rackside_promql::{METRIC_NAME, Query, is_label_name, is_metric_name};
 
 use super::{Action, AlertSpec, Fault, GroupSpec, RuleFile, RuleSpec};
 use crate::duration;
@@ -317,13 +317,3 @@ struct Pair<'a> {
 }
 
 const LABEL_NAME: &str = "letters, digits and `_` make one, and no digit begins it";
-
-fn is_label_name(name: &str) -> bool {
-    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
-}
-
-fn is_metric_name(name: &str) -> bool {
-    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
-    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
-}

@@ -12,12 +12,12 @@ use std::iter::Peekable;
 use std::time::Duration;
 use std::vec;
 
+use rackside_promql::duration::printed;
 use rackside_promql::{Answer, Labels, Limits, Memory, Query, Sample, Source, is_stale};
 
 use super::read::{AlertTest, ExpectedAlert, ExpressionTest, Test, TestFile, Texts};
 use super::report::{self, ExpectedSample, Failure};
 use super::series::{self, Described};
-use crate::duration;
 use crate::engine::{Alert, Common, Engine, Everybody, Ground, Settings, State, Store};
 use crate::file::RuleFile;
 use crate::yaml::Place;
@@ -183,7 +183,7 @@ impl<'f> Stage<'f> {
         for (group, _) in &self.groups {
             self.engine.evaluate(*group, now, &mut ground);
             for (rule, why) in self.engine.failed(*group) {
-                let more = format!("rule {rule} cannot be evaluated at {}", duration::format(now));
+                let more = format!("rule {rule} cannot be evaluated at {}", printed(now));
                 failures.push(Failure {
                     title: title(self.name, self.test.place, self.test, &more),
                     lines: vec![why.to_owned()],
@@ -215,14 +215,14 @@ impl<'f> Stage<'f> {
         if !known {
             lines.push(format!("no rule that was loaded makes an alert called {}", test.name));
         }
-        let more = format!("alert {} at {}", test.name, duration::format(test.at));
+        let more = format!("alert {} at {}", test.name, printed(test.at));
         Some(Failure { title: title(self.name, test.place, self.test, &more), lines })
     }
 
     /// Compares the value of an expression with what a test expects.
     fn expression(&self, test: &ExpressionTest) -> Option<Failure> {
         let lines = self.compared(test).unwrap_or_else(|why| vec![why]);
-        let more = format!("expression {} at {}", test.expression.trim(), duration::format(test.at));
+        let more = format!("expression {} at {}", test.expression.trim(), printed(test.at));
         (!lines.is_empty()).then(|| Failure { title: title(self.name, test.place, self.test, &more), lines })
     }
 

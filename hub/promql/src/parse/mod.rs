@@ -15,7 +15,6 @@ use crate::expr::Expr;
 use crate::matcher::Matcher;
 use crate::quoted::Quoted;
 
-mod duration;
 mod lower;
 mod place;
 mod print;

@@ -11,7 +11,8 @@ use promql_parser::label;
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self as tree, VectorMatchCardinality};
 
-use super::{duration, lower};
+use super::lower;
+use crate::duration;
 use crate::error::ParseError;
 use crate::expr::At;
 use crate::number;

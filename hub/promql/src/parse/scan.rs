@@ -8,7 +8,8 @@
 
 use std::str::CharIndices;
 
-use super::{duration, text};
+use super::text;
+use crate::duration;
 use crate::error::ParseError;
 
 /// The longest query, in bytes. The longest in the wild are lists of some thousand names.

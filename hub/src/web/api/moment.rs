@@ -6,6 +6,7 @@
 //! `1795145096.123`, `2026-11-20T03:24:56.123Z` and `2026-11-20T04:24:56.123+01:00` are the same.
 
 use super::json::quoted;
+use rackside_promql::duration;
 use std::borrow::Cow;
 
 /// Nanoseconds since 1970; a day of any year that anybody writes fits.
@@ -173,17 +174,6 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
 }
 
-/// The units of durations in the order in which they must be written, in milliseconds.
-const UNITS: [(&str, i64); 7] = [
-    ("y", 31_536_000_000),
-    ("w", 604_800_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
-
 /// Nanoseconds of a duration, of either sign. The error is Prometheus's.
 pub(super) fn duration(text: &str) -> Result<i64, String> {
     if let Some(seconds) = number(text) {
@@ -194,20 +184,11 @@ pub(super) fn duration(text: &str) -> Result<i64, String> {
         // What is no number is no time.
         return Ok(if nanoseconds.is_nan() { i64::MIN } else { nanoseconds as i64 });
     }
-    in_units(text).ok_or_else(|| format!("cannot parse {} to a valid duration", quoted(text)))
-}
-
-/// `1h30m`.
-fn in_units(text: &str) -> Option<i64> {
-    let (mut rest, mut total, mut units) = (text, 0_i64, UNITS.iter());
-    while !rest.is_empty() {
-        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
-        let (_, milliseconds) = units.find(|(name, _)| *name == unit)?;
-        total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(*milliseconds)?)?;
-        rest = after;
-    }
-    if text.is_empty() { None } else { total.checked_mul(1_000_000) }
+    let milliseconds = duration::read(text).ok().filter(|_| !text.is_empty());
+    milliseconds
+        // The longest has as many nanoseconds as there are.
+        .map(|milliseconds| milliseconds as i64 * 1_000_000)
+        .ok_or_else(|| format!("cannot parse {} to a valid duration", quoted(text)))
 }
 
 #[cfg(test)]

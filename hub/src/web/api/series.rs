@@ -21,7 +21,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use rackside_promql::{
     ErrorType, Labels, Matcher, Memory, Reduce, Sample, Select, Source, SourceError, Stop, Take, Wanted,
-    parse_selector,
+    is_label_name, parse_selector,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -203,12 +203,8 @@ pub(super) async fn values(
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    let is_name = |name: &str| {
-        let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-        name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
-    };
     let wrong =
-        (!is_name(&name)).then(|| Failure::bad_data(format!("invalid label name: {}", quoted(&name))));
+        (!is_label_name(&name)).then(|| Failure::bad_data(format!("invalid label name: {}", quoted(&name))));
     let question = |form: &Form| wrong.map_or_else(|| Question::new(form, false), Err);
     api.named(request, question, move |question, source, reins| {
         let mut found: BTreeSet<Arc<str>> = BTreeSet::new();

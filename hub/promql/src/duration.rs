@@ -1,4 +1,4 @@
-//! Durations as they are written in a query: `1d12h`, `5m`, `90s`, `1y`, in this order of units and without fractions.
+//! Durations as Prometheus writes them, in queries, rule files and parameters: `1d12h`, `5m`, `90s`, `1y`, in this order of units and without fractions.
 
 use crate::error::ParseError;
 
@@ -16,36 +16,49 @@ const UNITS: [(&str, u64); 7] = [
 /// The longest duration: what Go counts in nanoseconds in 63 bits, 292 years, in milliseconds.
 const LONGEST: u64 = i64::MAX as u64 / 1_000_000;
 
-/// Milliseconds of a duration; at least 1.
-pub(super) fn parse(text: &str) -> Result<u64, ParseError> {
-    let wrong = || ParseError::Meaning(format!("not a valid duration string: {text:?}"));
+/// Why a text is no duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misread {
+    /// It is not written as one.
+    Malformed,
+    /// It is longer than 292 years.
+    OutOfRange,
+}
+
+/// Milliseconds of a duration: `1h30m`, `0s`. An empty text is none at all, and 0: whether that will do is for who asks.
+pub fn read(text: &str) -> Result<u64, Misread> {
     let mut rest = text;
     let mut total: u64 = 0;
     let mut units = UNITS.iter();
     while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, after) = rest.split_at(digits);
-        let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        let (unit, after) = after.split_at(letters);
-        let (_, milliseconds) = units.find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        let (_, milliseconds) = units.find(|(name, _)| *name == unit).ok_or(Misread::Malformed)?;
         if number.is_empty() {
-            return Err(wrong());
+            return Err(Misread::Malformed);
         }
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*milliseconds));
         total = part
             .and_then(|part| total.checked_add(part))
             .filter(|total| *total <= LONGEST)
-            .ok_or_else(|| ParseError::Meaning(format!("duration out of range: {text:?}")))?;
+            .ok_or(Misread::OutOfRange)?;
         rest = after;
     }
-    match total {
-        0 => Err(ParseError::Meaning("duration must be greater than 0".to_owned())),
-        total => Ok(total),
+    Ok(total)
+}
+
+/// Milliseconds of a duration in a query; at least 1.
+pub(crate) fn parse(text: &str) -> Result<u64, ParseError> {
+    match read(text) {
+        Ok(0) => Err(ParseError::Meaning("duration must be greater than 0".to_owned())),
+        Ok(milliseconds) => Ok(milliseconds),
+        Err(Misread::Malformed) => Err(ParseError::Meaning(format!("not a valid duration string: {text:?}"))),
+        Err(Misread::OutOfRange) => Err(ParseError::Meaning(format!("duration out of range: {text:?}"))),
     }
 }
 
 /// A duration in a form that every parser reads alike: no part of it needs more than 32 bits.
-pub(super) fn plain(milliseconds: u64) -> String {
+pub(crate) fn plain(milliseconds: u64) -> String {
     let (days, rest) = (milliseconds / 86_400_000, milliseconds % 86_400_000);
     match (days, rest) {
         (0, rest) => format!("{rest}ms"),
@@ -55,7 +68,7 @@ pub(super) fn plain(milliseconds: u64) -> String {
 }
 
 /// A duration as Prometheus prints it: years and weeks only if nothing is left over, `1h30m`, `90d`.
-pub(super) fn printed(milliseconds: i64) -> String {
+pub fn printed(milliseconds: i64) -> String {
     let mut rest = milliseconds.unsigned_abs();
     let mut text = String::new();
     for (unit, length) in UNITS {
