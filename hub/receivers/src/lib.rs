@@ -1,0 +1,17 @@
+//! Where notifications go: what a message looks like at each receiver, and how it gets there.
+//!
+//! [`format`] makes a [`Parcel`] of a message, by the receiver's rules and within its limits, and judges the receiver's [`Answer`]: delivered,
+//! later again, or never. That half is pure: no clock, no socket. It knows neither routes nor rules; who is told what and when is decided
+//! before (`rackside-notify`).
+//!
+//! Invariant: any text makes a parcel that the receiver takes, and no secret is in any `Debug`, error or log line.
+//!
+//! ```text
+//! Message ─ format ─▶ Parcel ─ send ─▶ the world ─ Answer ─ judge ─▶ Delivered | Retry | Elsewhere | Final
+//! ```
+
+pub mod parcel;
+pub mod receiver;
+
+pub use parcel::{Answer, Attachment, HttpParcel, MailParcel, Method, MqttParcel, Outcome, Parcel};
+pub use receiver::{Hidden, Kind, Receiver, Way};
