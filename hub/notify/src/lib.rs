@@ -1,0 +1,33 @@
+//! From alerts to messages: who is told what, and when. A pure core: time is an argument, the world is a trait, what is to be sent is returned.
+//!
+//! 1. [`Policy`] is the checked configuration: receivers, teams, routes, maintenance, inhibition (`config/`).
+//! 2. A [`Notifier`] takes what the rules' engine says of alerts ([`Observed`]) and keeps it in its book (`book.rs`).
+//! 3. What it asks of its surroundings is [`World`]: sites, who is on air, who is up, its own uplink.
+//! 4. [`Notifier::step`] gives [`Outgoing`]: messages and their receivers, for an outbox.
+//!
+//! ```text
+//! Observed ─▶ book ─▶ route ─▶ group ─▶ (inhibit, mute, maintenance, quiet hours, flap, dedup) ─▶ Outgoing
+//! ```
+//!
+//! Invariants: an alert is never told as resolved while nobody knows; a firing alert that a route catches and nothing holds back is told; the same is
+//! not told twice to the same receiver, not even over a restart between [`Notifier::save`] and [`Notifier::restore`]; the same calls give the
+//! same messages, to the byte.
+
+pub mod config;
+mod maintenance;
+mod matcher;
+mod message;
+mod mute;
+mod notifier;
+mod rota;
+mod route;
+mod schedule;
+mod world;
+
+pub use config::Policy;
+pub use message::{
+    Acknowledged, AlertId, Contact, Entry, Kind, MOST_ALERTS, MOST_SITES, Message, MessageId, NoAlertId,
+    Outgoing, Severity, SiteFacts, State, Status,
+};
+pub use notifier::{Notifier, Observed};
+pub use world::{Gone, Uplink, World};

@@ -1,0 +1,1 @@
+//! Matchers of labels as the configuration and mutes write them: `site=~"hall-.*"`.

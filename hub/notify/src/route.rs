@@ -1,0 +1,1 @@
+//! Which alerts go where: the flat list of routes.

@@ -1,0 +1,1 @@
+//! Hours of a day and days of a week, in a time zone.

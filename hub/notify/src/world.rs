@@ -1,0 +1,62 @@
+//! What the notifier asks of its surroundings. The hub answers from memory; a test answers from a table.
+//!
+//! Sample: site `hall` is on air, its appliance `rack` is up, the hub's own uplink is well.
+
+use rackside_onair::Zone;
+
+use crate::message::SiteFacts;
+
+/// The surroundings at the moment of a call.
+pub trait World {
+    /// What is known of a site; none, if it is not configured and nobody of it was ever heard.
+    fn site(&self, site: &str) -> Option<SiteFacts>;
+
+    /// The words that the site is found by.
+    fn tags(&self, site: &str) -> Vec<String>;
+
+    /// Where its clocks are.
+    fn zone(&self, site: &str) -> Zone;
+
+    /// Whether it is on air.
+    fn on_air(&self, site: &str) -> bool;
+
+    /// Whether an appliance is heard; none, if there is no such appliance or nobody can say (yet).
+    fn is_up(&self, site: &str, appliance: &str) -> Option<bool>;
+
+    /// Every appliance that is gone and was not switched off by plan.
+    fn gone(&self) -> Vec<Gone>;
+
+    /// How many sites there are.
+    fn fleet(&self) -> usize;
+
+    /// Whether the hub itself can reach the world.
+    fn uplink(&self) -> Uplink;
+
+    /// The expression of the rule that made an alert of this name; empty, if there is none.
+    fn query(&self, alert: &str) -> String {
+        let _ = alert;
+        String::new()
+    }
+}
+
+/// An appliance that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gone {
+    /// Its site.
+    pub site: String,
+    /// Its name there.
+    pub appliance: String,
+    /// Since when, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// The hub's own way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uplink {
+    /// It reaches what it should reach.
+    Well,
+    /// It has just begun to look.
+    Checking,
+    /// It reaches nothing: whoever is gone may be well.
+    Down,
+}
