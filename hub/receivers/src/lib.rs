@@ -10,7 +10,9 @@
 //! Message ─ format ─▶ Parcel ─ send ─▶ the world ─ Answer ─ judge ─▶ Delivered | Retry | Elsewhere | Final
 //! ```
 
+pub mod chart;
 pub mod parcel;
+pub mod quantity;
 pub mod receiver;
 
 pub use parcel::{Answer, Attachment, HttpParcel, MailParcel, Method, MqttParcel, Outcome, Parcel};

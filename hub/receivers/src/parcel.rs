@@ -147,6 +147,8 @@ pub struct Answer<'a> {
     pub retry_after: Option<&'a str>,
     /// The body, or its beginning.
     pub body: &'a [u8],
+    /// Whether the parcel had a picture in it.
+    pub pictured: bool,
     /// When, in milliseconds since 1970: what a date in `Retry-After` is counted from.
     pub now: i64,
 }
@@ -168,6 +170,11 @@ pub enum Outcome {
     Elsewhere {
         /// Telegram's new id of a group that became a supergroup.
         chat_id: i64,
+        /// What it said.
+        why: String,
+    },
+    /// It does not take the picture: make the parcel anew without one and send it at once. Words go before pictures.
+    Plainer {
         /// What it said.
         why: String,
     },
