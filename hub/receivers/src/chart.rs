@@ -318,7 +318,7 @@ pub(crate) mod tests {
         let mut chart = sample();
         assert!(columns_with(&pixels(&draw(&chart).unwrap()), ALARM).len() > 100);
         chart.threshold = None;
-        assert_eq!(columns_with(&pixels(&draw(&chart).unwrap()), ALARM), []);
+        assert_eq!(columns_with(&pixels(&draw(&chart).unwrap()), ALARM), Vec::<usize>::new());
     }
 
     #[test]

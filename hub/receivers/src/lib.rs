@@ -11,9 +11,11 @@
 //! ```
 
 pub mod chart;
+pub mod outbox;
 pub mod parcel;
 pub mod quantity;
 pub mod receiver;
 
+pub use outbox::{Bounds, Outbox};
 pub use parcel::{Answer, Attachment, HttpParcel, MailParcel, Method, MqttParcel, Outcome, Parcel};
 pub use receiver::{Hidden, Kind, Receiver, Way};
