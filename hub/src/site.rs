@@ -17,11 +17,10 @@
 
 use rackside_config::Span;
 use rackside_onair::{
-    Entered, LONGEST, LONGEST_MARGIN, Margins, NaiveDate, NaiveDateTime, Power, Settings, Weekday, Zone,
-    local_time,
+    Date, Day, Entered, LONGEST, LONGEST_MARGIN, Local, Margins, Power, Settings, Weekday, Zone,
 };
 use rackside_proto::Id;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::path::PathBuf;
@@ -45,7 +44,6 @@ pub struct SiteConfig {
     /// What people call it.
     pub name: Option<String>,
     /// Where its clocks are.
-    #[serde(default, deserialize_with = "zone")]
     pub time_zone: Option<Zone>,
     /// When its racks have power.
     #[serde(default)]
@@ -129,28 +127,6 @@ pub struct ShowConfig {
     pub strike: Option<Span>,
 }
 
-/// A local time: `"2026-11-20T19:00"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Local(pub NaiveDateTime);
-
-/// A date: `"2026-11-20"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Date(pub NaiveDate);
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "days of the week")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
 const fn rig_up() -> Span {
     Span::seconds(2 * 3600)
 }
@@ -165,77 +141,6 @@ const fn hold() -> Span {
 
 fn of_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-}
-
-fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Zone>, D::Error> {
-    of_text(deserializer).map(Some)
-}
-
-/// A text, or one of TOML's own dates and times, which serde sees as a table of one text.
-fn of_date<'de, T: FromStr<Err = String>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    struct Text;
-
-    impl<'de> Visitor<'de> for Text {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a date and time such as \"2026-11-20T19:00\"")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-            Ok(text.to_owned())
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
-            let entry = map.next_entry::<String, String>()?;
-            entry.map(|(_, text)| text).ok_or_else(|| A::Error::custom("an empty table is no date"))
-        }
-    }
-
-    deserializer.deserialize_any(Text)?.parse().map_err(D::Error::custom)
-}
-
-impl<'de> Deserialize<'de> for Local {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        of_date(deserializer)
-    }
-}
-
-impl FromStr for Local {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no local time; write for example \"2026-11-20T19:00\"");
-        local_time(text).map(Self).ok_or_else(wrong)
-    }
-}
-
-impl<'de> Deserialize<'de> for Date {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        of_date(deserializer)
-    }
-}
-
-impl FromStr for Date {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("{text:?} is no date; write for example \"2026-11-20\""))
-    }
-}
-
-impl From<Day> for Weekday {
-    fn from(day: Day) -> Self {
-        match day {
-            Day::Mon => Self::Mon,
-            Day::Tue => Self::Tue,
-            Day::Wed => Self::Wed,
-            Day::Thu => Self::Thu,
-            Day::Fri => Self::Fri,
-            Day::Sat => Self::Sat,
-            Day::Sun => Self::Sun,
-        }
-    }
 }
 
 fn ms(duration: Duration) -> i64 {

@@ -22,6 +22,7 @@ mod series;
 mod show;
 mod site;
 mod tally;
+mod written;
 mod zone;
 
 pub use chrono::{NaiveDate, NaiveDateTime, Weekday};
@@ -32,4 +33,5 @@ pub use series::{FAMILIES, Family, Sample, series};
 pub use show::{LONGEST, LONGEST_MARGIN, Margins, Phase, Show, Window};
 pub use site::{HOLD, LOST_HOLD, Power, Reason, Settings, Site, View};
 pub use tally::{Heard, Word};
+pub use written::{Date, Day, Local};
 pub use zone::{UnknownZone, Zone};

@@ -3,7 +3,7 @@
 //! [`parse`] turns a text into a program's own `Config` (serde, `deny_unknown_fields`), or into one line that says
 //! what is wrong, where, and what was probably meant. [`ConfigError::at`] gives a program's own checks the same form.
 //! [`Span`], [`Size`], [`Secret`] and [`listen_address`] are for values that TOML has no type for,
-//! [`host_and_port`] takes an address apart, [`Watched`] tells when to read a file again. Not here: which keys there are, and their
+//! [`host_and_port`] takes an address apart, [`nearest`] finds what was probably meant, [`Watched`] tells when to read a file again. Not here: which keys there are, and their
 //! defaults; those belong to each program.
 //!
 //! Invariant: every error is one line, and none shows a secret.
@@ -26,6 +26,7 @@ mod watched;
 pub use error::ConfigError;
 pub use host::host_and_port;
 pub use listen::listen_address;
+pub use near::nearest;
 pub use secret::{Secret, SecretText};
 pub use size::Size;
 pub use span::Span;

@@ -1,7 +1,7 @@
 //! What was probably meant.
 
 /// The one of `known` that comes nearest to `word`, if it is near: at most a third of its letters differ.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let near = |candidate: &&&str| distance(word, candidate) <= (candidate.chars().count() / 3).max(1);
     known.iter().filter(near).min_by_key(|candidate| distance(word, candidate)).copied()
 }
