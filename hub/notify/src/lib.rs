@@ -25,9 +25,15 @@ mod schedule;
 mod world;
 
 pub use config::Policy;
+pub use maintenance::{Maintenance, Plan, Recurrence, UnderWay};
+pub use matcher::Matchers;
 pub use message::{
     Acknowledged, AlertId, Contact, Entry, Kind, MOST_ALERTS, MOST_SITES, Message, MessageId, NoAlertId,
     Outgoing, Severity, SiteFacts, State, Status,
 };
+pub use mute::{Mute, MuteError, MuteId, Mutes, NewMute};
 pub use notifier::{Notifier, Observed};
+pub use rota::{Override, Rotation, Shift, Team};
+pub use route::{GroupBy, Place, Route, Step, Taken, Target};
+pub use schedule::Schedule;
 pub use world::{Gone, Uplink, World};

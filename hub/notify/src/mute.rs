@@ -1,1 +1,243 @@
-//! Mutes: alerts that nobody wants to hear of until a moment, with an author and a comment.
+//! Mutes: somebody has said that alerts with such labels are not told for a while, and why.
+//!
+//! A mute ends by itself; it can be changed, and ended early. Those that are over are kept a while, because one wants to know who muted what. Not
+//! here: maintenance, which stands in the configuration (`maintenance.rs`).
+//!
+//! Invariants: each has an end, an author and a comment, and asks for a label that has to be there; there are never more than a bounded number.
+//!
+//! ```text
+//! mute 3: {site="arena-north", component="network"} until 2026-11-20 18:00, stage office: "switch is being replaced"
+//! ```
+
+use crate::matcher::Matchers;
+use rackside_promql::Labels;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Most mutes that are not over.
+const MOST: usize = 1000;
+/// Most of those that are.
+const MOST_OVER: usize = 1000;
+/// How long those that are over are kept, in milliseconds: five days, as Alertmanager does.
+const KEPT: i64 = 5 * DAY;
+/// The longest, in milliseconds: a year. What is to last is a route or a rule.
+const LONGEST: i64 = 366 * DAY;
+/// Most characters of an author, and of a comment.
+const TEXTS: [usize; 2] = [80, 500];
+const DAY: i64 = 86_400_000;
+
+/// The number of a mute; it grows.
+pub type MuteId = u64;
+
+/// A mute. Times are in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mute {
+    /// Its number.
+    pub id: MuteId,
+    /// Which alerts.
+    pub matchers: Matchers,
+    /// From when.
+    pub starts_at: i64,
+    /// Up to when.
+    pub ends_at: i64,
+    /// Who made it, or changed it last.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+    /// When it was made.
+    pub made_at: i64,
+    /// When it was changed last.
+    pub changed_at: i64,
+    /// Who ended it before its time.
+    pub ended_by: Option<String>,
+}
+
+/// What somebody wants muted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMute {
+    /// Which alerts.
+    pub matchers: Matchers,
+    /// From when; none: at once.
+    #[serde(default)]
+    pub starts_at: Option<i64>,
+    /// Up to when.
+    pub ends_at: i64,
+    /// Who wants it.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+}
+
+/// Why there is no such mute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MuteError {
+    /// Its matchers match every alert.
+    Everything,
+    /// It has no author, or one that is no line of text.
+    Author,
+    /// It has no comment, or too long a one.
+    Comment,
+    /// It ends before it begins, or is over.
+    Ends,
+    /// It lasts longer than a year.
+    Long,
+    /// There are too many.
+    Many,
+    /// There is none of this number.
+    Unknown(MuteId),
+    /// It is over.
+    Over(MuteId),
+}
+
+/// All mutes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mutes {
+    last: MuteId,
+    /// By their numbers.
+    all: Vec<Mute>,
+}
+
+impl Mute {
+    /// Whether it holds at `now`.
+    pub fn holds(&self, now: i64) -> bool {
+        self.starts_at <= now && now < self.ends_at
+    }
+}
+
+impl Mutes {
+    /// Makes one.
+    pub fn make(&mut self, new: NewMute, now: i64) -> Result<MuteId, MuteError> {
+        self.forget(now);
+        new.check(now)?;
+        if self.all.iter().filter(|mute| now < mute.ends_at).count() >= MOST {
+            return Err(MuteError::Many);
+        }
+        self.last += 1;
+        self.all.push(Mute {
+            id: self.last,
+            starts_at: new.starts_at.unwrap_or(now).max(now),
+            matchers: new.matchers,
+            ends_at: new.ends_at,
+            by: new.by,
+            comment: new.comment,
+            made_at: now,
+            changed_at: now,
+            ended_by: None,
+        });
+        Ok(self.last)
+    }
+
+    /// Makes another one of it, in its place. When it began stays, if it holds already.
+    pub fn change(&mut self, id: MuteId, new: NewMute, now: i64) -> Result<(), MuteError> {
+        let mute = self.running(id, now)?;
+        new.check(now)?;
+        if !mute.holds(now) {
+            mute.starts_at = new.starts_at.unwrap_or(now).max(now);
+        }
+        mute.matchers = new.matchers;
+        mute.ends_at = new.ends_at;
+        mute.by = new.by;
+        mute.comment = new.comment;
+        mute.changed_at = now;
+        Ok(())
+    }
+
+    /// Ends one before its time; one that has not begun never does.
+    pub fn end(&mut self, id: MuteId, by: &str, now: i64) -> Result<(), MuteError> {
+        line(by).map_err(|()| MuteError::Author)?;
+        let mute = self.running(id, now)?;
+        mute.ends_at = now;
+        mute.starts_at = mute.starts_at.min(now);
+        mute.changed_at = now;
+        mute.ended_by = Some(by.to_owned());
+        Ok(())
+    }
+
+    /// The mute that keeps an alert with these labels quiet at `now`; of several that which ends last.
+    pub fn mutes(&self, labels: &Labels, now: i64) -> Option<&Mute> {
+        let holding = self.all.iter().filter(|mute| mute.holds(now) && mute.matchers.matches(labels));
+        holding.max_by_key(|mute| mute.ends_at)
+    }
+
+    /// All of them, the newest last; those that are over as long as they are kept.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Mute> {
+        self.all.iter()
+    }
+
+    /// One of them.
+    pub fn one(&self, id: MuteId) -> Option<&Mute> {
+        self.all.iter().find(|mute| mute.id == id)
+    }
+
+    /// The next moment after `now` at which one begins or ends.
+    pub fn next_edge(&self, now: i64) -> Option<i64> {
+        let edges =
+            self.all.iter().filter(|mute| now < mute.ends_at).flat_map(|mute| [mute.starts_at, mute.ends_at]);
+        edges.filter(|edge| *edge > now).min()
+    }
+
+    /// Forgets those that have been over for long, and the oldest of too many. Says whether there were any.
+    pub fn forget(&mut self, now: i64) -> bool {
+        let before = self.all.len();
+        self.all.retain(|mute| now < mute.ends_at.saturating_add(KEPT));
+        let over = self.all.iter().filter(|mute| mute.ends_at <= now).count();
+        let mut too_many = over.saturating_sub(MOST_OVER);
+        self.all.retain(|mute| {
+            let goes = too_many > 0 && mute.ends_at <= now;
+            too_many -= usize::from(goes);
+            !goes
+        });
+        self.all.len() < before
+    }
+
+    fn running(&mut self, id: MuteId, now: i64) -> Result<&mut Mute, MuteError> {
+        match self.all.iter_mut().find(|mute| mute.id == id) {
+            None => Err(MuteError::Unknown(id)),
+            Some(mute) if mute.ends_at <= now => Err(MuteError::Over(id)),
+            Some(mute) => Ok(mute),
+        }
+    }
+}
+
+impl NewMute {
+    fn check(&self, now: i64) -> Result<(), MuteError> {
+        if self.matchers.accept_nothing_there() {
+            return Err(MuteError::Everything);
+        }
+        line(&self.by).map_err(|()| MuteError::Author)?;
+        if self.comment.trim().is_empty() || self.comment.chars().count() > TEXTS[1] {
+            return Err(MuteError::Comment);
+        }
+        let starts_at = self.starts_at.unwrap_or(now).max(now);
+        if self.ends_at <= starts_at {
+            return Err(MuteError::Ends);
+        }
+        if self.ends_at.saturating_sub(now) > LONGEST { Err(MuteError::Long) } else { Ok(()) }
+    }
+}
+
+fn line(text: &str) -> Result<(), ()> {
+    let is_one =
+        !text.trim().is_empty() && text.chars().count() <= TEXTS[0] && !text.chars().any(char::is_control);
+    is_one.then_some(()).ok_or(())
+}
+
+impl fmt::Display for MuteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => {
+                f.write_str("this would mute every alert; name a label that has to be there, for example site=\"arena-north\"")
+            }
+            Self::Author => write!(f, "who mutes is missing, or more than a line of {} characters", TEXTS[0]),
+            Self::Comment => write!(f, "say why, in at most {} characters", TEXTS[1]),
+            Self::Ends => f.write_str("the end of the mute is not after its beginning, or past"),
+            Self::Long => f.write_str("a mute ends within a year; what is to last longer is a matter of routes or rules"),
+            Self::Many => write!(f, "there are {MOST} mutes already; end some that nobody needs any more"),
+            Self::Unknown(id) => write!(f, "there is no mute {id}"),
+            Self::Over(id) => write!(f, "mute {id} is over"),
+        }
+    }
+}
+
+impl std::error::Error for MuteError {}
