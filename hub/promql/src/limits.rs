@@ -125,6 +125,13 @@ impl<'a> Budget<'a> {
         self.work(count as u64)
     }
 
+    /// How many samples of one series a source may hand over. Each takes as much as two values, and as much again where stale marks are taken out.
+    pub(crate) fn room(&self) -> usize {
+        let cells = self.limits.cells.saturating_sub(self.cells.get());
+        let samples = self.limits.samples.saturating_sub(self.samples.get());
+        usize::try_from(samples.min(cells / 4)).unwrap_or(usize::MAX)
+    }
+
     /// A map with an entry for each of so many series is about to be made; until what is returned is dropped.
     pub(crate) fn lookup(&self, series: usize) -> Result<Held<'_>, EvalError> {
         self.held(series.saturating_mul(LOOKUP))

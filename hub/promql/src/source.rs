@@ -85,6 +85,12 @@ pub trait Take {
     /// with [`SourceError::Stopped`].
     fn stopped(&self) -> Option<Stop>;
 
+    /// How many samples of one series there is room for. A source that knows of more before it has read them gives up with
+    /// [`SourceError::TooMuch`].
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
     /// Something that whoever reads the answer should know, such as that old samples are means of five minutes. However often it is said in a
     /// query, the same text is told once.
     fn warn(&mut self, text: &str);

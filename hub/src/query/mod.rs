@@ -23,7 +23,7 @@ pub use past::Kept;
 pub use warm::Remembered;
 
 use crate::clock::{self, Now};
-use past::{Past, Wish, warning};
+use past::{Past, SERIES_DAYS, Wish, warning};
 use rackside_history::{Reader, SeriesId, SeriesKey, StoreError};
 use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Stop, Take, Test, Wanted,
@@ -33,10 +33,9 @@ use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Days of series that are read at once: what they take in memory is bounded so.
-const SERIES_DAYS: i64 = 8;
 const DAY: i64 = 86_400_000;
 /// A rule that looks no further back than this counts for the window of all series: twenty minutes.
 const SHARED: i64 = 1_200_000;
@@ -48,6 +47,7 @@ pub struct Fleetwide {
     derived: Arc<Derived>,
     history: Option<(Reader, Kept)>,
     trouble: Mutex<Option<String>>,
+    is_warm: AtomicBool,
 }
 
 /// Series of one appliance in the history, by their labels.
@@ -56,7 +56,13 @@ type Listed = BTreeMap<Labels, Vec<(SeriesId, SeriesKey)>>;
 impl Fleetwide {
     /// Over what is in memory and on disk; without a history, over memory alone.
     pub fn new(recent: Arc<Recent>, derived: Arc<Derived>, history: Option<(Reader, Kept)>) -> Self {
-        Self { recent, derived, history, trouble: Mutex::default() }
+        let is_warm = AtomicBool::new(history.is_none());
+        Self { recent, derived, history, trouble: Mutex::default(), is_warm }
+    }
+
+    /// Whether what rules look back at is in memory: nothing is left to be read, but for what could not be read at once.
+    pub fn is_warm(&self) -> bool {
+        self.is_warm.load(Ordering::Relaxed)
     }
 
     /// The last window of what appliances measure.
@@ -277,6 +283,10 @@ impl Take for TheHubs<'_> {
         self.take.stopped()
     }
 
+    fn room(&self) -> usize {
+        self.take.room()
+    }
+
     fn warn(&mut self, text: &str) {
         self.take.warn(text);
     }
@@ -345,7 +355,7 @@ impl Joining<'_> {
         (from, upto): (i64, i64),
         take: &mut dyn Take,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let past = Past { reader: self.reader, agent, ages: self.ages, wish: self.wish };
+        let past = Past { reader: self.reader, agent, ages: self.ages, wish: self.wish, room: take.room() };
         let at_once = (SERIES_DAYS * DAY / upto.saturating_sub(from).saturating_add(1)).clamp(1, 64) as usize;
         let listed: Vec<(Labels, Vec<(SeriesId, SeriesKey)>)> = listed.into_iter().collect();
         for some in listed.chunks(at_once) {
@@ -354,9 +364,10 @@ impl Joining<'_> {
             }
             let series: Vec<(SeriesId, &SeriesKey)> =
                 some.iter().flat_map(|(_, keys)| keys.iter().map(|(id, key)| (*id, key))).collect();
-            let mut read = past.read(&series, from, upto).map_err(|error| failed(&error))?.into_iter();
+            let mut read = past.read(&series, from, upto)?.into_iter();
             for (labels, keys) in some {
-                let mut samples: Vec<Sample> = read.by_ref().take(keys.len()).flatten().collect();
+                let mut samples = read.next().unwrap_or_default();
+                samples.extend(read.by_ref().take(keys.len() - 1).flatten());
                 samples.extend(recent.remove(labels).unwrap_or_default());
                 in_order(&mut samples);
                 if !samples.is_empty() && take.series(labels, &samples).is_break() {

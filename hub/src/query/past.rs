@@ -5,17 +5,20 @@
 //! counted back from the value that the counter has at the end, so that what follows joins on. Buckets of an hour are told again
 //! every few minutes until the next, so that a look back of five minutes finds them.
 //!
+//! Read is piece by piece, and how many samples a piece will be is known before one is made: what a query has no room for ends it.
+//!
 //! ```text
 //! raw    41.0 41.5 42.0 … six a minute            minute   [12:00, 12:01): count 6, min 41.0, max 42.0, last 42.0
 //! max_over_time(x[5m]) reads                      12:00:59.999 = 42.0
 //! ```
 
+use super::failed;
 use crate::moment::rfc3339;
 use crate::storage::HistoryConfig;
 use rackside_config::Span;
-use rackside_history::{Reader, Resolution, SeriesId, SeriesKey, StoreError, rollup};
-use rackside_promql::{Reduce, STALE, Sample};
-use rackside_proto::{AgentName, Kind, Scale};
+use rackside_history::{Reader, Resolution, SeriesId, SeriesKey, rollup};
+use rackside_promql::{Reduce, STALE, Sample, SourceError};
+use rackside_proto::{AgentName, Kind};
 use std::ops::Range;
 
 const DAY: i64 = 86_400_000;
@@ -24,6 +27,11 @@ const HOUR: i64 = 3_600_000;
 const AGAIN: i64 = 240_000;
 /// Samples that are made of one bucket of a minute at most, where their number counts.
 const COUNTED: u64 = 60;
+const MINUTE: i64 = 60_000;
+/// Buckets that are read at once: 16 days of minutes, 960 of hours.
+const BUCKETS: i64 = 23_040;
+/// Days of samples that are read at once of all series together: what they take in memory is bounded so.
+pub(super) const SERIES_DAYS: i64 = 8;
 
 /// Until when the history has what, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +99,8 @@ pub(super) struct Past<'a> {
     pub(super) agent: &'a AgentName,
     pub(super) ages: Ages,
     pub(super) wish: Wish,
+    /// Samples of one series that whoever asks has room for.
+    pub(super) room: usize,
 }
 
 impl Past<'_> {
@@ -100,52 +110,62 @@ impl Past<'_> {
         series: &[(SeriesId, &SeriesKey)],
         from: i64,
         to: i64,
-    ) -> Result<Vec<Vec<Sample>>, StoreError> {
+    ) -> Result<Vec<Vec<Sample>>, SourceError> {
         let mut all = vec![Vec::new(); series.len()];
         if from < self.ages.raw {
             for (samples, (id, key)) in all.iter_mut().zip(series) {
-                self.rolled(*id, key, from, to.min(self.ages.raw - 1), samples)?;
+                *samples = self.rolled(*id, key, from, to.min(self.ages.raw - 1))?;
             }
         }
-        if to < self.ages.raw {
-            return Ok(all);
-        }
         let ids: Vec<SeriesId> = series.iter().map(|(id, _)| *id).collect();
-        let range = range(from.max(self.ages.raw), to);
-        for (id, found) in self.reader.several(self.agent, &ids, range)? {
-            let Some(at) = ids.iter().position(|known| *known == id) else { continue };
-            let scale = series[at].1.scale;
-            let of = |(&ms, value): (&u64, &Option<i64>)| {
-                Sample::new(ms as i64, value.map_or(STALE, |number| scale.value(number)))
-            };
-            all[at].extend(found.times.iter().zip(&found.values).map(of));
+        let days = (SERIES_DAYS / ids.len().max(1) as i64).max(1) * DAY;
+        let mut from = from.max(self.ages.raw);
+        while from <= to {
+            let until = to.min(from.saturating_add(days - 1));
+            let several = self.reader.several(self.agent, &ids, range(from, until));
+            for (id, found) in several.map_err(|error| failed(&error))? {
+                let Some(at) = ids.iter().position(|known| *known == id) else { continue };
+                let (samples, key) = (&mut all[at], series[at].1);
+                self.fits(key, samples.len() + found.times.len())?;
+                let of = |(&ms, value): (&u64, &Option<i64>)| {
+                    Sample::new(ms as i64, value.map_or(STALE, |number| key.scale.value(number)))
+                };
+                samples.extend(found.times.iter().zip(&found.values).map(of));
+            }
+            from = until + 1;
         }
         Ok(all)
     }
 
-    fn rolled(
-        &self,
-        id: SeriesId,
-        key: &SeriesKey,
-        from: i64,
-        to: i64,
-        samples: &mut Vec<Sample>,
-    ) -> Result<(), StoreError> {
+    /// Newest first, since a counter is counted back.
+    fn rolled(&self, id: SeriesId, key: &SeriesKey, from: i64, to: i64) -> Result<Vec<Sample>, SourceError> {
         let minutes = if self.wish.takes_hours() { to + 1 } else { self.ages.minute.clamp(from, to + 1) };
+        let mut made = Made::new(key, self.wish.reduce);
         for (from, to, resolution) in
-            [(from, minutes - 1, Resolution::Hour), (minutes, to, Resolution::Minute)]
+            [(minutes, to, Resolution::Minute), (from, minutes - 1, Resolution::Hour)]
         {
-            if from <= to {
-                let buckets = self.reader.rollup(self.agent, id, range(from, to), resolution)?;
-                let step = resolution.step_ms() as i64;
-                samples.extend(made_of(&buckets, step, key, self.wish.reduce));
+            let step = resolution.step_ms() as i64;
+            let mut end = to;
+            while from <= end {
+                let start = ((end - BUCKETS * step).div_euclid(DAY) * DAY + DAY).clamp(from, end);
+                let buckets = self.reader.rollup(self.agent, id, range(start, end), resolution);
+                let buckets = buckets.map_err(|error| failed(&error))?;
+                self.fits(key, made.with(&buckets, step))?;
+                made.add(&buckets, step, (start, end));
+                end = start - 1;
             }
         }
-        // Ranges are widened to whole steps, and what is told again may come after what follows.
-        samples.retain(|sample| (from..=to).contains(&sample.at));
-        samples.sort_by_key(|sample| sample.at);
-        samples.dedup_by_key(|sample| sample.at);
-        Ok(())
+        Ok(made.samples())
+    }
+
+    fn fits(&self, key: &SeriesKey, samples: usize) -> Result<(), SourceError> {
+        if samples <= self.room {
+            return Ok(());
+        }
+        let (name, agent, room) = (&key.name, self.agent, self.room);
+        let what =
+            format!("{name} of {agent} has more than {room} samples in this time, and they do not fit");
+        Err(SourceError::TooMuch(format!("{what} into the memory of a query; ask for less time at once")))
     }
 }
 
@@ -154,71 +174,132 @@ fn range(from: i64, to: i64) -> Range<u64> {
     ms(from)..ms(to.saturating_add(1))
 }
 
-/// Samples for what `reduce` will make of them.
-fn made_of(buckets: &[rollup::Bucket], step: i64, key: &SeriesKey, reduce: Reduce) -> Vec<Sample> {
-    let scaled = |number: f64| number * f64::from(key.scale.times) / f64::from(key.scale.per);
-    let of = |number: Option<i64>| number.map(|number| key.scale.value(number));
-    let is_counted = reduce == Reduce::Counter && key.kind == Kind::Counter;
-    let risen = if is_counted { rises(buckets, key.scale) } else { Vec::new() };
-    let mut samples = Vec::with_capacity(buckets.len());
-    for (at, bucket) in buckets.iter().enumerate() {
+/// Samples of one series for what `reduce` will make of them, gathered from the newest bucket to the oldest.
+struct Made<'a> {
+    key: &'a SeriesKey,
+    reduce: Reduce,
+    /// The newest first.
+    samples: Vec<Sample>,
+    /// What a counter that never started anew would have shown ahead of the buckets so far.
+    shown: Option<i64>,
+}
+
+impl<'a> Made<'a> {
+    fn new(key: &'a SeriesKey, reduce: Reduce) -> Self {
+        Self { key, reduce, samples: Vec::new(), shown: None }
+    }
+
+    /// How many samples there are at most, once these are added.
+    fn with(&self, buckets: &[rollup::Bucket], step: i64) -> usize {
+        let of_each = match self.reduce {
+            Reduce::Count => {
+                let counts = buckets.iter().map(|bucket| counted(bucket, step).max(1) as usize);
+                return self.samples.len() + counts.sum::<usize>();
+            }
+            Reduce::Sum => parts(step),
+            Reduce::Last | Reduce::Samples => 1 + step / AGAIN,
+            Reduce::Counter | Reduce::Min | Reduce::Max | Reduce::Mean => 1,
+        };
+        self.samples.len() + buckets.len() * of_each as usize
+    }
+
+    /// Adds buckets that are older than those so far, and of what is made of them that from `from` to `to`: buckets stand for whole steps, and what
+    /// is told again may come after what follows.
+    fn add(&mut self, buckets: &[rollup::Bucket], step: i64, (from, to): (i64, i64)) {
+        let is_counted = self.reduce == Reduce::Counter && self.key.kind == Kind::Counter;
+        let shown = if is_counted { self.rises(buckets) } else { Vec::new() };
+        self.samples.reserve_exact(self.with(buckets, step) - self.samples.len());
+        let mut each = Vec::new();
+        for (at, bucket) in buckets.iter().enumerate().rev() {
+            let last = || bucket.last.map(|number| self.key.scale.value(number));
+            let risen = shown.get(at).map_or_else(last, |shown| *shown);
+            self.of_bucket(bucket, step, risen, &mut each);
+            let within = each.drain(..).rev().filter(|sample: &Sample| (from..=to).contains(&sample.at));
+            self.samples.extend(within);
+        }
+    }
+
+    fn of_bucket(&self, bucket: &rollup::Bucket, step: i64, risen: Option<f64>, samples: &mut Vec<Sample>) {
+        let scale = self.key.scale;
+        let of = |number: Option<i64>| number.map(|number| scale.value(number));
         let end = bucket.start as i64 + step - 1;
         let last = of(bucket.last);
+        let scaled = |number: f64| number * f64::from(scale.times) / f64::from(scale.per);
         let mean = bucket.mean().map(scaled).or(last);
-        let value = match reduce {
-            Reduce::Counter => risen.get(at).copied().unwrap_or(last),
+        let value = match self.reduce {
+            Reduce::Counter => risen,
             Reduce::Min => of(bucket.min).or(last),
             Reduce::Max => of(bucket.max).or(last),
             Reduce::Mean => mean,
-            Reduce::Sum | Reduce::Count => {
-                several(bucket, step, mean, &mut samples);
-                continue;
+            Reduce::Sum => {
+                let sum = mean.map(|mean| mean * bucket.count as f64 / parts(step) as f64);
+                return several(bucket, step, (parts(step), sum), samples);
             }
+            Reduce::Count => return several(bucket, step, (counted(bucket, step), mean), samples),
             Reduce::Last | Reduce::Samples => last,
         };
         let value = value.unwrap_or(STALE);
         samples.push(Sample::new(end, value));
-        let until = buckets.get(at + 1).map_or(end + step, |next| next.start as i64 + step - 1);
-        if matches!(reduce, Reduce::Last | Reduce::Samples) && value.to_bits() != STALE.to_bits() {
-            let again = (1..).map(|n| end + n * AGAIN).take_while(|at| *at < until.min(end + step));
+        if matches!(self.reduce, Reduce::Last | Reduce::Samples) && value.to_bits() != STALE.to_bits() {
+            let again = (1..).map(|n| end + n * AGAIN).take_while(|at| *at < end + step);
             samples.extend(again.map(|at| Sample::new(at, value)));
         }
     }
-    samples
+
+    /// What a counter that never started anew would have shown at the end of each bucket.
+    fn rises(&mut self, buckets: &[rollup::Bucket]) -> Vec<Option<f64>> {
+        let newest = || buckets.iter().rev().find_map(|bucket| bucket.last);
+        let Some(mut value) = self.shown.or_else(newest) else { return vec![None; buckets.len()] };
+        let mut shown: Vec<Option<f64>> = Vec::with_capacity(buckets.len());
+        for bucket in buckets.iter().rev() {
+            shown.push((bucket.count > 0).then(|| self.key.scale.value(value)));
+            value = value.saturating_sub(i64::try_from(bucket.increase).unwrap_or(i64::MAX));
+        }
+        self.shown = Some(value);
+        shown.reverse();
+        shown
+    }
+
+    /// All of them, in order of time.
+    fn samples(mut self) -> Vec<Sample> {
+        self.samples.reverse();
+        self.samples.sort_by_key(|sample| sample.at);
+        self.samples.dedup_by_key(|sample| sample.at);
+        self.samples
+    }
 }
 
-/// As many samples as were read, each the mean: so both their number and their sum are right.
-fn several(bucket: &rollup::Bucket, step: i64, mean: Option<f64>, samples: &mut Vec<Sample>) {
-    let most = COUNTED * (step as u64 / 60_000).max(1);
-    let count = bucket.count.min(most) as i64;
+/// As many samples as a bucket's sum is divided into: those of an hour as fine as those of a minute.
+fn parts(step: i64) -> i64 {
+    (step / MINUTE).max(1)
+}
+
+/// As many samples as a bucket stands for, where their number counts.
+fn counted(bucket: &rollup::Bucket, step: i64) -> i64 {
+    bucket.count.min(COUNTED * parts(step) as u64) as i64
+}
+
+/// So many samples of one value all over the bucket, if it has any.
+fn several(
+    bucket: &rollup::Bucket,
+    step: i64,
+    (count, value): (i64, Option<f64>),
+    samples: &mut Vec<Sample>,
+) {
     let start = bucket.start as i64;
-    let each = |n: i64| Sample::new(start + (n + 1) * step / count - 1, mean.unwrap_or(STALE));
-    if count > 0 {
+    let each = |n: i64| Sample::new(start + (n + 1) * step / count - 1, value.unwrap_or(STALE));
+    if bucket.count > 0 {
         samples.extend((0..count).map(each));
     } else if bucket.last.is_none() {
         samples.push(Sample::new(start + step - 1, STALE));
     }
 }
 
-/// What a counter that never started anew would have shown at the end of each bucket.
-fn rises(buckets: &[rollup::Bucket], scale: Scale) -> Vec<Option<f64>> {
-    let Some(end) = buckets.iter().rev().find_map(|bucket| bucket.last) else {
-        return vec![None; buckets.len()];
-    };
-    let mut shown: Vec<Option<f64>> = Vec::with_capacity(buckets.len());
-    let mut value = end;
-    for bucket in buckets.iter().rev() {
-        shown.push((bucket.count > 0).then(|| scale.value(value)));
-        value = value.saturating_sub(i64::try_from(bucket.increase).unwrap_or(i64::MAX));
-    }
-    shown.reverse();
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rackside_history::rollup::Bucket;
+    use rackside_proto::Scale;
 
     fn key(kind: Kind) -> SeriesKey {
         SeriesKey { name: "x".into(), labels: Box::default(), unit: "".into(), kind, scale: Scale::per(10) }
@@ -230,7 +311,11 @@ mod tests {
     }
 
     fn made(buckets: &[Bucket], step: i64, kind: Kind, reduce: Reduce) -> Vec<(i64, f64)> {
-        made_of(buckets, step, &key(kind), reduce).iter().map(|sample| (sample.at, sample.value)).collect()
+        let key = key(kind);
+        let mut made = Made::new(&key, reduce);
+        made.add(buckets, step, (0, i64::MAX));
+        assert!(made.samples.len() <= Made::new(&key, reduce).with(buckets, step), "{reduce:?}");
+        made.samples().iter().map(|sample| (sample.at, sample.value)).collect()
     }
 
     #[test]
@@ -241,8 +326,9 @@ mod tests {
         {
             assert_eq!(made(&buckets, 60_000, Kind::Gauge, reduce), [(59_999, value)], "{reduce:?}");
         }
-        let twice = made(&buckets, 60_000, Kind::Gauge, Reduce::Sum);
+        let twice = made(&buckets, 60_000, Kind::Gauge, Reduce::Count);
         assert_eq!(twice, [(29_999, 2.0), (59_999, 2.0)], "as many as there were");
+        assert_eq!(made(&buckets, 60_000, Kind::Gauge, Reduce::Sum), [(59_999, 4.0)]);
     }
 
     #[test]
@@ -261,6 +347,47 @@ mod tests {
         let last: Vec<f64> =
             made(&buckets, 60_000, Kind::Counter, Reduce::Last).iter().map(|one| one.1).collect();
         assert_eq!(last, [100.0, 105.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_counter_joins_where_one_piece_ends_and_the_next_begins() {
+        let of = |start, increase, last| Bucket {
+            start,
+            count: 1,
+            increase,
+            last: Some(last),
+            ..Bucket::default()
+        };
+        let buckets = [of(0, 0, 1000), of(60_000, 50, 1050), of(120_000, 20, 20), of(180_000, 10, 30)];
+        let key = key(Kind::Counter);
+        let mut made = Made::new(&key, Reduce::Counter);
+        made.add(&buckets[2..], 60_000, (120_000, 239_999));
+        made.add(&buckets[..2], 60_000, (0, 119_999));
+        let shown: Vec<f64> = made.samples().iter().map(|one| one.value).collect();
+        assert_eq!(shown, [-5.0, 0.0, 2.0, 3.0]);
+    }
+
+    /// A year of hours, read every second.
+    #[test]
+    fn a_year_of_hours_is_as_many_samples_as_their_sum_needs_or_are_counted_ahead() {
+        let hour = |n: u64| Bucket {
+            start: n * HOUR as u64,
+            count: 3600,
+            weight: 3600,
+            sum: 3600 * 25,
+            ..gauge(0, 20, 30, Some(25))
+        };
+        let buckets: Vec<Bucket> = (0..8_760).map(hour).collect();
+        let sums = made(&buckets, HOUR, Kind::Gauge, Reduce::Sum);
+        assert_eq!(sums.len(), 8_760 * 60);
+        let all: f64 = sums.iter().map(|one| one.1).sum();
+        assert!((all / (8_760.0 * 3600.0 * 2.5) - 1.0).abs() < 1e-12, "{all}");
+        let window: f64 =
+            sums.iter().filter(|one| (HOUR..HOUR + 300_000).contains(&one.0)).map(|one| one.1).sum();
+        assert!((window - 300.0 * 2.5).abs() < 1e-9, "five minutes of an hour: {window}");
+        let key = key(Kind::Gauge);
+        let made = Made::new(&key, Reduce::Count);
+        assert_eq!(made.with(&buckets, HOUR), 8_760 * 3600, "before one is made");
     }
 
     #[test]

@@ -218,6 +218,34 @@ fn after_a_restart_the_last_minutes_are_read_back() {
 }
 
 #[test]
+fn what_cannot_be_read_after_a_start_is_tried_again_and_keeps_nobody_waiting() {
+    let mut desk = Desk::new();
+    let mut rack = Rack::new("arena-north", "rack-1");
+    play(&mut desk, &mut rack, &[Act::Reading(vec![Some(1000); 4])]);
+    let Desk { store, now, directory, .. } = desk;
+    drop(store);
+    let mut desk = Desk::in_directory(directory, now);
+    let known = desk.store.known().expect("it is read");
+    let remembered = [Remembered { slot: 0, name: known[0].name.clone(), last_ms: known[0].last_ms }];
+    desk.ingest.know(known, now);
+    assert!(!desk.queries.is_warm());
+    let (database, away) = (desk.directory.path().join("history.db"), desk.directory.path().join("away.db"));
+    std::fs::rename(&database, &away).expect("it is there");
+    let is_in_memory = || desk.queries.recent.floor(0, &[]) <= now.utc_ms as i64 - SHORTEST;
+    std::thread::scope(|scope| {
+        scope.spawn(|| desk.queries.warm(&remembered, now, &|| false));
+        let patience = clock::now().plus(Duration::from_mins(1));
+        while !desk.queries.is_warm() {
+            assert!(clock::now().instant < patience.instant, "it keeps others waiting");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!is_in_memory());
+        std::fs::rename(&away, &database).expect("it is there");
+    });
+    assert!(is_in_memory());
+}
+
+#[test]
 fn what_rules_recorded_two_hours_ago_is_in_memory_after_a_restart() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (before, now) = (DAY0 as i64, at(DAY0 + 2 * 3_600_000));
@@ -288,13 +316,35 @@ fn old_days_come_from_rollups_and_the_answer_says_so() {
     assert!(left.times.is_empty(), "rolled up: {}", left.times.len());
     let wish = |reduce| Wish { reduce, step: None, window: Some(600_000) };
     for (reduce, expected) in [(Reduce::Max, 59.0), (Reduce::Last, 59.0), (Reduce::Counter, 59.0)] {
-        let past = Past { reader: &reader, agent: &agent, ages, wish: wish(reduce) };
+        let past = Past { reader: &reader, agent: &agent, ages, wish: wish(reduce), room: 60 };
         let samples = past.read(&[(id, &key)], DAY0 as i64, then.utc_ms as i64 + 60_000).expect("it is read");
         assert_eq!(samples[0].last().map(|sample| sample.value), Some(expected), "{reduce:?}");
     }
-    let past = Past { reader: &reader, agent: &agent, ages, wish: wish(Reduce::Count) };
+    let past = Past { reader: &reader, agent: &agent, ages, wish: wish(Reduce::Count), room: 60 };
     let samples = past.read(&[(id, &key)], DAY0 as i64, then.utc_ms as i64 + 60_000).expect("it is read");
     assert_eq!(samples[0].len(), 60, "as many as there were");
+    let told = Past { room: 59, ..past }.read(&[(id, &key)], DAY0 as i64, then.utc_ms as i64 + 60_000);
+    assert!(
+        matches!(&told, Err(SourceError::TooMuch(text)) if text.contains("more than 59 samples")),
+        "{told:?}"
+    );
+    // All of it is older than what is kept sample by sample.
+    let kept = Kept { raw: -40 * DAY, ..kept };
+    let queries = Fleetwide {
+        history: desk.queries.history.clone().map(|(reader, _)| (reader, kept)),
+        ..desk.without_memory()
+    };
+    let asked = |text: &str, cells: u64| {
+        let query = Query::parse(text).expect("PromQL");
+        let limits = Limits { cells, ..Limits::default() };
+        query
+            .instant(&queries, then.utc_ms as i64 + 59_999, &limits)
+            .map(|outcome| format!("{:?}", outcome.answer))
+    };
+    assert!(asked("sum_over_time(a[11m])", 200).expect("a sum a minute").contains("1770"));
+    assert!(asked("count_over_time(a[11m])", 1000).expect("60 samples").contains("60"));
+    let error = asked("count_over_time(a[11m])", 200).expect_err("no room for 60").to_string();
+    assert!(error.contains("more than 50 samples in this time"), "{error}");
     let said = warning(wish(Reduce::Max), ages, then.utc_ms as i64);
     assert_eq!(said.as_deref(), Some("values before 2026-11-22T00:00Z come from rollups by the minute"));
 }

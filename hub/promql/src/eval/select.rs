@@ -89,6 +89,10 @@ impl<F: FnMut(&Labels, &[Sample]) -> Result<(), EvalError>> Take for Taking<'_, 
         self.evaluation.budget.stopped()
     }
 
+    fn room(&self) -> usize {
+        self.evaluation.budget.room()
+    }
+
     fn warn(&mut self, text: &str) {
         let mut warnings = self.evaluation.warnings.borrow_mut();
         if warnings.len() < WARNINGS && !warnings.iter().any(|known| known == text) {
