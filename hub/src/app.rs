@@ -13,7 +13,7 @@ use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
 use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
-use crate::query::{self, Feed, Fleetwide, Kept, Remembered};
+use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
 use crate::rules::{Ground, Rules};
 use crate::storage::{self, Commits, Status};
 use crate::web::server::{self, BindError, Bounds};
@@ -158,7 +158,7 @@ impl Hub {
             (Arc::new(handle.clone()), Arc::new(handle), mirror)
         };
         let tell = rules.clone();
-        let touched = move |touched| tell.told(touched);
+        let touched = move |touched: Vec<Touched>| tell.told(&touched);
         let (on_air, ears, hears) =
             OnAir::start(config.site.clone(), Arc::clone(queries.derived()), touched, started, asked.clone());
         let watcher = ((updates, ears), rules.clone());

@@ -46,7 +46,7 @@ pub trait Watcher: Send {
     fn changed(&mut self, ingest: &Ingest, changed: &[usize]);
 
     /// These series changed out of turn. Nothing waits for whoever is told: it must not take long.
-    fn touched(&mut self, _touched: Vec<Touched>) {}
+    fn touched(&mut self, _touched: &[Touched]) {}
 }
 
 /// What the loop talks to beside the core.
@@ -129,7 +129,7 @@ fn turn<W: Watcher>(
     }
     drop(ingest);
     if !touched.is_empty() {
-        ends.watcher.touched(touched);
+        ends.watcher.touched(&touched);
     }
     for message in out {
         ends.outlet.publish(message);

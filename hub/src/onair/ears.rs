@@ -135,8 +135,8 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
         self.1.changed(ingest, changed);
     }
 
-    fn touched(&mut self, touched: Vec<Touched>) {
-        self.0.touched(touched.clone());
+    fn touched(&mut self, touched: &[Touched]) {
+        self.0.touched(touched);
         self.1.touched(touched);
     }
 }

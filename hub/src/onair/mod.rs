@@ -88,7 +88,8 @@ impl OnAir {
         self.lock().view(site, now.utc_ms as i64)
     }
 
-    /// Puts a site on air by hand, until a moment (milliseconds since 1970) or until it is taken back.
+    /// Puts a site on air by hand, until a moment (milliseconds since 1970) or until it is taken back. People do it with `on_air` of `[[site]]`; this, and
+    /// the two that follow, are for a program that has this hub inside.
     pub fn on_by_hand(&self, site: &Id, until: Option<i64>) -> Result<(), UnknownSite> {
         self.by_hand(site, |site| site.on_by_hand(until))
     }

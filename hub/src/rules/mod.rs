@@ -47,6 +47,8 @@ struct Inner {
     faults: Mutex<Vec<String>>,
     /// As it was after the last turn.
     overview: Mutex<Overview>,
+    /// All rules and their alerts, as the thread has put them down.
+    shown: Mutex<Arc<RulesView>>,
 }
 
 /// What rules stand on.
@@ -69,6 +71,7 @@ impl Rules {
             stops: AtomicBool::new(false),
             faults: Mutex::default(),
             overview: Mutex::default(),
+            shown: Mutex::new(Arc::new(RulesView { groups: Vec::new() })),
         }));
         let (ended, end) = oneshot::channel();
         let thread = thread::Thread::new(rules.clone(), config, ground)?;
@@ -82,10 +85,10 @@ impl Rules {
     }
 
     /// These series changed out of turn. Takes no time.
-    pub fn told(&self, touched: Vec<Touched>) {
+    pub fn told(&self, touched: &[Touched]) {
         let mut inbox = self.inbox();
         let room = TOUCHES.saturating_sub(inbox.len());
-        inbox.extend(touched.into_iter().take(room));
+        inbox.extend(touched.iter().take(room).cloned());
         self.0.rings.notify_one();
     }
 
@@ -107,9 +110,13 @@ impl Rules {
         ended.expect("its thread has panicked");
     }
 
-    /// All rules and their alerts. Waits while a group is evaluated, which may ask ingest for who is silent: not while ingest is held.
-    pub fn view(&self) -> RulesView {
-        self.engine().rules()
+    /// All rules and their alerts, as they were a moment ago. Waits for nobody, however long a rule takes.
+    pub fn view(&self) -> Arc<RulesView> {
+        Arc::clone(&self.0.shown.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn show(&self, view: RulesView) {
+        *self.0.shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
     fn counted(&self, overview: Overview) {
@@ -142,7 +149,111 @@ impl Rules {
 impl Watcher for Rules {
     fn changed(&mut self, _: &Ingest, _: &[usize]) {}
 
-    fn touched(&mut self, touched: Vec<Touched>) {
+    fn touched(&mut self, touched: &[Touched]) {
         self.told(touched);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::ingest::NoPast;
+    use crate::query::Kept;
+    use rackside_alerting::{RuleView, State};
+    use rackside_history::{Settings, Store};
+    use rackside_promql::{Labels, METRIC_NAME};
+    use rackside_proto::Prefix;
+    use rackside_series::{Derived, Recent, SHORTEST};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    struct Desk {
+        rules: Rules,
+        series: Arc<Fleetwide>,
+        since: clock::Now,
+        // Held as long as the desk.
+        _store: Store,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Desk {
+        /// One rule, which fires once there is an `edge`. What is in memory has not been read yet.
+        fn new() -> Self {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let file = directory.path().join("edge.yml");
+            let text = "groups: [{name: edges, interval: 1h, rules: [{alert: Edge, expr: edge == 1}]}]\n";
+            std::fs::write(&file, text).expect("the directory can be written");
+            let since = clock::now();
+            let store =
+                Store::open(directory.path(), Settings::new(since.utc_ms)).expect("the history opens");
+            let ingest = Ingest::new(Prefix::default(), store.id(), Arc::new(NoPast), since);
+            let derived = Arc::new(Derived::new(None, SHORTEST, 0).expect("in memory"));
+            let kept = Kept { raw: 86_400_000, minute: 86_400_000 };
+            let series =
+                Arc::new(Fleetwide::new(Arc::new(Recent::default()), derived, Some((store.reader(), kept))));
+            let files = vec![file.display().to_string()];
+            let config = RulesConfig { defaults: false, files, ..RulesConfig::default() };
+            let ground = Ground { shared: Shared::new(ingest), series: Arc::clone(&series) };
+            let (rules, _) = Rules::start(config, ground).expect("a thread");
+            Self { rules, series, since, _store: store, _directory: directory }
+        }
+
+        fn edge(&self) {
+            let (labels, at) = (Labels::new([(METRIC_NAME, "edge")]), clock::now().utc_ms as i64);
+            self.series.derived().push(&labels, at, 1.0);
+            self.rules.told(&[Touched { labels, at }]);
+        }
+
+        fn fires(&self) -> bool {
+            let view = self.rules.view();
+            let rules = view.groups.iter().flat_map(|group| &group.rules);
+            rules
+                .into_iter()
+                .any(|rule| matches!(rule, RuleView::Alerting(rule) if rule.state == State::Firing))
+        }
+
+        fn wait_until_it_fires(&self) {
+            let patience = clock::now().plus(PATIENCE);
+            while !self.fires() {
+                assert!(clock::now().instant < patience.instant, "{:?}", self.rules.view());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+
+    impl Drop for Desk {
+        fn drop(&mut self) {
+            self.rules.0.stops.store(true, Ordering::Relaxed);
+            self.rules.0.rings.notify_all();
+        }
+    }
+
+    #[test]
+    fn rules_begin_when_memory_is_warm_and_what_was_touched_before_is_kept() {
+        let desk = Desk::new();
+        desk.edge();
+        std::thread::sleep(Duration::from_millis(200));
+        let evaluations = desk.rules.overview().groups[0].counts;
+        let is_early = clock::now().since(desk.since.instant) < Duration::from_secs(8);
+        assert!(!is_early || evaluations.at_once + evaluations.regular == 0, "{evaluations:?}");
+        desk.series.warm(&[], clock::now(), &|| false);
+        desk.wait_until_it_fires();
+    }
+
+    #[test]
+    fn what_is_shown_waits_for_no_evaluation() {
+        let desk = Desk::new();
+        desk.series.warm(&[], clock::now(), &|| false);
+        desk.edge();
+        desk.wait_until_it_fires();
+        let evaluating = desk.rules.engine();
+        let (shown, seen) = mpsc::channel();
+        let rules = desk.rules.clone();
+        std::thread::spawn(move || shown.send(rules.view().groups.len()));
+        assert_eq!(seen.recv_timeout(PATIENCE), Ok(1));
+        drop(evaluating);
     }
 }

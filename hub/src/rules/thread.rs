@@ -15,6 +15,13 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(1);
 /// Rule files are looked at this often.
 const FILES: Duration = Duration::from_secs(2);
+/// What is shown is put down at most so often, and takes at most this share of the thread's time.
+const SHOW: Duration = Duration::from_millis(100);
+const SHOW_SHARE: u32 = 20;
+/// After a start rules wait at most this long until what they look back at is in memory: from the disk it takes longer, and everybody else waits.
+const WARM: Duration = Duration::from_secs(10);
+/// It is looked this often whether it is.
+const WARMING: Duration = Duration::from_millis(20);
 /// Alerts are saved at most so often: a hub that is killed forgets no more.
 const SAVE: Duration = Duration::from_millis(500);
 /// All rules of a turn together may take so long; those that are left then fail, and have their turn at the next interval.
@@ -30,9 +37,14 @@ pub(super) struct Thread {
     files: Files,
     memory: Memory,
     saver: Option<Saver>,
+    started: Now,
     looked: Now,
     saved: Now,
     revision: u64,
+    /// When what is shown may be put down anew.
+    shows: Now,
+    /// Something has changed since it was.
+    is_outdated: bool,
 }
 
 pub(super) fn settings(config: &RulesConfig) -> Settings {
@@ -47,14 +59,28 @@ impl Thread {
         let files = Files::default();
         let memory = Memory::default();
         let saver = ground.series.derived().db().map(|db| Saver::start(Arc::clone(db))).transpose()?;
-        let mut thread =
-            Self { rules, config, ground, files, memory, saver, looked: now, saved: now, revision: 0 };
+        let mut thread = Self {
+            rules,
+            config,
+            ground,
+            files,
+            memory,
+            saver,
+            started: now,
+            looked: now,
+            saved: now,
+            revision: 0,
+            shows: now,
+            is_outdated: true,
+        };
         thread.load();
         thread.restore();
+        thread.show();
         Ok(thread)
     }
 
     pub(super) fn run(mut self) {
+        self.warm_up();
         loop {
             let touched = self.wait();
             if clock::now().since(self.looked.instant) >= FILES {
@@ -74,6 +100,7 @@ impl Thread {
             if !stops {
                 self.evaluate();
             }
+            self.show();
             self.save(stops);
             if stops {
                 if let Some(saver) = self.saver {
@@ -84,12 +111,29 @@ impl Thread {
         }
     }
 
+    /// Waits until what rules look back at is in memory, but not for ever. What is touched meanwhile is kept.
+    fn warm_up(&self) {
+        let mut inbox = self.rules.inbox();
+        while !self.ground.series.is_warm() && !self.rules.stops() {
+            if clock::now().since(self.started.instant) >= WARM {
+                log::warn!("the last minutes are still read from the history; rules begin without");
+                return;
+            }
+            let waited = self.rules.0.rings.wait_timeout(inbox, WARMING);
+            (inbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        log::debug!("rules begin {:?} after the start", clock::now().since(self.started.instant));
+    }
+
     /// Waits until something is to be done, or for a second; returns what was touched.
     fn wait(&self) -> Vec<Touched> {
         let due = self.rules.engine().due();
-        let now = clock::now().utc_ms as i64;
-        let wait =
-            due.map_or(LOOK, |due| Duration::from_millis(due.saturating_sub(now).max(0) as u64).min(LOOK));
+        let now = clock::now();
+        let until = |due: i64| Duration::from_millis(due.saturating_sub(now.utc_ms as i64).max(0) as u64);
+        let mut wait = due.map_or(LOOK, |due| until(due).min(LOOK));
+        if self.is_outdated {
+            wait = wait.min(self.shows.since(now.instant));
+        }
         let inbox = self.rules.inbox();
         let is_quiet = |inbox: &mut Vec<Touched>| inbox.is_empty() && !self.rules.stops();
         let waited = self.rules.0.rings.wait_timeout_while(inbox, wait, is_quiet);
@@ -110,6 +154,7 @@ impl Thread {
         engine.load(files, now);
         self.rules.counted(engine.overview());
         drop(engine);
+        self.is_outdated = true;
         *self.rules.0.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
@@ -145,13 +190,26 @@ impl Thread {
     }
 
     /// One turn of one group, if one is due: then the thread looks what was touched meanwhile, so that a tally never waits for the rules of an hour.
-    fn evaluate(&self) {
+    fn evaluate(&mut self) {
         let now = clock::now();
         let mut engine = self.rules.engine();
         let Some(changes) = self.turn(&mut engine, now) else { return };
         self.rules.counted(engine.overview());
         drop(engine);
+        self.is_outdated = true;
         tell(&changes);
+    }
+
+    /// Puts down what is shown, if something has changed and it is not too soon.
+    fn show(&mut self) {
+        let now = clock::now();
+        if !self.is_outdated || now.instant < self.shows.instant {
+            return;
+        }
+        self.rules.show(self.rules.engine().rules());
+        let done = clock::now();
+        self.shows = done.plus(SHOW.max(done.since(now.instant) * SHOW_SHARE));
+        self.is_outdated = false;
     }
 
     /// One turn of the engine over the fleet.

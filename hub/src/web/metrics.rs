@@ -13,8 +13,8 @@ use std::sync::{Arc, PoisonError};
 impl Web {
     fn exposition(&self, format: Format) -> String {
         let mut text = Text::new(format, 16 * 1024);
+        own::write(&mut text, self, clock::now());
         let ingest = self.shared.read();
-        own::write(&mut text, self, &ingest, clock::now());
         let mut exposition = self.exposition.lock().unwrap_or_else(PoisonError::into_inner);
         exposition.write(&mut text, ingest.fleet());
         if format == Format::OpenMetrics {

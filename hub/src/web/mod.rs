@@ -137,7 +137,7 @@ impl Web {
     /// What metrics mean: those of agents, as far as this hub knows them, and its own.
     fn meanings(&self) -> Meanings {
         let mut text = Text::new(Format::OpenMetrics, 16 * 1024);
-        own::write(&mut text, self, &self.shared.read(), clock::now());
+        own::write(&mut text, self, clock::now());
         let mut meanings = api::of_vocabulary();
         meanings.extend(api::of_openmetrics(&text.out));
         meanings

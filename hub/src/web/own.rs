@@ -1,14 +1,45 @@
 //! The hub's own metrics: everything that begins with `rackside_hub_`, `rackside_appliance_up`, and what is known of sites (`rackside_site_`). What agents measure is
 //! laid out by `exposition`. The same numbers are a page of text here and series for queries there.
+//!
+//! The core is held while they are copied, and not while they are written: labels of a large fleet take their time, and ingest waits for no page.
 
 use super::Web;
 use crate::clock::Now;
-use crate::ingest::Ingest;
+use crate::ingest::{Counts, Ingest};
 use crate::query::Own;
 use crate::text::{Kind, Sink};
+use rackside_proto::AgentName;
+
+/// What the core knows of itself at a moment.
+struct Seen {
+    counts: Counts,
+    waiting: (usize, usize),
+    appliances: Vec<Standing>,
+}
+
+/// An appliance at that moment.
+struct Standing {
+    name: AgentName,
+    is_up: bool,
+    live_runs: usize,
+}
+
+impl Seen {
+    fn of(ingest: &Ingest, now: Now) -> Self {
+        let standing = |appliance: &crate::fleet::Appliance| Standing {
+            name: appliance.name.clone(),
+            is_up: appliance.state.is_up(),
+            live_runs: appliance.live_runs(now),
+        };
+        let appliances = ingest.fleet().appliances().iter().map(standing).collect();
+        Self { counts: ingest.counts().clone(), waiting: ingest.waiting(), appliances }
+    }
+}
 
 /// The hub's own metrics.
-pub(super) fn write(text: &mut dyn Sink, web: &Web, ingest: &Ingest, now: Now) {
+pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
+    let mut seen = Seen::of(&web.shared.read(), now);
+    seen.appliances.sort_by(|one, other| one.name.cmp(&other.name));
     text.family("rackside_hub_build_info", Kind::Gauge, "", "Version of this hub; always 1");
     text.sample("rackside_hub_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let started = web.started.utc_ms as f64 / 1000.0;
@@ -17,10 +48,10 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, ingest: &Ingest, now: Now) {
         let help = "Memory that the hub itself holds";
         text.gauge("rackside_hub_resident_memory_bytes", "bytes", help, bytes as f64);
     }
-    counts(text, ingest);
+    counts(text, &seen.counts);
     let help = "Records left with their agent because history cannot be written and enough waits for it";
-    text.counter("rackside_hub_refused_total", help, ingest.counts().refused);
-    web.history.write(text, now, ingest.waiting());
+    text.counter("rackside_hub_refused_total", help, seen.counts.refused);
+    web.history.write(text, now, seen.waiting);
     let help = "1 while what the hub makes itself (series of rules, the state of alerts, its own numbers) can be written to hub.db, else 0";
     text.gauge("rackside_hub_kept_up", "", help, f64::from(u8::from(web.queries.trouble().is_none())));
     web.way.write(text);
@@ -28,12 +59,11 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, ingest: &Ingest, now: Now) {
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
     web.api.write(text);
     web.rules.write(text);
-    appliances(text, ingest, now);
+    appliances(text, &seen.appliances);
     web.on_air.write(text, now);
 }
 
-fn counts(text: &mut dyn Sink, ingest: &Ingest) {
-    let counts = ingest.counts();
+fn counts(text: &mut dyn Sink, counts: &Counts) {
     let by_channel = counts.messages().map(|(channel, count)| (channel.as_str(), count));
     let help = "Messages under the hub's topics, by channel, whatever became of them";
     text.counters("rackside_hub_messages_total", help, "channel", by_channel);
@@ -55,30 +85,28 @@ fn counts(text: &mut dyn Sink, ingest: &Ingest) {
     text.counter("rackside_hub_verdicts_total", "Verdicts sent", counts.verdicts);
 }
 
-fn appliances(text: &mut dyn Sink, ingest: &Ingest, now: Now) {
-    let fleet = ingest.fleet();
-    let (all, up) = (fleet.appliances().len(), fleet.up());
+fn appliances(text: &mut dyn Sink, fleet: &[Standing]) {
+    let (all, up) = (fleet.len(), fleet.iter().filter(|appliance| appliance.is_up).count());
     text.family("rackside_hub_appliances", Kind::Gauge, "", "Appliances, by whether they are up");
     text.sample("rackside_hub_appliances", &[("state", "up")], up as f64);
     text.sample("rackside_hub_appliances", &[("state", "down")], (all - up) as f64);
-    let by_name = fleet.by_name();
-    let mut of_each = |name, help, value: &dyn Fn(&crate::fleet::Appliance) -> f64| {
+    let mut of_each = |name, help, value: &dyn Fn(&Standing) -> f64| {
         text.family(name, Kind::Gauge, "", help);
-        for appliance in &by_name {
+        for appliance in fleet {
             let site = appliance.name.site.as_str();
             let labels = [("site", site), ("appliance", appliance.name.appliance.as_str())];
             text.sample(name, &labels, value(appliance));
         }
     };
     let help = "1 while the appliance is heard to live, else 0";
-    of_each("rackside_appliance_up", help, &|appliance| f64::from(u8::from(appliance.state.is_up())));
+    of_each("rackside_appliance_up", help, &|appliance| f64::from(u8::from(appliance.is_up)));
     let help = "Runs that are alive under this name; more than 1 is a second machine with the same name";
-    of_each("rackside_hub_appliance_live_runs", help, &|appliance| appliance.live_runs(now) as f64);
+    of_each("rackside_hub_appliance_live_runs", help, &|appliance| appliance.live_runs as f64);
 }
 
 impl Own for Web {
     fn numbers(&self, to: &mut dyn Sink, now: Now) {
-        write(to, self, &self.shared.read(), now);
+        write(to, self, now);
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Behind {
     /// What metrics mean.
     pub metadata: Box<dyn Fn() -> Meanings + Send + Sync>,
     /// The rules and their alerts.
-    pub rules: Box<dyn Fn() -> RulesView + Send + Sync>,
+    pub rules: Box<dyn Fn() -> Arc<RulesView> + Send + Sync>,
 }
 
 /// The API, for everybody who asks.

@@ -46,7 +46,11 @@ pub(super) async fn rules(State(api): State<Arc<Api>>, request: Request) -> Resp
     let is_packed = gzip(request.headers());
     let write = |wanted: Wanted| {
         move |api: &Api| {
-            let mut view = (api.behind.rules)();
+            let view = (api.behind.rules)();
+            if wanted == Wanted::All {
+                return text(&*view, &[]);
+            }
+            let mut view = RulesView::clone(&view);
             for group in &mut view.groups {
                 group.rules.retain(|rule| wanted.takes(rule));
             }
@@ -60,19 +64,19 @@ pub(super) async fn rules(State(api): State<Arc<Api>>, request: Request) -> Resp
 }
 
 pub(super) async fn alerts(State(api): State<Arc<Api>>, request: Request) -> Response {
-    api.said(gzip(request.headers()), |api| text(&of_rules((api.behind.rules)()), &[])).await
+    api.said(gzip(request.headers()), |api| text(&of_rules(&(api.behind.rules)()), &[])).await
 }
 
 #[derive(Serialize)]
-struct Alerts {
-    alerts: Vec<AlertView>,
+struct Alerts<'a> {
+    alerts: Vec<&'a AlertView>,
 }
 
-fn of_rules(view: RulesView) -> Alerts {
-    let rules = view.groups.into_iter().flat_map(|group| group.rules);
+fn of_rules(view: &RulesView) -> Alerts<'_> {
+    let rules = view.groups.iter().flat_map(|group| &group.rules);
     let alerts = rules.flat_map(|rule| match rule {
-        RuleView::Alerting(rule) => rule.alerts,
-        RuleView::Recording(_) => Vec::new(),
+        RuleView::Alerting(rule) => rule.alerts.as_slice(),
+        RuleView::Recording(_) => &[],
     });
     Alerts { alerts: alerts.collect() }
 }
