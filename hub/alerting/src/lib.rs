@@ -27,6 +27,7 @@
 //! assert_eq!(engine.standing("hall", "rack").firing, 1);
 //! ```
 
+mod calendar;
 mod duration;
 mod engine;
 mod file;

@@ -2,6 +2,8 @@
 //!
 //! Sample: 1,795,145,096,120 ms is `2026-11-20T03:24:56.12Z`; 78.5 is `7.85e+01`.
 
+use crate::calendar::civil;
+
 /// A moment in milliseconds since 1970, with as many digits of a second as it needs. Nothing is year 1, as Go's zero time.
 pub(super) fn rfc3339(at: Option<i64>) -> String {
     let Some(at) = at else { return "0001-01-01T00:00:00Z".to_owned() };
@@ -13,20 +15,6 @@ pub(super) fn rfc3339(at: Option<i64>) -> String {
         milliseconds => format!(".{milliseconds:03}").trim_end_matches('0').to_owned(),
     };
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
-}
-
-/// Year, month and day of the day that is so many after 1970-01-01, in the Gregorian calendar; years are counted from March, so that the
-/// leap day is the last of its year.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// A number as Go writes it with `%e` and as many digits as it needs.

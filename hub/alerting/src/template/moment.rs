@@ -3,6 +3,7 @@
 //! Sample: 1795145096.5 is `2026-11-20 03:24:56.5 +0000 UTC`.
 
 use super::value::{Named, Value};
+use crate::calendar::{civil, days_to};
 use std::fmt::Write as _;
 
 /// Milliseconds since 1970, UTC.
@@ -231,33 +232,6 @@ impl Date {
         }
         Some(1 + count)
     }
-}
-
-/// Days from 1970 to the first of January of a year.
-fn days_to(year: i64) -> i64 {
-    let before = year - 1;
-    before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162
-}
-
-/// Year, month and day of a day counted from 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // Never later than the year that is looked for, within the 292 years that a moment can be away.
-    let mut year = 1969 + days.div_euclid(365);
-    while days_to(year + 1) <= days {
-        year += 1;
-    }
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut day = days - days_to(year);
-    let mut month = 1;
-    for length in lengths {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    (year, month, day + 1)
 }
 
 #[cfg(test)]
