@@ -163,7 +163,7 @@ impl Hub {
             OnAir::start(config.site.clone(), Arc::clone(queries.derived()), touched, started, asked.clone());
         let watcher = ((updates, ears), rules.clone());
         let ends: Ends<((Updates, Ears), Rules)> =
-            Ends { inbound: batches, outlet, watcher, mirror, commits };
+            Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let known = Known { shared: shared.clone(), on_air: on_air.clone() };

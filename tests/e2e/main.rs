@@ -8,6 +8,7 @@ mod complete;
 mod cross;
 mod custody;
 mod down;
+mod lamp;
 mod lasting;
 mod metered;
 mod names;

@@ -24,7 +24,7 @@
 //! };
 //! let changes = engine.run(1_000, &mut ground);
 //! assert_eq!((changes[0].rule.as_ref(), changes[0].alert.life.state), ("SocHot", State::Firing));
-//! assert_eq!(engine.standing("hall", "rack").firing, 1);
+//! assert_eq!(engine.standings().of("hall", "rack").firing, 1);
 //! ```
 
 mod calendar;
@@ -39,7 +39,7 @@ pub mod yaml;
 pub use engine::{
     Alert, AlertView, AlertingView, Annotations, Cause, Change, Common, Counts, Engine, Everybody, Ground,
     GroupOverview, GroupView, Health, KeepError, Life, Missing, Overview, RecordingView, RuleView, RulesView,
-    Settings, Severity, Spans, Standing, State, Store, Witness,
+    Settings, Severity, Spans, Standing, Standings, State, Store, Witness,
 };
 pub use file::{Action, AlertSpec, Fault, GroupSpec, Lint, RuleFile, RuleSpec};
 pub use glob::matching as glob;

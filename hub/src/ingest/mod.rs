@@ -24,12 +24,14 @@ mod records;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 mod waiting;
 
 pub use counts::Counts;
 pub use custody::Custody;
 pub use past::{NoPast, Past, PastError};
 pub use reason::Reason;
+pub use verdicts::VERDICT_VALID;
 pub use waiting::{RETRY, STALLED, WAITING};
 
 use crate::clock::Now;
@@ -39,8 +41,9 @@ use crate::json::Records;
 use crate::mirror::Mirror;
 use crate::query::{Feed, Touched};
 use bytes::Bytes;
+use rackside_alerting::Standings;
 use rackside_history::{Account, Batch, KnownAgent};
-use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Severity, Topic, Verdict};
+use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,8 +55,6 @@ pub const ACK_WITHIN: Duration = Duration::from_millis(250);
 pub const ACK_AT: u32 = 64;
 /// Who says something hears of it within this, even if nothing gets to the disk. After an ack that says something new.
 const HEARD_WITHIN: Duration = Duration::from_millis(500);
-/// How long a verdict holds; longer where readings come rarely, since a line that they spare is to be spared here as well.
-pub const VERDICT_VALID: Duration = Duration::from_secs(90);
 /// The parts of the mirror's snapshot follow each other at this distance.
 const MIRROR: Duration = Duration::from_millis(100);
 /// Silence is looked for this often.
@@ -76,6 +77,8 @@ pub struct Ingest {
     mirror_due: Option<Instant>,
     acks: BTreeSet<(Instant, usize)>,
     verdicts: BTreeSet<(Instant, usize)>,
+    /// How everybody stands, as the rules said last.
+    standings: Arc<Standings>,
     swept: Instant,
     /// Whether the look for silence before this one was left out, because it came late.
     spared: bool,
@@ -97,6 +100,7 @@ impl Ingest {
             mirror_due: None,
             acks: BTreeSet::new(),
             verdicts: BTreeSet::new(),
+            standings: Arc::default(),
             swept: now.instant,
             spared: false,
             out: Vec::new(),
@@ -418,21 +422,6 @@ impl Ingest {
         ack.encode(&mut body).expect("a Vec takes an ack of any size");
         self.counts.acks += 1;
         self.send(slot, Channel::Ack, body);
-    }
-
-    fn verdict(&mut self, slot: usize, now: Now) {
-        // Not yet drawn from the alerts: the hub thinks well of everyone.
-        let valid = VERDICT_VALID.max(self.fleet.appliances()[slot].interval() * 3);
-        let verdict = Verdict { severity: Severity::Well, firing: 0, valid_s: valid.as_secs() as u32 };
-        let mut body = Vec::with_capacity(8);
-        verdict.encode(&mut body).expect("a Vec takes a verdict of any size");
-        self.counts.verdicts += 1;
-        self.send(slot, Channel::Verdict, body);
-        let due = now.instant + valid / 3;
-        if let Some(before) = self.custody[slot].verdict_due.replace(due) {
-            self.verdicts.remove(&(before, slot));
-        }
-        self.verdicts.insert((due, slot));
     }
 
     fn send(&mut self, slot: usize, channel: Channel, body: Vec<u8>) {

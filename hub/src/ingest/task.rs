@@ -7,6 +7,7 @@ use crate::inbound::{Inbound, Outlet};
 use crate::query::Touched;
 use crate::shutdown;
 use crate::storage::{Commits, Outcome};
+use rackside_alerting::Standings;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -61,15 +62,20 @@ pub struct Ends<W> {
     pub mirror: watch::Receiver<bool>,
     /// What writes to the disk.
     pub commits: Commits,
+    /// How everybody stands, by the rules.
+    pub standings: watch::Receiver<Arc<Standings>>,
 }
 
 /// Runs until `shutdown` says so or nobody can send any more; then what waits is written and acked, if that can be done
 /// soon.
 pub async fn run<W: Watcher>(shared: Shared, mut ends: Ends<W>, mut shutdown: watch::Receiver<bool>) {
     let mut batches = Vec::new();
-    let mut mirror_ended = false;
+    let (mut mirror_ended, mut standings_ended) = (false, false);
     shared.write().mirror(ends.outlet.mirror_wanted());
     ends.mirror.mark_unchanged();
+    // What the rules have restored goes before the first message.
+    let restored = Arc::clone(&ends.standings.borrow_and_update());
+    shared.write().stand(restored, clock::now());
     loop {
         let (due, full) = {
             let ingest = shared.read();
@@ -90,6 +96,13 @@ pub async fn run<W: Watcher>(shared: Shared, mut ends: Ends<W>, mut shutdown: wa
                     shared.write().mirror(wanted);
                 }
                 Err(_) => mirror_ended = true,
+            },
+            changed = ends.standings.changed(), if !standings_ended => match changed {
+                Ok(()) => {
+                    let standings = Arc::clone(&ends.standings.borrow_and_update());
+                    shared.write().stand(standings, clock::now());
+                }
+                Err(_) => standings_ended = true,
             },
             () = shutdown::asked(&mut shutdown) => break,
         }
@@ -216,11 +229,17 @@ mod tests {
             sockets.try_send(vec![message]).expect("there is room");
             let (_stop, asked) = watch::channel(true);
             let (_listeners, mirror) = watch::channel(false);
+            let (_rules, standings) = watch::channel(Arc::default());
             let (commits, _end) = storage::start(Disk, Status::new("/data".into())).expect("a thread");
             let said = Arc::new(Said::default());
             let outlet: Arc<dyn Outlet> = said.clone();
             let ingest = Ingest::new(Prefix::default(), 1, Arc::new(NoPast), clock::now());
-            run(Shared::new(ingest), Ends { inbound, outlet, watcher: Nobody, mirror, commits }, asked).await;
+            run(
+                Shared::new(ingest),
+                Ends { inbound, outlet, watcher: Nobody, mirror, commits, standings },
+                asked,
+            )
+            .await;
             let said = said.0.lock().expect("nobody panics with it");
             let acks = said.iter().filter(|message| message.topic.ends_with("/ack"));
             let below: Vec<u64> = acks

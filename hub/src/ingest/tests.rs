@@ -1,7 +1,8 @@
 //! What ingest promises: each record once, nothing acked that is not held, garbage counted and nothing else. What it promises of
-//! the disk is in `disk`.
+//! the disk is in `disk`, what it tells appliances about themselves in `verdicts`.
 
 mod disk;
+mod verdicts;
 
 use super::*;
 use crate::clock;
@@ -237,40 +238,6 @@ fn a_birth_that_a_broker_kept_opens_no_account() {
 }
 
 #[test]
-fn a_birth_is_answered_with_a_verdict_that_is_repeated_every_third_of_its_validity() {
-    let (mut desk, _) = running();
-    let verdicts = |desk: &mut Desk| {
-        desk.ingest.take_out().iter().filter(|message| message.topic.ends_with("/verdict")).count()
-    };
-    assert_eq!(verdicts(&mut desk), 1);
-    desk.after(29_999);
-    assert_eq!(verdicts(&mut desk), 0);
-    desk.after(1);
-    assert_eq!(verdicts(&mut desk), 1);
-    desk.after(10_000);
-    desk.after(50_000);
-    assert_eq!(verdicts(&mut desk), 0, "it has been silent: it gets one with its next birth");
-}
-
-#[test]
-fn who_sends_rarely_gets_verdicts_rarely_that_hold_the_longer() {
-    let (mut desk, mut rack) = running();
-    desk.ingest.take_out();
-    rack.interval_ms = Some(60_000);
-    desk.take(rack.birth());
-    let told = |desk: &mut Desk| -> Vec<u32> {
-        let out = desk.ingest.take_out();
-        let verdicts = out.iter().filter(|message| message.topic.ends_with("/verdict"));
-        verdicts.map(|message| Verdict::decode(&message.payload).expect("a verdict").valid_s).collect()
-    };
-    assert_eq!(told(&mut desk), [180]);
-    desk.after(59_999);
-    assert_eq!(told(&mut desk), [0; 0]);
-    desk.after(1);
-    assert_eq!(told(&mut desk), [180]);
-}
-
-#[test]
 fn every_kind_of_garbage_is_counted_and_changes_nothing() {
     let (mut desk, mut rack) = running();
     let before = format!("{:?}", desk.ingest.fleet().appliances()[0].shown());
@@ -357,34 +324,6 @@ fn the_mirror_says_what_the_hub_understood_and_clears_up_behind_itself() {
     let cleared = desk.ingest.take_out();
     assert_eq!(cleared.len(), 3);
     assert!(cleared.iter().all(|message| message.retain && message.payload.is_empty()));
-}
-
-fn verdicts(desk: &mut Desk) -> usize {
-    desk.ingest.take_out().iter().filter(|message| message.topic.ends_with("/verdict")).count()
-}
-
-#[test]
-fn an_agent_whose_link_outlived_the_hub_gets_its_verdict_without_a_birth() {
-    let (mut desk, mut rack) = (Desk::new(), Rack::new("arena-north", "rack-1"));
-    rack.catalog(&vitals());
-    desk.take_as(rack.presence(true), true);
-    desk.take_as(rack.birth(), true);
-    assert_eq!(verdicts(&mut desk), 0, "nobody was heard to live");
-    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
-    assert_eq!(verdicts(&mut desk), 1);
-    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
-    assert_eq!(verdicts(&mut desk), 0, "once");
-}
-
-#[test]
-fn an_agent_that_was_silent_for_a_while_gets_verdicts_again() {
-    let (mut desk, mut rack) = running();
-    for _ in 0..60 {
-        desk.after(1000);
-    }
-    verdicts(&mut desk);
-    desk.take(rack.numbers(&[400, 0, 0, 0, 0]));
-    assert_eq!(verdicts(&mut desk), 1);
 }
 
 #[test]

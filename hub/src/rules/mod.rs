@@ -23,7 +23,7 @@ use crate::ingest::Ingest;
 use crate::ingest::task::{Shared, Watcher};
 use crate::query::{Fleetwide, Touched};
 use crate::shutdown;
-use rackside_alerting::{Engine, Overview, RulesView};
+use rackside_alerting::{Engine, Overview, RulesView, Standings};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
@@ -49,6 +49,8 @@ struct Inner {
     overview: Mutex<Overview>,
     /// All rules and their alerts, as the thread has put them down.
     shown: Mutex<Arc<RulesView>>,
+    /// How every appliance stands, as it was then.
+    standings: watch::Sender<Arc<Standings>>,
 }
 
 /// What rules stand on.
@@ -72,6 +74,7 @@ impl Rules {
             faults: Mutex::default(),
             overview: Mutex::default(),
             shown: Mutex::new(Arc::new(RulesView { groups: Vec::new() })),
+            standings: watch::Sender::default(),
         }));
         let (ended, end) = oneshot::channel();
         let thread = thread::Thread::new(rules.clone(), config, ground)?;
@@ -117,6 +120,22 @@ impl Rules {
 
     fn show(&self, view: RulesView) {
         *self.0.shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// How every appliance stands: at first as it was restored, then as it is after each turn that changes it.
+    pub fn standings(&self) -> watch::Receiver<Arc<Standings>> {
+        self.0.standings.subscribe()
+    }
+
+    /// Tells how every appliance stands, if that is new.
+    fn stood(&self, standings: Standings) {
+        self.0.standings.send_if_modified(|told| {
+            let is_new = **told != standings;
+            if is_new {
+                *told = Arc::new(standings);
+            }
+            is_new
+        });
     }
 
     fn counted(&self, overview: Overview) {

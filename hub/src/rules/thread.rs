@@ -171,7 +171,9 @@ impl Thread {
             Ok(None) => {}
             Err(error) => log::error!("{error}; alerts begin anew"),
         }
-        self.revision = self.rules.engine().revision();
+        let engine = self.rules.engine();
+        self.revision = engine.revision();
+        self.rules.stood(engine.standings());
     }
 
     /// Alerts that have changed are written down.
@@ -195,6 +197,9 @@ impl Thread {
         let mut engine = self.rules.engine();
         let Some(changes) = self.turn(&mut engine, now) else { return };
         self.rules.counted(engine.overview());
+        if !changes.is_empty() {
+            self.rules.stood(engine.standings());
+        }
         drop(engine);
         self.is_outdated = true;
         tell(&changes);

@@ -3,7 +3,7 @@
 //! ```text
 //! load(files) ─▶ groups ◀─ touched(series)          due() ─▶ when to call run() next
 //!                   │
-//!                 run(now, ground) ─▶ changes of alerts;  rules(), alerts(), standing() show them;  save(), restore() keep them
+//!                 run(now, ground) ─▶ changes of alerts;  rules(), alerts(), standings() show them;  save(), restore() keep them
 //! ```
 //!
 //! Sample: a tally goes off at 12:00:05.217; `touched` marks the rules that read it, `due` is now, and `run` fires `StreamDown` at once.
@@ -17,6 +17,7 @@ mod moment;
 mod overview;
 mod reads;
 mod rule;
+mod standing;
 mod view;
 mod written;
 
@@ -32,7 +33,8 @@ pub use keep::KeepError;
 pub use life::{Life, Spans, State};
 pub use overview::{GroupOverview, Overview};
 pub use rule::{Common, Health};
-pub use view::{AlertView, AlertingView, GroupView, RecordingView, RuleView, RulesView, Standing};
+pub use standing::{Standing, Standings};
+pub use view::{AlertView, AlertingView, GroupView, RecordingView, RuleView, RulesView};
 
 use crate::file::RuleFile;
 use group::{Evaluated, Group, Which};

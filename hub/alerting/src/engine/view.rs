@@ -1,5 +1,5 @@
 //! What is shown of the rules: by the fields and names of Prometheus's `/api/v1/rules` and `/api/v1/alerts`, to be written as JSON by whoever serves
-//! it; and how bad things are at an appliance, for its own lamp.
+//! it.
 //!
 //! Invariant: a view is a copy; nothing of the engine is borrowed or locked by who shows it. One field is ours: `unknownSince`, on an alert whose
 //! appliance is silent.
@@ -12,7 +12,7 @@ use rackside_promql::Labels;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Engine;
-use super::alert::{Alert, Annotations, Severity};
+use super::alert::{Alert, Annotations};
 use super::group::{Counts, Group};
 use super::life::State;
 use super::moment::{exponent, rfc3339};
@@ -173,15 +173,6 @@ impl Serialize for AnnotationsView {
     }
 }
 
-/// How an appliance stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The worst of its firing alerts.
-    pub worst: Option<Severity>,
-    /// How many fire.
-    pub firing: usize,
-}
-
 impl Engine {
     /// Every group with its rules and their alerts, by file and name.
     pub fn rules(&self) -> RulesView {
@@ -199,19 +190,6 @@ impl Engine {
     pub fn active(&self) -> impl Iterator<Item = &Alert> {
         let rules = self.groups.iter().flat_map(|group| &group.rules);
         rules.flat_map(|rule| rule.active.values()).filter(|alert| alert.life.is_active())
-    }
-
-    /// How an appliance stands: by the firing alerts of it, and of its site as a whole. What is unknown still counts.
-    pub fn standing(&self, site: &str, appliance: &str) -> Standing {
-        let mut standing = Standing::default();
-        for alert in self.active().filter(|alert| alert.life.state == State::Firing) {
-            let of = alert.labels.value("appliance");
-            if alert.labels.value("site") == site && (of == appliance || of.is_empty()) {
-                standing.firing += 1;
-                standing.worst = standing.worst.max(Some(Severity::of(&alert.labels)));
-            }
-        }
-        standing
     }
 
     /// The rules of a group whose last evaluation failed, and why.

@@ -179,7 +179,8 @@ groups:
     scene.sample(&labels("x", &[("site", "hall"), ("appliance", "rack")]), 0, 1.0);
     scene.sample(&labels("x", &[("site", "hall"), ("appliance", "desk")]), 0, 20.0);
     assert_eq!(states(&scene.evaluate(0)).iter().filter(|(_, state)| *state == State::Firing).count(), 4);
-    let standing = |site, appliance| scene.engine.standing(site, appliance);
+    let standings = scene.engine.standings();
+    let standing = |site, appliance| standings.of(site, appliance);
     assert_eq!(standing("hall", "rack"), Standing { worst: Some(Severity::Warning), firing: 2 });
     assert_eq!(standing("hall", "desk"), Standing { worst: Some(Severity::Critical), firing: 3 });
     assert_eq!(standing("hall", "door"), Standing { worst: Some(Severity::Info), firing: 1 });
