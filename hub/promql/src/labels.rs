@@ -166,6 +166,27 @@ impl Labels {
         Self::sorted(self.hashed().filter(|hashed| keep(&hashed.label)).cloned().collect())
     }
 
+    /// This set and another one; of a name that both have the other's value counts. No text is hashed again.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut all = Vec::with_capacity(self.len() + other.len());
+        let (mut ours, mut theirs) = (self.hashed().peekable(), other.hashed().peekable());
+        while let (Some(one), Some(another)) = (ours.peek(), theirs.peek()) {
+            match one.label.name.cmp(&another.label.name) {
+                Ordering::Less => all.extend(ours.next().cloned()),
+                Ordering::Equal => drop(ours.next()),
+                Ordering::Greater => all.extend(theirs.next().cloned()),
+            }
+        }
+        all.extend(ours.chain(theirs).cloned());
+        Self::sorted(all)
+    }
+
+    /// Whether somebody else holds this very set.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.all) > 1
+    }
+
     /// A copy to change.
     pub fn edit(&self) -> Edit {
         Edit { labels: self.hashed().cloned().collect() }
@@ -377,6 +398,18 @@ mod tests {
         assert_eq!(up().only(&["job", "nope"]), Labels::new([("job", "rack")]));
         assert_eq!(up().without(&["job"]), Labels::new([("site", "hall")]));
         assert_eq!(up().without_name(), Labels::new([("job", "rack"), ("site", "hall")]));
+    }
+
+    #[test]
+    fn two_sets_make_the_one_that_has_the_labels_of_both() {
+        let rack = Labels::new([("appliance", "rack"), ("site", "arena")]);
+        let both =
+            Labels::new([("appliance", "rack"), ("site", "arena"), ("job", "rack"), (METRIC_NAME, "up")]);
+        assert_eq!((up().and(&rack), up().and(&rack).hash()), (both.clone(), both.hash()));
+        assert_eq!(rack.and(&up()).value("site"), "hall");
+        assert_eq!((up().and(&Labels::empty()), Labels::empty().and(&up())), (up(), up()));
+        assert_eq!(up().without_name().and(&rack), both.without_name());
+        assert!(rack.clone().is_shared() && !up().is_shared());
     }
 
     #[test]

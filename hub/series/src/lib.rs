@@ -6,6 +6,7 @@
 //! Nothing here knows MQTT, the wire's records or a clock: moments are arguments, in milliseconds since 1970. The history is not
 //! here either: whoever asks joins the three.
 
+mod appliance;
 mod chunk;
 mod db;
 mod derived;

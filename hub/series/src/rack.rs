@@ -34,6 +34,7 @@ const ENDS: usize = 1024;
 /// Series by their numbers within the appliance.
 #[derive(Debug, Default)]
 pub(crate) struct Rack {
+    /// Their labels beside site and appliance, with the metric's name: the sets that racks share.
     series: Vec<Option<Labels>>,
     free: Vec<u32>,
     layouts: Vec<Weak<Layout>>,
@@ -106,7 +107,7 @@ impl Rack {
         self.inexact = self.inexact.max(at);
     }
 
-    /// The labels of a series.
+    /// The labels of a series beside site and appliance.
     pub(crate) fn labels(&self, series: u32) -> Option<&Labels> {
         self.series.get(series as usize)?.as_ref()
     }

@@ -1,11 +1,13 @@
 //! The last window of every series of every appliance, in memory: what rules and live pages ask for.
 //!
 //! Each appliance has a lock of its own, which is held for as long as its readings are copied and no longer, so that whoever feeds
-//! readings in never waits for a query. Which series have a name is found by an index.
+//! readings in never waits for a query. Which series have a name is found by an index. The labels of a series are made when it is asked for: what
+//! racks have in common is kept once, and each rack says once whose its series are.
 //!
 //! What is here is not durable, and may be less than there was: [`Recent::floor`] says from when on an appliance's samples are
 //! complete. What is older is the history's. Not here either: series that the hub makes itself (`derived.rs`).
 
+use crate::appliance::Appliance;
 use crate::chunk::Row;
 use crate::layout::{Column, Layout};
 use crate::names::Names;
@@ -13,9 +15,9 @@ use crate::rack::Rack;
 use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Test};
 use rackside_proto::{Scale, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::{ControlFlow, Deref, DerefMut, Range};
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The shortest window, in milliseconds: ten minutes.
 pub const SHORTEST: i64 = 600_000;
@@ -91,22 +93,6 @@ pub struct Recent {
 struct Far {
     window: i64,
     metrics: HashSet<String>,
-}
-
-#[derive(Debug)]
-struct Appliance {
-    site: Arc<str>,
-    name: Arc<str>,
-    /// That of the rack, for whoever looks through all appliances.
-    floor: AtomicI64,
-    far: AtomicI64,
-    rack: Mutex<Rack>,
-}
-
-/// A rack while nobody else is at it.
-struct Held<'a> {
-    rack: MutexGuard<'a, Rack>,
-    appliance: &'a Appliance,
 }
 
 /// Slot of an appliance, number of a series in it; in order.
@@ -192,16 +178,10 @@ impl Recent {
         if slot != appliances.len() {
             return;
         }
-        let (site, name) = (self.names.one(site), self.names.one(appliance));
+        let appliance = Appliance::new(&self.names, site, appliance, floor);
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.sites.entry(Arc::clone(&site)).or_default().push(slot as u32);
-        appliances.push(Arc::new(Appliance {
-            site,
-            name,
-            floor: floor.into(),
-            far: floor.into(),
-            rack: Mutex::new(Rack::new(floor)),
-        }));
+        index.sites.entry(Arc::clone(&appliance.site)).or_default().push(slot as u32);
+        appliances.push(Arc::new(appliance));
     }
 
     /// How many appliances there are.
@@ -218,18 +198,16 @@ impl Recent {
         self.appliances.read().unwrap_or_else(PoisonError::into_inner).get(slot).cloned()
     }
 
-    /// The labels of an appliance's series, in the shared form.
+    /// The labels of an appliance's series.
     pub fn labels(&self, slot: usize, name: &str, labels: &[(Box<str>, Box<str>)]) -> Option<Labels> {
-        self.appliance(slot).map(|appliance| self.labels_of(&appliance, name, labels))
+        self.appliance(slot).map(|appliance| self.shape(name, labels).and(&appliance.own))
     }
 
-    fn labels_of(&self, appliance: &Appliance, name: &str, labels: &[(Box<str>, Box<str>)]) -> Labels {
-        let own = labels.iter().map(|(name, value)| (self.names.one(name), self.names.one(value)));
-        Labels::new(own.chain([
-            (self.names.one(METRIC_NAME), self.names.one(name)),
-            (self.names.one("site"), Arc::clone(&appliance.site)),
-            (self.names.one("appliance"), Arc::clone(&appliance.name)),
-        ]))
+    /// The labels of a series beside those that say whose it is.
+    fn shape(&self, name: &str, labels: &[(Box<str>, Box<str>)]) -> Labels {
+        let own = labels.iter().filter(|(name, _)| !is_whose(name));
+        let own = own.map(|(name, value)| (self.names.one(name), self.names.one(value)));
+        Labels::new(own.chain([(self.names.one(METRIC_NAME), self.names.one(name))]))
     }
 
     /// Takes a catalog in: what its readings are handed in with from then on. Nothing, if the slot is not open.
@@ -238,7 +216,7 @@ impl Recent {
         let listed: Vec<(u32, Scale, Labels)> = catalog
             .enumerate()
             .filter(|(_, listed)| listed.served)
-            .map(|(at, one)| (at as u32, one.scale, self.labels_of(&appliance, one.name, one.labels)))
+            .map(|(at, one)| (at as u32, one.scale, self.names.set(&self.shape(one.name, one.labels))))
             .collect();
         let mut rack = appliance.lock();
         let mut known = rack.numbers();
@@ -323,7 +301,7 @@ impl Recent {
         let value = crate::chunk::value(value.known(), column.scale);
         let mut rack = appliance.lock();
         rack.event(column.series, at, value, now.saturating_sub(self.window()));
-        rack.labels(column.series).cloned()
+        rack.labels(column.series).map(|shape| shape.and(&appliance.own))
     }
 
     /// An appliance is gone: its series end.
@@ -406,10 +384,13 @@ impl Recent {
             }
             index.sites.get(site).cloned().unwrap_or_default()
         };
+        let mut shape = labels.edit();
+        shape.remove("site").remove("appliance");
+        let shape = shape.done();
         slots
             .into_iter()
             .filter_map(|slot| self.appliance(slot as usize))
-            .any(|one| *one.name == *appliance && one.lock().find(labels).is_some())
+            .any(|one| *one.name == *appliance && one.lock().find(&shape).is_some())
     }
 
     /// The slots whose site and appliance match, in order.
@@ -451,7 +432,7 @@ impl Recent {
 
     /// The series whose name matches, of the slots of which site and appliance match; in order.
     fn candidates(&self, matchers: &[Matcher], only: Option<usize>) -> Entries {
-        let bounded = matchers.iter().any(|matcher| matches!(&*matcher.name, "site" | "appliance"));
+        let bounded = matchers.iter().any(|matcher| is_whose(&matcher.name));
         let slots = match only {
             Some(slot) => Some(vec![slot]),
             None => bounded.then(|| self.slots(matchers)),
@@ -491,12 +472,8 @@ impl Recent {
     /// Hands over what each appliance has, in the order of the slots, until it is told to stop. Appliances without a matching series are
     /// left out; series without samples are not.
     pub fn select(&self, asked: &Asked<'_>, each: &mut dyn FnMut(&Found<'_>) -> ControlFlow<()>) {
-        let rest: Vec<Matcher> = asked
-            .matchers
-            .iter()
-            .filter(|matcher| !matches!(&*matcher.name, "site" | "appliance"))
-            .cloned()
-            .collect();
+        let rest: Vec<Matcher> =
+            asked.matchers.iter().filter(|matcher| !is_whose(&matcher.name)).cloned().collect();
         let are_far = self.are_far(asked.matchers);
         let candidates = self.candidates(asked.matchers, asked.slot);
         let (mut series, mut samples) = (Vec::new(), Vec::new());
@@ -507,8 +484,8 @@ impl Recent {
             samples.clear();
             let rack = appliance.lock();
             for &(_, number) in entries {
-                let Some(labels) = rack.labels(number) else { continue };
-                if !rest.iter().all(|matcher| matcher.matches(labels)) {
+                let Some(shape) = rack.labels(number) else { continue };
+                if !rest.iter().all(|matcher| matcher.matches(shape)) {
                     continue;
                 }
                 let start = samples.len();
@@ -517,7 +494,7 @@ impl Recent {
                 } else {
                     rack.samples(number, asked.from, asked.to, &mut samples);
                 }
-                series.push((labels.clone(), start..samples.len()));
+                series.push((shape.and(&appliance.own), start..samples.len()));
             }
             let floor = if are_far { rack.far() } else { rack.floor() };
             drop(rack);
@@ -537,6 +514,11 @@ impl Recent {
         let appliances = self.appliances.read().unwrap_or_else(PoisonError::into_inner).clone();
         (series, appliances.iter().map(|appliance| appliance.lock().size()).sum())
     }
+}
+
+/// Whether a label says whose a series is.
+fn is_whose(name: &str) -> bool {
+    matches!(name, "site" | "appliance")
 }
 
 /// The numbers of series, by their metric.
@@ -563,35 +545,4 @@ fn by_time(series: &[Stored<'_>], floor: i64) -> BTreeMap<i64, Vec<u32>> {
         }
     }
     members
-}
-
-impl Appliance {
-    fn floor(&self, is_far: bool) -> i64 {
-        if is_far { self.far.load(Ordering::Relaxed) } else { self.floor.load(Ordering::Relaxed) }
-    }
-
-    fn lock(&self) -> Held<'_> {
-        Held { rack: self.rack.lock().unwrap_or_else(PoisonError::into_inner), appliance: self }
-    }
-}
-
-impl Deref for Held<'_> {
-    type Target = Rack;
-
-    fn deref(&self) -> &Rack {
-        &self.rack
-    }
-}
-
-impl DerefMut for Held<'_> {
-    fn deref_mut(&mut self) -> &mut Rack {
-        &mut self.rack
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.appliance.floor.store(self.rack.floor(), Ordering::Relaxed);
-        self.appliance.far.store(self.rack.far(), Ordering::Relaxed);
-    }
 }
