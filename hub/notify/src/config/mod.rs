@@ -149,3 +149,6 @@ fn line(key: &str, text: &str) -> Result<(), Objection> {
 fn ms(span: Span) -> i64 {
     i64::try_from(span.get().as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

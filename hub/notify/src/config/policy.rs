@@ -86,17 +86,18 @@ pub(super) struct Names<'c> {
 impl Names<'_> {
     /// Receivers only.
     pub(super) fn receivers(&self, key: &str, names: &[String]) -> Result<Vec<Arc<str>>, Objection> {
-        names.iter().map(|name| self.receiver(key, name)).collect()
+        let each = names.iter().map(|name| match self.target(key, name)? {
+            Target::Receiver(name) => Ok(name),
+            Target::Team(_) => objection(key, format!("{name:?} is a team; only receivers can be here")),
+        });
+        each.collect()
     }
 
     /// Receivers and teams, none of them twice.
     pub(super) fn targets(&self, key: &str, names: &[String]) -> Result<Vec<Target>, Objection> {
         let mut targets = Vec::new();
         for name in names {
-            let target = match name.strip_prefix("team:") {
-                Some(team) if self.teams.contains(name) => Target::Team(team.into()),
-                _ => Target::Receiver(self.receiver(key, name)?),
-            };
+            let target = self.target(key, name)?;
             if targets.contains(&target) {
                 return objection(key, format!("{name:?} is named twice"));
             }
@@ -105,13 +106,20 @@ impl Names<'_> {
         Ok(targets)
     }
 
-    fn receiver(&self, key: &str, name: &str) -> Result<Arc<str>, Objection> {
+    fn target(&self, key: &str, name: &str) -> Result<Target, Objection> {
         if self.receivers.contains(&name) {
-            return Ok(name.into());
+            return Ok(Target::Receiver(name.into()));
+        }
+        if let Some(team) = name.strip_prefix("team:")
+            && self.teams.iter().any(|known| known == name)
+        {
+            return Ok(Target::Team(team.into()));
         }
         let all: Vec<&str> =
             self.receivers.iter().copied().chain(self.teams.iter().map(String::as_str)).collect();
-        let meant = nearest(name, &all).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        let bare = || all.iter().copied().find(|known| known.strip_prefix("team:") == Some(name));
+        let meant = nearest(name, &all).or_else(bare);
+        let meant = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
         let what = if name.starts_with("team:") { "[[team]]" } else { "[[receiver]]" };
         objection(key, format!("there is no {what} for {name:?}{meant}"))
     }

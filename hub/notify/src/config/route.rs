@@ -90,10 +90,7 @@ impl RouteConfig {
             }
         }
         if self.quiet.is_whole_week() {
-            return objection(
-                "quiet",
-                "never ends, so nobody would ever be told; leave out `to` names instead: to = []",
-            );
+            return objection("quiet", "never ends, so nobody would ever be told; for that, write `to = []`");
         }
         for (key, is_given) in
             [("breaks_quiet", self.breaks_quiet.is_some()), ("time_zone", self.time_zone.is_some())]

@@ -247,7 +247,7 @@ fn rule(property: &Property, start: When) -> Result<Rule, String> {
     let often = matches!(rule.get_freq(), Frequency::Hourly | Frequency::Minutely | Frequency::Secondly);
     if often {
         return Err(wrong(
-            "a show can come again each day, week, month or year, and not more often".to_owned(),
+            "it can come again each day, week, month or year, and not more often".to_owned(),
         ));
     }
     rule.clone().validate(floating(start.local)).map_err(|error| wrong(error.to_string()))?;

@@ -225,7 +225,7 @@ fn what_is_wrong_with_one_event_costs_that_event_alone() {
     );
     assert_eq!(
         one(&format!("{start}\nDURATION:PT1H\nRRULE:FREQ=HOURLY")),
-        "line 7: \"Bad\" is left out: RRULE: a show can come again each day, week, month or year, and not more often"
+        "line 7: \"Bad\" is left out: RRULE: it can come again each day, week, month or year, and not more often"
     );
     assert_eq!(
         one(&format!("{start}\nDURATION:P40D")),

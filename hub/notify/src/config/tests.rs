@@ -1,0 +1,529 @@
+//! The configuration in tables: what is taken and what becomes of it, and what is refused and with which words.
+
+use super::*;
+use crate::message::Severity;
+use crate::route::{GroupBy, Target};
+use rackside_config::{ConfigError, Secret};
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let tables: Tables = rackside_config::parse(text, "hub.toml").map_err(|error| error.to_string())?;
+    Policy::new(&tables).map_err(|(key, why)| ConfigError::at(text, "hub.toml", &key, why).to_string())
+}
+
+fn right(text: &str) -> Policy {
+    policy(text).unwrap_or_else(|why| panic!("{text}\n{why}"))
+}
+
+/// What is said of a text that is wrong, without the file's name.
+fn said(text: &str) -> String {
+    let why = policy(text).expect_err(text);
+    why.strip_prefix("hub.toml:").unwrap_or_else(|| panic!("{why}: names no file")).to_owned()
+}
+
+const CREW: &str = "[[receiver]]\nname = \"crew\"\nkind = \"slack\"\nurl = { env = \"CREW\" }\n";
+
+/// A receiver of the kind with these keys.
+fn way(keys: &str) -> Result<Way, String> {
+    policy(&format!("[[receiver]]\nname = \"one\"\n{keys}")).map(|mut policy| policy.receivers.remove(0).way)
+}
+
+fn secret(name: &str) -> Secret {
+    Secret::in_env(name)
+}
+
+#[test]
+fn without_any_table_nobody_is_told() {
+    assert_eq!(right(""), Policy::default());
+}
+
+#[test]
+fn each_kind_has_what_it_needs_and_its_defaults() {
+    let basic = Login::Basic { user: "hub".to_owned(), password: secret("P") };
+    let mail = |port, tls, login| {
+        let (host, from) = ("mail.example.org".to_owned(), "Hub <hub@example.org>".to_owned());
+        Way::Email(Email { host, port, tls, login, from, to: vec!["crew@example.org".to_owned()] })
+    };
+    let of_mail = "kind = \"email\"\nhost = \"mail.example.org\"\nfrom = \"Hub <hub@example.org>\"\nto = [\"crew@example.org\"]\n";
+    let ntfy =
+        |url: &str, login| Way::Ntfy { url: url.to_owned(), topic: Given::Here("stage".to_owned()), login };
+    let telegram = |url: &str, chat: &str, thread| Way::Telegram {
+        url: url.to_owned(),
+        token: secret("T"),
+        chat: chat.to_owned(),
+        thread,
+    };
+    let hook = |url, login, signed: Option<&str>| Way::Webhook { url, secret: signed.map(secret), login };
+    let plain = Given::Here("https://hub.example.org/hook".to_owned());
+    let managers =
+        |login, stands| Way::Alertmanager { urls: vec!["http://127.0.0.1:9093".to_owned()], login, stands };
+    for (keys, expected) in [
+        ("kind = \"slack\"\nurl = { env = \"U\" }", Way::Slack { url: secret("U") }),
+        ("kind = \"discord\"\nurl = { env = \"U\" }", Way::Discord { url: secret("U") }),
+        (of_mail, mail(587, MailTls::StartTls, None)),
+        (
+            &format!("{of_mail}tls = \"tls\"\nuser = \"hub\"\npassword = {{ env = \"P\" }}"),
+            mail(465, MailTls::Tls, Some(("hub".to_owned(), secret("P")))),
+        ),
+        (&format!("{of_mail}tls = \"none\"\nallow_plain = true"), mail(25, MailTls::None, None)),
+        (&format!("{of_mail}port = 2525"), mail(2525, MailTls::StartTls, None)),
+        (
+            "kind = \"telegram\"\ntoken = { env = \"T\" }\nchat = -100123",
+            telegram("https://api.telegram.org", "-100123", None),
+        ),
+        (
+            "kind = \"telegram\"\ntoken = { env = \"T\" }\nchat = \"@crew\"\nthread = 7\nurl = \"http://127.0.0.1:81/\"",
+            telegram("http://127.0.0.1:81", "@crew", Some(7)),
+        ),
+        (
+            "kind = \"pagerduty\"\nrouting_key = { env = \"K\" }",
+            Way::PagerDuty { url: "https://events.pagerduty.com".to_owned(), routing_key: secret("K") },
+        ),
+        ("kind = \"ntfy\"\ntopic = \"stage\"", ntfy("https://ntfy.sh", None)),
+        (
+            "kind = \"ntfy\"\ntopic = \"stage\"\nurl = \"https://ntfy.example.org/\"\ntoken = { env = \"T\" }",
+            ntfy("https://ntfy.example.org", Some(Login::Bearer(secret("T")))),
+        ),
+        (
+            "kind = \"ntfy\"\ntopic = { env = \"T\" }",
+            Way::Ntfy {
+                url: "https://ntfy.sh".to_owned(),
+                topic: Given::Elsewhere(secret("T")),
+                login: None,
+            },
+        ),
+        ("kind = \"webhook\"\nurl = \"https://hub.example.org/hook\"", hook(plain.clone(), None, None)),
+        (
+            "kind = \"webhook\"\nurl = { env = \"U\" }\nsecret = { env = \"S\" }\nuser = \"hub\"\npassword = { env = \"P\" }",
+            hook(Given::Elsewhere(secret("U")), Some(basic.clone()), Some("S")),
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"https://hub.example.org/hook\"\nbearer = { env = \"B\" }",
+            hook(plain, Some(Login::Bearer(secret("B"))), None),
+        ),
+        ("kind = \"alertmanager\"\nurls = [\"http://127.0.0.1:9093/\"]", managers(None, 300_000)),
+        (
+            "kind = \"alertmanager\"\nurls = [\"http://127.0.0.1:9093\"]\nuser = \"hub\"\npassword = { env = \"P\" }\nstands = \"10m\"",
+            managers(Some(basic), 600_000),
+        ),
+        (
+            "kind = \"mqtt\"\ntopic = \"rackside/alerts\"",
+            Way::Mqtt { topic: "rackside/alerts".to_owned(), retain: false },
+        ),
+    ] {
+        assert_eq!(way(keys).as_ref(), Ok(&expected), "{keys}");
+    }
+}
+
+#[test]
+fn what_a_kind_lacks_or_does_not_know_is_named() {
+    let mail = "kind = \"email\"\nhost = \"mail.example.org\"\nfrom = \"hub@example.org\"\n";
+    for (keys, why) in [
+        (
+            "kind = \"slak\"",
+            "3: receiver.kind: unknown value `slak`; did you mean `slack`? (known values: slack, email, telegram, discord, pagerduty, ntfy, webhook, alertmanager, mqtt)",
+        ),
+        ("kind = \"slack\"", "1: receiver.url: is missing: a receiver of kind \"slack\" needs it"),
+        (
+            "kind = \"slack\"\nurll = 1",
+            "4: unknown key `urll` in [[receiver]]; did you mean `url`? (known keys: name, kind, url, urls, host, port, tls, user, password, bearer, from, to, token, chat, thread, routing_key, topic, retain, secret, stands, allow_plain, template, send_resolved, time_zone)",
+        ),
+        (
+            "kind = \"slack\"\nurl = { env = \"U\" }\ntopic = \"a\"",
+            "5: receiver.topic: a receiver of kind \"slack\" has no such key; it takes url",
+        ),
+        (
+            "kind = \"slack\"\nurl = \"https://hooks.example.org/hunter2\"",
+            "4: receiver.url: whoever knows this URL can write there, so it is a secret and does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }",
+        ),
+        (
+            "kind = \"telegram\"\ntoken = \"hunter2\"\nchat = 1",
+            "4: receiver.token: a secret does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }",
+        ),
+        (
+            "kind = \"telegram\"\ntoken = { env = \"T\" }\nchat = \"crew\"",
+            "5: receiver.chat: \"crew\" is no chat; write its number, for example -1001234567890, or \"@channel\"",
+        ),
+        (
+            "kind = \"webhook\"\nurl = 5",
+            "4: receiver.url: found integer `5`, expected a text, { file = \"/path\" } or { env = \"NAME\" }",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"http://hub.example.org/\"",
+            "4: receiver.url: goes over the network without encryption; write https://, or say `allow_plain = true` if that network is yours alone",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"https://a:hunter2@example.org\"",
+            "4: receiver.url: has a user name in it, where logs would show it; take it out and say `user` and `password`",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"https://a.example.org\"\nuser = \"a\"",
+            "5: receiver.user: without a `password` nobody can log in",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"https://a.example.org\"\npassword = { env = \"P\" }",
+            "5: receiver.password: whose it is is missing: give `user`",
+        ),
+        (
+            "kind = \"webhook\"\nurl = \"https://a.example.org\"\npassword = { env = \"P\" }\nuser = \"a\"\nbearer = { env = \"B\" }",
+            "7: receiver.bearer: both `user` and `bearer` are given; keep one of them",
+        ),
+        (
+            "kind = \"ntfy\"\ntopic = \"a b\"",
+            "4: receiver.topic: is no topic of ntfy: 1 to 64 of A-Z a-z 0-9 - _",
+        ),
+        (
+            "kind = \"ntfy\"\ntopic = \"a\"\nurl = { env = \"U\" }",
+            "5: receiver.url: is no secret here; write it as a text",
+        ),
+        (
+            "kind = \"mqtt\"\ntopic = \"a/#\"",
+            "4: receiver.topic: \"a/#\" is no topic to publish to; write for example \"rackside/alerts\"",
+        ),
+        (
+            "kind = \"mqtt\"\ntopic = { env = \"U\" }",
+            "4: receiver.topic: is no secret here; write it as a text",
+        ),
+        ("kind = \"alertmanager\"\nurls = []", "4: receiver.urls: is empty; name one at least"),
+        (
+            "kind = \"alertmanager\"\nurls = [\"https://a.example.org\", \"b\"]",
+            "4: receiver.urls: begins with neither https:// nor http://",
+        ),
+        (
+            "kind = \"alertmanager\"\nurls = [\"https://a.example.org\"]\nstands = \"30s\"",
+            "5: receiver.stands: \"30s\" is too short; it is told again only now and then, so write for example \"5m\"",
+        ),
+        (&format!("{mail}to = []"), "6: receiver.to: is empty; name one at least"),
+        (
+            &format!("{mail}to = [\"crew\"]"),
+            "6: receiver.to: \"crew\" is no address; write for example \"Crew <crew@example.org>\"",
+        ),
+        (
+            &format!("{mail}to = [\"a@b\\r\\nBcc: c@d\"]"),
+            "6: receiver.to: \"a@b\\r\\nBcc: c@d\" is no address; write for example \"Crew <crew@example.org>\"",
+        ),
+        (
+            &format!("{mail}to = [\"a@example.org\"]\ntls = \"none\""),
+            "7: receiver.tls: mail would go over the network without encryption; write \"starttls\" or \"tls\", or say `allow_plain = true` if that network is yours alone",
+        ),
+        (&format!("{mail}to = [\"a@example.org\"]\nport = 0"), "7: receiver.port: is from 1 to 65535"),
+        (
+            "kind = \"slack\"\nurl = { env = \"U\" }\ntemplate = { subject = \"a\" }",
+            "5: unknown key `subject` in [receiver.template] (known keys: title, body)",
+        ),
+    ] {
+        assert_eq!(said(&format!("[[receiver]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    }
+    assert_eq!(
+        said("[[receiver]]\nname = \"team:a\"\nkind = \"slack\"\nurl = { env = \"U\" }"),
+        "2: receiver.name: begins with `team:`, which stands for a team"
+    );
+    assert_eq!(said("[[receiver]]\nname = \" \"\nkind = \"slack\""), "2: receiver.name: is empty");
+    assert_eq!(
+        said(&format!("{CREW}{CREW}")),
+        "6: receiver.name: there is a [[receiver]] \"crew\" already, further up"
+    );
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let text = "[notify]\ndead_man = { url = \"https://a.example.org/hunter2\" }\n[[receiver]]\nname = \"one\"\nkind = \"ntfy\"\n\
+                topic = \"hunter2\"\n[[receiver]]\nname = \"two\"\nkind = \"webhook\"\nurl = \"https://a.example.org/hunter2\"\n";
+    let tables: Tables = rackside_config::parse(text, "hub.toml").expect("it is right");
+    let shown = format!("{tables:?} {:?}", right(text));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_route_has_its_defaults() {
+    let policy = right(&format!("{CREW}[[route]]\nname = \"all\"\nto = [\"crew\"]\n"));
+    let route = &policy.routes[0];
+    assert_eq!((route.to.as_slice(), route.goes_on), (&[Target::Receiver("crew".into())][..], false));
+    assert_eq!(route.group_by, GroupBy::Labels(vec!["site".into()]));
+    assert_eq!((route.group_interval, route.repeat_interval), (300_000, 14_400_000));
+    assert_eq!(
+        [Severity::Info, Severity::Warning, Severity::Critical].map(|worst| route.wait(worst)),
+        [30_000, 30_000, 1000]
+    );
+}
+
+#[test]
+fn every_key_of_a_route_is_read() {
+    let text = format!(
+        "{CREW}[[team]]\nname = \"stage\"\ntime_zone = \"Europe/Berlin\"\nfallback = [\"crew\"]\n\
+         [[route]]\nname = \"on air\"\nmatch = ['severity=\"critical\"', 'component=~\"box|network\"']\nsites = [\"arena-north\"]\n\
+         tags = [\"north\"]\nseverity = \"warning\"\non_air = true\nquiet = [\"22:00-07:00\"]\ntime_zone = \"Europe/London\"\n\
+         breaks_quiet = \"critical\"\nto = [\"crew\", \"team:stage\"]\ngroup_by = [\"...\"]\ngroup_wait = \"0s\"\ngroup_interval = \"1m\"\n\
+         repeat_interval = \"1h\"\ncontinue = true\n[[route.escalate]]\nafter = \"5m\"\nto = [\"crew\"]\n[[route.escalate]]\n\
+         after = \"15m\"\nto = [\"team:stage\"]\n"
+    );
+    let route = right(&text).routes.remove(0);
+    assert_eq!(route.matchers.to_string(), r#"{severity="critical", component=~"box|network"}"#);
+    assert_eq!(
+        (route.severity, route.breaks_quiet, route.on_air),
+        (Some(Severity::Warning), Some(Severity::Critical), Some(true))
+    );
+    assert_eq!(format!("{:?} {:?}", route.quiet, route.time_zone), "[\"22:00-07:00\"] Some(Europe/London)");
+    assert_eq!(route.to, [Target::Receiver("crew".into()), Target::Team("stage".into())]);
+    assert_eq!(
+        (route.group_by.clone(), route.wait(Severity::Info), route.group_interval, route.repeat_interval),
+        (GroupBy::All, 0, 60_000, 3_600_000)
+    );
+    assert!(route.goes_on);
+    assert_eq!(route.escalate.iter().map(|step| step.after).collect::<Vec<_>>(), [300_000, 900_000]);
+}
+
+#[test]
+fn a_route_that_cannot_be_is_said_with_its_key() {
+    let team = "[[team]]\nname = \"stage\"\ntime_zone = \"UTC\"\nfallback = [\"crew\"]\n";
+    // The route begins in line 9.
+    for (keys, why) in [
+        ("to = [\"crwe\"]", "11: route.to: there is no [[receiver]] for \"crwe\"; did you mean \"crew\"?"),
+        (
+            "to = [\"team:stag\"]",
+            "11: route.to: there is no [[team]] for \"team:stag\"; did you mean \"team:stage\"?",
+        ),
+        ("to = [\"phone\"]", "11: route.to: there is no [[receiver]] for \"phone\""),
+        (
+            "to = [\"stage\"]",
+            "11: route.to: there is no [[receiver]] for \"stage\"; did you mean \"team:stage\"?",
+        ),
+        ("to = [\"crew\", \"crew\"]", "11: route.to: \"crew\" is named twice"),
+        ("", "9: `to` is missing in [[route]]"),
+        (
+            "to = []\nmatch = [\"severity\"]",
+            "12: route.match: \"severity\" is no matcher; write for example severity=\"critical\" or site=~\"arena-.*\"",
+        ),
+        (
+            "to = []\ngroup_interval = \"0s\"",
+            "12: route.group_interval: \"0s\" would tell each change by itself; write for example \"5m\"",
+        ),
+        (
+            "to = []\nrepeat_interval = \"1m\"",
+            "12: route.repeat_interval: \"1m\" is shorter than `group_interval`, \"5m\": a group is looked at no more often than that",
+        ),
+        (
+            "to = []\ngroup_wait = \"2d\"",
+            "12: route.group_wait: \"2d\" is more than a day; for what can wait there is `quiet`",
+        ),
+        ("to = []\ngroup_by = [\"a-b\"]", "12: route.group_by: \"a-b\" is no name of a label"),
+        ("to = []\ngroup_by = [\"a\", \"a\"]", "12: route.group_by: \"a\" is named twice"),
+        (
+            "to = []\ngroup_by = [\"...\", \"a\"]",
+            "12: route.group_by: \"...\" stands for all labels; leave out the others",
+        ),
+        (
+            "to = []\nquiet = [\"25:00-07:00\"]",
+            "12: route.quiet: \"25:00-07:00\" is no time of the week; write for example \"22:00-07:00\", \"mon-fri 18:00-08:00\" or \"sat,sun\"",
+        ),
+        (
+            "to = []\nquiet = [\"07:00-07:00\"]",
+            "12: route.quiet: \"07:00-07:00\" is no time at all; a whole day is \"00:00-24:00\"",
+        ),
+        (
+            "to = []\nquiet = [\"07:00-20:00\", \"20:00-07:00\"]",
+            "12: route.quiet: never ends, so nobody would ever be told; for that, write `to = []`",
+        ),
+        (
+            "to = []\nbreaks_quiet = \"critical\"",
+            "12: route.breaks_quiet: is about `quiet`, which is not given",
+        ),
+        ("to = []\ntime_zone = \"UTC\"", "12: route.time_zone: is about `quiet`, which is not given"),
+        (
+            "to = []\nseverity = \"urgent\"",
+            "12: route.severity: unknown value `urgent` (known values: info, warning, critical)",
+        ),
+        (
+            "to = [\"crew\"]\n[[route.escalate]]\nafter = \"0s\"\nto = [\"crew\"]",
+            "13: route.escalate.after: \"0s\" is not later than the step before; it counts from the first message",
+        ),
+        (
+            "to = [\"crew\"]\nescalate = [{ after = \"5m\", to = [\"crew\"] }, { after = \"5m\", to = [\"crew\"] }]",
+            "12: route.escalate.after: \"5m\" is not later than the step before; it counts from the first message",
+        ),
+        (
+            "to = [\"crew\"]\n[[route.escalate]]\nafter = \"5m\"\nto = []",
+            "14: route.escalate.to: is empty; name one at least",
+        ),
+        (
+            "to = [\"crew\"]\n[[route.escalate]]\nafter = \"5m\"\nto = [\"phone\"]",
+            "14: route.escalate.to: there is no [[receiver]] for \"phone\"",
+        ),
+        (
+            "to = []\n[[route]]\nname = \"one\"\nto = []",
+            "13: route.name: there is a [[route]] \"one\" already, further up",
+        ),
+    ] {
+        assert_eq!(said(&format!("{CREW}{team}[[route]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    }
+}
+
+#[test]
+fn a_team_that_cannot_be_is_said_with_its_key() {
+    // The team begins in line 5, its second table in line 8.
+    for (keys, why) in [
+        (
+            "time_zone = \"Berlin\"",
+            "7: team.time_zone: \"Berlin\" is no IANA time zone; did you mean \"Europe/Berlin\"?",
+        ),
+        ("", "5: `time_zone` is missing in [[team]]"),
+        ("time_zone = \"UTC\"", "6: team.name: nobody is ever on call: give [[team.shift]] or `fallback`"),
+        (
+            "time_zone = \"UTC\"\nfallback = [\"team:one\"]",
+            "8: team.fallback: \"team:one\" is a team; only receivers can be here",
+        ),
+        ("time_zone = \"UTC\"\n[[team.shift]]\nwho = []", "9: team.shift.who: is empty; name one at least"),
+        (
+            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crw\"]",
+            "9: team.shift.who: there is no [[receiver]] for \"crw\"; did you mean \"crew\"?",
+        ),
+        (
+            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nturn = \"7d\"",
+            "10: team.shift.turn: when the first turn begins is missing: give `start`, for example \"2026-11-02T09:00\"",
+        ),
+        (
+            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nstart = \"2026-11-02T09:00\"",
+            "10: team.shift.start: is for those who take turns: give `turn`, for example \"7d\"",
+        ),
+        (
+            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nstart = \"2026-11-02T09:00\"\nturn = \"36h\"",
+            "11: team.shift.turn: \"36h\" is not in whole days; write for example \"7d\" or \"1d\", and `hours` for parts of a day",
+        ),
+        (
+            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nhours = [\"9-17\"]",
+            "10: team.shift.hours: \"9-17\" is no time of the week; write for example \"22:00-07:00\", \"mon-fri 18:00-08:00\" or \"sat,sun\"",
+        ),
+        (
+            "time_zone = \"UTC\"\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"2026-11-02T09:00\"\nuntil = \"2026-11-02T09:00\"",
+            "6: team.name: nobody is ever on call: give [[team.shift]] or `fallback`",
+        ),
+        (
+            "time_zone = \"UTC\"\nfallback = [\"crew\"]\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"2026-11-02T09:00\"\nuntil = \"2026-11-02T09:00\"",
+            "12: team.override.until: is not after `from`",
+        ),
+        (
+            "time_zone = \"UTC\"\nfallback = [\"crew\"]\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"9:00\"\nuntil = \"2026-11-02T09:00\"",
+            "11: team.override.from: \"9:00\" is no local time; write for example \"2026-11-20T19:00\"",
+        ),
+    ] {
+        assert_eq!(said(&format!("{CREW}[[team]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    }
+}
+
+#[test]
+fn maintenance_that_cannot_be_is_said_with_its_key() {
+    for (keys, why) in [
+        ("", "1: `start` is missing in [[maintenance]]"),
+        (
+            "start = \"2026-11-22T02:00\"",
+            "3: maintenance.start: when it ends is missing: give `end` or `duration`",
+        ),
+        (
+            "start = 2026-11-22T02:00:00\nend = 2026-11-22T02:00:00",
+            "4: maintenance.end: it ends before it begins",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"32d\"",
+            "4: maintenance.duration: maintenance lasts 31 days at most",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\nend = \"2026-11-22T03:00\"",
+            "4: maintenance.duration: both `end` and `duration` are given; keep one of them",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\ndays = [\"sun\"]\nrule = \"FREQ=DAILY\"",
+            "6: maintenance.rule: both `days` and `rule` are given; keep one of them",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\ndays = [\"sunday\"]",
+            "5: maintenance.days: unknown value `sunday` (known values: mon, tue, wed, thu, fri, sat, sun)",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\nuntil = \"2026-12-31\"",
+            "5: maintenance.until: is for what comes again: give `days`, for example [\"sun\"], or a `rule`",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\ndays = [\"sun\"]\nuntil = \"2026-11-21\"",
+            "6: maintenance.until: is before the first date",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\nrule = \"FREQ=HOURLY\"",
+            "5: maintenance.rule: it can come again each day, week, month or year, and not more often; write for example \"FREQ=MONTHLY;BYDAY=1SU\"",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\nrule = \"FREQ=DAILY\\nSUMMARY:x\"",
+            "5: maintenance.rule: is more than one line of 500 bytes",
+        ),
+        (
+            "start = \"2026-11-22T02:00\"\nduration = \"1h\"\nmatch = [\"x\"]",
+            "5: maintenance.match: \"x\" is no matcher; write for example severity=\"critical\" or site=~\"arena-.*\"",
+        ),
+    ] {
+        assert_eq!(said(&format!("[[maintenance]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    }
+    right(
+        "[[maintenance]]\nname = \"one\"\nstart = \"2026-11-22T02:00\"\nduration = \"1h\"\nrule = \"RRULE:FREQ=MONTHLY;BYDAY=1SU\"\nuntil = \"2027-01-01\"",
+    );
+}
+
+#[test]
+fn an_inhibition_is_read_or_said_with_its_key() {
+    let policy = right(
+        "[[inhibit]]\nsource = [\"alertname=UplinkDown\"]\ntarget = [\"component=stream\"]\nequal = [\"site\"]",
+    );
+    assert_eq!(
+        format!("{:?}", policy.inhibitions[0]),
+        r#"Inhibition { name: "inhibit 1", source: {alertname="UplinkDown"}, target: {component="stream"}, equal: ["site"] }"#
+    );
+    for (keys, why) in [
+        (
+            "source = []\ntarget = [\"a=b\"]",
+            "2: inhibit.source: would match every alert; name a label that has to be there",
+        ),
+        (
+            "source = [\"a=b\"]\ntarget = ['a=~\".*\"']",
+            "3: inhibit.target: would match every alert; name a label that has to be there",
+        ),
+        (
+            "source = [\"a=b\"]\ntarget = [\"a=c\"]\nequal = [\"a b\"]",
+            "4: inhibit.equal: \"a b\" is no name of a label",
+        ),
+    ] {
+        assert_eq!(said(&format!("[[inhibit]]\n{keys}")), why, "{keys}");
+    }
+}
+
+#[test]
+fn heartbeat_and_dead_man_are_read_or_said_with_their_key() {
+    let text = format!(
+        "{CREW}[notify]\nexternal_url = \"http://hub.example.org/\"\nheartbeat = {{ to = [\"crew\"] }}\ndead_man = {{ url = {{ env = \"U\" }} }}\n"
+    );
+    let policy = right(&text);
+    assert_eq!(policy.external_url, "http://hub.example.org");
+    assert_eq!(
+        policy.heartbeat,
+        Some(Heartbeat { every: 86_400_000, to: vec![Target::Receiver("crew".into())] })
+    );
+    assert_eq!(
+        policy.dead_man,
+        Some(DeadMan { url: Given::Elsewhere(secret("U")), every: 60_000, allow_plain: false })
+    );
+    for (keys, why) in [
+        ("external_url = \"hub\"", "2: notify.external_url: begins with neither https:// nor http://"),
+        ("heartbeat = { to = [] }", "2: notify.heartbeat.to: is empty; name one at least"),
+        ("heartbeat = { to = [\"crew\"] }", "2: notify.heartbeat.to: there is no [[receiver]] for \"crew\""),
+        (
+            "heartbeat = { every = \"30s\", to = [\"crew\"] }",
+            "2: notify.heartbeat.every: \"30s\" is too often; at least \"1m\"",
+        ),
+        (
+            "dead_man = { url = \"http://a.example.org\" }",
+            "2: notify.dead_man.url: goes over the network without encryption; write https://, or say `allow_plain = true` if that network is yours alone",
+        ),
+        (
+            "dead_man = { url = \"https://a.example.org\", every = \"1s\" }",
+            "2: notify.dead_man.every: \"1s\" is too often; at least \"10s\"",
+        ),
+    ] {
+        assert_eq!(said(&format!("[notify]\n{keys}")), why, "{keys}");
+    }
+}
