@@ -241,3 +241,158 @@ impl fmt::Display for MuteError {
 }
 
 impl std::error::Error for MuteError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_176_000_000;
+    const HOUR: i64 = 3_600_000;
+
+    fn matchers(text: &str) -> Matchers {
+        Matchers::read([text]).expect("right")
+    }
+
+    fn new(text: &str, ends_at: i64) -> NewMute {
+        let (by, comment) = ("stage office".to_owned(), "switch is being replaced".to_owned());
+        NewMute { matchers: matchers(text), starts_at: None, ends_at, by, comment }
+    }
+
+    fn labels(text: &str) -> Labels {
+        Labels::new(text.split_whitespace().map(|pair| pair.split_once('=').expect("a pair")))
+    }
+
+    #[test]
+    fn a_mute_holds_from_its_beginning_up_to_its_end() {
+        let mut mutes = Mutes::default();
+        let id = mutes
+            .make(NewMute { starts_at: Some(NOW + HOUR), ..new("site=a", NOW + 2 * HOUR) }, NOW)
+            .expect("right");
+        let found = |mutes: &Mutes, text, now| mutes.mutes(&labels(text), now).map(|mute| mute.id);
+        assert_eq!(found(&mutes, "site=a", NOW), None);
+        assert_eq!(mutes.next_edge(NOW), Some(NOW + HOUR));
+        assert_eq!(found(&mutes, "site=a", NOW + HOUR), Some(id));
+        assert_eq!(found(&mutes, "site=b", NOW + HOUR), None);
+        assert_eq!(mutes.next_edge(NOW + HOUR), Some(NOW + 2 * HOUR));
+        assert_eq!(found(&mutes, "site=a", NOW + 2 * HOUR - 1), Some(id));
+        assert_eq!(found(&mutes, "site=a", NOW + 2 * HOUR), None);
+        assert_eq!(mutes.next_edge(NOW + 2 * HOUR), None);
+    }
+
+    #[test]
+    fn of_several_the_one_that_ends_last_is_told() {
+        let mut mutes = Mutes::default();
+        for hours in [1, 3, 2] {
+            mutes.make(new("site=a", NOW + hours * HOUR), NOW).expect("right");
+        }
+        assert_eq!(mutes.mutes(&labels("site=a"), NOW).map(|mute| mute.id), Some(2));
+    }
+
+    #[test]
+    fn what_cannot_be_muted_is_said() {
+        let mut mutes = Mutes::default();
+        let end = NOW + HOUR;
+        for (wrong, why) in [
+            (NewMute { matchers: Matchers::default(), ..new("site=a", end) }, MuteError::Everything),
+            (new("site=~\".*\"", end), MuteError::Everything),
+            (new("site!=a", end), MuteError::Everything),
+            (NewMute { by: " ".to_owned(), ..new("site=a", end) }, MuteError::Author),
+            (NewMute { by: "a\nb".to_owned(), ..new("site=a", end) }, MuteError::Author),
+            (NewMute { comment: String::new(), ..new("site=a", end) }, MuteError::Comment),
+            (NewMute { comment: "x".repeat(501), ..new("site=a", end) }, MuteError::Comment),
+            (new("site=a", NOW), MuteError::Ends),
+            (NewMute { starts_at: Some(end), ..new("site=a", end) }, MuteError::Ends),
+            (new("site=a", NOW + LONGEST + 1), MuteError::Long),
+            (new("site=a", i64::MAX), MuteError::Long),
+        ] {
+            assert_eq!(mutes.make(wrong.clone(), NOW), Err(why), "{wrong:?}");
+        }
+        assert_eq!(mutes.iter().len(), 0);
+    }
+
+    #[test]
+    fn a_mute_is_changed_in_its_place() {
+        let mut mutes = Mutes::default();
+        let id = mutes.make(new("site=a", NOW + HOUR), NOW).expect("right");
+        let later = NOW + HOUR / 2;
+        let change = NewMute { by: "desk".to_owned(), ..new("site=b", NOW + 3 * HOUR) };
+        mutes.change(id, change, later).expect("it runs");
+        let mute = mutes.one(id).expect("it is there");
+        assert_eq!(
+            (mute.starts_at, mute.ends_at, mute.made_at, mute.changed_at),
+            (NOW, NOW + 3 * HOUR, NOW, later)
+        );
+        assert_eq!((mute.by.as_str(), mute.matchers.to_string().as_str()), ("desk", "{site=\"b\"}"));
+        assert_eq!(mutes.change(id, new("site=~\".*\"", NOW + 4 * HOUR), later), Err(MuteError::Everything));
+        assert_eq!(
+            mutes.one(id).map(|mute| mute.ends_at),
+            Some(NOW + 3 * HOUR),
+            "what is wrong changes nothing"
+        );
+        assert_eq!(mutes.change(9, new("site=b", NOW + HOUR), NOW), Err(MuteError::Unknown(9)));
+    }
+
+    #[test]
+    fn a_mute_that_was_ended_does_not_hold_any_more() {
+        let mut mutes = Mutes::default();
+        let id = mutes.make(new("site=a", NOW + HOUR), NOW).expect("right");
+        let planned = mutes
+            .make(NewMute { starts_at: Some(NOW + HOUR), ..new("site=a", NOW + 2 * HOUR) }, NOW)
+            .expect("right");
+        for id in [id, planned] {
+            mutes.end(id, "desk", NOW + 1).expect("it runs");
+            assert_eq!(mutes.end(id, "desk", NOW + 2), Err(MuteError::Over(id)));
+        }
+        assert_eq!(mutes.mutes(&labels("site=a"), NOW + 1), None);
+        assert_eq!(mutes.mutes(&labels("site=a"), NOW + HOUR), None);
+        assert_eq!(mutes.one(id).and_then(|mute| mute.ended_by.as_deref()), Some("desk"));
+        assert_eq!(mutes.change(id, new("site=a", NOW + HOUR), NOW + 2), Err(MuteError::Over(id)));
+    }
+
+    #[test]
+    fn what_is_over_is_kept_five_days() {
+        let mut mutes = Mutes::default();
+        mutes.make(new("site=a", NOW + HOUR), NOW).expect("right");
+        assert!(!mutes.forget(NOW + HOUR + KEPT - 1));
+        assert_eq!(mutes.iter().len(), 1);
+        assert!(mutes.forget(NOW + HOUR + KEPT));
+        assert_eq!(mutes.iter().len(), 0);
+        assert_eq!(
+            mutes.make(new("site=a", NOW + 9 * DAY), NOW + 8 * DAY),
+            Ok(2),
+            "a number is not given twice"
+        );
+    }
+
+    #[test]
+    fn there_are_never_too_many() {
+        let mut mutes = Mutes::default();
+        for id in 1..=MOST as u64 {
+            assert_eq!(mutes.make(new("site=a", NOW + HOUR), NOW), Ok(id));
+        }
+        assert_eq!(mutes.make(new("site=a", NOW + HOUR), NOW), Err(MuteError::Many));
+        mutes.end(1, "desk", NOW + 1).expect("it runs");
+        assert_eq!(mutes.make(new("site=a", NOW + HOUR), NOW + 1), Ok(1001));
+        for id in 2..=600u64 {
+            mutes.end(id, "desk", NOW + 2).expect("it runs");
+            mutes.make(new("site=a", NOW + HOUR), NOW + 2).expect("there is room");
+        }
+        for id in 601..=1400u64 {
+            mutes.end(id, "desk", NOW + 3).expect("it runs");
+        }
+        mutes.forget(NOW + 3);
+        assert_eq!(mutes.iter().filter(|mute| mute.ends_at <= NOW + 3).count(), MOST_OVER);
+        assert!(mutes.one(400).is_none() && mutes.one(401).is_some(), "the oldest go first");
+    }
+
+    #[test]
+    fn they_outlast_a_restart_in_either_form() {
+        let mut mutes = Mutes::default();
+        mutes.make(new("{site=~\"arena-.*\", summary=\"Bühne \\\"A\\\"\"}", NOW + HOUR), NOW).expect("right");
+        mutes.end(1, "desk", NOW + 1).expect("it runs");
+        let json = serde_json::to_string(&mutes).expect("it can be written");
+        assert_eq!(serde_json::from_str::<Mutes>(&json).ok().as_ref(), Some(&mutes));
+        let bytes = postcard::to_allocvec(&mutes).expect("it can be written");
+        assert_eq!(postcard::from_bytes::<Mutes>(&bytes).ok().as_ref(), Some(&mutes));
+    }
+}

@@ -186,3 +186,184 @@ impl Policy {
         self.routes.iter().find(|route| *route.name == *name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Tables;
+    use rackside_onair::local_time;
+
+    const RECEIVERS: &str = "[[receiver]]\nname = \"crew\"\nkind = \"mqtt\"\ntopic = \"a\"\n[[receiver]]\nname = \"phone\"\nkind = \"mqtt\"\ntopic = \"b\"\n";
+
+    fn policy(routes: &str) -> Policy {
+        let tables: Tables =
+            rackside_config::parse(&format!("{RECEIVERS}{routes}"), "hub.toml").expect("it is right");
+        Policy::new(&tables).expect("it can be")
+    }
+
+    fn labels(text: &str) -> Labels {
+        Labels::new(text.split_whitespace().map(|pair| pair.split_once('=').expect("a pair")))
+    }
+
+    fn berlin() -> Zone {
+        "Europe/Berlin".parse().expect("a zone")
+    }
+
+    fn place(site: &str, on_air: bool) -> Place {
+        Place {
+            site: site.to_owned(),
+            tags: vec!["north".to_owned(), "city".to_owned()],
+            zone: berlin(),
+            on_air: Some(on_air),
+        }
+    }
+
+    /// Berlin's clocks, on Friday 2026-11-20.
+    fn at(time: &str) -> i64 {
+        berlin().moment(local_time(&format!("2026-11-20T{time}")).expect("a time"))
+    }
+
+    /// The routes that take an alert, with the time until which they wait.
+    fn taken(policy: &Policy, labels: &Labels, place: &Place, now: i64) -> String {
+        let taken = policy.routed(labels, place, now);
+        let each = taken.iter().map(|Taken { route, waits_until }| match waits_until {
+            None => route.name.to_string(),
+            Some(until) => format!("{} at {}", route.name, berlin().local(*until).format("%a %H:%M")),
+        });
+        each.collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn each_condition_of_a_route_counts() {
+        for (keys, takes) in [
+            ("", true),
+            ("match = ['severity=\"critical\"', 'stream=\"\"']", true),
+            ("match = ['severity=\"critical\"', 'component=\"box\"']", false),
+            ("sites = [\"arena-south\", \"arena-north\"]", true),
+            ("sites = [\"arena-south\"]", false),
+            ("tags = [\"south\", \"north\"]", true),
+            ("tags = [\"south\"]", false),
+            ("sites = [\"arena-north\"]\ntags = [\"south\"]", false),
+            ("severity = \"warning\"", true),
+            ("severity = \"critical\"", true),
+            ("on_air = true", true),
+            ("on_air = false", false),
+        ] {
+            let policy = policy(&format!("[[route]]\nname = \"one\"\nto = [\"crew\"]\n{keys}\n"));
+            let critical = labels("site=arena-north severity=critical");
+            let found = taken(&policy, &critical, &place("arena-north", true), 0);
+            assert_eq!(found == "one", takes, "{keys}");
+        }
+    }
+
+    #[test]
+    fn the_least_severity_takes_what_is_worse_as_well() {
+        for (least, takes) in [("info", "iwcx"), ("warning", "wcx"), ("critical", "c")] {
+            let policy = policy(&format!("[[route]]\nname = \"one\"\nto = []\nseverity = \"{least}\"\n"));
+            let found: String = [("i", "info"), ("w", "warning"), ("c", "critical"), ("x", "strange")]
+                .iter()
+                .filter(|(_, severity)| {
+                    !policy.routed(&labels(&format!("severity={severity}")), &place("a", false), 0).is_empty()
+                })
+                .map(|(letter, _)| *letter)
+                .collect();
+            assert_eq!(found, takes, "{least}");
+        }
+    }
+
+    #[test]
+    fn the_first_route_is_the_last_unless_it_goes_on() {
+        let policy = policy(
+            "[[route]]\nname = \"log\"\nto = [\"crew\"]\ncontinue = true\n[[route]]\nname = \"box\"\nmatch = ['component=box']\nto = [\"crew\"]\n\
+             [[route]]\nname = \"critical\"\nseverity = \"critical\"\nto = [\"phone\"]\n",
+        );
+        let found = |text: &str| taken(&policy, &labels(text), &place("a", false), 0);
+        assert_eq!(found("component=box severity=critical"), "log, box");
+        assert_eq!(found("severity=critical"), "log, critical");
+        assert_eq!(found("severity=info"), "log");
+    }
+
+    #[test]
+    fn what_no_route_takes_is_not_routed() {
+        let policy = policy("[[route]]\nname = \"one\"\nmatch = ['component=box']\nto = [\"crew\"]\n");
+        assert_eq!(policy.routed(&labels("component=stream"), &place("a", false), 0), []);
+        let nobody = Policy::default();
+        assert_eq!(nobody.routed(&labels("component=box"), &place("a", false), 0), []);
+    }
+
+    #[test]
+    fn the_same_alert_pages_during_the_show_and_waits_for_the_morning_otherwise() {
+        let policy = policy(
+            "[[route]]\nname = \"show\"\non_air = true\nto = [\"phone\"]\n\
+             [[route]]\nname = \"night\"\nquiet = [\"22:00-07:00\", \"sat,sun\"]\nbreaks_quiet = \"critical\"\nto = [\"crew\"]\n",
+        );
+        let warning = labels("site=arena-north severity=warning");
+        let critical = labels("site=arena-north severity=critical");
+        for (alert, on_air, now, expected) in [
+            (&warning, true, "23:00", "show"),
+            (&warning, false, "12:00", "night"),
+            (&warning, false, "02:00", "night at Fri 07:00"),
+            (&warning, false, "23:00", "night at Mon 07:00"),
+            (&critical, false, "23:00", "night"),
+            (&critical, true, "23:00", "show"),
+        ] {
+            assert_eq!(
+                taken(&policy, alert, &place("arena-north", on_air), at(now)),
+                expected,
+                "{now} {on_air}"
+            );
+        }
+    }
+
+    #[test]
+    fn quiet_hours_go_by_the_sites_clocks_or_the_routes() {
+        let tokyo = Place { zone: "Asia/Tokyo".parse().expect("a zone"), ..place("a", false) };
+        let quiet = "[[route]]\nname = \"one\"\nto = [\"crew\"]\nquiet = [\"22:00-07:00\"]\n";
+        let of_site = policy(quiet);
+        assert_eq!(taken(&of_site, &labels("a=b"), &tokyo, at("12:00")), "one", "20:00 there");
+        assert_eq!(taken(&of_site, &labels("a=b"), &tokyo, at("15:00")), "one at Fri 23:00", "23:00 there");
+        let of_route = policy(&format!("{quiet}time_zone = \"Europe/Berlin\"\n"));
+        assert_eq!(taken(&of_route, &labels("a=b"), &tokyo, at("15:00")), "one");
+        assert_eq!(taken(&of_route, &labels("a=b"), &tokyo, at("23:00")), "one at Sat 07:00");
+    }
+
+    #[test]
+    fn an_alert_without_a_site_is_neither_on_air_nor_off() {
+        let policy = policy(
+            "[[route]]\nname = \"on\"\non_air = true\nto = []\n[[route]]\nname = \"off\"\non_air = false\nto = []\n\
+             [[route]]\nname = \"tag\"\ntags = [\"north\"]\nto = []\n[[route]]\nname = \"any\"\nto = []\n",
+        );
+        let nowhere = Place { site: String::new(), tags: Vec::new(), zone: Zone::UTC, on_air: None };
+        assert_eq!(taken(&policy, &labels("alertname=HubDiskFull"), &nowhere, 0), "any");
+    }
+
+    #[test]
+    fn a_group_is_known_by_the_labels_that_it_has() {
+        let alert = labels("alertname=SocHot site=arena-north severity=warning");
+        for (keys, expected) in [
+            ("", vec![("site", "arena-north")]),
+            ("group_by = []", vec![]),
+            ("group_by = [\"stream\", \"alertname\"]", vec![("alertname", "SocHot")]),
+            (
+                "group_by = [\"...\"]",
+                vec![("alertname", "SocHot"), ("severity", "warning"), ("site", "arena-north")],
+            ),
+        ] {
+            let policy = policy(&format!("[[route]]\nname = \"one\"\nto = []\n{keys}\n"));
+            let expected =
+                expected.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!(policy.routes[0].group_labels(&alert), expected, "{keys}");
+        }
+    }
+
+    #[test]
+    fn a_team_is_who_is_on_call_and_nobody_is_told_twice() {
+        let policy = policy(
+            "[[team]]\nname = \"stage\"\ntime_zone = \"Europe/Berlin\"\nfallback = [\"crew\"]\n[[team.shift]]\nwho = [\"phone\"]\nhours = [\"18:00-24:00\"]\n\
+             [[route]]\nname = \"one\"\nto = [\"crew\", \"team:stage\"]\n",
+        );
+        let told = |time| policy.told(&policy.routes[0].to, at(time));
+        assert_eq!(told("12:00"), [Arc::from("crew")]);
+        assert_eq!(told("19:00"), [Arc::from("crew"), Arc::from("phone")]);
+    }
+}

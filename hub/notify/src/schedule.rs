@@ -224,3 +224,237 @@ impl<'de> Deserialize<'de> for Schedule {
         Self::read(Vec::<String>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+    use rackside_onair::local_time;
+
+    const MINUTE: i64 = 60_000;
+    const HOUR: i64 = 60 * MINUTE;
+
+    fn zone(name: &str) -> Zone {
+        name.parse().expect("a zone")
+    }
+
+    fn schedule(texts: &[&str]) -> Schedule {
+        Schedule::read(texts).expect("right")
+    }
+
+    fn utc(text: &str) -> i64 {
+        text.parse::<DateTime<Utc>>().expect("a moment").timestamp_millis()
+    }
+
+    /// A moment by the clocks of a zone; the first, if there are two.
+    fn local(zone: Zone, text: &str) -> i64 {
+        zone.moment(local_time(text).expect("a local time"))
+    }
+
+    #[test]
+    fn spans_are_read_and_written_in_one_form() {
+        for (text, written) in [
+            ("22:00-07:00", "22:00-07:00"),
+            ("00:00-24:00", "00:00-24:00"),
+            ("12:00-00:00", "12:00-24:00"),
+            ("mon-fri 18:00-08:00", "mon,tue,wed,thu,fri 18:00-08:00"),
+            ("sat,sun", "sat,sun 00:00-24:00"),
+            ("Fri-Mon 01:00-02:00", "mon,fri,sat,sun 01:00-02:00"),
+            ("wed", "wed 00:00-24:00"),
+            ("mon-sun", "00:00-24:00"),
+            ("  sun   23:59-00:01 ", "sun 23:59-00:01"),
+        ] {
+            assert_eq!(format!("{:?}", schedule(&[text])), format!("[{written:?}]"), "{text}");
+        }
+        for text in [
+            "",
+            "22:00",
+            "22-07",
+            "22:00 - 07:00",
+            "7:00-8:00",
+            "24:01-07:00",
+            "22:60-07:00",
+            "22:00-07:00 mon",
+            "monday 22:00-07:00",
+            "mon- 22:00-07:00",
+            "22:00-07:00-08:00",
+            "-1:00-02:00",
+            "mon,, 22:00-23:00",
+            "mön 22:00-23:00",
+            "+2:00-03:00",
+        ] {
+            let why = Schedule::read([text]).expect_err(text);
+            assert_eq!(why, format!("{text:?} is no time of the week; {EXAMPLES}"));
+        }
+        for text in ["07:00-07:00", "24:00-07:00"] {
+            assert!(Schedule::read([text]).expect_err(text).contains("is no time at all"), "{text}");
+        }
+        assert_eq!(Schedule::read(vec!["sun"; 51]).expect_err("too many"), "more than 50 spans");
+    }
+
+    #[test]
+    fn a_moment_is_in_until_the_end_of_what_it_is_in() {
+        let berlin = zone("Europe/Berlin");
+        // 2026-11-20 is a Friday.
+        for (texts, now, ends) in [
+            (&["22:00-07:00"][..], "2026-11-20T21:59:59", None),
+            (&["22:00-07:00"], "2026-11-20T22:00", Some("2026-11-21T07:00")),
+            (&["22:00-07:00"], "2026-11-21T06:59:59", Some("2026-11-21T07:00")),
+            (&["22:00-07:00"], "2026-11-21T07:00", None),
+            (&["mon-fri 22:00-07:00"], "2026-11-21T03:00", Some("2026-11-21T07:00")),
+            (&["mon-fri 22:00-07:00"], "2026-11-21T23:00", None),
+            (&["sat,sun"], "2026-11-21T12:00", Some("2026-11-23T00:00")),
+            (&["sat,sun", "22:00-07:00"], "2026-11-20T23:00", Some("2026-11-23T07:00")),
+            (&["sat,sun", "22:00-07:00"], "2026-11-23T23:00", Some("2026-11-24T07:00")),
+            (&["12:00-13:00", "12:30-14:00", "15:00-16:00"], "2026-11-20T12:45", Some("2026-11-20T14:00")),
+            (&["00:00-12:00", "12:00-23:00"], "2026-11-20T05:00", Some("2026-11-20T23:00")),
+            (&[], "2026-11-20T12:00", None),
+        ] {
+            let (schedule, at) = (schedule(texts), local(berlin, now));
+            let expected = ends.map(|ends| local(berlin, ends));
+            assert_eq!(schedule.ends_at(at, berlin), expected, "{texts:?} at {now}");
+            assert_eq!(schedule.is_in(at, berlin), expected.is_some(), "{texts:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_end_is_looked_at_again_in_a_fortnight() {
+        let now = utc("2026-11-20T12:00:00Z");
+        let ends = Schedule::always().ends_at(now, Zone::UTC).expect("it is in");
+        assert!((now + 14 * DAY_MS..=now + 15 * DAY_MS).contains(&ends));
+        assert!(
+            Schedule::always().is_whole_week()
+                && schedule(&["mon-fri", "sat 00:00-12:00", "sat 12:00-00:00", "sun"]).is_whole_week()
+        );
+        assert!(schedule(&["07:00-20:00", "20:00-07:00"]).is_whole_week());
+        assert!(!schedule(&["mon-sat", "sun 00:01-24:00"]).is_whole_week());
+    }
+
+    /// When one span of a day is, in a night in which clocks change: from, and how many minutes.
+    #[test]
+    fn nights_in_which_clocks_change() {
+        for (name, text, noon_before, from, minutes) in [
+            // Forward: 02:00 is 03:00.
+            ("Europe/Berlin", "02:00-03:00", "2026-03-28T11:00:00Z", "", 0),
+            ("Europe/Berlin", "02:15-02:45", "2026-03-28T11:00:00Z", "", 0),
+            ("Europe/Berlin", "02:30-03:30", "2026-03-28T11:00:00Z", "2026-03-29T01:00:00Z", 30),
+            ("Europe/Berlin", "01:30-02:30", "2026-03-28T11:00:00Z", "2026-03-29T00:30:00Z", 30),
+            ("Europe/Berlin", "22:00-07:00", "2026-03-28T11:00:00Z", "2026-03-28T21:00:00Z", 8 * 60),
+            ("America/New_York", "02:30-04:00", "2026-03-07T17:00:00Z", "2026-03-08T07:00:00Z", 60),
+            ("Australia/Lord_Howe", "02:00-03:00", "2026-10-03T02:00:00Z", "2026-10-03T15:30:00Z", 30),
+            // Back: 03:00 is 02:00 again.
+            ("Europe/Berlin", "02:00-03:00", "2026-10-24T10:00:00Z", "2026-10-25T00:00:00Z", 120),
+            ("Europe/Berlin", "01:30-02:30", "2026-10-24T10:00:00Z", "2026-10-24T23:30:00Z", 120),
+            ("Europe/Berlin", "02:30-02:45", "2026-10-24T10:00:00Z", "2026-10-25T00:30:00Z", 75),
+            ("Europe/Berlin", "22:00-07:00", "2026-10-24T10:00:00Z", "2026-10-24T20:00:00Z", 10 * 60),
+            // Back over midnight: 00:00 on the 1st is 23:00 on the day before again, and forward from 00:00 to 01:00.
+            ("Atlantic/Azores", "23:00-02:00", "2026-10-24T12:00:00Z", "2026-10-24T23:00:00Z", 240),
+            ("America/Havana", "00:00-01:00", "2026-03-07T17:00:00Z", "", 0),
+            ("America/Havana", "23:30-00:30", "2026-03-07T17:00:00Z", "2026-03-08T04:30:00Z", 30),
+        ] {
+            let (zone, schedule, noon) = (zone(name), schedule(&[text]), utc(noon_before));
+            let minutes_in: Vec<i64> = (0..24 * 60)
+                .map(|minute| noon + minute * MINUTE)
+                .filter(|at| schedule.is_in(*at, zone))
+                .collect();
+            assert_eq!(minutes_in.len(), minutes, "{name} {text}");
+            if let (Some(first), Some(last)) = (minutes_in.first(), minutes_in.last()) {
+                assert_eq!(*first, utc(from), "{name} {text}");
+                assert_eq!(
+                    schedule.ends_at(*first, zone),
+                    Some(last + MINUTE),
+                    "{name} {text}: without a hole"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_edge_is_a_beginning_or_an_end() {
+        let berlin = zone("Europe/Berlin");
+        let next = |texts: &[&str], now: &str| {
+            schedule(texts).next_edge(local(berlin, now), berlin).map(|at| berlin.local(at).to_string())
+        };
+        assert_eq!(next(&["sun 10:00-12:00"], "2026-11-20T12:00").as_deref(), Some("2026-11-22 10:00:00"));
+        assert_eq!(next(&["sun 10:00-12:00"], "2026-11-22T10:00").as_deref(), Some("2026-11-22 12:00:00"));
+        assert_eq!(next(&["sun 10:00-12:00"], "2026-11-22T12:00").as_deref(), Some("2026-11-29 10:00:00"));
+        assert_eq!(next(&[], "2026-11-22T12:00"), None);
+    }
+
+    const ZONES: [&str; 7] = [
+        "UTC",
+        "Europe/Berlin",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "America/Havana",
+        "Asia/Kathmandu",
+        "Atlantic/Azores",
+    ];
+
+    fn spans() -> impl Strategy<Value = Vec<String>> {
+        let day = || proptest::sample::select(DAYS.to_vec());
+        let span = (day(), day(), 0..1440u16, 1..=1440u16).prop_map(|(first, last, from, length)| {
+            let to = (from + length) % 1440;
+            let to = if to == 0 { 1440 } else { to };
+            format!("{first}-{last} {:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
+        });
+        proptest::collection::vec(span, 0..4)
+    }
+
+    proptest! {
+        /// Over a year with both changes: it is in until its end, not at its end, and an edge is where that changes.
+        #[test]
+        fn is_in_and_ends_at_agree(
+            texts in spans(),
+            name in proptest::sample::select(ZONES.to_vec()),
+            minute in 0..366 * 24 * 60i64,
+        ) {
+            let zone = zone(name);
+            // A whole day by "07:00-07:00" is refused, as it should be.
+            let Ok(schedule) = Schedule::read(&texts) else { return Ok(()) };
+            let now = utc("2026-01-01T00:00:00Z") + minute * MINUTE + 12_345;
+            let ends = schedule.ends_at(now, zone);
+            prop_assert_eq!(schedule.is_in(now, zone), ends.is_some());
+            let edge = schedule.next_edge(now, zone);
+            if let Some(ends) = ends {
+                prop_assert!(now < ends);
+                prop_assert!(ends >= now + 14 * DAY_MS || !schedule.is_in(ends, zone));
+                prop_assert!(schedule.is_in(ends - 1, zone));
+                for part in 0..50 {
+                    prop_assert!(schedule.is_in(now + (ends - 1 - now) / 50 * part, zone));
+                }
+                prop_assert!(edge.is_some_and(|edge| edge <= ends));
+            } else if let Some(edge) = edge {
+                prop_assert!(schedule.is_in(edge, zone) && !schedule.is_in(edge - 1, zone));
+                prop_assert!(!schedule.is_in(now + (edge - 1 - now) / 2, zone));
+            } else {
+                prop_assert!(schedule.is_empty() || (0..8 * 24).all(|hour| !schedule.is_in(now + hour * HOUR, zone)));
+            }
+        }
+
+        /// On days without a change it is what one reads off a clock.
+        #[test]
+        fn it_is_what_the_clock_says(texts in spans(), minute in 0..14 * 24 * 60i64) {
+            let Ok(schedule) = Schedule::read(&texts) else { return Ok(()) };
+            let berlin = zone("Europe/Berlin");
+            let now = utc("2026-06-01T00:00:00Z") + minute * MINUTE;
+            let clock = berlin.local(now);
+            let day = clock.date().weekday().num_days_from_monday();
+            let of_day = u16::try_from((clock - at_minute(clock.date(), 0).expect("midnight")).num_minutes()).expect("a day");
+            let expected = schedule.0.iter().any(|span| {
+                let begins = |day: u32| span.days >> (day % 7) & 1 == 1;
+                begins(day) && span.from <= of_day && of_day < span.to
+                    || begins(day + 6) && span.from <= of_day + DAY && of_day + DAY < span.to
+            });
+            prop_assert_eq!(schedule.is_in(now, berlin), expected);
+        }
+
+        #[test]
+        fn any_moment_and_any_text_are_borne(text in "[a-z0-9:, é-]{0,20}", now in any::<i64>()) {
+            let schedule = Schedule::read([text]).unwrap_or_else(|_| Schedule::always());
+            let now = now / 4;
+            prop_assert_eq!(schedule.is_in(now, Zone::UTC), schedule.ends_at(now, Zone::UTC).is_some());
+        }
+    }
+}

@@ -114,104 +114,89 @@ fn each_kind_has_what_it_needs_and_its_defaults() {
     }
 }
 
+/// Keys of a receiver, and what is said of them.
+const WRONG_RECEIVERS: &[(&str, &str)] = &[
+    (
+        "kind = \"slak\"",
+        "3: receiver.kind: unknown value `slak`; did you mean `slack`? (known values: slack, email, telegram, discord, pagerduty, ntfy, webhook, alertmanager, mqtt)",
+    ),
+    ("kind = \"slack\"", "1: receiver.url: is missing: a receiver of kind \"slack\" needs it"),
+    (
+        "kind = \"slack\"\nurll = 1",
+        "4: unknown key `urll` in [[receiver]]; did you mean `url`? (known keys: name, kind, url, urls, host, port, tls, user, password, bearer, from, to, token, chat, thread, routing_key, topic, retain, secret, stands, allow_plain, template, send_resolved, time_zone)",
+    ),
+    (
+        "kind = \"slack\"\nurl = { env = \"U\" }\ntopic = \"a\"",
+        "5: receiver.topic: a receiver of kind \"slack\" has no such key; it takes url",
+    ),
+    (
+        "kind = \"slack\"\nurl = \"https://hooks.example.org/hunter2\"",
+        "4: receiver.url: whoever knows this URL can write there, so it is a secret and does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }",
+    ),
+    (
+        "kind = \"telegram\"\ntoken = \"hunter2\"\nchat = 1",
+        "4: receiver.token: a secret does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }",
+    ),
+    (
+        "kind = \"telegram\"\ntoken = { env = \"T\" }\nchat = \"crew\"",
+        "5: receiver.chat: \"crew\" is no chat; write its number, for example -1001234567890, or \"@channel\"",
+    ),
+    (
+        "kind = \"webhook\"\nurl = 5",
+        "4: receiver.url: found integer `5`, expected a text, { file = \"/path\" } or { env = \"NAME\" }",
+    ),
+    (
+        "kind = \"webhook\"\nurl = \"http://hub.example.org/\"",
+        "4: receiver.url: goes over the network without encryption; write https://, or say `allow_plain = true` if that network is yours alone",
+    ),
+    (
+        "kind = \"webhook\"\nurl = \"https://a:hunter2@example.org\"",
+        "4: receiver.url: has a user name in it, where logs would show it; take it out and say `user` and `password`",
+    ),
+    (
+        "kind = \"webhook\"\nurl = \"https://a.example.org\"\nuser = \"a\"",
+        "5: receiver.user: without a `password` nobody can log in",
+    ),
+    (
+        "kind = \"webhook\"\nurl = \"https://a.example.org\"\npassword = { env = \"P\" }",
+        "5: receiver.password: whose it is is missing: give `user`",
+    ),
+    (
+        "kind = \"webhook\"\nurl = \"https://a.example.org\"\npassword = { env = \"P\" }\nuser = \"a\"\nbearer = { env = \"B\" }",
+        "7: receiver.bearer: both `user` and `bearer` are given; keep one of them",
+    ),
+    (
+        "kind = \"ntfy\"\ntopic = \"a b\"",
+        "4: receiver.topic: is no topic of ntfy: 1 to 64 of A-Z a-z 0-9 - _",
+    ),
+    (
+        "kind = \"ntfy\"\ntopic = \"a\"\nurl = { env = \"U\" }",
+        "5: receiver.url: is no secret here; write it as a text",
+    ),
+    (
+        "kind = \"mqtt\"\ntopic = \"a/#\"",
+        "4: receiver.topic: \"a/#\" is no topic to publish to; write for example \"rackside/alerts\"",
+    ),
+    ("kind = \"mqtt\"\ntopic = { env = \"U\" }", "4: receiver.topic: is no secret here; write it as a text"),
+    ("kind = \"alertmanager\"\nurls = []", "4: receiver.urls: is empty; name one at least"),
+    (
+        "kind = \"alertmanager\"\nurls = [\"https://a.example.org\", \"b\"]",
+        "4: receiver.urls: begins with neither https:// nor http://",
+    ),
+    (
+        "kind = \"alertmanager\"\nurls = [\"https://a.example.org\"]\nstands = \"30s\"",
+        "5: receiver.stands: \"30s\" is too short; it is told again only now and then, so write for example \"5m\"",
+    ),
+    (
+        "kind = \"slack\"\nurl = { env = \"U\" }\ntemplate = { subject = \"a\" }",
+        "5: unknown key `subject` in [receiver.template] (known keys: title, body)",
+    ),
+];
+
 #[test]
 fn what_a_kind_lacks_or_does_not_know_is_named() {
-    let mail = "kind = \"email\"\nhost = \"mail.example.org\"\nfrom = \"hub@example.org\"\n";
-    for (keys, why) in [
-        (
-            "kind = \"slak\"",
-            "3: receiver.kind: unknown value `slak`; did you mean `slack`? (known values: slack, email, telegram, discord, pagerduty, ntfy, webhook, alertmanager, mqtt)",
-        ),
-        ("kind = \"slack\"", "1: receiver.url: is missing: a receiver of kind \"slack\" needs it"),
-        (
-            "kind = \"slack\"\nurll = 1",
-            "4: unknown key `urll` in [[receiver]]; did you mean `url`? (known keys: name, kind, url, urls, host, port, tls, user, password, bearer, from, to, token, chat, thread, routing_key, topic, retain, secret, stands, allow_plain, template, send_resolved, time_zone)",
-        ),
-        (
-            "kind = \"slack\"\nurl = { env = \"U\" }\ntopic = \"a\"",
-            "5: receiver.topic: a receiver of kind \"slack\" has no such key; it takes url",
-        ),
-        (
-            "kind = \"slack\"\nurl = \"https://hooks.example.org/hunter2\"",
-            "4: receiver.url: whoever knows this URL can write there, so it is a secret and does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }",
-        ),
-        (
-            "kind = \"telegram\"\ntoken = \"hunter2\"\nchat = 1",
-            "4: receiver.token: a secret does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }",
-        ),
-        (
-            "kind = \"telegram\"\ntoken = { env = \"T\" }\nchat = \"crew\"",
-            "5: receiver.chat: \"crew\" is no chat; write its number, for example -1001234567890, or \"@channel\"",
-        ),
-        (
-            "kind = \"webhook\"\nurl = 5",
-            "4: receiver.url: found integer `5`, expected a text, { file = \"/path\" } or { env = \"NAME\" }",
-        ),
-        (
-            "kind = \"webhook\"\nurl = \"http://hub.example.org/\"",
-            "4: receiver.url: goes over the network without encryption; write https://, or say `allow_plain = true` if that network is yours alone",
-        ),
-        (
-            "kind = \"webhook\"\nurl = \"https://a:hunter2@example.org\"",
-            "4: receiver.url: has a user name in it, where logs would show it; take it out and say `user` and `password`",
-        ),
-        (
-            "kind = \"webhook\"\nurl = \"https://a.example.org\"\nuser = \"a\"",
-            "5: receiver.user: without a `password` nobody can log in",
-        ),
-        (
-            "kind = \"webhook\"\nurl = \"https://a.example.org\"\npassword = { env = \"P\" }",
-            "5: receiver.password: whose it is is missing: give `user`",
-        ),
-        (
-            "kind = \"webhook\"\nurl = \"https://a.example.org\"\npassword = { env = \"P\" }\nuser = \"a\"\nbearer = { env = \"B\" }",
-            "7: receiver.bearer: both `user` and `bearer` are given; keep one of them",
-        ),
-        (
-            "kind = \"ntfy\"\ntopic = \"a b\"",
-            "4: receiver.topic: is no topic of ntfy: 1 to 64 of A-Z a-z 0-9 - _",
-        ),
-        (
-            "kind = \"ntfy\"\ntopic = \"a\"\nurl = { env = \"U\" }",
-            "5: receiver.url: is no secret here; write it as a text",
-        ),
-        (
-            "kind = \"mqtt\"\ntopic = \"a/#\"",
-            "4: receiver.topic: \"a/#\" is no topic to publish to; write for example \"rackside/alerts\"",
-        ),
-        (
-            "kind = \"mqtt\"\ntopic = { env = \"U\" }",
-            "4: receiver.topic: is no secret here; write it as a text",
-        ),
-        ("kind = \"alertmanager\"\nurls = []", "4: receiver.urls: is empty; name one at least"),
-        (
-            "kind = \"alertmanager\"\nurls = [\"https://a.example.org\", \"b\"]",
-            "4: receiver.urls: begins with neither https:// nor http://",
-        ),
-        (
-            "kind = \"alertmanager\"\nurls = [\"https://a.example.org\"]\nstands = \"30s\"",
-            "5: receiver.stands: \"30s\" is too short; it is told again only now and then, so write for example \"5m\"",
-        ),
-        (&format!("{mail}to = []"), "6: receiver.to: is empty; name one at least"),
-        (
-            &format!("{mail}to = [\"crew\"]"),
-            "6: receiver.to: \"crew\" is no address; write for example \"Crew <crew@example.org>\"",
-        ),
-        (
-            &format!("{mail}to = [\"a@b\\r\\nBcc: c@d\"]"),
-            "6: receiver.to: \"a@b\\r\\nBcc: c@d\" is no address; write for example \"Crew <crew@example.org>\"",
-        ),
-        (
-            &format!("{mail}to = [\"a@example.org\"]\ntls = \"none\""),
-            "7: receiver.tls: mail would go over the network without encryption; write \"starttls\" or \"tls\", or say `allow_plain = true` if that network is yours alone",
-        ),
-        (&format!("{mail}to = [\"a@example.org\"]\nport = 0"), "7: receiver.port: is from 1 to 65535"),
-        (
-            "kind = \"slack\"\nurl = { env = \"U\" }\ntemplate = { subject = \"a\" }",
-            "5: unknown key `subject` in [receiver.template] (known keys: title, body)",
-        ),
-    ] {
-        assert_eq!(said(&format!("[[receiver]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    for (keys, why) in WRONG_RECEIVERS {
+        assert_eq!(said(&format!("[[receiver]]\nname = \"one\"\n{keys}")), *why, "{keys}");
     }
     assert_eq!(
         said("[[receiver]]\nname = \"team:a\"\nkind = \"slack\"\nurl = { env = \"U\" }"),
@@ -222,6 +207,29 @@ fn what_a_kind_lacks_or_does_not_know_is_named() {
         said(&format!("{CREW}{CREW}")),
         "6: receiver.name: there is a [[receiver]] \"crew\" already, further up"
     );
+}
+
+#[test]
+fn mail_that_nobody_would_get_or_everybody_could_read_is_refused() {
+    let mail = "kind = \"email\"\nhost = \"mail.example.org\"\nfrom = \"hub@example.org\"\n";
+    for (keys, why) in [
+        ("to = []", "6: receiver.to: is empty; name one at least"),
+        (
+            "to = [\"crew\"]",
+            "6: receiver.to: \"crew\" is no address; write for example \"Crew <crew@example.org>\"",
+        ),
+        (
+            "to = [\"a@b\\r\\nBcc: c@d\"]",
+            "6: receiver.to: \"a@b\\r\\nBcc: c@d\" is no address; write for example \"Crew <crew@example.org>\"",
+        ),
+        (
+            "to = [\"a@example.org\"]\ntls = \"none\"",
+            "7: receiver.tls: mail would go over the network without encryption; write \"starttls\" or \"tls\", or say `allow_plain = true` if that network is yours alone",
+        ),
+        ("to = [\"a@example.org\"]\nport = 0", "7: receiver.port: is from 1 to 65535"),
+    ] {
+        assert_eq!(said(&format!("[[receiver]]\nname = \"one\"\n{mail}{keys}")), why, "{keys}");
+    }
 }
 
 #[test]
@@ -272,140 +280,141 @@ fn every_key_of_a_route_is_read() {
     assert_eq!(route.escalate.iter().map(|step| step.after).collect::<Vec<_>>(), [300_000, 900_000]);
 }
 
+/// Keys of a route that begins in line 9, and what is said of them.
+const WRONG_ROUTES: &[(&str, &str)] = &[
+    ("to = [\"crwe\"]", "11: route.to: there is no [[receiver]] for \"crwe\"; did you mean \"crew\"?"),
+    (
+        "to = [\"team:stag\"]",
+        "11: route.to: there is no [[team]] for \"team:stag\"; did you mean \"team:stage\"?",
+    ),
+    ("to = [\"phone\"]", "11: route.to: there is no [[receiver]] for \"phone\""),
+    (
+        "to = [\"stage\"]",
+        "11: route.to: there is no [[receiver]] for \"stage\"; did you mean \"team:stage\"?",
+    ),
+    ("to = [\"crew\", \"crew\"]", "11: route.to: \"crew\" is named twice"),
+    ("", "9: `to` is missing in [[route]]"),
+    (
+        "to = []\nmatch = [\"severity\"]",
+        "12: route.match: \"severity\" is no matcher; write for example severity=\"critical\" or site=~\"arena-.*\"",
+    ),
+    (
+        "to = []\ngroup_interval = \"0s\"",
+        "12: route.group_interval: \"0s\" would tell each change by itself; write for example \"5m\"",
+    ),
+    (
+        "to = []\nrepeat_interval = \"1m\"",
+        "12: route.repeat_interval: \"1m\" is shorter than `group_interval`, \"5m\": a group is looked at no more often than that",
+    ),
+    (
+        "to = []\ngroup_wait = \"2d\"",
+        "12: route.group_wait: \"2d\" is more than a day; for what can wait there is `quiet`",
+    ),
+    ("to = []\ngroup_by = [\"a-b\"]", "12: route.group_by: \"a-b\" is no name of a label"),
+    ("to = []\ngroup_by = [\"a\", \"a\"]", "12: route.group_by: \"a\" is named twice"),
+    (
+        "to = []\ngroup_by = [\"...\", \"a\"]",
+        "12: route.group_by: \"...\" stands for all labels; leave out the others",
+    ),
+    (
+        "to = []\nquiet = [\"25:00-07:00\"]",
+        "12: route.quiet: \"25:00-07:00\" is no time of the week; write for example \"22:00-07:00\", \"mon-fri 18:00-08:00\" or \"sat,sun\"",
+    ),
+    (
+        "to = []\nquiet = [\"07:00-07:00\"]",
+        "12: route.quiet: \"07:00-07:00\" is no time at all; a whole day is \"00:00-24:00\"",
+    ),
+    (
+        "to = []\nquiet = [\"07:00-20:00\", \"20:00-07:00\"]",
+        "12: route.quiet: never ends, so nobody would ever be told; for that, write `to = []`",
+    ),
+    ("to = []\nbreaks_quiet = \"critical\"", "12: route.breaks_quiet: is about `quiet`, which is not given"),
+    ("to = []\ntime_zone = \"UTC\"", "12: route.time_zone: is about `quiet`, which is not given"),
+    (
+        "to = []\nseverity = \"urgent\"",
+        "12: route.severity: unknown value `urgent` (known values: info, warning, critical)",
+    ),
+    (
+        "to = [\"crew\"]\n[[route.escalate]]\nafter = \"0s\"\nto = [\"crew\"]",
+        "13: route.escalate.after: \"0s\" is not later than the step before; it counts from the first message",
+    ),
+    (
+        "to = [\"crew\"]\nescalate = [{ after = \"5m\", to = [\"crew\"] }, { after = \"5m\", to = [\"crew\"] }]",
+        "12: route.escalate.after: \"5m\" is not later than the step before; it counts from the first message",
+    ),
+    (
+        "to = [\"crew\"]\n[[route.escalate]]\nafter = \"5m\"\nto = []",
+        "14: route.escalate.to: is empty; name one at least",
+    ),
+    (
+        "to = [\"crew\"]\n[[route.escalate]]\nafter = \"5m\"\nto = [\"phone\"]",
+        "14: route.escalate.to: there is no [[receiver]] for \"phone\"",
+    ),
+    (
+        "to = []\n[[route]]\nname = \"one\"\nto = []",
+        "13: route.name: there is a [[route]] \"one\" already, further up",
+    ),
+];
+
 #[test]
 fn a_route_that_cannot_be_is_said_with_its_key() {
     let team = "[[team]]\nname = \"stage\"\ntime_zone = \"UTC\"\nfallback = [\"crew\"]\n";
-    // The route begins in line 9.
-    for (keys, why) in [
-        ("to = [\"crwe\"]", "11: route.to: there is no [[receiver]] for \"crwe\"; did you mean \"crew\"?"),
-        (
-            "to = [\"team:stag\"]",
-            "11: route.to: there is no [[team]] for \"team:stag\"; did you mean \"team:stage\"?",
-        ),
-        ("to = [\"phone\"]", "11: route.to: there is no [[receiver]] for \"phone\""),
-        (
-            "to = [\"stage\"]",
-            "11: route.to: there is no [[receiver]] for \"stage\"; did you mean \"team:stage\"?",
-        ),
-        ("to = [\"crew\", \"crew\"]", "11: route.to: \"crew\" is named twice"),
-        ("", "9: `to` is missing in [[route]]"),
-        (
-            "to = []\nmatch = [\"severity\"]",
-            "12: route.match: \"severity\" is no matcher; write for example severity=\"critical\" or site=~\"arena-.*\"",
-        ),
-        (
-            "to = []\ngroup_interval = \"0s\"",
-            "12: route.group_interval: \"0s\" would tell each change by itself; write for example \"5m\"",
-        ),
-        (
-            "to = []\nrepeat_interval = \"1m\"",
-            "12: route.repeat_interval: \"1m\" is shorter than `group_interval`, \"5m\": a group is looked at no more often than that",
-        ),
-        (
-            "to = []\ngroup_wait = \"2d\"",
-            "12: route.group_wait: \"2d\" is more than a day; for what can wait there is `quiet`",
-        ),
-        ("to = []\ngroup_by = [\"a-b\"]", "12: route.group_by: \"a-b\" is no name of a label"),
-        ("to = []\ngroup_by = [\"a\", \"a\"]", "12: route.group_by: \"a\" is named twice"),
-        (
-            "to = []\ngroup_by = [\"...\", \"a\"]",
-            "12: route.group_by: \"...\" stands for all labels; leave out the others",
-        ),
-        (
-            "to = []\nquiet = [\"25:00-07:00\"]",
-            "12: route.quiet: \"25:00-07:00\" is no time of the week; write for example \"22:00-07:00\", \"mon-fri 18:00-08:00\" or \"sat,sun\"",
-        ),
-        (
-            "to = []\nquiet = [\"07:00-07:00\"]",
-            "12: route.quiet: \"07:00-07:00\" is no time at all; a whole day is \"00:00-24:00\"",
-        ),
-        (
-            "to = []\nquiet = [\"07:00-20:00\", \"20:00-07:00\"]",
-            "12: route.quiet: never ends, so nobody would ever be told; for that, write `to = []`",
-        ),
-        (
-            "to = []\nbreaks_quiet = \"critical\"",
-            "12: route.breaks_quiet: is about `quiet`, which is not given",
-        ),
-        ("to = []\ntime_zone = \"UTC\"", "12: route.time_zone: is about `quiet`, which is not given"),
-        (
-            "to = []\nseverity = \"urgent\"",
-            "12: route.severity: unknown value `urgent` (known values: info, warning, critical)",
-        ),
-        (
-            "to = [\"crew\"]\n[[route.escalate]]\nafter = \"0s\"\nto = [\"crew\"]",
-            "13: route.escalate.after: \"0s\" is not later than the step before; it counts from the first message",
-        ),
-        (
-            "to = [\"crew\"]\nescalate = [{ after = \"5m\", to = [\"crew\"] }, { after = \"5m\", to = [\"crew\"] }]",
-            "12: route.escalate.after: \"5m\" is not later than the step before; it counts from the first message",
-        ),
-        (
-            "to = [\"crew\"]\n[[route.escalate]]\nafter = \"5m\"\nto = []",
-            "14: route.escalate.to: is empty; name one at least",
-        ),
-        (
-            "to = [\"crew\"]\n[[route.escalate]]\nafter = \"5m\"\nto = [\"phone\"]",
-            "14: route.escalate.to: there is no [[receiver]] for \"phone\"",
-        ),
-        (
-            "to = []\n[[route]]\nname = \"one\"\nto = []",
-            "13: route.name: there is a [[route]] \"one\" already, further up",
-        ),
-    ] {
-        assert_eq!(said(&format!("{CREW}{team}[[route]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    for (keys, why) in WRONG_ROUTES {
+        assert_eq!(said(&format!("{CREW}{team}[[route]]\nname = \"one\"\n{keys}")), *why, "{keys}");
     }
 }
 
+/// Keys of a team that begins in line 5, and what is said of them.
+const WRONG_TEAMS: &[(&str, &str)] = &[
+    (
+        "time_zone = \"Berlin\"",
+        "7: team.time_zone: \"Berlin\" is no IANA time zone; did you mean \"Europe/Berlin\"?",
+    ),
+    ("", "5: `time_zone` is missing in [[team]]"),
+    ("time_zone = \"UTC\"", "6: team.name: nobody is ever on call: give [[team.shift]] or `fallback`"),
+    (
+        "time_zone = \"UTC\"\nfallback = [\"team:one\"]",
+        "8: team.fallback: \"team:one\" is a team; only receivers can be here",
+    ),
+    ("time_zone = \"UTC\"\n[[team.shift]]\nwho = []", "9: team.shift.who: is empty; name one at least"),
+    (
+        "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crw\"]",
+        "9: team.shift.who: there is no [[receiver]] for \"crw\"; did you mean \"crew\"?",
+    ),
+    (
+        "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nturn = \"7d\"",
+        "10: team.shift.turn: when the first turn begins is missing: give `start`, for example \"2026-11-02T09:00\"",
+    ),
+    (
+        "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nstart = \"2026-11-02T09:00\"",
+        "10: team.shift.start: is for those who take turns: give `turn`, for example \"7d\"",
+    ),
+    (
+        "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nstart = \"2026-11-02T09:00\"\nturn = \"36h\"",
+        "11: team.shift.turn: \"36h\" is not in whole days; write for example \"7d\" or \"1d\", and `hours` for parts of a day",
+    ),
+    (
+        "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nhours = [\"9-17\"]",
+        "10: team.shift.hours: \"9-17\" is no time of the week; write for example \"22:00-07:00\", \"mon-fri 18:00-08:00\" or \"sat,sun\"",
+    ),
+    (
+        "time_zone = \"UTC\"\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"2026-11-02T09:00\"\nuntil = \"2026-11-02T09:00\"",
+        "6: team.name: nobody is ever on call: give [[team.shift]] or `fallback`",
+    ),
+    (
+        "time_zone = \"UTC\"\nfallback = [\"crew\"]\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"2026-11-02T09:00\"\nuntil = \"2026-11-02T09:00\"",
+        "12: team.override.until: is not after `from`",
+    ),
+    (
+        "time_zone = \"UTC\"\nfallback = [\"crew\"]\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"9:00\"\nuntil = \"2026-11-02T09:00\"",
+        "11: team.override.from: \"9:00\" is no local time; write for example \"2026-11-20T19:00\"",
+    ),
+];
+
 #[test]
 fn a_team_that_cannot_be_is_said_with_its_key() {
-    // The team begins in line 5, its second table in line 8.
-    for (keys, why) in [
-        (
-            "time_zone = \"Berlin\"",
-            "7: team.time_zone: \"Berlin\" is no IANA time zone; did you mean \"Europe/Berlin\"?",
-        ),
-        ("", "5: `time_zone` is missing in [[team]]"),
-        ("time_zone = \"UTC\"", "6: team.name: nobody is ever on call: give [[team.shift]] or `fallback`"),
-        (
-            "time_zone = \"UTC\"\nfallback = [\"team:one\"]",
-            "8: team.fallback: \"team:one\" is a team; only receivers can be here",
-        ),
-        ("time_zone = \"UTC\"\n[[team.shift]]\nwho = []", "9: team.shift.who: is empty; name one at least"),
-        (
-            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crw\"]",
-            "9: team.shift.who: there is no [[receiver]] for \"crw\"; did you mean \"crew\"?",
-        ),
-        (
-            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nturn = \"7d\"",
-            "10: team.shift.turn: when the first turn begins is missing: give `start`, for example \"2026-11-02T09:00\"",
-        ),
-        (
-            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nstart = \"2026-11-02T09:00\"",
-            "10: team.shift.start: is for those who take turns: give `turn`, for example \"7d\"",
-        ),
-        (
-            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nstart = \"2026-11-02T09:00\"\nturn = \"36h\"",
-            "11: team.shift.turn: \"36h\" is not in whole days; write for example \"7d\" or \"1d\", and `hours` for parts of a day",
-        ),
-        (
-            "time_zone = \"UTC\"\n[[team.shift]]\nwho = [\"crew\"]\nhours = [\"9-17\"]",
-            "10: team.shift.hours: \"9-17\" is no time of the week; write for example \"22:00-07:00\", \"mon-fri 18:00-08:00\" or \"sat,sun\"",
-        ),
-        (
-            "time_zone = \"UTC\"\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"2026-11-02T09:00\"\nuntil = \"2026-11-02T09:00\"",
-            "6: team.name: nobody is ever on call: give [[team.shift]] or `fallback`",
-        ),
-        (
-            "time_zone = \"UTC\"\nfallback = [\"crew\"]\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"2026-11-02T09:00\"\nuntil = \"2026-11-02T09:00\"",
-            "12: team.override.until: is not after `from`",
-        ),
-        (
-            "time_zone = \"UTC\"\nfallback = [\"crew\"]\n[[team.override]]\nwho = [\"crew\"]\nfrom = \"9:00\"\nuntil = \"2026-11-02T09:00\"",
-            "11: team.override.from: \"9:00\" is no local time; write for example \"2026-11-20T19:00\"",
-        ),
-    ] {
-        assert_eq!(said(&format!("{CREW}[[team]]\nname = \"one\"\n{keys}")), why, "{keys}");
+    for (keys, why) in WRONG_TEAMS {
+        assert_eq!(said(&format!("{CREW}[[team]]\nname = \"one\"\n{keys}")), *why, "{keys}");
     }
 }
 
