@@ -21,6 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// No message is longer; the rest of stdin is not read.
 const LONGEST: u64 = rackside_proto::limits::LARGE as u64 + 1;
 
+/// A block of memory as large as that goes back to the system when it is freed: what a query has held must not stay with each thread that ever
+/// worked on one.
+const GIVEN_BACK: i32 = 1 << 20;
 /// The history's file in the data directory.
 const DATABASE: &str = "history.db";
 
@@ -190,6 +193,7 @@ fn salvage(config: Option<&Path>) -> Result<(), String> {
 }
 
 fn run(path: Option<PathBuf>) -> Result<(), String> {
+    rackside_sys::give_back_blocks(GIVEN_BACK);
     let files = Files::read(path).map_err(|error| error.to_string())?;
     logging::start(files.config().log.level.into());
     let runtime = tokio::runtime::Builder::new_multi_thread()

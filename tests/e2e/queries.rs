@@ -5,7 +5,7 @@ use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::http::{Answer, Connection};
 use rackside_tests::hub::{Hub, Way};
 use rackside_tests::prometheus::urlencoded;
-use rackside_tests::{clock, programs};
+use rackside_tests::{clock, measure, programs};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -128,10 +128,15 @@ const WORST: [&str; 5] = [
     "vector(1)[100d:1ms]",
 ];
 
+/// What queries may hold there: each so much, two at a time.
+const LIMITS: &str = "[query]\nconcurrency = 2\ntimeout = \"1s\"\nmemory = \"16 MiB\"\n";
+/// As much again for what values do not count: texts of labels, what the allocator keeps, the answer as text. In KiB.
+const MOST: u64 = 2 * 16 * 1024 * 2;
+
 #[test]
 fn the_worst_queries_end_in_a_clear_error_and_telemetry_goes_on() {
-    let more = "[query]\ntimeout = \"1s\"\nmemory = \"16 MiB\"\n";
-    let (hub, _agent) = heard(more);
+    let (hub, _agent) = heard(LIMITS);
+    let before_them = measure::peak(hub.id());
     let is_over = AtomicBool::new(false);
     let taken = || hub.count("rackside_hub_records_total");
     let acked = || hub.count("rackside_hub_acks_total");
@@ -154,7 +159,7 @@ fn the_worst_queries_end_in_a_clear_error_and_telemetry_goes_on() {
                 }
             });
         }
-        let went_on = clock::eventually(Duration::from_mins(1), || {
+        let went_on = clock::eventually(Duration::from_mins(3), || {
             let refused = hub.metrics().value("rackside_hub_queries_total", &[("outcome", "execution")]);
             let refused = refused >= Some(5.0);
             (refused && taken() >= before.0 + 5 && acked() >= before.1 + 5).then_some(())
@@ -170,6 +175,8 @@ fn the_worst_queries_end_in_a_clear_error_and_telemetry_goes_on() {
         hub.last_words()
     );
     assert_eq!(hub.count("rackside_hub_lost_total"), 0);
+    let more = measure::peak(hub.id()).saturating_sub(before_them);
+    assert!(more <= MOST, "queries took {more} KiB beside {before_them} KiB, and may take {MOST}");
     let answer = post(&hub, "query", &[("query", WORST[4])]);
     assert_eq!(answer.status, 422, "{}", answer.body);
     assert!(answer.body.contains("query processing would take too many"), "{}", answer.body);

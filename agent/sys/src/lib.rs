@@ -52,6 +52,17 @@ pub fn kernel_clock() -> io::Result<KernelClock> {
     Ok(KernelClock { state, status: timex.status })
 }
 
+/// Has every block of memory of at least `bytes` given back to the system as soon as it is freed. By itself glibc learns from the first large block that is
+/// freed to keep such blocks, up to 32 MiB, in each thread's own heap. Whether the allocator could be told: musl's gives them back anyway.
+pub fn give_back_blocks(bytes: i32) -> bool {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: `mallopt` takes two numbers and locks what it changes.
+    let is_told = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) } == 1;
+    #[cfg(not(target_env = "gnu"))]
+    let is_told = bytes < 0;
+    is_told
+}
+
 /// Makes what `command` will start die with the thread that starts it, however that ends (kill -9 too), and be that much nicer to the
 /// machine: 0 as this process, 19 only when nobody else wants the processor. What it starts in its turn is not bound.
 pub fn bind_to_parent(command: &mut Command, niceness: i32) {
