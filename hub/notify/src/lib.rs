@@ -13,18 +13,35 @@
 //! not told twice to the same receiver, not even over a restart between [`Notifier::save`] and [`Notifier::restore`]; the same calls give the
 //! same messages, to the byte.
 
+mod book;
+mod cause;
+mod compose;
 pub mod config;
+mod dedup;
+mod escalate;
+mod flap;
+mod flush;
+mod group;
+mod inhibit;
+mod keep;
 mod maintenance;
 mod matcher;
 mod message;
 mod mute;
 mod notifier;
+mod observed;
+mod outage;
+mod outage_news;
 mod rota;
 mod route;
 mod schedule;
+mod trial;
 mod world;
 
+pub use book::{Booked, Happened, Held, What};
 pub use config::Policy;
+pub use flap::Flaps;
+pub use keep::KeepError;
 pub use maintenance::{Maintenance, Plan, Recurrence, UnderWay};
 pub use matcher::Matchers;
 pub use message::{
@@ -32,7 +49,8 @@ pub use message::{
     Outgoing, Severity, SiteFacts, State, Status,
 };
 pub use mute::{Mute, MuteError, MuteId, Mutes, NewMute};
-pub use notifier::{Notifier, Observed};
+pub use notifier::{Notifier, Trial};
+pub use observed::Observed;
 pub use rota::{Override, Rotation, Shift, Team};
 pub use route::{GroupBy, Place, Route, Step, Taken, Target};
 pub use schedule::Schedule;

@@ -2,104 +2,339 @@
 //!
 //! Sample: `StreamDown` fires at 12:00:00; its route waits a second for more; at 12:00:01 `step` gives one message for `crew`.
 
-use rackside_alerting::{Alert, Cause, Change};
-use rackside_promql::Labels;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rackside_alerting::Cause;
 
 use crate::Policy;
-use crate::message::{AlertId, Outgoing};
+use crate::book::{Booked, Held, Orphan, Turn, What};
+use crate::escalate;
+use crate::flush::{self, Round};
+use crate::group::{self, Seed};
+use crate::inhibit::Inhibitor;
+use crate::keep::{KeepError, Kept};
+use crate::maintenance::Plan;
+use crate::message::{AlertId, Outgoing, Severity, State};
+use crate::mute::{MuteError, MuteId, Mutes, NewMute};
+use crate::observed::Observed;
+use crate::route::Place;
 use crate::world::World;
 
-/// What the rules' engine says of an alert: that something has become of it, or what it holds at a moment.
-#[derive(Clone, Debug)]
-pub struct Observed {
-    /// The evaluation that said so, in milliseconds since 1970.
-    pub at: i64,
-    /// What the alert is known by.
-    pub labels: Labels,
-    /// As the rule has them.
-    pub annotations: rackside_alerting::Annotations,
-    /// What the expression gave.
-    pub value: f64,
-    /// Where it is in its life.
-    pub life: rackside_alerting::Life,
-    /// Why it has changed.
-    pub cause: Cause,
-}
-
-impl From<&Change> for Observed {
-    fn from(change: &Change) -> Self {
-        Self { cause: change.cause, ..Self::of(&change.alert, change.at) }
-    }
-}
-
-impl Observed {
-    /// What the engine holds of an alert at `at`.
-    pub fn of(alert: &Alert, at: i64) -> Self {
-        Self {
-            at,
-            labels: alert.labels.clone(),
-            annotations: alert.annotations.clone(),
-            value: alert.value,
-            life: alert.life,
-            cause: Cause::Result,
-        }
-    }
-}
+/// How long the rules have to find an alert again whose appliance is heard again, in milliseconds, if they have lost it.
+const FOUND_AGAIN: i64 = 2 * 60_000;
+/// How often the book is gone through for what is long over, in milliseconds.
+const FORGET: i64 = 3_600_000;
 
 /// Takes alerts, gives messages.
 #[derive(Debug)]
 pub struct Notifier {
     policy: Policy,
+    kept: Kept,
+    plan: Plan,
 }
 
 impl Notifier {
     /// One that knows of no alert.
     pub fn new(policy: Policy) -> Self {
-        Self { policy }
+        Self { policy, kept: Kept::default(), plan: Plan::default() }
     }
 
-    /// Goes by this policy from `now` on. Alerts, mutes and acknowledgements stay; groups stay whose route is still there.
+    /// Goes by this policy from `now` on. Alerts, mutes and acknowledgements stay; groups stay whose route is still there. Who was told by a route
+    /// that is no more is still told what is over.
     pub fn load(&mut self, policy: Policy, now: i64, world: &dyn World) {
-        let _ = (now, world);
+        if policy.heartbeat.as_ref().map(|it| it.every) != self.policy.heartbeat.as_ref().map(|it| it.every) {
+            self.kept.heartbeat_at = None;
+        }
         self.policy = policy;
+        self.plan = Plan::default();
+        let firing = self.kept.book.alerts().filter(|booked| booked.counts_as_firing());
+        let firing: Vec<AlertId> = firing.map(|booked| booked.id).collect();
+        for id in firing {
+            self.route(id, now, world);
+        }
+    }
+
+    /// The policy that it goes by.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Something has become of an alert.
     pub fn told(&mut self, news: &Observed, world: &dyn World) {
-        let _ = (news, world, &self.policy);
+        let (id, turn) = self.kept.book.take(news);
+        if let Some(booked) = self.kept.book.alert_mut(id) {
+            booked.orphan = Orphan::No;
+        }
+        if turn == Turn::Fires {
+            self.route(id, news.at, world);
+        }
     }
 
-    /// After a start: what the rules' engine holds, all of it, against what the book has.
+    /// After a start: what the rules' engine holds, all of it, against what the book has. What fires and is not in the book is told; what fires in the
+    /// book and the engine does not know is over, unless its appliance is not heard: then nobody knows.
     pub fn reconcile(&mut self, now: i64, all: &[Observed], world: &dyn World) {
-        let _ = (now, all, world);
+        let held: BTreeMap<AlertId, &Observed> =
+            all.iter().map(|observed| (AlertId::of(&observed.labels), observed)).collect();
+        for (id, observed) in &held {
+            let fires = self.kept.book.alert(*id).is_some_and(Booked::fires);
+            // Firing in the book and pending with the engine: it has lost its state, and the alert still holds.
+            if !(fires && observed.life.state == rackside_alerting::State::Pending) {
+                self.told(&Observed { at: now, ..(*observed).clone() }, world);
+            }
+        }
+        let lost = self.kept.book.alerts().filter(|booked| {
+            (booked.fires() || booked.state == State::Pending) && !held.contains_key(&booked.id)
+        });
+        let lost: Vec<AlertId> = lost.map(|booked| booked.id).collect();
+        for id in lost {
+            let Some(booked) = self.kept.book.alert_mut(id) else { continue };
+            let is_heard =
+                booked.appliance().is_empty() || world.is_up(booked.site(), booked.appliance()) == Some(true);
+            if is_heard || !booked.fires() {
+                self.ends(id, now);
+            } else {
+                booked.orphan = Orphan::Silent;
+                booked.make_unknown(now);
+            }
+        }
+    }
+
+    /// Puts an alert into the groups of its routes, and takes it out of others.
+    fn route(&mut self, id: AlertId, now: i64, world: &dyn World) {
+        let Some(booked) = self.kept.book.alert_mut(id) else { return };
+        let place = Place::of(&booked.labels, world);
+        booked.routed_on_air = place.on_air;
+        let taken = self.policy.routed(&booked.labels, &place, now);
+        booked.held = if taken.is_empty() { Some(Held::NotRouted) } else { None };
+        let (starts_at, severity) = (booked.starts_at, booked.severity);
+        let mut into: BTreeSet<String> = BTreeSet::new();
+        for taken in &taken {
+            let labels = taken.route.group_labels(&booked.labels);
+            let is_urgent = taken.route.group_wait.is_none() && severity == Severity::Critical;
+            let key = group::key(&taken.route.name, &labels, is_urgent);
+            let seed = Seed { route: &taken.route.name, labels, wait: taken.route.wait(severity) };
+            self.kept.groups.insert(&key, seed, id, starts_at, now);
+            into.insert(key);
+        }
+        let left = self.kept.groups.of(id).map(|(key, _)| key.clone());
+        let left: Vec<String> = left.filter(|key| !into.contains(key)).collect();
+        for from in left {
+            if !self.kept.log.is_told(&from, id) {
+                if let Some(group) = self.kept.groups.all.get_mut(&from) {
+                    group.members.remove(&id);
+                }
+                continue;
+            }
+            for to in &into {
+                self.kept.groups.hand_on(id, &from, to);
+            }
+            if let Some(member) = self.kept.groups.member(id, &from) {
+                member.is_current = false;
+            }
+        }
+    }
+
+    /// Without a word of the engine: an alert is over.
+    fn ends(&mut self, id: AlertId, now: i64) {
+        let Some(booked) = self.kept.book.alert(id) else { return };
+        let life = rackside_alerting::Life {
+            state: rackside_alerting::State::Inactive,
+            resolved_at: Some(now),
+            ..rackside_alerting::Life::begin(booked.active_at)
+        };
+        let news = Observed {
+            at: now,
+            labels: booked.labels.clone(),
+            annotations: Arc::new([]),
+            value: booked.value,
+            life,
+            cause: Cause::Result,
+        };
+        self.kept.book.take(&news);
     }
 
     /// When [`Notifier::step`] has something to do next, in milliseconds since 1970; in the past, if it is late. A change of the world (a site
     /// goes on air, an appliance is gone or comes back, the uplink) is a reason to call it as well.
     pub fn due(&self) -> Option<i64> {
-        None
+        let groups = self.kept.groups.all.values().flat_map(|group| {
+            let route = self.policy.route(&group.route);
+            let escalation = escalate::next(group, &self.kept.book, |step| flush::after(route, step));
+            [Some(group.next), escalation].into_iter().flatten()
+        });
+        let alerts = self.kept.book.alerts().flat_map(|booked| {
+            let found = match booked.orphan {
+                Orphan::Heard(at) => Some(at.saturating_add(FOUND_AGAIN)),
+                Orphan::No | Orphan::Silent => None,
+            };
+            [booked.flaps.steady_at(), found].into_iter().flatten()
+        });
+        let outage = self.kept.outage.as_ref().and_then(crate::outage::Outage::due);
+        let heartbeat = self.policy.heartbeat.as_ref().map(|_| self.kept.heartbeat_at.unwrap_or(i64::MIN));
+        groups.chain(alerts).chain(outage).chain(heartbeat).min()
     }
 
     /// Does all that is due at `now`.
     pub fn step(&mut self, now: i64, world: &dyn World) -> Vec<Outgoing> {
-        let _ = (now, world);
-        Vec::new()
+        self.settle(now, world);
+        self.route_by_air(now, world);
+        let inhibitor = Inhibitor::new(&self.kept.book, &self.policy.inhibitions, world);
+        let mut round = Round {
+            policy: &self.policy,
+            world,
+            now,
+            inhibitor,
+            kept: &mut self.kept,
+            plan: &mut self.plan,
+            out: Vec::new(),
+        };
+        round.outage();
+        let keys: Vec<String> = round.kept.groups.all.keys().cloned().collect();
+        for key in keys {
+            round.look(&key);
+        }
+        let mut out = round.out;
+        out.extend(self.heartbeat(now));
+        if now.saturating_sub(self.kept.forgot_at) >= FORGET {
+            self.kept.forgot_at = now;
+            let groups = &self.kept.groups;
+            self.kept.book.forget(now, |id| groups.of(id).next().is_some());
+            self.kept.mutes.forget(now);
+        }
+        out
+    }
+
+    /// Flapping that has ended, and alerts that the rules have not found again.
+    fn settle(&mut self, now: i64, world: &dyn World) {
+        let mut over = Vec::new();
+        for booked in self.kept.book.alerts_mut() {
+            if booked.flaps.steady_at().is_some_and(|at| at <= now) {
+                booked.flaps.settle();
+                booked.note(now, What::Steady);
+            }
+            if booked.orphan != Orphan::No {
+                let is_up = world.is_up(booked.site(), booked.appliance()) == Some(true);
+                booked.orphan = match booked.orphan {
+                    _ if !is_up => Orphan::Silent,
+                    Orphan::Heard(at) => Orphan::Heard(at),
+                    Orphan::Silent | Orphan::No => Orphan::Heard(now),
+                };
+            }
+            if let Orphan::Heard(at) = booked.orphan
+                && now.saturating_sub(at) >= FOUND_AGAIN
+            {
+                booked.orphan = Orphan::No;
+                over.push(booked.id);
+            }
+        }
+        for id in over {
+            self.ends(id, now);
+        }
+    }
+
+    /// Alerts of sites that went on air, or off, go by other routes.
+    fn route_by_air(&mut self, now: i64, world: &dyn World) {
+        let mut on_air: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut moved = Vec::new();
+        for booked in self.kept.book.alerts().filter(|booked| booked.counts_as_firing()) {
+            let site = booked.site();
+            if !site.is_empty()
+                && booked.routed_on_air != Some(*on_air.entry(site).or_insert_with(|| world.on_air(site)))
+            {
+                moved.push(booked.id);
+            }
+        }
+        for id in moved {
+            self.route(id, now, world);
+        }
     }
 
     /// Somebody has an alert in hand. Says whether there is such an alert that fires.
     pub fn acknowledge(&mut self, id: AlertId, by: &str, note: &str, now: i64) -> bool {
-        let _ = (id, by, note, now);
-        false
+        self.kept.book.acknowledge(id, by, note, now)
     }
 
-    /// Nobody has it in hand any more.
+    /// Nobody has it in hand any more. Says whether somebody had. The escalation goes on as if nobody ever had.
     pub fn unacknowledge(&mut self, id: AlertId, now: i64) -> bool {
-        let _ = (id, now);
-        false
+        self.kept.book.unacknowledge(id, now)
+    }
+
+    /// Keeps alerts quiet for a while.
+    pub fn mute(&mut self, new: NewMute, now: i64) -> Result<MuteId, MuteError> {
+        self.kept.mutes.make(new, now)
+    }
+
+    /// Changes a mute.
+    pub fn change_mute(&mut self, id: MuteId, new: NewMute, now: i64) -> Result<(), MuteError> {
+        self.kept.mutes.change(id, new, now)
+    }
+
+    /// Ends a mute before its time.
+    pub fn unmute(&mut self, id: MuteId, by: &str, now: i64) -> Result<(), MuteError> {
+        self.kept.mutes.end(id, by, now)
+    }
+
+    /// All mutes.
+    pub fn mutes(&self) -> &Mutes {
+        &self.kept.mutes
+    }
+
+    /// All alerts in the book, in a fixed order.
+    pub fn alerts(&self) -> impl Iterator<Item = &Booked> {
+        self.kept.book.alerts()
+    }
+
+    /// One of them, with its history.
+    pub fn alert(&self, id: AlertId) -> Option<&Booked> {
+        self.kept.book.alert(id)
     }
 
     /// All that must outlast the program, as bytes.
     pub fn save(&self) -> Vec<u8> {
-        Vec::new()
+        self.kept.bytes()
     }
+
+    /// Takes what [`Notifier::save`] gave, in the place of all that it knows. An error changes nothing.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), KeepError> {
+        self.kept = Kept::read(bytes)?;
+        Ok(())
+    }
+
+    fn heartbeat(&mut self, now: i64) -> Vec<Outgoing> {
+        let Some(heartbeat) = &self.policy.heartbeat else { return Vec::new() };
+        let due = *self.kept.heartbeat_at.get_or_insert(now.saturating_add(heartbeat.every));
+        if now < due {
+            return Vec::new();
+        }
+        self.kept.heartbeat_at = Some(now.saturating_add(heartbeat.every));
+        let receivers = self.policy.told(&heartbeat.to, now);
+        receivers.into_iter().map(|receiver| crate::trial::heartbeat(&mut self.kept, receiver, now)).collect()
+    }
+
+    /// A message to try a receiver or a route: who gets it is who would get an alert now. None, if there is no such receiver or route.
+    pub fn test(&mut self, target: &Trial, now: i64, world: &dyn World) -> Option<Vec<Outgoing>> {
+        let (receivers, route) = match target {
+            Trial::Receiver(name) => (vec![Arc::clone(&self.policy.receiver(name)?.name)], ""),
+            Trial::Route(name) => {
+                let route = self.policy.route(name)?;
+                (self.policy.told(&route.to, now), &*route.name)
+            }
+        };
+        let kept = &mut self.kept;
+        Some(
+            receivers
+                .into_iter()
+                .map(|receiver| crate::trial::test(kept, receiver, route, now, world))
+                .collect(),
+        )
+    }
+}
+
+/// What is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// The receiver of this name.
+    Receiver(String),
+    /// All whom the route of this name tells now.
+    Route(String),
 }

@@ -1,0 +1,163 @@
+//! Alerts that are told together, and when: the timetable of Alertmanager 0.25.
+//!
+//! A group is one route's alerts with the same values of its `group_by`. It is told `group_wait` after its first alert came, or at once if that alert has
+//! begun longer ago than that; from then on it is looked at every `group_interval`. An alert that is over leaves it once that was looked at.
+//!
+//! ```text
+//! first alert ── group_wait ──▶ flush ── group_interval ──▶ flush ── group_interval ──▶ flush …   empty: gone
+//! ```
+//!
+//! Two things differ. An empty group ends at its next flush, not at some tick of half a minute. And where the route does not set `group_wait`, critical
+//! alerts are groups of their own, so that they wait for no warning's timetable.
+//!
+//! Not here: whether there is anything to tell at a flush (`dedup.rs`), and what is held back (`hold.rs`).
+//!
+//! Sample: `on air:{site="hall"}`: first alert at 12:00:00.0, told at 12:00:01.0, looked at at 12:05:01.0.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::AlertId;
+
+/// An alert in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    /// Its route still catches it. One that went on to another route stays, if it was told here, until it is over.
+    pub(crate) is_current: bool,
+    /// How far it was escalated.
+    pub(crate) step: usize,
+    /// When it was first told.
+    pub(crate) told_at: Option<i64>,
+    /// The groups from which it came, by another route; who was told there is not told here.
+    pub(crate) from: BTreeSet<String>,
+}
+
+impl Member {
+    fn new() -> Self {
+        Self { is_current: true, step: 0, told_at: None, from: BTreeSet::new() }
+    }
+}
+
+/// Alerts that are told together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) route: Arc<str>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) members: BTreeMap<AlertId, Member>,
+    /// When it is looked at next.
+    pub(crate) next: i64,
+    has_flushed: bool,
+}
+
+impl Group {
+    /// It is looked at now.
+    pub(crate) fn flushed(&mut self, now: i64, interval: i64) {
+        self.has_flushed = true;
+        self.next = now.saturating_add(interval);
+    }
+}
+
+/// All groups, by their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Groups {
+    pub(crate) all: BTreeMap<String, Group>,
+}
+
+impl Groups {
+    /// An alert that fires since `starts_at` comes to a group at `now`, or comes to it again.
+    pub(crate) fn insert(&mut self, key: &str, seed: Seed<'_>, id: AlertId, starts_at: i64, now: i64) {
+        let wait = seed.wait;
+        let group = self.all.entry(key.to_owned()).or_insert_with(|| Group {
+            route: Arc::clone(seed.route),
+            labels: seed.labels,
+            members: BTreeMap::new(),
+            next: now.saturating_add(wait),
+            has_flushed: false,
+        });
+        let member = group.members.entry(id).or_insert(Member::new());
+        member.is_current = true;
+        if !group.has_flushed {
+            let at = if starts_at.saturating_add(wait) < now { now } else { now.saturating_add(wait) };
+            group.next = group.next.min(at);
+        }
+    }
+
+    /// An alert that is told in one group goes on to another: the first keeps it for those whom it has told.
+    pub(crate) fn hand_on(&mut self, id: AlertId, from: &str, to: &str) {
+        let Some(told_at) = self.member(id, from).map(|member| member.told_at) else { return };
+        if let Some(member) = self.member(id, to) {
+            member.told_at = member.told_at.or(told_at);
+            member.from.insert(from.to_owned());
+            member.from.remove(to);
+        }
+    }
+
+    /// An alert in a group.
+    pub(crate) fn member(&mut self, id: AlertId, key: &str) -> Option<&mut Member> {
+        self.all.get_mut(key)?.members.get_mut(&id)
+    }
+
+    /// The groups that an alert is in.
+    pub(crate) fn of(&self, id: AlertId) -> impl Iterator<Item = (&String, &Group)> {
+        self.all.iter().filter(move |(_, group)| group.members.contains_key(&id))
+    }
+}
+
+/// What a new group is made of.
+pub(crate) struct Seed<'a> {
+    pub(crate) route: &'a Arc<str>,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// How long a new group waits for more, in milliseconds.
+    pub(crate) wait: i64,
+}
+
+/// A group's key: its route and its labels, and whether it is one of those that do not wait for others.
+pub(crate) fn key(route: &str, labels: &BTreeMap<String, String>, is_urgent: bool) -> String {
+    let texts: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{route}:{{{}}}{}", texts.join(", "), if is_urgent { " critical" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(groups: &mut Groups, id: u64, wait: i64, starts_at: i64, now: i64) -> i64 {
+        let route = "all".into();
+        let seed = Seed { route: &route, labels: BTreeMap::new(), wait };
+        groups.insert("all:{}", seed, AlertId(id), starts_at, now);
+        groups.all["all:{}"].next
+    }
+
+    #[test]
+    fn the_first_alert_sets_the_time_and_later_ones_do_not() {
+        let mut groups = Groups::default();
+        assert_eq!(insert(&mut groups, 1, 30, 1_000, 1_000), 1_030);
+        assert_eq!(insert(&mut groups, 2, 30, 1_020, 1_020), 1_030);
+    }
+
+    #[test]
+    fn one_that_began_long_ago_does_not_wait() {
+        let mut groups = Groups::default();
+        assert_eq!(insert(&mut groups, 1, 30, 970, 1_000), 1_030, "exactly then is not before");
+        assert_eq!(insert(&mut groups, 2, 30, 969, 1_000), 1_000);
+    }
+
+    #[test]
+    fn the_shortest_wait_counts_until_the_first_flush() {
+        let mut groups = Groups::default();
+        insert(&mut groups, 1, 30, 1_000, 1_000);
+        assert_eq!(insert(&mut groups, 2, 1, 1_005, 1_005), 1_006);
+        groups.all.get_mut("all:{}").expect("it is there").flushed(1_006, 300);
+        assert_eq!(insert(&mut groups, 3, 1, 900, 1_010), 1_306);
+    }
+
+    #[test]
+    fn keys_tell_routes_and_labels() {
+        let labels =
+            BTreeMap::from([("site".to_owned(), "a\"b".to_owned()), ("a".to_owned(), "1".to_owned())]);
+        assert_eq!(key("on air", &labels, true), "on air:{a=\"1\", site=\"a\\\"b\"} critical");
+        assert_eq!(key("all", &BTreeMap::new(), false), "all:{}");
+    }
+}

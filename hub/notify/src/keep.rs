@@ -1,0 +1,84 @@
+//! What outlasts the program: the book, the groups, what was told to whom, mutes, an outage, as bytes. Not where they are kept.
+//!
+//! One version byte, then postcard. What cannot be read is said, and all begins anew: what fires is then found by [`Notifier::reconcile`] and told
+//! once more.
+//!
+//! Invariant: a notifier that was saved and restored between any two calls gives the same messages as one that was not.
+//!
+//! Sample: `01`, then the book, the groups, the log, ….
+//!
+//! [`Notifier::reconcile`]: crate::Notifier::reconcile
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::book::Book;
+use crate::dedup::Log;
+use crate::group::Groups;
+use crate::mute::Mutes;
+use crate::outage::Outage;
+use crate::outage_news::OutageLog;
+
+const VERSION: u8 = 1;
+
+/// All that a notifier knows beside its policy.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) book: Book,
+    pub(crate) groups: Groups,
+    pub(crate) log: Log,
+    pub(crate) mutes: Mutes,
+    pub(crate) outage: Option<Outage>,
+    pub(crate) outage_log: OutageLog,
+    /// The number of the newest message.
+    pub(crate) last_id: u64,
+    /// When "still watching" is told next.
+    pub(crate) heartbeat_at: Option<i64>,
+    /// When the book was last gone through for what is long over.
+    pub(crate) forgot_at: i64,
+}
+
+impl Kept {
+    /// The number of a message that is made at `now`: above all before, and above those of a state that was lost.
+    pub(crate) fn next_id(&mut self, now: i64) -> u64 {
+        self.last_id = (self.last_id + 1).max(u64::try_from(now).unwrap_or(0));
+        self.last_id
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![VERSION]).expect("plain data in memory can always be written")
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, KeepError> {
+        let (version, body) = bytes.split_first().ok_or(KeepError::Damaged)?;
+        if *version != VERSION {
+            return Err(KeepError::Version(*version));
+        }
+        postcard::from_bytes(body).map_err(|_| KeepError::Damaged)
+    }
+}
+
+/// Why what was kept cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeepError {
+    /// It is not of this program, or damaged.
+    Damaged,
+    /// It was kept by another version of the program.
+    Version(u8),
+}
+
+impl fmt::Display for KeepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let again = "what fires is told once more, and mutes and acknowledgements are lost";
+        match self {
+            Self::Damaged => write!(f, "the kept state of notifications cannot be read; {again}"),
+            Self::Version(version) => write!(
+                f,
+                "the kept state of notifications has version {version}, and this program knows {VERSION}; {again}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for KeepError {}

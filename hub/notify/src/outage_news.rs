@@ -1,0 +1,165 @@
+//! What is told of an outage, and to whom: everybody whom a route would tell that one of its appliances is gone, as if that were critical. One message
+//! each.
+//!
+//! Not told: appliances that are muted or worked on. Quiet hours do not count: this is what one wants to be woken for.
+//!
+//! Sample: 40 sites gone, 35 of them `crew`'s: one message for `crew` with 35 appliances.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rackside_promql::Labels;
+use serde::{Deserialize, Serialize};
+
+use crate::compose::{self, Frame};
+use crate::flush::Round;
+use crate::message::{AlertId, Entry, Kind, Outgoing, Severity, State};
+use crate::outage::{Outage, Place as Rack, Tell};
+use crate::route::Place;
+
+/// Whom it was told of which appliances.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutageLog {
+    told: BTreeMap<String, BTreeSet<Rack>>,
+}
+
+impl Round<'_> {
+    /// Looks whether there is an outage, and tells what is to be told of it.
+    pub(crate) fn outage(&mut self) {
+        let gone = self.world.gone();
+        let (fleet, uplink) = (self.world.fleet(), self.world.uplink());
+        if self.kept.outage.is_none() {
+            self.kept.outage = Outage::noticed(&gone, fleet, self.now);
+        }
+        let Some(mut outage) = self.kept.outage.take() else { return };
+        let (tell, is_over) = outage.step(&gone, fleet, uplink, self.now);
+        match tell {
+            Some(Tell::Standing) => self.tell_standing(&mut outage),
+            Some(Tell::WasCutOff(from, to)) => self.tell_cut_off(&outage, from, to),
+            None => {}
+        }
+        if is_over {
+            self.kept.outage_log = OutageLog::default();
+            // What is left of it is an alert as any other, at the next look at its group.
+        } else {
+            self.kept.outage = Some(outage);
+        }
+    }
+
+    fn tell_standing(&mut self, outage: &mut Outage) {
+        let mut told = self.whom(outage.gone.keys());
+        outage.keep_apart(told.interval);
+        // Whoever knows of an appliance that is back is told so.
+        for (receiver, known) in &self.kept.outage_log.told {
+            let back = known.iter().filter(|rack| outage.back.contains_key(*rack));
+            told.receivers.entry(receiver.as_str().into()).or_default().extend(back.cloned());
+        }
+        let all = outage.gone.len();
+        for (receiver, racks) in told.receivers {
+            let is_known = self.kept.outage_log.told.get(&*receiver).is_some_and(|known| *known == racks);
+            let has_back = racks.iter().any(|rack| outage.back.contains_key(rack));
+            if racks.is_empty() || is_known && !has_back {
+                continue;
+            }
+            let entries: Vec<Entry> = racks.iter().map(|rack| self.entry(rack, outage)).collect();
+            let text = format!("{} sites are gone at once", outage.sites());
+            let cause = if outage.gone.is_empty() { "all sites are back".to_owned() } else { text };
+            let still = racks.iter().filter(|rack| outage.gone.contains_key(*rack)).cloned().collect();
+            self.kept.outage_log.told.insert(receiver.to_string(), still);
+            self.send_outage(&receiver, outage.since, entries, cause, all);
+        }
+        outage.forget_back();
+    }
+
+    fn tell_cut_off(&mut self, outage: &Outage, from: i64, to: i64) {
+        let racks: Vec<Rack> = outage.gone.keys().chain(outage.back.keys()).cloned().collect();
+        let minutes = (to - from + 59_999) / 60_000;
+        let text =
+            format!("the hub itself was cut off for {minutes} min; whoever seemed gone may have been well");
+        for receiver in self.whom(racks.iter()).receivers.into_keys() {
+            self.send_outage(&receiver, outage.since, Vec::new(), text.clone(), racks.len());
+        }
+    }
+
+    fn send_outage(
+        &mut self,
+        receiver: &Arc<str>,
+        since: i64,
+        entries: Vec<Entry>,
+        cause: String,
+        explains: usize,
+    ) {
+        let frame = Frame {
+            id: self.kept.next_id(self.now),
+            kind: Kind::Outage,
+            at: self.now,
+            group_key: format!("outage:{since}"),
+            group_labels: BTreeMap::new(),
+            route: "",
+            escalation: 0,
+        };
+        let mut message = compose::message(frame, entries, self.world);
+        message.cause = Some(cause);
+        message.explains = explains;
+        self.out.push(Outgoing { receiver: Arc::clone(receiver), message });
+    }
+
+    /// Who is to be told of which of these appliances.
+    fn whom<'r>(&mut self, racks: impl Iterator<Item = &'r Rack>) -> Whom {
+        let mut whom = Whom { receivers: BTreeMap::new(), interval: 0 };
+        for rack in racks {
+            let labels = gone_labels(rack, Severity::Critical);
+            let place = Place::of(&labels, self.world);
+            let is_held = self.kept.mutes.mutes(&labels, self.now).is_some()
+                || self.plan.under_way(&self.policy.maintenance, &labels, &place, self.now).is_some();
+            if is_held {
+                continue;
+            }
+            for taken in self.policy.routed(&labels, &place, self.now) {
+                whom.interval = whom.interval.max(taken.route.group_interval);
+                for receiver in self.policy.told(&taken.route.to, self.now) {
+                    whom.receivers.entry(receiver).or_default().insert(rack.clone());
+                }
+            }
+        }
+        whom
+    }
+
+    fn entry(&self, rack: &Rack, outage: &Outage) -> Entry {
+        let labels = gone_labels(rack, Severity::Warning);
+        let back = outage.back.get(rack).copied();
+        let since = outage.gone.get(rack).copied().unwrap_or(outage.since);
+        let summary = format!("{}/{} is gone", rack.0, rack.1);
+        Entry {
+            id: AlertId::of(&labels),
+            labels: compose::pairs(&labels),
+            annotations: BTreeMap::from([("summary".to_owned(), summary)]),
+            value: 0.0,
+            state: if back.is_some() { State::Resolved } else { State::Firing },
+            starts_at: since,
+            ends_at: back,
+            severity: Severity::Critical,
+            on_air: Some(self.world.on_air(&rack.0)),
+            acknowledged: None,
+            flapping: false,
+            query: String::new(),
+        }
+    }
+}
+
+struct Whom {
+    receivers: BTreeMap<Arc<str>, BTreeSet<Rack>>,
+    /// The longest `group_interval` of the routes concerned.
+    interval: i64,
+}
+
+/// The labels of the alert that tells of one appliance, so that its page is found.
+fn gone_labels(rack: &Rack, severity: Severity) -> Labels {
+    Labels::new([
+        ("alertname", "ApplianceGone"),
+        ("site", rack.0.as_str()),
+        ("appliance", rack.1.as_str()),
+        ("severity", severity.as_str()),
+        ("component", "box"),
+    ])
+}
