@@ -53,14 +53,15 @@ pub fn kernel_clock() -> io::Result<KernelClock> {
 }
 
 /// Has every block of memory of at least `bytes` given back to the system as soon as it is freed. By itself glibc learns from the first large block that is
-/// freed to keep such blocks, up to 32 MiB, in each thread's own heap. Whether the allocator could be told: musl's gives them back anyway.
-pub fn give_back_blocks(bytes: i32) -> bool {
+/// freed to keep such blocks, up to 32 MiB, in each thread's own heap; musl's allocator gives them back anyway.
+pub fn give_back_blocks(bytes: i32) {
     #[cfg(target_env = "gnu")]
-    // SAFETY: `mallopt` takes two numbers and locks what it changes.
-    let is_told = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) } == 1;
+    // SAFETY: `mallopt` takes two numbers and locks what it changes. A bound that it refuses changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, bytes);
+    }
     #[cfg(not(target_env = "gnu"))]
-    let is_told = bytes < 0;
-    is_told
+    let _ = bytes;
 }
 
 /// Makes what `command` will start die with the thread that starts it, however that ends (kill -9 too), and be that much nicer to the
