@@ -11,11 +11,16 @@
 //! ```
 
 pub mod chart;
+pub mod format;
 pub mod outbox;
 pub mod parcel;
 pub mod quantity;
 pub mod receiver;
+mod sample;
+pub mod template;
+pub mod view;
 
+pub use format::Extras;
 pub use outbox::{Bounds, Outbox};
 pub use parcel::{Answer, Attachment, HttpParcel, MailParcel, Method, MqttParcel, Outcome, Parcel};
 pub use receiver::{Hidden, Kind, Receiver, Way};
