@@ -95,6 +95,8 @@ pub enum Held {
     Quiet(i64),
     /// It is told as a part of an outage.
     Outage,
+    /// It says that an appliance is gone, and it is the hub itself that is cut off.
+    CutOff,
 }
 
 /// One thing that happened to an alert.

@@ -21,7 +21,7 @@ use crate::keep::Kept;
 use crate::maintenance::Plan;
 use crate::message::{AlertId, Kind, Outgoing, State};
 use crate::route::{Place, Route, Target};
-use crate::world::World;
+use crate::world::{Uplink, World};
 
 /// How often a group is looked at whose route is no more, in milliseconds.
 const ROUTE_GONE: i64 = 300_000;
@@ -65,6 +65,9 @@ impl Round<'_> {
             && outage.is_some_and(|outage| outage.has(booked.site(), booked.appliance()));
         if is_outage {
             return Some(Held::Outage);
+        }
+        if crate::inhibit::says_gone(&booked.labels) && self.world.uplink() == Uplink::Down {
+            return Some(Held::CutOff);
         }
         if let Some(silencer) = self.inhibitor.silencer(booked, &self.kept.book) {
             return Some(Held::Inhibited(silencer.text));
@@ -200,7 +203,9 @@ impl Round<'_> {
             return None;
         }
         let known = known.unwrap_or_default();
-        let knows_of_held = known.firing.intersection(&sorted.held).copied();
+        // A message that says that all is over closes the matter: what is held back then is news once it is not.
+        let is_over = news.firing.is_empty();
+        let knows_of_held = known.firing.intersection(&sorted.held).copied().filter(|_| !is_over);
         let next = Known {
             firing: news.firing.iter().copied().chain(knows_of_held).collect(),
             resolved: news.resolved.clone(),
@@ -208,7 +213,6 @@ impl Round<'_> {
             at: self.now,
         };
         self.kept.log.set(to.key, to.step, to.receiver, next);
-        let is_over = news.firing.is_empty();
         let is_twice = is_over && told_over.contains(to.receiver);
         if is_over && !send_resolved || is_twice || self.policy.receiver(to.receiver).is_none() {
             return None;

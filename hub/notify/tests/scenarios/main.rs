@@ -13,6 +13,7 @@
 //! ```
 
 mod player;
+mod random;
 
 mod world;
 

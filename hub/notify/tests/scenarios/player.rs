@@ -234,7 +234,7 @@ fn happens(what: &str, now: i64, notifier: &mut Notifier, world: &mut Told) {
 }
 
 /// A message in one line.
-fn line(outgoing: &Outgoing, now: i64) -> String {
+pub(crate) fn line(outgoing: &Outgoing, now: i64) -> String {
     let message = &outgoing.message;
     let mut text = format!("{} {}", written(now - NOON), outgoing.receiver);
     if message.kind != Kind::Alerts {
