@@ -22,6 +22,7 @@ mod given;
 mod maintenance;
 mod policy;
 mod receiver;
+mod remarks;
 mod route;
 mod team;
 mod url;
@@ -32,6 +33,7 @@ pub use policy::{DeadMan, Heartbeat, Inhibition, Policy};
 pub use receiver::{
     Chat, Email, Login, MailTls, Receiver, ReceiverConfig, ReceiverKind, TemplateConfig, Way,
 };
+pub use remarks::KnownSites;
 pub use route::{EscalateConfig, RouteConfig};
 pub use team::{OverrideConfig, ShiftConfig, TeamConfig};
 pub use url::check_url;
