@@ -314,7 +314,7 @@ mod tests {
         let end = at(berlin, "2026-11-25T00:00");
         // A clock that goes back is borne, too.
         for step in 0.. {
-            now += if step % 500 == 499 { -3 * 86_400_000 } else { 1_234_567 };
+            now += if step % 500 == 499 { -6 * 86_400_000 } else { 1_934_567 };
             if now >= end {
                 break;
             }

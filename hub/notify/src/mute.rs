@@ -343,6 +343,7 @@ mod tests {
             mutes.end(id, "desk", NOW + 1).expect("it runs");
             assert_eq!(mutes.end(id, "desk", NOW + 2), Err(MuteError::Over(id)));
         }
+        assert!(mutes.iter().all(|mute| mute.starts_at <= mute.ends_at), "one that never began has no time");
         assert_eq!(mutes.mutes(&labels("site=a"), NOW + 1), None);
         assert_eq!(mutes.mutes(&labels("site=a"), NOW + HOUR), None);
         assert_eq!(mutes.one(id).and_then(|mute| mute.ended_by.as_deref()), Some("desk"));
