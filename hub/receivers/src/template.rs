@@ -27,20 +27,19 @@ pub const BODY: &str = "\
 {{ endif }}{{ if cause }}Probable cause: {cause}{{ if explains }} (explains {explains} alerts){{ endif }}
 {{ endif }}{{ for alert in alerts }}{{ if many }}
 {alert.word}: {alert.what}
-{{ else }}{{ if alert.description }}{alert.description}
-{{ endif }}{{ endif }}Since {alert.since}{{ if alert.resolved }}, over at {alert.until}, after {alert.lasted}{{ else }}, for {alert.lasted}{{ if alert.value }}, value {alert.value}{{ endif }}{{ endif }}
+{{ else }}{{ if not alert.resolved }}{{ if alert.description }}{alert.description}
+{{ endif }}{{ endif }}{{ endif }}Since {alert.since}{{ if alert.resolved }}, over at {alert.until}, after {alert.lasted}{{ else }}, for {alert.lasted}{{ if alert.value }}, value {alert.value}{{ endif }}{{ endif }}
 {{ if alert.unknown }}Its appliance cannot be heard: nobody knows whether this goes on.
 {{ endif }}{{ if alert.flapping }}It comes and goes.
 {{ endif }}{{ if alert.acknowledged }}Acknowledged by {alert.acknowledged_by} at {alert.acknowledged_at}{{ if alert.acknowledged_note }}: {alert.acknowledged_note}{{ endif }}
 {{ endif }}{{ if not alert.resolved }}{{ if alert.runbook }}What to do: {alert.runbook}
 {{ endif }}{{ endif }}{{ endfor }}{{ if more }}
 … and {more} more alerts.
-{{ endif }}{{ for site in sites }}
-{site.title} is {{ if site.on_air }}ON AIR{{ else }}off air{{ endif }}.
+{{ endif }}{{ if sites }}
+{{ endif }}{{ for site in sites }}{site.title} is {{ if site.on_air }}ON AIR{{ else }}off air{{ endif }}.
 {{ if firing }}{{ for contact in site.contacts }}Call {contact.role}{{ if contact.name }} ({contact.name}){{ endif }}: {contact.phone}{{ if contact.hours }}, {contact.hours}{{ endif }}
 {{ endfor }}{{ if site.access }}Access: {site.access}
-{{ endif }}{{ endif }}{{ endfor }}{{ if more_sites }}
-… and {more_sites} more sites.
+{{ endif }}{{ endif }}{{ endfor }}{{ if more_sites }}… and {more_sites} more sites.
 {{ endif }}";
 
 /// What a template is called inside: with a space in it no `call` can name it, so that none calls itself for ever.

@@ -198,12 +198,12 @@ impl View {
         let (word, symbol) = words.word();
         let links = Links { external: receiver.external_url.trim_end_matches('/') };
         let alone = if count == 1 { alerts.first() } else { None };
-        let url = alone.map_or_else(|| links.to("/alerts"), |alert| alert.url.clone());
-        let acknowledge_url = match message.status {
-            Status::Firing if message.kind != Kind::Test && message.kind != Kind::Heartbeat => {
-                alone.map_or_else(|| links.to("/alerts"), |alert| alert.acknowledge_url.clone())
-            }
-            _ => String::new(),
+        let page = if count == 0 && message.kind != Kind::Outage { "/" } else { "/alerts" };
+        let url = alone.map_or_else(|| links.to(page), |alert| alert.url.clone());
+        let acknowledge_url = match alone {
+            Some(alert) => alert.acknowledge_url.clone(),
+            None if words.can_be_acknowledged() => links.to("/alerts"),
+            None => String::new(),
         };
         let sites: Vec<_> = message.sites.iter().take(rackside_notify::MOST_SITES).map(site).collect();
         Self {
@@ -218,7 +218,11 @@ impl View {
             heartbeat: message.kind == Kind::Heartbeat,
             outage: message.kind == Kind::Outage,
             text: words.text(),
-            cause: line(message.cause.as_deref().unwrap_or_default(), LINE),
+            // An outage's cause is what it is called already.
+            cause: match message.kind {
+                Kind::Outage => String::new(),
+                _ => line(message.cause.as_deref().unwrap_or_default(), LINE),
+            },
             explains: message.explains,
             escalated: message.escalation > 0,
             step: message.escalation + 1,
@@ -231,7 +235,7 @@ impl View {
             firing_count: message.firing,
             resolved_count: message.resolved,
             more: message.truncated,
-            more_sites: message.site_count.saturating_sub(sites.len()),
+            more_sites: if sites.is_empty() { 0 } else { message.site_count.saturating_sub(sites.len()) },
             alerts,
             sites,
             url,
@@ -295,6 +299,15 @@ impl Words<'_> {
         }
     }
 
+    /// Whether somebody should still say that they have it in hand.
+    fn can_be_acknowledged(&self) -> bool {
+        let message = self.message;
+        let is_told = matches!(message.kind, Kind::Alerts | Kind::Outage);
+        let open = |entry: &Entry| !matches!(entry.state, State::Resolved | State::Acknowledged);
+        let any_open = message.alerts.is_empty() || message.truncated > 0 || message.alerts.iter().any(open);
+        is_told && message.status == Status::Firing && any_open
+    }
+
     fn site(&self, id: &str) -> Option<&SiteFacts> {
         self.message.sites.iter().find(|site| site.id == id)
     }
@@ -322,8 +335,9 @@ impl Words<'_> {
         let lasted = end.unwrap_or(self.message.at).saturating_sub(entry.starts_at).max(0);
         let acknowledged = entry.acknowledged.as_ref().filter(|_| !resolved);
         let runbook = [note("runbook_url"), note("runbook")].into_iter().find(|text| !text.is_empty());
-        let value =
-            if entry.value.is_nan() { String::new() } else { Unit::of_query(&entry.query).show(entry.value) };
+        let unit = Unit::of_query(&entry.query);
+        let is_state = unit == Unit::Number && [0.0, 1.0].contains(&entry.value);
+        let value = if entry.value.is_nan() || is_state { String::new() } else { unit.show(entry.value) };
         AlertView {
             id: entry.id.to_string(),
             name: line(label("alertname"), WORD),
@@ -351,7 +365,7 @@ impl Words<'_> {
             acknowledged_note: acknowledged.map(|by| line(&by.note, LINE)).unwrap_or_default(),
             runbook: line(runbook.unwrap_or_default(), LINE),
             labels: entry.labels.iter().take(MOST_LABELS).map(label_view).collect(),
-            acknowledge_url: if url.is_empty() || resolved {
+            acknowledge_url: if url.is_empty() || resolved || entry.state == State::Acknowledged {
                 String::new()
             } else {
                 format!("{url}#acknowledge")
@@ -421,6 +435,10 @@ impl Words<'_> {
         match self.message.kind {
             Kind::Test => "Somebody has sent this to see whether it arrives. Nothing is wrong.".to_owned(),
             Kind::Heartbeat => "Nothing is wrong. If these messages stop, look after the hub.".to_owned(),
+            Kind::Outage if self.message.explains > 0 => {
+                let count = self.message.explains;
+                format!("It explains {count} {}.", plural(count, "alert"))
+            }
             Kind::Alerts | Kind::Outage => String::new(),
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn parcel(letter: &Letter, url: &Hidden) -> HttpParcel {
     if picture.is_some() {
         embed["image"] = json!({"url": "attachment://chart.png"});
     }
-    let content = format!("{} **{}**", view.symbol, escape(&title));
+    let content = format!("{} **{}**", view.symbol, escape(&title, false));
     let message = json!({
         "username": "Rackside",
         "content": content,
@@ -66,32 +66,44 @@ fn waiting(url: &str) -> String {
     format!("{url}{separator}wait=true")
 }
 
+/// What means something anywhere.
 fn is_mark(c: char) -> bool {
-    r"\*_~`|>[]()#-<:@".contains(c)
+    r"\*_~`|<[]".contains(c)
+}
+
+/// What means something at the beginning of a line.
+fn begins(c: char) -> bool {
+    ">#-".contains(c)
 }
 
 fn escaped_units(c: char) -> usize {
-    c.len_utf16() + usize::from(is_mark(c))
+    c.len_utf16() + usize::from(is_mark(c) || begins(c))
 }
 
-fn escape(text: &str) -> String {
+/// Whether the text begins a line is told.
+fn escape(text: &str, begins_line: bool) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
+    let mut at_begin = begins_line;
     for c in text.chars() {
-        if is_mark(c) {
+        if is_mark(c) || at_begin && begins(c) {
             escaped.push('\\');
         }
+        at_begin = c == '\n' || at_begin && c == ' ';
         escaped.push(c);
     }
     escaped
 }
 
 fn markdown(text: &str) -> String {
-    pieces(text)
-        .map(|piece| match piece {
-            Piece::Words(words) => escape(words),
-            Piece::Url(url) => url.to_owned(),
-        })
-        .collect()
+    let mut marked = String::with_capacity(text.len() + 64);
+    for piece in pieces(text) {
+        let begins_line = marked.is_empty() || marked.ends_with('\n');
+        match piece {
+            Piece::Words(words) => marked.push_str(&escape(words, begins_line)),
+            Piece::Url(url) => marked.push_str(url),
+        }
+    }
+    marked
 }
 
 #[derive(Deserialize)]
