@@ -27,6 +27,8 @@ pub enum Parcel {
 /// A request's method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// `GET`
+    Get,
     /// `POST`
     Post,
     /// `PUT`
@@ -37,6 +39,7 @@ impl Method {
     /// As it stands in a request.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
         }

@@ -1,0 +1,289 @@
+//! One receiver's courier: takes the first message of its queue, sends it, marks it, and only then takes the next.
+//!
+//! Invariant: one message is on its way at a time, in the order of ids; what is not marked is sent again.
+
+use super::status::{Progress, Trouble};
+use super::{Post, Surroundings};
+use crate::chart::Chart;
+use crate::format::{self, Extras};
+use crate::outbox::{Outbox, Queued};
+use crate::send::{Pace, Rate};
+use crate::{Outcome, Receiver, Way};
+use rackside_notify::{Kind as About, Message};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// What is on its way when the hub stops gets so long to arrive.
+const GRACE: Duration = Duration::from_millis(700);
+/// How often a message is made anew because a receiver wants it otherwise, before that counts as a failure.
+const MAKINGS: usize = 3;
+/// An outer Alertmanager is reminded this often at least.
+const REMINDED: Duration = Duration::from_mins(1);
+
+pub(super) struct Courier {
+    pub(super) name: Arc<str>,
+    pub(super) post: Arc<Post>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) surroundings: Arc<Surroundings>,
+    pub(super) progress: Arc<Mutex<Progress>>,
+    pub(super) stop: watch::Receiver<bool>,
+    pace: Pace,
+    /// The message that failed, and when it is tried again.
+    again: Option<(u64, Instant)>,
+    remind_at: Option<Instant>,
+}
+
+/// Why a courier looks up.
+enum Woken {
+    Now,
+    Stopped,
+}
+
+impl Courier {
+    pub(super) fn new(
+        post: Arc<Post>,
+        outbox: Arc<Outbox>,
+        surroundings: Arc<Surroundings>,
+        progress: Arc<Mutex<Progress>>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let name = Arc::from(post.receiver.name.as_str());
+        let pace = Pace::new(Rate::of(post.receiver.way.kind()));
+        let remind_at = remind_every(&post.receiver).map(|_| Instant::now());
+        Self { name, post, outbox, surroundings, progress, stop, pace, again: None, remind_at }
+    }
+
+    /// Works until it is to stop.
+    pub(super) async fn run(mut self) {
+        let bell = self.outbox.bell(&self.name);
+        while !*self.stop.borrow() {
+            let Some(queued) = self.outbox.next(&self.name) else {
+                progress(&self.progress).next_try_at = None;
+                let reminder = self.remind_at;
+                let mut stop = self.stop.clone();
+                tokio::select! {
+                    () = bell.notified() => {}
+                    () = at(reminder) => self.remind().await,
+                    () = told(&mut stop) => return,
+                }
+                continue;
+            };
+            let disabled = progress(&self.progress).disabled.clone();
+            if let Some(why) = disabled {
+                let why = format!("nothing is sent there any more since it said: {why}");
+                self.mark(queued, Outcome::Final { why, disable: false }).await;
+                continue;
+            }
+            if let Some(due) = self.due(&queued) {
+                if let Woken::Stopped = self.wait_until(due).await {
+                    return;
+                }
+                // It may have been given up meanwhile.
+                continue;
+            }
+            self.pace.take(Instant::now());
+            progress(&self.progress).next_try_at = None;
+            let Some(outcome) = self.unless_stopped(self.deliver(&queued.message)).await else { return };
+            self.mark(queued, outcome).await;
+        }
+    }
+
+    /// When this message may go, if not now.
+    fn due(&self, queued: &Queued) -> Option<Instant> {
+        let now = Instant::now();
+        let paced = self.pace.next(now);
+        let due = match self.again {
+            Some((id, at)) if id == queued.id => paced.max(at),
+            // It failed before a restart. A clock that was set meanwhile must not make it wait for ever.
+            _ if queued.not_before > 0 && self.again.is_none() => {
+                let left = queued.not_before.saturating_sub((self.surroundings.clock)()).max(0);
+                let left = Duration::from_millis(left as u64).min(self.surroundings.patience.longest);
+                paced.max(now + left)
+            }
+            _ => paced,
+        };
+        (due > now).then_some(due)
+    }
+
+    async fn wait_until(&mut self, due: Instant) -> Woken {
+        let wait = due.saturating_duration_since(Instant::now());
+        progress(&self.progress).next_try_at =
+            Some((self.surroundings.clock)().saturating_add(wait.as_millis() as i64));
+        if self.again.is_none() {
+            // So that the wait for what failed before a restart is counted once.
+            self.again = self.outbox.next(&self.name).map(|queued| (queued.id, due));
+        }
+        tokio::select! {
+            () = sleep_until(due) => Woken::Now,
+            () = told(&mut self.stop) => Woken::Stopped,
+        }
+    }
+
+    /// What comes of it; nothing, if the hub stops and it takes too long.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            done = work => Some(done),
+            () = async { told(&mut stop).await; sleep(GRACE).await } => None,
+        }
+    }
+
+    async fn deliver(&self, message: &Arc<Message>) -> Outcome {
+        let moved_to = progress(&self.progress).moved_to;
+        let (outcome, moved) = deliver(&self.post, &self.surroundings, message, moved_to).await;
+        if moved != moved_to
+            && let Some(chat) = moved
+        {
+            log::warn!("{}: the group has moved to {chat}; write this as its `chat_id`", self.name);
+            progress(&self.progress).moved_to = moved;
+        }
+        outcome
+    }
+
+    async fn mark(&mut self, queued: Queued, outcome: Outcome) {
+        let now = (self.surroundings.clock)();
+        self.again = None;
+        let (outbox, remember) = (Arc::clone(&self.outbox), self.remind_at.is_some());
+        let work: Box<dyn FnOnce() + Send> = match outcome {
+            Outcome::Delivered => {
+                self.arrived(now);
+                let remember = remember && matches!(queued.message.kind, About::Alerts | About::Outage);
+                Box::new(move || {
+                    if remember {
+                        outbox.delivered_for_a_while(&queued, now);
+                    } else {
+                        outbox.delivered(&queued, now);
+                    }
+                })
+            }
+            Outcome::Final { why, disable } => {
+                self.failed(&why, now);
+                if disable {
+                    log::error!(
+                        "{}: nothing is sent there any more until its configuration changes: {why}",
+                        self.name
+                    );
+                    progress(&self.progress).disabled = Some(why.clone());
+                }
+                Box::new(move || outbox.refused(&queued, &why, now))
+            }
+            Outcome::Retry { after, why } => {
+                let wait =
+                    self.surroundings.patience.wait(queued.tries.saturating_add(1), after, fastrand::f64());
+                self.again = Some((queued.id, Instant::now() + wait));
+                self.failed(&why, now);
+                progress(&self.progress).retries += 1;
+                let retry_at = now.saturating_add(wait.as_millis() as i64);
+                Box::new(move || outbox.failed(&queued, retry_at, now))
+            }
+            Outcome::Elsewhere { .. } | Outcome::Plainer { .. } => return,
+        };
+        // It waits for the disk.
+        let done = tokio::task::spawn_blocking(work).await;
+        done.expect("marks do not panic, and nobody aborts them");
+    }
+
+    fn arrived(&self, now: i64) {
+        let mut progress = progress(&self.progress);
+        progress.delivered += 1;
+        progress.last_delivered_at = Some(now);
+        if std::mem::take(&mut progress.is_failing) {
+            log::info!("{}: messages arrive again", self.name);
+        }
+    }
+
+    fn failed(&self, why: &str, now: i64) {
+        let mut progress = progress(&self.progress);
+        if !std::mem::replace(&mut progress.is_failing, true) {
+            log::warn!("{}: a message did not arrive: {why}", self.name);
+        }
+        progress.last_error = Some(Trouble { at: now, why: why.to_owned() });
+    }
+
+    /// Tells an outer Alertmanager again what holds.
+    async fn remind(&mut self) {
+        let Some(every) = remind_every(&self.post.receiver) else { return };
+        self.remind_at = Some(Instant::now() + every);
+        for message in self.outbox.standing(&self.name) {
+            // What is new goes first: it may say that this is over.
+            if self.outbox.next(&self.name).is_some() {
+                self.remind_at = Some(Instant::now());
+                return;
+            }
+            match self.unless_stopped(self.deliver(&message)).await {
+                Some(Outcome::Delivered) => {}
+                Some(Outcome::Retry { why, .. } | Outcome::Final { why, .. }) => {
+                    self.failed(&why, (self.surroundings.clock)());
+                    return;
+                }
+                Some(Outcome::Elsewhere { .. } | Outcome::Plainer { .. }) | None => return,
+            }
+        }
+    }
+}
+
+/// Makes the message into what the receiver takes, and sends it; with the chat that it has moved to, if it has.
+pub(super) async fn deliver(
+    post: &Arc<Post>,
+    surroundings: &Arc<Surroundings>,
+    message: &Arc<Message>,
+    mut moved_to: Option<i64>,
+) -> (Outcome, Option<i64>) {
+    let carrier = match &post.carrier {
+        Ok(carrier) => carrier,
+        Err(why) => return (Outcome::Retry { after: None, why: why.clone() }, moved_to),
+    };
+    let mut plain = false;
+    let mut last = String::new();
+    for _ in 0..MAKINGS {
+        let now = (surroundings.clock)();
+        let receiver = moved_to.map_or_else(|| post.receiver.clone(), |chat| post.receiver.moved(chat));
+        let made = {
+            let (receiver, message) = (receiver.clone(), Arc::clone(message));
+            let surroundings = Arc::clone(surroundings);
+            // Drawing takes a while, and so does what is drawn.
+            tokio::task::spawn_blocking(move || {
+                let chart: Option<Chart> =
+                    surroundings.charts.as_ref().filter(|_| !plain).and_then(|charts| charts(&message, now));
+                (format::parcel(&message, &receiver, &Extras { chart: chart.as_ref(), now }), chart.is_some())
+            })
+        };
+        let Ok((parcel, pictured)) = made.await else {
+            let why = "no message could be made of it; this is a fault of the hub's".to_owned();
+            return (Outcome::Final { why, disable: false }, moved_to);
+        };
+        match carrier.carry(&parcel, &receiver, pictured, now).await {
+            Outcome::Elsewhere { chat_id, why } => (moved_to, last) = (Some(chat_id), why),
+            Outcome::Plainer { why } => (plain, last) = (true, why),
+            outcome => return (outcome, moved_to),
+        }
+    }
+    (Outcome::Retry { after: None, why: last }, moved_to)
+}
+
+/// How often a receiver is told again what holds, if it forgets.
+fn remind_every(receiver: &Receiver) -> Option<Duration> {
+    match &receiver.way {
+        Way::Alertmanager { stands, .. } => Some((*stands / 3).clamp(Duration::from_millis(100), REMINDED)),
+        _ => None,
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when the flag is up, or when whoever could raise it is gone.
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
+    // The borrow that comes back must not live across an await.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+pub(super) fn progress(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
