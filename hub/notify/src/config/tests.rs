@@ -536,3 +536,18 @@ fn heartbeat_and_dead_man_are_read_or_said_with_their_key() {
         assert_eq!(said(&format!("[notify]\n{keys}")), why, "{keys}");
     }
 }
+
+/// The examples of the manual, as one file. Receivers that it only speaks of are added.
+#[test]
+fn what_the_manual_shows_can_be() {
+    let manual = include_str!("../../../../docs/notifications.md");
+    let shown: String =
+        manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let others: String = ["phone", "first", "second", "third"]
+        .map(|name| format!("[[receiver]]\nname = \"{name}\"\nkind = \"mqtt\"\ntopic = \"{name}\"\n"))
+        .concat();
+    let policy = right(&format!("{others}{shown}"));
+    let names: Vec<&str> = policy.routes.iter().map(|route| &*route.name).collect();
+    assert_eq!(names, ["on air", "else"]);
+    assert_eq!((policy.teams.len(), policy.maintenance.len(), policy.inhibitions.len()), (1, 3, 1));
+}
