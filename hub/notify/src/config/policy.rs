@@ -5,7 +5,7 @@
 use super::given::Given;
 use super::{
     DeadManConfig, HeartbeatConfig, InhibitConfig, MaintenanceConfig, NotifyConfig, Objection, Receiver,
-    ReceiverConfig, Tables, check_url, line, ms, objection, within,
+    ReceiverConfig, Tables, Way, check_url, line, ms, objection, within,
 };
 use crate::maintenance::Maintenance;
 use crate::matcher::Matchers;
@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// Most receivers, teams, routes, windows of maintenance and inhibitions, each.
 const MOST: usize = 500;
+
+/// The words behind the prefix of the hub's own topics: the wire's version, and the mirror.
+const OWN: [&str; 2] = ["1", "json"];
 
 /// What `[notify]`, `[[receiver]]`, `[[team]]`, `[[route]]`, `[[maintenance]]` and `[[inhibit]]` say, checked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,6 +163,28 @@ impl Policy {
                 .collect::<Result<_, _>>()?,
             ..notify.checked(&names).map_err(|(key, why)| (format!("notify.{key}"), why))?
         })
+    }
+
+    /// Whether no receiver of kind "mqtt" publishes among the hub's own topics, which begin with `prefix`: `ack` and `verdict` are the hub's word,
+    /// and what stands under `json` is said of appliances.
+    pub fn stays_off(&self, prefix: &str) -> Result<(), Objection> {
+        let is_own = |topic: &str| {
+            let below = topic.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+            below.and_then(|rest| rest.split('/').next()).is_some_and(|word| OWN.contains(&word))
+        };
+        let found = self.receivers.iter().position(|receiver| match &receiver.way {
+            Way::Mqtt { topic, .. } => is_own(topic),
+            _ => false,
+        });
+        match found {
+            None => Ok(()),
+            Some(at) => objection(
+                format!("receiver.{at}.topic"),
+                format!(
+                    "what begins with {prefix}/1/ or {prefix}/json/ is the hub's own; write for example \"{prefix}/alerts\""
+                ),
+            ),
+        }
     }
 
     /// The receiver of this name.

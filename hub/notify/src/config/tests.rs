@@ -537,6 +537,29 @@ fn heartbeat_and_dead_man_are_read_or_said_with_their_key() {
     }
 }
 
+#[test]
+fn the_hubs_own_topics_are_its_own() {
+    for (topic, is_own) in [
+        ("rackside/alerts", false),
+        ("rackside/1", true),
+        ("rackside/1/arena-north/rack-1/ack", true),
+        ("rackside/json/arena-north/rack-1/data", true),
+        ("rackside/10/a", false),
+        ("racksides/1/a", false),
+        ("rackside", false),
+        ("a/rackside/1/b", false),
+    ] {
+        let policy =
+            right(&format!("{CREW}[[receiver]]\nname = \"one\"\nkind = \"mqtt\"\ntopic = \"{topic}\""));
+        let why = policy.stays_off("rackside").err();
+        assert_eq!(
+            why.as_ref().map(|(key, _)| key.as_str()),
+            is_own.then_some("receiver.1.topic"),
+            "{topic}"
+        );
+    }
+}
+
 /// The examples of the manual, as one file. Receivers that it only speaks of are added.
 #[test]
 fn what_the_manual_shows_can_be() {
