@@ -12,6 +12,7 @@
 //! ```
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,10 @@ pub const FILE: &str = "hub.db";
 /// `RSHD`.
 const APPLICATION: i64 = 0x5253_4844;
 const VERSION: i64 = 1;
+/// Pages that are held in memory, for each of the two ways in; SQLite counts KiB below zero.
+const CACHE: i64 = -1024;
+/// So many damaged rows are told apart, and as many are told that nobody has asked for yet.
+const DAMAGED: usize = 1000;
 /// Another process, such as a backup, may be at it for so long.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -93,6 +98,17 @@ pub struct HubDb {
     // Ahead of the other, which is closed last: only who may write can leave a file that stands alone.
     asking: Mutex<Connection>,
     connection: Mutex<Connection>,
+    damage: Mutex<Damage>,
+}
+
+/// Table, and which row of it.
+type Row = (&'static str, i64, i64);
+
+/// Rows that cannot be read.
+#[derive(Debug, Default)]
+struct Damage {
+    rows: HashSet<Row>,
+    untold: Vec<String>,
 }
 
 impl HubDb {
@@ -119,13 +135,14 @@ impl HubDb {
             (APPLICATION, found, _) => return Err(HubDbError::Newer { path, found }),
             _ => return Err(HubDbError::Other { path }),
         }
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048;")
-            .map_err(failed)?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(failed)?;
+        connection.pragma_update(None, "cache_size", CACHE).map_err(failed)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let asking = Connection::open_with_flags(&path, flags).map_err(failed)?;
         asking.busy_timeout(BUSY).map_err(failed)?;
-        Ok(Self { path, asking: Mutex::new(asking), connection: Mutex::new(connection) })
+        asking.pragma_update(None, "cache_size", CACHE).map_err(failed)?;
+        let damage = Mutex::default();
+        Ok(Self { path, asking: Mutex::new(asking), connection: Mutex::new(connection), damage })
     }
 
     /// Where it is.
@@ -164,6 +181,26 @@ impl HubDb {
         ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, HubDbError> {
         ask(&lock(&self.asking)).map_err(|error| sqlite(&self.path, &error))
+    }
+
+    /// How many damaged rows were met; each counts once.
+    pub fn damaged_rows(&self) -> u64 {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).rows.len() as u64
+    }
+
+    /// What is wrong with the rows that were met since this was last asked.
+    pub fn new_damage(&self) -> Vec<String> {
+        std::mem::take(&mut self.damage.lock().unwrap_or_else(PoisonError::into_inner).untold)
+    }
+
+    /// A row is left out of an answer.
+    pub(crate) fn spoilt(&self, row: Row, what: &str) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        if damage.rows.len() < DAMAGED && damage.rows.insert(row) {
+            let (table, id, hour) = row;
+            let hour = if table == "hours" { format!(", hour {hour}") } else { String::new() };
+            damage.untold.push(format!("row {id}{hour} of {table}: {what}"));
+        }
     }
 
     pub(crate) fn damaged(&self, what: impl fmt::Display) -> HubDbError {

@@ -5,10 +5,10 @@
 //! fails stops nothing: what is not written waits, up to a bound, and the loss of more is counted and said.
 
 use crate::db::{HubDb, HubDbError};
-use crate::kept;
+use crate::kept::{self, Limits};
 use crate::line::Line;
 use crate::older::{self, Older};
-use rackside_promql::{Labels, METRIC_NAME, Matcher, STALE, Sample, Stop, Take, Test, is_stale};
+use rackside_promql::{Labels, METRIC_NAME, Matcher, Sample, Stop, Take, Test};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,11 +27,16 @@ const TRIMMED_AT_ONCE: usize = 1024;
 pub struct Derived {
     db: Option<Arc<HubDb>>,
     inner: Mutex<Inner>,
+    /// Held while something is let go or brought in: what is brought in is not let go before it counts.
+    moving: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     window: i64,
+    /// A few metrics are kept for longer: for so long, and which.
+    far_window: i64,
+    far: HashSet<String>,
     lines: Vec<Option<(Labels, Line)>>,
     free: Vec<u32>,
     numbers: HashMap<Labels, u32>,
@@ -40,6 +45,8 @@ struct Inner {
     waiting: Vec<(Labels, Sample)>,
     /// What is older than this is asked of the disk. Memory has it until the next time that something is let go, for whoever began to ask before.
     floor: i64,
+    /// As the floor, for the few metrics that are kept for longer.
+    far_floor: i64,
     lost: u64,
 }
 
@@ -66,25 +73,66 @@ pub(crate) type Copied = (Labels, Range<usize>);
 impl Derived {
     /// Over a database, of which the last window is read; or without one, when it cannot be opened.
     pub fn new(db: Option<Arc<HubDb>>, window: i64, now: i64) -> Result<Self, HubDbError> {
-        let inner = Inner { window, floor: i64::MIN, ..Inner::default() };
-        let derived = Self { db, inner: Mutex::new(inner) };
-        if let Some(db) = &derived.db {
-            let from = now.saturating_sub(window);
-            let mut inner = derived.lock();
-            let mut samples = Vec::new();
-            let _ = Older::new(db, from, i64::MAX, false)?.each(
-                &older::listed(db, &[], from)?,
-                &mut |older, entry| {
-                    older.read(entry, i64::MAX, &mut samples)?;
-                    for sample in &samples {
-                        inner.push(&entry.labels, *sample);
-                    }
-                    Ok(ControlFlow::Continue(()))
-                },
-            )?;
-            inner.floor = from;
-        }
+        let floor = if db.is_some() { now } else { i64::MIN };
+        let inner = Inner { window, floor, far_floor: floor, ..Inner::default() };
+        let derived = Self { db, inner: Mutex::new(inner), moving: Mutex::default() };
+        derived.bring(now.saturating_sub(window), &|_| true, &|inner, from| {
+            (inner.floor, inner.far_floor) = (inner.floor.min(from), inner.far_floor.min(from));
+        })?;
         Ok(derived)
+    }
+
+    /// How far back rules look, in milliseconds; and the few metrics that a few of them look further back at, and how far. What memory lacks of it
+    /// is brought from the disk.
+    pub fn keep_for(
+        &self,
+        window: i64,
+        (far_window, far): (i64, HashSet<String>),
+        now: i64,
+    ) -> Result<(), HubDbError> {
+        let (floor, far_floor, is_new) = {
+            let mut inner = self.lock();
+            let is_new = !far.is_subset(&inner.far);
+            (inner.window, inner.far_window, inner.far) = (window, far_window.max(window), far);
+            if is_new && self.db.is_some() {
+                inner.far_floor = inner.far_floor.max(inner.floor);
+            }
+            (inner.floor, inner.far_floor, is_new)
+        };
+        let (near, distant) = (now.saturating_sub(window), now.saturating_sub(far_window.max(window)));
+        if near < floor {
+            self.bring(near, &|_| true, &|inner, from| inner.floor = inner.floor.min(from))?;
+        }
+        if is_new || distant < far_floor {
+            let far = self.lock().far.clone();
+            self.bring(distant, &|metric| far.contains(metric), &|inner, from| {
+                inner.far_floor = inner.far_floor.min(from);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads from the disk what memory lacks of some metrics from `from` on, and says that it has them.
+    fn bring(
+        &self,
+        from: i64,
+        is_wanted: &dyn Fn(&str) -> bool,
+        done: &dyn Fn(&mut Inner, i64),
+    ) -> Result<(), HubDbError> {
+        let Some(db) = &self.db else { return Ok(()) };
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = older::listed(db, &[], from)?;
+        entries.retain(|entry| is_wanted(entry.labels.value(METRIC_NAME)));
+        if !entries.is_empty() {
+            let mut samples = Vec::new();
+            let _ = Older::new(db, from, i64::MAX, false)?.each(&entries, &mut |older, entry| {
+                older.read(entry, i64::MAX, &mut samples)?;
+                self.lock().put_ahead(&entry.labels, &samples);
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        done(&mut self.lock(), from);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -94,11 +142,6 @@ impl Derived {
     /// Where it is kept; nothing, when that could not be opened.
     pub fn db(&self) -> Option<&Arc<HubDb>> {
         self.db.as_ref()
-    }
-
-    /// How far back rules look, in milliseconds.
-    pub fn set_window(&self, window: i64) {
-        self.lock().window = window;
     }
 
     /// Adds a sample to a series, new or not; [`STALE`](rackside_promql::STALE) ends it. One of the same moment is replaced by it.
@@ -123,7 +166,7 @@ impl Derived {
         newest: bool,
         take: &mut dyn Take,
     ) -> Result<(), HubDbError> {
-        let Some(db) = self.older(from).filter(|_| from <= to) else {
+        let Some(db) = self.older(matchers, from).filter(|_| from <= to) else {
             let _ = self.of_memory(matchers, (from, to), newest, &HashSet::new(), take);
             return Ok(());
         };
@@ -157,7 +200,7 @@ impl Derived {
         take: &mut dyn Take,
     ) -> Result<(), HubDbError> {
         let mut known = HashSet::new();
-        if let Some(db) = self.older(from).filter(|_| from <= to) {
+        if let Some(db) = self.older(matchers, from).filter(|_| from <= to) {
             for entry in older::listed(db, matchers, from)? {
                 if take.stopped().is_some() || take.series(&entry.labels, &[]).is_break() {
                     return Ok(());
@@ -170,9 +213,16 @@ impl Derived {
         Ok(())
     }
 
-    /// The disk, if memory does not go back as far as `from`.
-    fn older(&self, from: i64) -> Option<&Arc<HubDb>> {
-        let floor = self.lock().floor;
+    /// The disk, if memory does not go back as far as `from` of what is asked for.
+    fn older(&self, matchers: &[Matcher], from: i64) -> Option<&Arc<HubDb>> {
+        let floor = {
+            let inner = self.lock();
+            let are_far = matchers.iter().any(|matcher| {
+                *matcher.name == *METRIC_NAME
+                    && matches!(&matcher.test, Test::Equal(name) if inner.far.contains(&**name))
+            });
+            if are_far { inner.far_floor } else { inner.floor }
+        };
         self.db.as_ref().filter(|_| from < floor)
     }
 
@@ -199,32 +249,15 @@ impl Derived {
         ControlFlow::Continue(())
     }
 
-    /// Ends every series of one metric that has not ended, but those that are named.
-    pub fn end_others(&self, metric: &str, but: &[Labels], at: i64) {
-        let mut inner = self.lock();
-        let ended: Vec<Labels> = inner
-            .index
-            .get(metric)
-            .into_iter()
-            .flatten()
-            .filter_map(|&number| inner.lines.get(number as usize)?.as_ref())
-            .filter(|(labels, line)| {
-                line.last().is_some_and(|last| !is_stale(last.value)) && !but.contains(labels)
-            })
-            .map(|(labels, _)| labels.clone())
-            .collect();
-        for labels in ended {
-            inner.add(&labels, Sample::new(at, STALE), self.db.is_some());
-        }
-    }
-
-    /// Writes what waits, closes hours, and lets go of what is older than `keep` milliseconds on the disk, and than the window in memory.
+    /// Writes what waits, closes hours, and lets go of what is older than `keep` milliseconds on the disk, and than the window in memory. On the
+    /// disk nothing is too old while nobody vouches for the clock: then there is no `keep`.
+    ///
     /// What was not written waits for the next time; beside what is damaged on the disk all is written, and the damage is told.
-    pub fn flush(&self, now: i64, keep: i64) -> Result<(), HubDbError> {
+    pub fn flush(&self, now: i64, keep: Option<i64>) -> Result<(), HubDbError> {
         self.trim(now);
         let waiting = std::mem::take(&mut self.lock().waiting);
         let Some(db) = &self.db else { return Ok(()) };
-        let written = kept::write(db, &waiting, now, keep);
+        let written = kept::write(db, &waiting, now, Limits { keep, bytes: kept::BYTES });
         if written.is_err() {
             let mut inner = self.lock();
             let meanwhile = std::mem::replace(&mut inner.waiting, waiting);
@@ -234,10 +267,12 @@ impl Derived {
     }
 
     fn trim(&self, now: i64) {
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let (oldest, lines) = {
             let mut inner = self.lock();
-            let oldest = inner.floor;
-            inner.floor = oldest.max(now.saturating_sub(inner.window));
+            let oldest = (inner.floor, inner.far_floor);
+            inner.floor = oldest.0.max(now.saturating_sub(inner.window));
+            inner.far_floor = oldest.1.max(now.saturating_sub(inner.far_window.max(inner.window)));
             (oldest, inner.lines.len())
         };
         for start in (0..lines).step_by(TRIMMED_AT_ONCE) {
@@ -316,19 +351,38 @@ impl Inner {
         }
     }
 
+    /// Puts what was on the disk ahead of what a series has.
+    fn put_ahead(&mut self, labels: &Labels, samples: &[Sample]) {
+        let known = self.numbers.get(labels).copied();
+        if samples.is_empty() || (known.is_none() && self.numbers.len() >= MOST) {
+            return;
+        }
+        let number = known.unwrap_or_else(|| self.open(labels));
+        if let Some(Some((_, line))) = self.lines.get_mut(number as usize) {
+            let first = line.first().unwrap_or(i64::MAX);
+            line.put_ahead(&samples[..samples.partition_point(|sample| sample.at < first)]);
+        }
+    }
+
+    /// From when on memory has all of a metric.
+    fn floor_of(&self, labels: &Labels) -> i64 {
+        if self.far.contains(labels.value(METRIC_NAME)) { self.far_floor } else { self.floor }
+    }
+
     /// Puts what memory has of one series in place of `samples`; older ones than the moment it gives are on the disk only.
     fn one(&self, labels: &Labels, (from, to): (i64, i64), newest: bool, samples: &mut Vec<Sample>) -> i64 {
         samples.clear();
         let line = self.numbers.get(labels).and_then(|&number| self.lines.get(number as usize)?.as_ref());
+        let floor = self.floor_of(labels);
         if let Some((_, line)) = line {
-            let from = from.max(self.floor);
+            let from = from.max(floor);
             if newest {
                 samples.extend(line.newest(from, to));
             } else {
                 line.samples(from, to, samples);
             }
         }
-        self.floor
+        floor
     }
 
     fn copy(
@@ -356,10 +410,11 @@ impl Inner {
         }
     }
 
-    fn trim(&mut self, lines: Range<usize>, oldest: i64) {
+    fn trim(&mut self, lines: Range<usize>, (oldest, oldest_far): (i64, i64)) {
         for number in lines {
             let Some(Some((labels, line))) = self.lines.get_mut(number) else { continue };
-            line.trim(oldest);
+            let is_far = self.far.contains(labels.value(METRIC_NAME));
+            line.trim(if is_far { oldest_far } else { oldest });
             if !line.is_empty() {
                 continue;
             }
@@ -402,14 +457,14 @@ mod tests {
         for at in (0..40).map(|step| step * MINUTE / 3) {
             derived.extend((0..10).map(|number| (series(number), Sample::new(at, 1.0))));
         }
-        derived.flush(14 * MINUTE, 0).expect("nothing is written");
+        derived.flush(14 * MINUTE, Some(0)).expect("nothing is written");
         let floor = derived.lock().floor;
         assert!(floor <= 0, "{floor}");
-        derived.flush(26 * MINUTE, 0).expect("nothing is written");
+        derived.flush(26 * MINUTE, Some(0)).expect("nothing is written");
         assert_eq!(held(&derived, floor), 400, "who asked before has to have them");
         assert_eq!(derived.lock().floor, 11 * MINUTE, "who asks now does not count on them");
-        derived.flush(27 * MINUTE, 0).expect("nothing is written");
-        assert_eq!(held(&derived, 0), 80);
+        derived.flush(27 * MINUTE, Some(0)).expect("nothing is written");
+        assert_eq!(held(&derived, 0), 70);
     }
 
     #[test]
@@ -418,13 +473,14 @@ mod tests {
         let db = Arc::new(HubDb::open(directory.path()).expect("it opens"));
         let derived = Derived::new(Some(Arc::clone(&db)), 15 * MINUTE, 0).expect("it is empty");
         derived.push(&series(1), 0, 1.0);
-        derived.flush(0, 1 << 40).expect("it is written");
+        derived.flush(0, Some(1 << 40)).expect("it is written");
         db.with(|db| db.execute("UPDATE fresh SET samples = x'02'", [])).expect("it is written");
         derived.push(&series(1), 180 * MINUTE, 1.0);
-        let error = derived.flush(180 * MINUTE, 1 << 40).expect_err("the first hour is closed").to_string();
+        let error =
+            derived.flush(180 * MINUTE, Some(1 << 40)).expect_err("the first hour is closed").to_string();
         assert!(error.contains("damaged (samples of hour 0"), "{error}");
         assert!(derived.lock().waiting.is_empty());
-        assert_eq!(derived.flush(180 * MINUTE, 1 << 40), Ok(()), "it was told once");
+        assert_eq!(derived.flush(180 * MINUTE, Some(1 << 40)), Ok(()), "it was told once");
     }
 
     #[test]
@@ -433,7 +489,7 @@ mod tests {
         derived.extend((0..5000).map(|number| (series(number), Sample::new(0, 1.0))));
         derived.push(&series(9000), 60 * MINUTE, 2.0);
         for minute in [60, 61] {
-            derived.flush(minute * MINUTE, 0).expect("nothing is written");
+            derived.flush(minute * MINUTE, Some(0)).expect("nothing is written");
         }
         assert_eq!(derived.size().0, 1);
         derived.extend((0..5000).map(|number| (series(number), Sample::new(61 * MINUTE, 3.0))));

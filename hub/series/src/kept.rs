@@ -24,19 +24,36 @@ const VERSION: u8 = 1;
 /// An hour is closed so long after its end.
 const CLOSES_AFTER: i64 = 120_000;
 
+/// Most bytes of what is kept: a hub of a thousand appliances with the rules that ship writes a sixth of it in thirty days. Beyond, the oldest
+/// hours go first.
+pub(crate) const BYTES: i64 = 2 << 30;
+/// Most samples of one row of `fresh`: packing more at once takes memory.
+const AT_ONCE: usize = 8192;
+/// Most hours that one flush lets go for want of room.
+const HOURS_AT_ONCE: usize = 24;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For how long, in milliseconds; for ever, while nobody vouches for the clock.
+    pub(crate) keep: Option<i64>,
+    /// Most bytes.
+    pub(crate) bytes: i64,
+}
+
 /// Series, times and values of a flush.
 type Columns = (Vec<i64>, Vec<i64>, Vec<f64>);
 
 /// Rows by series.
 pub(crate) type BySeries = BTreeMap<i64, Vec<Sample>>;
 
-/// Writes samples, closes hours that are over, and deletes what is older than `keep` milliseconds; all of it or nothing.
+/// Writes samples, closes hours that are over, and deletes what is too old or too much; all of it or nothing.
 /// Tells what was damaged of what was there: all else is written then.
 pub(crate) fn write(
     db: &HubDb,
     samples: &[(Labels, Sample)],
     now: i64,
-    keep: i64,
+    limits: Limits,
 ) -> Result<Option<HubDbError>, HubDbError> {
     let mut damage = None;
     db.with(|connection| {
@@ -51,12 +68,42 @@ pub(crate) fn write(
         for hour in open {
             damage = close(&transaction, hour)?.or(damage.take());
         }
-        let oldest = hour(now.saturating_sub(keep));
-        transaction.prepare_cached("DELETE FROM hours WHERE hour < ?1")?.execute([oldest])?;
-        transaction.prepare_cached("DELETE FROM series WHERE last_hour < ?1")?.execute([oldest])?;
+        if let Some(keep) = limits.keep {
+            forget(&transaction, hour(now.saturating_sub(keep)))?;
+        }
+        bound(&transaction, limits.bytes)?;
         transaction.commit()
     })?;
     Ok(damage.map(|what| db.damaged(what)))
+}
+
+/// Deletes what is older than an hour.
+fn forget(db: &Connection, oldest: i64) -> rusqlite::Result<()> {
+    for delete in [
+        "DELETE FROM fresh WHERE hour < ?1",
+        "DELETE FROM hours WHERE hour < ?1",
+        "DELETE FROM series WHERE last_hour < ?1",
+    ] {
+        db.prepare_cached(delete)?.execute([oldest])?;
+    }
+    Ok(())
+}
+
+/// Deletes the oldest hours, while there are more bytes than that; the newest hour stays.
+fn bound(db: &Connection, bytes: i64) -> rusqlite::Result<()> {
+    let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    for _ in 0..HOURS_AT_ONCE {
+        let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+        let (oldest, newest): (Option<i64>, Option<i64>) = db
+            .prepare_cached("SELECT min(hour), max(hour) FROM (SELECT min(hour) AS hour FROM hours UNION ALL SELECT max(hour) FROM hours UNION ALL SELECT min(hour) FROM fresh UNION ALL SELECT max(hour) FROM fresh)")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(oldest), Some(newest)) = (oldest, newest) else { break };
+        if used <= bytes || oldest == newest {
+            break;
+        }
+        forget(db, oldest + 1)?;
+    }
+    Ok(())
 }
 
 fn append(db: &Connection, samples: &[(Labels, Sample)]) -> rusqlite::Result<()> {
@@ -78,12 +125,15 @@ fn append(db: &Connection, samples: &[(Labels, Sample)]) -> rusqlite::Result<()>
         values.push(sample.value);
     }
     for (hour, (series, times, values)) in hours {
-        let mut bytes = vec![VERSION];
-        put(&mut bytes, &series);
-        put(&mut bytes, &times);
-        put(&mut bytes, &values);
-        db.prepare_cached("INSERT INTO fresh (hour, samples) VALUES (?1, ?2)")?
-            .execute(params![hour, bytes])?;
+        let slices = series.chunks(AT_ONCE).zip(times.chunks(AT_ONCE)).zip(values.chunks(AT_ONCE));
+        for ((series, times), values) in slices {
+            let mut bytes = vec![VERSION];
+            put(&mut bytes, series);
+            put(&mut bytes, times);
+            put(&mut bytes, values);
+            db.prepare_cached("INSERT INTO fresh (hour, samples) VALUES (?1, ?2)")?
+                .execute(params![hour, bytes])?;
+        }
     }
     Ok(())
 }
@@ -275,7 +325,7 @@ mod tests {
                 expected.entry(up(site)).or_default().push(Sample::new(at, value));
             }
             if step % 3 == 2 {
-                derived.flush(at, KEEP).expect("it is written");
+                derived.flush(at, Some(KEEP)).expect("it is written");
             }
         }
         let end = NOW + 4 * HOUR;
@@ -301,11 +351,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let derived = open(&directory, NOW);
         derived.push(&up("hall"), NOW, 1.0);
-        derived.flush(NOW, KEEP).expect("it is written");
+        derived.flush(NOW, Some(KEEP)).expect("it is written");
         derived.push(&up("arena"), NOW + KEEP, 1.0);
-        derived.flush(NOW + KEEP, KEEP).expect("it is written");
+        derived.flush(NOW + KEEP, Some(KEEP)).expect("it is written");
         assert_eq!(all(&derived, 0, i64::MAX / 2).len(), 2, "it is not older than that");
-        derived.flush(NOW + KEEP + HOUR, KEEP).expect("it is written");
+        derived.flush(NOW + KEEP + HOUR, Some(KEEP)).expect("it is written");
         let left = all(&derived, 0, i64::MAX / 2);
         assert_eq!(left.iter().map(|(labels, _)| labels.clone()).collect::<Vec<_>>(), [up("arena")]);
     }
@@ -337,12 +387,12 @@ mod tests {
             for site in SITES {
                 derived.push(&up(site), NOW + step * 60_000, step as f64);
             }
-            derived.flush(NOW + step * 60_000, KEEP).expect("it is written");
+            derived.flush(NOW + step * 60_000, Some(KEEP)).expect("it is written");
         }
-        let db = derived.db().expect("it is kept");
+        let db = Arc::clone(derived.db().expect("it is kept"));
         let spoil = "UPDATE hours SET samples = x'02' WHERE series <> (SELECT id FROM series WHERE labels LIKE '%club%')";
-        assert!(db.with(|db| db.execute(spoil, [])).expect("it is written") > 2);
-        derived.select(&[], (NOW, end), false, &mut Few(9, Vec::new())).expect_err("damaged");
+        let spoilt = db.with(|db| db.execute(spoil, [])).expect("it is written");
+        assert!(spoilt > 2);
         let mut one = Few(1, Vec::new());
         derived.select(&[], (NOW, end), false, &mut one).expect("the first is whole, and it is stopped");
         assert_eq!(one.1, [up("club")]);
@@ -353,7 +403,13 @@ mod tests {
         assert_eq!((newest.1, names.1), (SITES.map(up).into(), SITES.map(up).into()));
         let mut few = Few(2, Vec::new());
         derived.names(&[], (i64::MIN, i64::MAX), &mut few).expect("it is stopped");
-        assert_eq!(few.1.len(), 2);
+        assert_eq!((few.1.len(), db.damaged_rows()), (2, 0));
+        for _ in 0..2 {
+            derived.select(&[], (NOW, end), false, &mut Few(9, Vec::new())).expect("beside what is damaged");
+            assert_eq!(db.damaged_rows(), spoilt as u64);
+        }
+        assert_eq!(db.new_damage().len(), spoilt);
+        assert_eq!(db.new_damage(), [""; 0], "it is told once");
     }
 
     #[test]
@@ -365,7 +421,7 @@ mod tests {
             if step != 70 {
                 derived.push(&up("hall"), at, step as f64);
             }
-            derived.flush(at, KEEP).expect("it is written");
+            derived.flush(at, Some(KEEP)).expect("it is written");
         }
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         for step in 0..3 * 60 + 20 {
@@ -381,11 +437,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_row_is_an_error_and_no_panic() {
+    fn a_damaged_row_is_left_out_and_counted_and_no_panic() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let derived = open(&directory, NOW);
         derived.push(&up("hall"), NOW, 1.5);
-        derived.flush(NOW, KEEP).expect("it is written");
+        derived.flush(NOW, Some(KEEP)).expect("it is written");
         let db = HubDb::open(directory.path()).expect("a second connection");
         let bytes: Vec<u8> =
             db.with(|db| db.query_row("SELECT samples FROM fresh", [], |row| row.get(0))).expect("one flush");
@@ -393,7 +449,62 @@ mod tests {
             assert!(unfold(&bytes[..cut], &mut |_, _| {}).is_err(), "{cut}");
         }
         db.with(|db| db.execute("UPDATE fresh SET samples = x'02'", [])).expect("it is written");
-        let error = Derived::new(Some(Arc::new(db)), WINDOW, NOW).expect_err("damaged").to_string();
-        assert!(error.contains("hub.db: damaged (version 2 is not known)"), "{error}");
+        derived.push(&up("arena"), NOW, 1.0);
+        derived.push(&up("club"), NOW, 1.0);
+        derived.flush(NOW, Some(KEEP)).expect("it is written");
+        db.with(|db| db.execute("UPDATE series SET labels = '1:2' WHERE labels LIKE '%club%'", []))
+            .expect("it is written");
+        let db = Arc::new(db);
+        let derived = Derived::new(Some(Arc::clone(&db)), WINDOW, NOW).expect("beside what is damaged");
+        assert_eq!(all(&derived, 0, NOW), [(up("arena"), vec![Sample::new(NOW, 1.0)])]);
+        let told = db.new_damage();
+        assert!(told.iter().any(|what| what == "row 1 of fresh: version 2 is not known"), "{told:?}");
+        assert!(told.iter().any(|what| what == "row 3 of series: its labels"), "{told:?}");
+        assert_eq!((told.len(), db.damaged_rows()), (2, 2));
+    }
+
+    fn hours(db: &HubDb) -> (i64, i64, i64) {
+        let ask = "SELECT count(DISTINCT hour), min(hour), max(hour) FROM hours";
+        db.with(|db| db.query_row(ask, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
+            .expect("it is read")
+    }
+
+    #[test]
+    fn by_a_clock_for_which_nobody_vouches_nothing_is_deleted() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let derived = open(&directory, NOW);
+        derived.push(&up("hall"), NOW, 1.0);
+        derived.flush(NOW, Some(KEEP)).expect("it is written");
+        for years in 1..4 {
+            derived.push(&up("hall"), NOW + years * 12 * KEEP, 1.0);
+            derived.flush(NOW + years * 12 * KEEP, None).expect("it is written");
+        }
+        assert_eq!(all(&derived, 0, i64::MAX / 2)[0].1.len(), 4);
+        derived.flush(NOW + 36 * KEEP, Some(KEEP)).expect("it is written");
+        assert_eq!(all(&derived, 0, i64::MAX / 2)[0].1.len(), 1, "now somebody does");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_and_the_oldest_goes_first() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let db = HubDb::open(directory.path()).expect("it opens");
+        let limits = Limits { keep: Some(KEEP), bytes: 1 << 20 };
+        let write_hour = |hours: i64, samples: i64| {
+            let at = NOW + hours * HOUR;
+            let noise = |n: i64| (at / HOUR + n).wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64) as f64;
+            let samples: Vec<_> = (0..samples).map(|n| (up("hall"), Sample::new(at + n, noise(n)))).collect();
+            assert_eq!(write(&db, &samples, at, limits), Ok(None));
+        };
+        (0..40).for_each(|hours| write_hour(hours, 9));
+        let whole = hours(&db);
+        assert_eq!(whole, (39, whole.1, whole.1 + 38), "they fit");
+        (40..140).for_each(|hours| write_hour(hours, 2400));
+        drop(db);
+        let size = std::fs::metadata(directory.path().join(crate::FILE)).expect("it is there").len();
+        assert!(size < 3 << 19, "{size}");
+        let db = HubDb::open(directory.path()).expect("it opens");
+        let (count, oldest, newest) = hours(&db);
+        assert_eq!((count, newest), (newest - oldest + 1, whole.1 + 138));
+        assert!((60..120).contains(&count), "{count}");
     }
 }

@@ -1,6 +1,8 @@
 //! Questions about the hub's own series on the disk. One series is read at a time, and only when it is its turn: what a question takes in
 //! memory is the names that it matches and the samples of one of them. Writes nothing, and whoever writes does not wait for it.
 //!
+//! A row that is damaged is left out, and counted: one bad row takes nothing else along.
+//!
 //! Invariant: rows of `fresh` are read ahead of those of `hours`, so that an hour which is closed meanwhile is seen twice and never missed.
 //!
 //! Sample: `up{site="hall"}` of two weeks is `Entry { id: 7, last_hour: 498651 }`, 336 rows of `hours`, and what `fresh` has of series 7.
@@ -32,7 +34,10 @@ pub(crate) fn listed(db: &HubDb, matchers: &[Matcher], from: i64) -> Result<Vec<
     let rows = db.ask(|db| rows(db, matchers, hour(from)))?;
     let mut listed = Vec::new();
     for (id, text, last_hour) in rows {
-        let labels = labels(&text).ok_or_else(|| db.damaged("labels of a series"))?;
+        let Some(labels) = labels(&text) else {
+            db.spoilt(("series", id, 0), "its labels");
+            continue;
+        };
         if matchers.iter().all(|matcher| matcher.matches(&labels)) {
             listed.push(Entry { labels, id, last_hour });
         }
@@ -58,7 +63,7 @@ pub(crate) struct Older<'a> {
     to: i64,
     newest: bool,
     /// Rows of `fresh`.
-    batches: Vec<Vec<u8>>,
+    batches: Vec<(i64, Vec<u8>)>,
     /// What they have of the series whose turn is next.
     newer: BySeries,
     /// Hours that have rows of their own, or nothing.
@@ -71,9 +76,9 @@ impl<'a> Older<'a> {
         let (first, last) = (hour(from), hour(to));
         let (batches, held) = db.ask(|db| {
             let mut select =
-                db.prepare_cached("SELECT samples FROM fresh WHERE hour BETWEEN ?1 AND ?2 ORDER BY id")?;
-            let batches = select.query_map([first, last], |row| row.get(0))?;
-            let batches = batches.collect::<rusqlite::Result<Vec<Vec<u8>>>>()?;
+                db.prepare_cached("SELECT id, samples FROM fresh WHERE hour BETWEEN ?1 AND ?2 ORDER BY id")?;
+            let batches = select.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let batches = batches.collect::<rusqlite::Result<Vec<_>>>()?;
             let held: Option<i64> =
                 db.prepare_cached("SELECT min(hour) FROM hours")?.query_row([], |row| row.get(0))?;
             Ok((batches, held))
@@ -90,7 +95,7 @@ impl<'a> Older<'a> {
     ) -> Turn {
         for some in entries.chunks(AT_ONCE) {
             self.newer = some.iter().map(|entry| (entry.id, Vec::new())).collect();
-            for bytes in &self.batches {
+            for (row, bytes) in &self.batches {
                 let (range, newest) = (self.from..=self.to, self.newest);
                 let mut put = |id, sample: Sample| {
                     let Some(samples) = self.newer.get_mut(&id).filter(|_| range.contains(&sample.at)) else {
@@ -102,7 +107,9 @@ impl<'a> Older<'a> {
                         None => samples.push(sample),
                     }
                 };
-                unfold(bytes, &mut put).map_err(|what| self.db.damaged(what))?;
+                if let Err(what) = unfold(bytes, &mut put) {
+                    self.db.spoilt(("fresh", *row, 0), &what);
+                }
             }
             for entry in some {
                 if take(self, entry)?.is_break() {
@@ -148,7 +155,10 @@ impl<'a> Older<'a> {
 
     fn row(&self, entry: &Entry, hour: i64, to: i64, samples: &mut Vec<Sample>) -> Result<(), HubDbError> {
         let Some(bytes) = self.db.ask(|db| stored(db, hour, entry.id))? else { return Ok(()) };
-        let row = decode(&bytes).map_err(|what| self.db.damaged(what))?;
+        let row = decode(&bytes).unwrap_or_else(|what| {
+            self.db.spoilt(("hours", entry.id, hour), &what);
+            Vec::new()
+        });
         samples.extend(row.into_iter().filter(|sample| (self.from..=to).contains(&sample.at)));
         Ok(())
     }

@@ -4,6 +4,9 @@
 //! readings in never waits for a query. Which series have a name is found by an index. The labels of a series are made when it is asked for: what
 //! racks have in common is kept once, and each rack says once whose its series are.
 //!
+//! That an appliance was gone ends its series here, and only here: after a restart those marks are not known, and a series lives five minutes after its last
+//! sample, as it does in the history. Nothing hangs on it: `rackside_appliance_up` is kept (`derived.rs`), and so are alerts.
+//!
 //! What is here is not durable, and may be less than there was: [`Recent::floor`] says from when on an appliance's samples are
 //! complete. What is older is the history's. Not here either: series that the hub makes itself (`derived.rs`).
 

@@ -82,8 +82,15 @@ fn sample(queries: &Fleetwide, own: &dyn Own, now: Now) {
     queries.derived.extend(samples.taken);
 }
 
+/// What is old on the disk goes only by a clock for which the machine's NTP vouches.
 fn flush(queries: &Fleetwide, now: Now, keep: i64) {
+    let keep = clock::is_synchronised().then_some(keep);
     let flushed = queries.derived.flush(now.utc_ms as i64, keep);
+    if let Some(db) = queries.derived.db() {
+        for damage in db.new_damage() {
+            log::error!("{}: damaged and left out, {damage}", db.path().display());
+        }
+    }
     queries.set_trouble(flushed.err().map(|error| error.to_string()));
 }
 

@@ -29,7 +29,7 @@ use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Stop, Take, Test, Wanted,
 };
 use rackside_proto::AgentName;
-use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent};
+use rackside_series::{Asked, Derived, Found, HubDb, LONGEST, Recent, SHORTEST};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -77,7 +77,7 @@ impl Fleetwide {
 
     /// What rules look back at is kept in memory: all series for as long as most rules need them, and the few metrics for longer that a few rules
     /// look further back at. What one looks at beyond two hours is left to the disk.
-    pub fn serve<'q>(&self, queries: impl Iterator<Item = &'q Query>) {
+    pub fn serve<'q>(&self, queries: impl Iterator<Item = &'q Query>, now: Now) {
         let (mut reach, mut far, mut metrics) = (0, 0, HashSet::new());
         for query in queries {
             let Some(back) = query.reach().filter(|back| *back <= LONGEST) else { continue };
@@ -91,8 +91,14 @@ impl Fleetwide {
             }
         }
         self.recent.set_window(reach);
-        self.recent.keep_longer(far, metrics);
-        self.derived.set_window(self.recent.far_window());
+        self.recent.keep_longer(far, metrics.iter().cloned());
+        let far = (self.recent.far_window(), metrics);
+        let brought = self.derived.keep_for(self.recent.window(), far, now.utc_ms as i64);
+        if let Err(error) = brought {
+            log::error!(
+                "{error}; what rules recorded before is read from there again and again, as far as it can be"
+            );
+        }
     }
 
     /// Why what the hub makes is not written to the disk, if it is not.
@@ -115,14 +121,14 @@ impl Fleetwide {
     }
 }
 
-/// Opens `hub.db` in `directory`, and brings into memory what rules may look back at. A hub that cannot says so and works without: what it
-/// makes itself is then in memory only.
+/// Opens `hub.db` in `directory`, and brings into memory what every rule may look back at; [`Fleetwide::serve`] brings the rest. A hub that cannot says so
+/// and works without: what it makes itself is then in memory only.
 pub fn derived(directory: &Path, now: Now) -> Derived {
     let now = now.utc_ms as i64;
-    let opened = HubDb::open(directory).and_then(|db| Derived::new(Some(Arc::new(db)), LONGEST, now));
+    let opened = HubDb::open(directory).and_then(|db| Derived::new(Some(Arc::new(db)), SHORTEST, now));
     opened.unwrap_or_else(|error| {
         log::error!("{error}; until then what rules make is lost when the hub stops");
-        Derived::new(None, LONGEST, now).expect("without a database nothing can fail")
+        Derived::new(None, SHORTEST, now).expect("without a database nothing can fail")
     })
 }
 

@@ -250,10 +250,18 @@ fn what_rules_recorded_two_hours_ago_is_in_memory_after_a_restart() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (before, now) = (DAY0 as i64, at(DAY0 + 2 * 3_600_000));
     let derived = super::derived(directory.path(), at(DAY0));
-    derived.push(&Labels::new([(METRIC_NAME, "site:loss:rate5m"), ("site", "hall")]), before, 0.5);
-    derived.flush(before, 30 * DAY).expect("it is written");
+    for name in ["site:loss:rate5m", "site:loss:rate1h"] {
+        derived.push(&Labels::new([(METRIC_NAME, name), ("site", "hall")]), before, 0.5);
+    }
+    derived.flush(before, Some(30 * DAY)).expect("it is written");
     drop(derived);
-    assert_eq!(super::derived(directory.path(), now).size().0, 1);
+    let derived = Arc::new(super::derived(directory.path(), now));
+    assert_eq!(derived.size().0, 0);
+    let queries = Fleetwide::new(Arc::default(), Arc::clone(&derived), None);
+    let reads = ["last_over_time(site:loss:rate5m[2h])", "site:loss:rate1h"]
+        .map(|text| Query::parse(text).expect("right"));
+    queries.serve(reads.iter(), now);
+    assert_eq!(derived.size().0, 1, "of what a rule looks so far back at");
 }
 
 #[test]
@@ -413,7 +421,7 @@ fn what_few_rules_look_far_back_at_is_kept_for_longer_alone() {
     let desk = Desk::new();
     let queries = ["up > 1", "rate(b[5m])", "increase(c[1h]) > rate(d[2m])", "avg_over_time(e[8d])"];
     let queries: Vec<Query> = queries.iter().map(|text| Query::parse(text).expect("PromQL")).collect();
-    desk.queries.serve(queries.iter());
+    desk.queries.serve(queries.iter(), desk.now);
     let recent = &desk.queries.recent;
     assert_eq!(recent.window(), SHORTEST);
     assert_eq!(recent.far_window(), 3_600_000 + 60_000);

@@ -148,7 +148,7 @@ impl Thread {
         }
         let rules = || files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules);
         log::info!("{} rules in {} files", rules().count(), files.len());
-        self.ground.series.serve(rules().map(|rule| &rule.query));
+        self.ground.series.serve(rules().map(|rule| &rule.query), clock::now());
         let now = clock::now().utc_ms as i64;
         let mut engine = self.rules.engine();
         engine.load(files, now);

@@ -54,6 +54,12 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
     web.history.write(text, now, seen.waiting);
     let help = "1 while what the hub makes itself (series of rules, the state of alerts, its own numbers) can be written to hub.db, else 0";
     text.gauge("rackside_hub_kept_up", "", help, f64::from(u8::from(web.queries.trouble().is_none())));
+    let derived = web.queries.derived();
+    let help = "Samples of what the hub makes itself that were given up: hub.db could not be written for too long, or there were too many series";
+    text.counter("rackside_hub_kept_lost_total", help, derived.lost());
+    let help = "Damaged rows of hub.db that were met since the start, and left out";
+    let damaged = derived.db().map_or(0, |db| db.damaged_rows());
+    text.gauge("rackside_hub_kept_damaged_rows", "", help, damaged as f64);
     web.way.write(text);
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
