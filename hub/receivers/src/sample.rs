@@ -219,9 +219,24 @@ fn bare() -> Message {
 }
 
 fn outage() -> Message {
+    let gone = (1..=12).map(|nth: u64| {
+        let hall = format!("hall-{nth}");
+        let summary = format!("{hall}/rack-1 is gone");
+        Entry {
+            id: AlertId(0x4000 + nth),
+            labels: map([("alertname", "ApplianceGone"), ("appliance", "rack-1"), ("site", &hall)]),
+            annotations: map([("summary", &summary)]),
+            severity: Severity::Warning,
+            value: 0.0,
+            on_air: Some(false),
+            query: "rackside_appliance_up == 0".to_owned(),
+            ..hot_entry()
+        }
+    });
     let sites = (1..=10).map(|nth| SiteFacts {
         id: format!("hall-{nth}"),
         time_zone: "Europe/Helsinki".to_owned(),
+        on_air: nth == 7,
         ..SiteFacts::default()
     });
     Message {
@@ -229,10 +244,12 @@ fn outage() -> Message {
         kind: Kind::Outage,
         group_key: "outage".to_owned(),
         group_labels: BTreeMap::new(),
-        alerts: Vec::new(),
-        firing: 0,
-        cause: Some("23 of 40 sites are gone within 60 s; the hub's own uplink is well".to_owned()),
-        explains: 61,
+        alerts: gone.collect(),
+        truncated: 11,
+        firing: 21,
+        resolved: 2,
+        cause: Some("23 sites are gone at once".to_owned()),
+        explains: 23,
         escalation: 0,
         sites: sites.collect(),
         site_count: 23,
@@ -241,17 +258,28 @@ fn outage() -> Message {
 }
 
 fn of_no_alert(kind: Kind) -> Message {
+    let stands_for_it = Entry {
+        labels: map([("alertname", "RacksideTest"), ("severity", "info")]),
+        annotations: map([("summary", "This is a test. Nothing is wrong.")]),
+        severity: Severity::Info,
+        starts_at: NOW,
+        on_air: None,
+        value: 0.0,
+        query: String::new(),
+        ..hot_entry()
+    };
+    let is_test = kind == Kind::Test;
     Message {
         id: 14,
         kind,
         group_key: String::new(),
         group_labels: BTreeMap::new(),
         route: String::new(),
-        alerts: Vec::new(),
-        firing: 0,
+        alerts: if is_test { vec![stands_for_it] } else { Vec::new() },
+        firing: if is_test { 1 } else { 3 },
         escalation: 0,
         sites: Vec::new(),
-        site_count: if kind == Kind::Heartbeat { 40 } else { 0 },
+        site_count: 0,
         ..hot()
     }
 }

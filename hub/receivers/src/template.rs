@@ -25,7 +25,9 @@ pub const BODY: &str = "\
 {{ endif }}{{ if escalated }}Nobody has acknowledged this so far; you are step {step}.
 {{ endif }}{{ if text }}{text}
 {{ endif }}{{ if cause }}Probable cause: {cause}{{ if explains }} (explains {explains} alerts){{ endif }}
-{{ endif }}{{ for alert in alerts }}{{ if many }}
+{{ endif }}{{ if outage }}{{ if firing_count }}Gone: {firing_count}
+{{ endif }}{{ if resolved_count }}Back: {resolved_count}
+{{ endif }}{{ else }}{{ for alert in alerts }}{{ if many }}
 {alert.word}: {alert.what}
 {{ else }}{{ if not alert.resolved }}{{ if alert.description }}{alert.description}
 {{ endif }}{{ endif }}{{ endif }}Since {alert.since}{{ if alert.resolved }}, over at {alert.until}, after {alert.lasted}{{ else }}, for {alert.lasted}{{ if alert.value }}, value {alert.value}{{ endif }}{{ endif }}
@@ -35,7 +37,7 @@ pub const BODY: &str = "\
 {{ endif }}{{ if not alert.resolved }}{{ if alert.runbook }}What to do: {alert.runbook}
 {{ endif }}{{ endif }}{{ endfor }}{{ if more }}
 … and {more} more alerts.
-{{ endif }}{{ if sites }}
+{{ endif }}{{ endif }}{{ if sites }}
 {{ endif }}{{ for site in sites }}{site.title} is {{ if site.on_air }}ON AIR{{ else }}off air{{ endif }}.
 {{ if firing }}{{ for contact in site.contacts }}Call {contact.role}{{ if contact.name }} ({contact.name}){{ endif }}: {contact.phone}{{ if contact.hours }}, {contact.hours}{{ endif }}
 {{ endfor }}{{ if site.access }}Access: {site.access}

@@ -193,7 +193,9 @@ impl View {
     /// A message as its receiver's reader sees it at a moment.
     pub fn of(message: &Message, receiver: &Receiver, now: i64) -> Self {
         let words = Words { message, receiver };
-        let alerts: Vec<_> = message.alerts.iter().map(|entry| words.alert(entry)).collect();
+        // What stands for a test is for programs; people are told in `text`.
+        let entries = if message.kind == Kind::Test { &[] } else { message.alerts.as_slice() };
+        let alerts: Vec<_> = entries.iter().map(|entry| words.alert(entry)).collect();
         let count = alerts.len() + message.truncated;
         let (word, symbol) = words.word();
         let links = Links { external: receiver.external_url.trim_end_matches('/') };
@@ -205,7 +207,14 @@ impl View {
             None if words.can_be_acknowledged() => links.to("/alerts"),
             None => String::new(),
         };
-        let sites: Vec<_> = message.sites.iter().take(rackside_notify::MOST_SITES).map(site).collect();
+        let sites = message.sites.iter().take(rackside_notify::MOST_SITES).map(site);
+        // Of many sites at once it is enough to know which.
+        let mut sites: Vec<_> = if message.kind == Kind::Outage {
+            sites.map(|site| SiteView { access: String::new(), contacts: Vec::new(), ..site }).collect()
+        } else {
+            sites.collect()
+        };
+        sites.sort_by_key(|site| !site.on_air);
         Self {
             kind: kind(message.kind),
             word,
@@ -396,10 +405,15 @@ impl Words<'_> {
         let message = self.message;
         let cause = message.cause.as_deref().filter(|text| !text.trim().is_empty());
         match message.kind {
-            Kind::Test => format!("messages to {} arrive", line(&self.receiver.name, WORD)),
-            Kind::Heartbeat => match message.site_count {
-                0 => "the hub is up and its messages arrive".to_owned(),
-                sites => format!("the hub is up and knows {sites} {}", plural(sites, "site")),
+            Kind::Test => {
+                let (route, receiver) = (line(&message.route, WORD), line(&self.receiver.name, WORD));
+                let of = if route.is_empty() { String::new() } else { format!(" of the route {route}") };
+                format!("messages{of} to {receiver} arrive")
+            }
+            Kind::Heartbeat => match message.firing {
+                0 => "the hub is up, and no alert fires".to_owned(),
+                1 => "the hub is up, and 1 alert fires".to_owned(),
+                firing => format!("the hub is up, and {firing} alerts fire"),
             },
             Kind::Outage => cause.map_or_else(
                 || {
@@ -434,11 +448,7 @@ impl Words<'_> {
     fn text(&self) -> String {
         match self.message.kind {
             Kind::Test => "Somebody has sent this to see whether it arrives. Nothing is wrong.".to_owned(),
-            Kind::Heartbeat => "Nothing is wrong. If these messages stop, look after the hub.".to_owned(),
-            Kind::Outage if self.message.explains > 0 => {
-                let count = self.message.explains;
-                format!("It explains {count} {}.", plural(count, "alert"))
-            }
+            Kind::Heartbeat => "If these messages stop, look after the hub.".to_owned(),
             Kind::Alerts | Kind::Outage => String::new(),
         }
     }
