@@ -212,4 +212,55 @@ mod tests {
         assert_eq!(words_or_ours(Some("{nothing}"), TITLE, &view), words(TITLE, &view).unwrap());
         assert_eq!(words_or_ours(Some("! {word}"), TITLE, &view), "! Critical");
     }
+
+    /// The part of the documentation that is about templates.
+    fn documented() -> String {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/notifications.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        text.split_once("\n## Templates\n").expect("a section about templates").1.to_owned()
+    }
+
+    /// The names in the first column of the table with this head.
+    fn names(text: &str, head: &str) -> Vec<String> {
+        let rows =
+            text.split_once(head).expect(head).1.lines().skip(2).take_while(|row| row.starts_with('|'));
+        let first = rows.map(|row| row.split('|').nth(1).unwrap());
+        let mut names: Vec<String> =
+            first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_documentation_names_what_there_is() {
+        let text = documented();
+        let view = serde_json::to_value(&sample::views()[0]).unwrap();
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&text, "| of the message |"), keys(&view));
+        assert_eq!(names(&text, "| of an alert |"), keys(&view["alerts"][0]));
+        let rest = text.split_once("Of a site: ").unwrap().1;
+        let (site, contact) = rest.split_once("each of these").unwrap();
+        let named = |text: &str| {
+            let mut names: Vec<String> = text.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(named(site), keys(&view["sites"][0]));
+        assert_eq!(named(contact), keys(&view["sites"][0]["contacts"][0]));
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_work() {
+        let text = documented();
+        let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let templates = blocks.map(|block| block.parse::<toml::Table>().unwrap()["template"].clone());
+        let part = |template: &toml::Value, key: &str| {
+            template.get(key).map(|text| text.as_str().unwrap().to_owned())
+        };
+        let templates: Vec<_> = templates.collect();
+        assert_eq!(templates.len(), 2);
+        assert_eq!(check(&part(&templates[0], "title").unwrap()), Ok(()));
+        assert_eq!(check(&part(&templates[0], "body").unwrap()), Ok(()));
+        assert_eq!(check_payload(&part(&templates[1], "body").unwrap()), Ok(()));
+    }
 }
