@@ -27,14 +27,16 @@ impl Round<'_> {
     /// Looks whether there is an outage, and tells what is to be told of it.
     pub(crate) fn outage(&mut self) {
         let gone = self.world.gone();
-        let (fleet, uplink) = (self.world.fleet(), self.world.uplink());
+        let fleet = self.world.fleet();
         if self.kept.outage.is_none() {
             self.kept.outage = Outage::noticed(&gone, fleet, self.now);
         }
         let Some(mut outage) = self.kept.outage.take() else { return };
-        let (tell, is_over) = outage.step(&gone, fleet, uplink, self.now);
+        let is_up = |rack: &Rack| self.world.is_up(&rack.0, &rack.1) == Some(true);
+        let (tell, is_over) = outage.step(&gone, is_up, fleet, || self.world.uplink(), self.now);
         match tell {
-            Some(Tell::Standing) => self.tell_standing(&mut outage),
+            Some(Tell::Standing) => self.tell_standing(&mut outage, false),
+            Some(Tell::Again) => self.tell_standing(&mut outage, true),
             Some(Tell::WasCutOff(from, to)) => self.tell_cut_off(&outage, from, to),
             None => {}
         }
@@ -46,7 +48,7 @@ impl Round<'_> {
         }
     }
 
-    fn tell_standing(&mut self, outage: &mut Outage) {
+    fn tell_standing(&mut self, outage: &mut Outage, is_again: bool) {
         let mut told = self.whom(outage.gone.keys());
         outage.keep_apart(told.interval);
         // Whoever knows of an appliance that is back is told so.
@@ -58,7 +60,7 @@ impl Round<'_> {
         for (receiver, racks) in told.receivers {
             let is_known = self.kept.outage_log.told.get(&*receiver).is_some_and(|known| *known == racks);
             let has_back = racks.iter().any(|rack| outage.back.contains_key(rack));
-            if racks.is_empty() || is_known && !has_back {
+            if racks.is_empty() || is_known && !has_back && !is_again {
                 continue;
             }
             let entries: Vec<Entry> = racks.iter().map(|rack| self.entry(rack, outage)).collect();

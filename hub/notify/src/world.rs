@@ -23,13 +23,13 @@ pub trait World {
     /// Whether an appliance is heard; none, if there is no such appliance or nobody can say (yet).
     fn is_up(&self, site: &str, appliance: &str) -> Option<bool>;
 
-    /// Every appliance that is gone and was not switched off by plan.
+    /// Every appliance that is gone and was not switched off by plan; none of them, while nobody can say.
     fn gone(&self) -> Vec<Gone>;
 
     /// How many sites there are.
     fn fleet(&self) -> usize;
 
-    /// Whether the hub itself can reach the world.
+    /// Whether the hub itself can reach the world. It is asked only when the answer counts, so asking may be what begins a check.
     fn uplink(&self) -> Uplink;
 
     /// The expression of the rule that made an alert of this name; empty, if there is none.

@@ -100,7 +100,9 @@ impl Story {
                 Manner::Plain | Manner::Often => {}
             }
             messages.extend(notifier.step(now, &world).iter().map(|outgoing| line(outgoing, now)));
-            let next = [moments.peek().map(|(at, _)| *at), notifier.due().map(|due| due.max(now + 1))];
+            let due = notifier.due();
+            assert!(due.is_none_or(|due| due > now), "{}: what was due is still due", written(now - NOON));
+            let next = [moments.peek().map(|(at, _)| *at), due];
             let next = next.into_iter().flatten().min().unwrap_or(i64::MAX);
             now = if manner == Manner::Often { next.min(now + 20_000) } else { next };
         }
