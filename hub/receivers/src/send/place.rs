@@ -32,12 +32,17 @@ impl Target {
         };
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL names no host")?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = match uri.authority().and_then(hyper::http::uri::Authority::port) {
-            Some(_) => uri.port_u16().filter(|port| *port != 0).ok_or("the URL's port is none")?,
+        // `Uri::port` is silent about a port that is no number of 16 bits.
+        let authority = uri.authority().map_or("", hyper::http::uri::Authority::as_str);
+        let behind_host = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest);
+        let behind_host = behind_host.rsplit_once(']').map_or(behind_host, |(_, rest)| rest);
+        let port = match behind_host.split_once(':') {
+            Some((_, port)) => port.parse().ok().filter(|port| *port != 0).ok_or("the URL's port is none")?,
             None if is_tls => 443,
             None => 80,
         };
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { place: Place { is_tls, host, port }, path })
     }
 }
