@@ -181,9 +181,11 @@ struct Refusal {
 
 impl Refusal {
     fn of(error: &SmtpError) -> Self {
-        // lettre's own words say what kind of failure it was, and its source what happened.
-        let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-        let why = if why.contains(": ") { why } else { error.to_string() };
+        // lettre's own words end in what happened, as far as it has them.
+        let mut why = error.to_string();
+        if let Some(source) = error.source().map(ToString::to_string).filter(|source| !why.contains(source)) {
+            why = format!("{why}: {source}");
+        }
         Self { is_final: error.is_permanent(), why }
     }
 }
