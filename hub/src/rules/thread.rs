@@ -122,7 +122,8 @@ impl Thread {
             let waited = self.rules.0.rings.wait_timeout(inbox, WARMING);
             (inbox, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        log::debug!("rules begin {:?} after the start", clock::now().since(self.started.instant));
+        let took = clock::now().since(self.started.instant);
+        log::info!("rules begin {:.1} s after the start", took.as_secs_f64());
     }
 
     /// Waits until something is to be done, or for a second; returns what was touched.

@@ -10,6 +10,7 @@
 //! fails here for being slow, only for answers that are not those of the other.
 
 mod agent;
+mod alert;
 mod asked;
 mod build;
 mod codec;
@@ -33,10 +34,10 @@ const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
 Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
-rules query. All of them when none is named.
+rules query alert. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
-  --appliances N   how many live the day of which the history's size is told (100), and how many rules and queries are about (1000)
+  --appliances N   how many live the day of which the history's size is told (100), and how many rules, queries and alerts are about (1000)
 ";
 
 /// How thoroughly.
@@ -48,7 +49,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 17] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -65,6 +66,7 @@ const SECTIONS: [Section; 16] = [
     ("comeback", outage::comeback),
     ("rules", rules::rules),
     ("query", query::query),
+    ("alert", alert::alert),
 ];
 
 fn main() -> ExitCode {
