@@ -14,7 +14,7 @@
 
 use super::queue::{Change, End, FAILURES, Failure, Memory, Queue, Queued, Standing};
 use rackside_notify::Message;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -161,6 +161,45 @@ pub(super) fn set_aside(directory: &Path, now: i64) -> std::io::Result<PathBuf> 
         }
     }
     Ok(aside)
+}
+
+/// Why there is no copy.
+#[derive(Debug)]
+pub struct BackupError {
+    path: PathBuf,
+    what: String,
+}
+
+impl fmt::Display for BackupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: cannot be copied: {}", self.path.display(), self.what)
+    }
+}
+
+impl std::error::Error for BackupError {}
+
+/// Copies `data/notify.db` to `target/notify.db`, in place of an older copy there; the hub may run. Nothing, if there is none. What waits is not in
+/// the copy: by the time that it is restored, nobody should be woken by it.
+pub fn backup(data: &Path, target: &Path) -> Result<Option<PathBuf>, BackupError> {
+    let (source, copy) = (data.join(FILE), target.join(FILE));
+    if !source.exists() {
+        return Ok(None);
+    }
+    let partial = target.join(format!("{FILE}.partial"));
+    let failed = |what: String| BackupError { path: source.clone(), what };
+    let copied = || -> Result<(), DiskError> {
+        let reading = Connection::open_with_flags(&source, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        reading.busy_timeout(BUSY)?;
+        reading.execute("VACUUM INTO ?1", [partial.to_string_lossy()])?;
+        Connection::open(&partial)?.execute_batch("DELETE FROM waiting")?;
+        Ok(())
+    };
+    if partial.exists() {
+        std::fs::remove_file(&partial).map_err(|error| failed(error.to_string()))?;
+    }
+    copied().map_err(|error| failed(error.to_string()))?;
+    std::fs::rename(&partial, &copy).map_err(|error| failed(error.to_string()))?;
+    Ok(Some(copy))
 }
 
 fn keep(transaction: &Transaction<'_>, state: Option<&[u8]>, last_id: u64) -> rusqlite::Result<()> {

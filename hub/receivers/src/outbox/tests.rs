@@ -277,3 +277,21 @@ fn a_directory_that_comes_later_is_taken_with_what_is_in_it() {
     assert_eq!(after.load_state(), Some(b"new".to_vec()));
     assert_eq!((drained(&after, "crew"), drained(&outbox, "crew")), (vec![3, 1, 2], vec![3, 1, 2]));
 }
+
+#[test]
+fn a_backup_has_the_state_and_nobody_is_woken_by_it() {
+    let (data, target) = (directory(), directory());
+    assert!(matches!(backup(data.path(), target.path()), Ok(None)));
+    let outbox = opened(data.path());
+    outbox.commit(b"one", &to("crew", 1..=2), NOW);
+    outbox.refused(&outbox.next("crew").expect("it waits"), "no_service", NOW);
+    for state in [b"two", b"six"] {
+        outbox.commit(state, &[], NOW);
+        let copy = backup(data.path(), target.path()).expect("it is copied");
+        assert_eq!(copy, Some(target.path().join(FILE)));
+        let restored = opened(target.path());
+        assert_eq!((restored.load_state(), restored.failures("crew").len()), (Some(state.to_vec()), 1));
+        assert!(restored.next("crew").is_none());
+    }
+    assert_eq!(drained(&outbox, "crew"), [2]);
+}
