@@ -1,7 +1,7 @@
 //! A small picture of the last hour, for receivers that take one: light, and readable on a phone.
 //!
 //! A line that breaks where nothing was measured, the largest and the smallest value beside it, a dashed line where the alert's threshold is known, and
-//! the time on the venue's wall below. No axis is from zero by force: what matters is how it moved. Not here: where the points come from.
+//! the time on the venue's wall below. No axis is from zero by force: what matters is how it moved. [`last_hour`] asks for the points.
 //!
 //! Invariant: any points give a picture of [`WIDTH`] by [`HEIGHT`], or none if there is nothing to draw.
 //!
@@ -10,6 +10,9 @@
 //! ```
 
 mod font;
+mod hour;
+
+pub use hour::last_hour;
 
 use crate::quantity::Unit;
 use rackside_onair::Zone;

@@ -12,6 +12,7 @@
 //! ```
 
 pub mod chart;
+mod expression;
 pub mod format;
 pub mod outbox;
 pub mod parcel;

@@ -1,7 +1,7 @@
 //! Values as people write them: `84.2 °C`, `3.4 Mbit/s`, `7 %`.
 //!
 //! The unit of an alert's value follows from its expression where that is plain: the metric's name ends in its base unit (`docs/metrics.md`), and
-//! what stands before the first comparison is that metric, perhaps in a function that keeps the unit. Of anything else the unit is not known, and
+//! what stands before the first comparison is that metric, perhaps in a function that keeps the unit (`expression`). Of anything else the unit is not known, and
 //! the number stands alone. Guessing is not done: a wrong unit is worse than none.
 //!
 //! ```text
@@ -10,6 +10,8 @@
 //! rate(rackside_network_receive_bytes_total[5m]) < 1000  → 512 B/s
 //! rackside_disk_used_bytes / rackside_disk_total_bytes   → 0.97
 //! ```
+
+use crate::expression::Watched;
 
 /// A unit of measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -37,24 +39,6 @@ pub enum Unit {
     Rpm,
 }
 
-/// Functions and aggregations whose result has their argument's unit.
-const KEEPING: [&str; 12] = [
-    "avg",
-    "avg_over_time",
-    "clamp_max",
-    "clamp_min",
-    "last_over_time",
-    "max",
-    "max_over_time",
-    "min",
-    "min_over_time",
-    "sum",
-    "sort",
-    "sort_desc",
-];
-/// Functions whose result is its argument's unit a second.
-const BY_SECOND: [&str; 3] = ["rate", "irate", "deriv"];
-
 impl Unit {
     /// By a metric's name.
     pub fn of_metric(name: &str) -> Self {
@@ -75,43 +59,8 @@ impl Unit {
 
     /// Of the value of an alert with this expression.
     pub fn of_query(query: &str) -> Self {
-        let mut unit = None;
-        let mut by_second = false;
-        let mut rest = query.trim_start();
-        while let Some(first) = rest.chars().next() {
-            if first == '(' || first == ')' {
-                rest = rest[1..].trim_start();
-            } else if first == '{' || first == '[' {
-                let Some(behind) = behind_bracket(rest) else { return Self::Number };
-                rest = behind.trim_start();
-            } else if first.is_ascii_alphabetic() || first == '_' || first == ':' {
-                let length = rest
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
-                    .unwrap_or(rest.len());
-                let (word, behind) = rest.split_at(length);
-                rest = behind.trim_start();
-                match word {
-                    "and" | "or" | "unless" if unit.is_some() => break,
-                    "by" | "without" => {
-                        let Some((_, behind)) = rest.split_once(')') else { return Self::Number };
-                        rest = behind.trim_start();
-                    }
-                    _ if KEEPING.contains(&word) && begins_call(rest) => {}
-                    _ if rest.starts_with('(') && BY_SECOND.contains(&word) => by_second = true,
-                    _ if unit.is_none() && !rest.starts_with('(') => unit = Some(Self::of_metric(word)),
-                    _ => return Self::Number,
-                }
-            } else if matches!(first, '>' | '<' | '=' | '!') && unit.is_some() {
-                let behind = rest.trim_start_matches(['>', '<', '=', '!']).trim_start();
-                if behind.starts_with("bool") {
-                    return Self::Number;
-                }
-                break;
-            } else {
-                return Self::Number;
-            }
-        }
-        match (unit.unwrap_or_default(), by_second) {
+        let Some(watched) = Watched::of(query) else { return Self::Number };
+        match (Self::of_metric(watched.metric), watched.by_second) {
             (unit, false) => unit,
             (Self::Bytes, true) => Self::BytesPerSecond,
             (_, true) => Self::Number,
@@ -140,28 +89,6 @@ impl Unit {
             Self::Rpm => format!("{} rpm", rounded(value, 0)),
         }
     }
-}
-
-/// Whether what stands behind a function's name makes it one.
-fn begins_call(rest: &str) -> bool {
-    ["(", "by", "without"].iter().any(|begin| rest.starts_with(begin))
-}
-
-/// What stands behind a bracket that opens here, strings in it skipped.
-fn behind_bracket(text: &str) -> Option<&str> {
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(q) if c == '\\' && q != '`' => escaped = true,
-            Some(q) if c == q => quote = None,
-            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
-            None if matches!(c, '}' | ']') => return text.get(at + 1..),
-            Some(_) | None => {}
-        }
-    }
-    None
 }
 
 /// With so many decimals at most, and no zeros at their end.

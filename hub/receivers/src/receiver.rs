@@ -167,6 +167,11 @@ impl Way {
 }
 
 impl Receiver {
+    /// Whether a picture would reach anybody there.
+    pub const fn takes_pictures(&self) -> bool {
+        matches!(self.way.kind(), Kind::Email | Kind::Telegram | Kind::Discord | Kind::Ntfy)
+    }
+
     /// The same receiver after [`Outcome::Elsewhere`](crate::Outcome::Elsewhere).
     #[must_use]
     pub fn moved(&self, to: i64) -> Self {

@@ -175,6 +175,7 @@ fn the_chart_goes_where_pictures_are_taken() {
         hold(&parcel, &receiver);
         let takes = ["email", "telegram", "discord", "ntfy"].contains(&kind);
         assert_eq!(shown(&parcel).contains("(a picture)"), takes, "{kind}");
+        assert_eq!(receiver.takes_pictures(), takes, "{kind}");
         if takes {
             golden(kind, "hot-chart", &shown(&parcel));
         }

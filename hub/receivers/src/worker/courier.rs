@@ -244,8 +244,8 @@ pub(super) async fn deliver(
             let surroundings = Arc::clone(surroundings);
             // Drawing takes a while, and so does what is drawn.
             tokio::task::spawn_blocking(move || {
-                let chart: Option<Chart> =
-                    surroundings.charts.as_ref().filter(|_| !plain).and_then(|charts| charts(&message, now));
+                let charts = surroundings.charts.as_ref().filter(|_| !plain && receiver.takes_pictures());
+                let chart: Option<Chart> = charts.and_then(|charts| charts(&message, now));
                 (format::parcel(&message, &receiver, &Extras { chart: chart.as_ref(), now }), chart.is_some())
             })
         };
