@@ -95,7 +95,12 @@ impl Letter<'_> {
     /// The title in one line, within a limit.
     fn title(&self, limit: usize, weigh: Weigh) -> String {
         let title = words_or_ours(self.receiver.title.as_deref(), template::TITLE, &self.view);
-        text::cut(&text::line(&title, 1_000), limit, weigh)
+        let mut title = text::line(&title, 1_000);
+        if title.is_empty() {
+            // Some receivers refuse a message without a title.
+            title = text::line(&words_or_ours(None, template::TITLE, &self.view), 1_000);
+        }
+        text::cut(&title, limit, weigh)
     }
 
     /// The title with the symbol in front of it, which a phone shows before any word is read.

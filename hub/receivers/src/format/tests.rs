@@ -202,6 +202,17 @@ fn a_message_in_the_receivers_own_words_keeps_links_and_limits() {
 }
 
 #[test]
+fn words_that_come_to_nothing_leave_a_message_that_is_taken() {
+    for (kind, mut receiver) in receivers() {
+        receiver.title = Some("{{ if heartbeat }}x{{ endif }}".to_owned());
+        receiver.body = (kind != "webhook").then(|| " \n".to_owned());
+        for (_, message) in sample::messages() {
+            hold(&of(&message, &receiver), &receiver);
+        }
+    }
+}
+
+#[test]
 fn without_the_hubs_address_there_are_no_links_to_it() {
     for (kind, mut receiver) in receivers() {
         receiver.external_url = String::new();
