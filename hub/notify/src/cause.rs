@@ -5,7 +5,7 @@
 //!
 //! Sample: `StreamDown` and `PictureFrozen` at a site where `OnBackupUplink` fires: "hall/rack runs on its backup uplink, wwan0", explains 2.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::{Book, Booked};
 use crate::inhibit::{says_gone, says_no_way_out, text};
@@ -53,19 +53,18 @@ fn can_explain(cause: &Booked, other: &Booked) -> bool {
     }
 }
 
-/// What probably explains a message about these alerts.
-pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book) -> Option<Cause> {
+/// What probably explains a message about these alerts; `sites` are all that fire.
+pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book, sites: &Sites) -> Option<Cause> {
     let told: Vec<&Booked> = told.iter().filter_map(|id| book.alert(*id)).collect();
     let site = told.first()?.site();
     if site.is_empty() || told.iter().any(|booked| booked.site() != site) {
         return None;
     }
-    let there: Vec<&Booked> =
-        book.alerts().filter(|booked| booked.fires() && booked.site() == site).collect();
+    let there: Vec<&Booked> = sites.0.get(site)?.iter().filter_map(|id| book.alert(*id)).collect();
     let is_concerned = |cause: &Booked| {
         told.iter().any(|booked| booked.id == cause.id || booked.fires() && can_explain(cause, booked))
     };
-    let causes = there.iter().filter(|cause| is_concerned(cause));
+    let causes = there.iter().filter(|cause| layer(cause) < Layer::Stream && is_concerned(cause));
     let mut causes: Vec<(Layer, usize, &Booked)> = causes
         .map(|cause| (layer(cause), there.iter().filter(|other| can_explain(cause, other)).count(), *cause))
         .filter(|(_, explains, _)| *explains > 0)
@@ -73,4 +72,21 @@ pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book) -> Option<Cause> {
     causes.sort_by_key(|(layer, explains, cause)| (*layer, usize::MAX - explains, cause.starts_at, cause.id));
     let (_, explains, cause) = causes.first()?;
     Some(Cause { text: text(cause), explains: *explains })
+}
+
+/// What fires, by site: gone through once for many messages.
+#[derive(Debug, Default)]
+pub(crate) struct Sites(BTreeMap<String, Vec<AlertId>>);
+
+impl Sites {
+    pub(crate) fn of(book: &Book) -> Self {
+        let mut sites: BTreeMap<String, Vec<AlertId>> = BTreeMap::new();
+        for booked in book.alerts().filter(|booked| booked.fires()) {
+            match sites.get_mut(booked.site()) {
+                Some(there) => there.push(booked.id),
+                None => drop(sites.insert(booked.site().to_owned(), vec![booked.id])),
+            }
+        }
+        Self(sites)
+    }
 }

@@ -31,10 +31,17 @@ pub(crate) struct Round<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) world: &'a dyn World,
     pub(crate) now: i64,
-    pub(crate) inhibitor: Inhibitor<'a>,
+    /// What fires, gone through at the first group that is looked at.
+    pub(crate) firing: Option<Firing<'a>>,
     pub(crate) kept: &'a mut Kept,
     pub(crate) plan: &'a mut Plan,
     pub(crate) out: Vec<Outgoing>,
+}
+
+/// What fires at the moment, by what is asked of it.
+pub(crate) struct Firing<'a> {
+    inhibitor: Inhibitor<'a>,
+    sites: cause::Sites,
 }
 
 /// The members of a group, sorted by what can be told of them.
@@ -69,7 +76,11 @@ impl Round<'_> {
         if crate::inhibit::says_gone(&booked.labels) && self.world.uplink() == Uplink::Down {
             return Some(Held::CutOff);
         }
-        if let Some(silencer) = self.inhibitor.silencer(booked, &self.kept.book) {
+        let firing = self.firing.get_or_insert_with(|| Firing {
+            inhibitor: Inhibitor::new(&self.kept.book, &self.policy.inhibitions, self.world),
+            sites: cause::Sites::of(&self.kept.book),
+        });
+        if let Some(silencer) = firing.inhibitor.silencer(booked, &self.kept.book) {
             return Some(Held::Inhibited(silencer.text));
         }
         if let Some(mute) = self.kept.mutes.mutes(&booked.labels, self.now) {
@@ -266,7 +277,8 @@ impl Round<'_> {
             escalation: to.step,
         };
         let mut message = compose::message(frame, entries, self.world);
-        if let Some(cause) = cause::of(&news.firing, &self.kept.book) {
+        let sites = self.firing.as_ref().map(|firing| &firing.sites);
+        if let Some(cause) = sites.and_then(|sites| cause::of(&news.firing, &self.kept.book, sites)) {
             message.cause = Some(cause.text);
             message.explains = cause.explains;
         }

@@ -12,7 +12,6 @@ use crate::book::{Booked, Held, Orphan, Turn, What};
 use crate::escalate;
 use crate::flush::{self, Round};
 use crate::group::{self, Seed};
-use crate::inhibit::Inhibitor;
 use crate::keep::{KeepError, Kept};
 use crate::maintenance::Plan;
 use crate::message::{AlertId, Outgoing, Severity, State};
@@ -158,8 +157,10 @@ impl Notifier {
     /// goes on air, an appliance is gone or comes back, the uplink) is a reason to call it as well.
     pub fn due(&self) -> Option<i64> {
         let groups = self.kept.groups.all.values().flat_map(|group| {
-            let route = self.policy.route(&group.route);
-            let escalation = escalate::next(group, &self.kept.book, |step| flush::after(route, step));
+            let route = self.policy.route(&group.route).filter(|route| !route.escalate.is_empty());
+            let escalation = route.and_then(|route| {
+                escalate::next(group, &self.kept.book, |step| flush::after(Some(route), step))
+            });
             [Some(group.next), escalation].into_iter().flatten()
         });
         let alerts = self.kept.book.alerts().flat_map(|booked| {
@@ -169,7 +170,7 @@ impl Notifier {
             };
             [booked.flaps.steady_at(), found].into_iter().flatten()
         });
-        let outage = self.kept.outage.as_ref().and_then(crate::outage::Outage::due);
+        let outage = self.kept.outage.as_ref().map(crate::outage::Outage::due);
         let heartbeat = self.policy.heartbeat.as_ref().map(|_| self.kept.heartbeat_at.unwrap_or(i64::MIN));
         groups.chain(alerts).chain(outage).chain(heartbeat).min()
     }
@@ -178,12 +179,11 @@ impl Notifier {
     pub fn step(&mut self, now: i64, world: &dyn World) -> Vec<Outgoing> {
         self.settle(now, world);
         self.route_by_air(now, world);
-        let inhibitor = Inhibitor::new(&self.kept.book, &self.policy.inhibitions, world);
         let mut round = Round {
             policy: &self.policy,
             world,
             now,
-            inhibitor,
+            firing: None,
             kept: &mut self.kept,
             plan: &mut self.plan,
             out: Vec::new(),

@@ -225,8 +225,8 @@ impl Outage {
     }
 
     /// When [`Outage::step`] has something to do, if the world stays as it is.
-    pub(crate) fn due(&self) -> Option<i64> {
-        Some(self.wanted().max(self.ask_at))
+    pub(crate) fn due(&self) -> i64 {
+        self.wanted().max(self.ask_at)
     }
 
     /// When there is something to tell, if the uplink is well then.
@@ -312,13 +312,13 @@ mod tests {
     fn it_is_told_after_ten_seconds_and_again_when_it_has_changed() {
         let mut outage = Outage::noticed(&gone(0..11, 0, 0), 1_000, 0).expect("eleven are enough");
         assert_eq!(outage.step(&gone(0..11, 0, 0), nobody, 1_000, || Uplink::Well, 9_999), (None, false));
-        assert_eq!(outage.due(), Some(10_000));
+        assert_eq!(outage.due(), 10_000);
         outage.keep_apart(300_000);
         let more = gone(0..40, 0, 1_000);
         assert_eq!(outage.step(&more, nobody, 1_000, || Uplink::Well, 10_000), (Some(Tell::Standing), false));
-        assert_eq!((outage.sites(), outage.due()), (40, Some(10_000 + LONG)));
+        assert_eq!((outage.sites(), outage.due()), (40, 10_000 + LONG));
         assert_eq!(outage.step(&more[..20], is_from(20), 1_000, || Uplink::Well, 20_000), (None, false));
-        assert_eq!(outage.due(), Some(310_000));
+        assert_eq!(outage.due(), 310_000);
         assert_eq!(
             outage.step(&[], is_from(0), 1_000, || Uplink::Well, 310_000),
             (Some(Tell::Standing), true)
@@ -369,7 +369,7 @@ mod tests {
         );
         all.extend(gone(20..40, 1_000_000, 0));
         assert_eq!(outage.step(&all, is_back, 1_000, || Uplink::Well, 1_000_000), (None, false));
-        assert_eq!(outage.due(), Some(1_010_000));
+        assert_eq!(outage.due(), 1_010_000);
         assert_eq!(
             outage.step(&all, is_back, 1_000, || Uplink::Well, 1_010_000),
             (Some(Tell::Standing), false)
