@@ -90,7 +90,9 @@ impl Rack {
 
     /// Others are kept for longer from now on: of these there is no more than of all.
     pub(crate) fn raise_far(&mut self) {
-        self.far = self.far.max(self.floor());
+        // Apart: what is elsewhere only for now will be brought here, and does not go with it.
+        self.far = self.far.max(self.floor);
+        self.before_far = self.before_far.max(self.before);
     }
 
     /// What was elsewhere has been brought here: from `floor` on, and of the few from `far` on.

@@ -326,6 +326,24 @@ fn what_is_kept_for_longer_later_than_others_is_not_said_to_be_there() {
 }
 
 #[test]
+fn what_is_to_be_kept_for_longer_before_it_is_read_back_is_complete_afterwards() {
+    let recent = Recent::default();
+    recent.open(0, "hall", "rack-1", i64::MAX);
+    recent.keep_longer(3_600_000, ["b".to_owned()]);
+    let (window, far) = (recent.window(), recent.far_window());
+    let now = 100_000_000;
+    recent.warm(0, (now - window, now - far), &[]);
+    let named = |name: &str| [Matcher { name: METRIC_NAME.into(), test: Test::Equal(name.into()) }];
+    let of = layout(&recent, &[0, 1, 2, 3]);
+    for minute in 0..240 {
+        let at = now + minute * 60_000;
+        recent.reading(0, &of, at, &[minute, 2 * minute, 7, 7].map(Value::Known), at);
+        let floors = (recent.floor(0, &[]), recent.floor(0, &named("b")));
+        assert!(floors.0 <= at - window && floors.1 <= at - far, "{floors:?} at {at}");
+    }
+}
+
+#[test]
 fn matchers_choose_appliances_and_series() {
     let recent = Recent::default();
     for (slot, (site, name)) in
