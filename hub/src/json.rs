@@ -5,7 +5,7 @@
 //! from the fleet into text: a large fleet makes no trees in memory.
 
 use crate::clock::Now;
-use crate::fleet::{Appliance, Entry, Latest, Listing, RunState};
+use crate::fleet::{Appliance, Entry, Latest, RunState};
 use crate::moment::rfc3339;
 use rackside_history::dated;
 use rackside_proto::{Envelope, Event, Revision, Run, Sending, SpoolPlace, Value, What};
@@ -45,7 +45,6 @@ impl Serialize for Labels<'_> {
 }
 
 struct Sample<'a> {
-    listing: &'a Listing,
     entry: &'a Entry,
     value: Value,
 }
@@ -53,7 +52,7 @@ struct Sample<'a> {
 impl Serialize for Sample<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut sample = serializer.serialize_struct("sample", 3)?;
-        sample.serialize_field("name", self.listing.name(self.entry))?;
+        sample.serialize_field("name", &*self.entry.name)?;
         sample.serialize_field("labels", &Labels(self.entry))?;
         let value = self.value.known().map(|number| Quantity(self.entry.scale.value(number)));
         sample.serialize_field("value", &value)?;
@@ -70,7 +69,7 @@ impl Serialize for Samples<'_> {
         let listing = latest.listing.as_ref();
         let series = listing.series().iter().zip(&latest.values);
         let told = series.filter(|(entry, value)| entry.served && **value != Value::Absent);
-        serializer.collect_seq(told.map(|(entry, value)| Sample { listing, entry, value: *value }))
+        serializer.collect_seq(told.map(|(entry, value)| Sample { entry, value: *value }))
     }
 }
 
@@ -224,7 +223,7 @@ pub fn event(appliance: &Appliance, envelope: &Envelope, event: &Event<'_>, now:
                 latest.map(|latest| latest.listing.as_ref()).filter(|listing| listing.number == catalog);
             Happening::Sample(listing.and_then(|listing| {
                 let entry = listing.series().get(series as usize)?;
-                Some(Sample { listing, entry, value })
+                Some(Sample { entry, value })
             }))
         }
         What::Text { subject, text } => Happening::Text { subject, text },

@@ -10,6 +10,7 @@ mod listing;
 mod run;
 
 pub use appliance::{Appliance, Heard, State};
+use listing::Shapes;
 pub use listing::{Entry, Listing, escape, is_of_the_hub};
 pub use run::{About, Latest, Reading, ReadingError, RunState};
 
@@ -36,6 +37,7 @@ pub struct Fleet {
     appliances: Vec<Appliance>,
     slots: HashMap<AgentName, usize>,
     series: usize,
+    shapes: Shapes,
     layout: u64,
     changed: Vec<usize>,
     feed: Feed,
@@ -170,7 +172,7 @@ impl Fleet {
             }
         }
         self.series += catalog.len();
-        let listing = Listing::of(&self.appliances[slot].name, catalog);
+        let listing = Listing::of(&self.appliances[slot].name, catalog, &mut self.shapes);
         let ignored = listing.ignored;
         self.appliances[slot].run_mut(run).keep(listing);
         Ok(ignored)

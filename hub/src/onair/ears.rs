@@ -119,7 +119,7 @@ fn words(appliance: &Appliance, known: &mut Known) -> Words {
 
 fn places(listing: &Listing) -> Box<[usize]> {
     let entries = listing.series().iter().enumerate();
-    let tallies = entries.filter(|(_, entry)| entry.served && listing.name(entry) == METRIC);
+    let tallies = entries.filter(|(_, entry)| entry.served && *entry.name == *METRIC);
     tallies.map(|(at, _)| at).filter(|at| label(listing, *at, "bus") == Some("program")).collect()
 }
 

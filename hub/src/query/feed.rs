@@ -156,7 +156,7 @@ impl Feed {
     fn layout(&self, slot: usize, listing: &Listing) -> Option<Arc<Layout>> {
         listing.layout(|listing| {
             let series = listing.series().iter().map(|entry| Listed {
-                name: listing.name(entry),
+                name: &entry.name,
                 labels: &entry.labels,
                 scale: entry.scale,
                 served: entry.served,

@@ -64,7 +64,7 @@ impl Exposition {
                     text.family(&family.name, family.kind, &family.unit, family.help);
                     begun = true;
                 }
-                text.out.push_str(latest.listing.line(&latest.listing.series()[at as usize]));
+                latest.listing.write_line(&mut text.out, &latest.listing.series()[at as usize]);
                 text.value(value);
             }
         }
@@ -85,7 +85,7 @@ fn write_histograms(text: &mut Text, family: &Family, shown: &[Option<&Latest>])
             begun = true;
         }
         for (&(_, at), value) in rows.iter().zip(values) {
-            text.out.push_str(latest.listing.line(&latest.listing.series()[at as usize]));
+            latest.listing.write_line(&mut text.out, &latest.listing.series()[at as usize]);
             text.value(value);
         }
     }
@@ -101,7 +101,7 @@ fn lay_out(fleet: &Fleet) -> Vec<Family> {
         .collect();
     for &(slot, listing) in &listings {
         for (at, entry) in listing.series().iter().enumerate().filter(|(_, entry)| entry.served) {
-            let name = listing.name(entry);
+            let name = &*entry.name;
             let kind = kind(entry.kind);
             let family = families.entry(name).or_insert_with(|| family(name, kind, &entry.unit));
             if family.help == UNKNOWN_HELP && (family.kind != kind || family.unit != entry.unit) {
