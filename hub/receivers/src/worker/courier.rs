@@ -142,46 +142,44 @@ impl Courier {
         outcome
     }
 
+    /// Writes down what came of it, and then counts it: what is counted as delivered waits no more.
     async fn mark(&mut self, queued: Queued, outcome: Outcome) {
         let now = (self.surroundings.clock)();
         self.again = None;
-        let (outbox, remember) = (Arc::clone(&self.outbox), self.remind_at.is_some());
-        let work: Box<dyn FnOnce() + Send> = match outcome {
+        let outbox = Arc::clone(&self.outbox);
+        match outcome {
             Outcome::Delivered => {
+                let is_news = matches!(queued.message.kind, About::Alerts | About::Outage);
+                if self.remind_at.is_some() && is_news {
+                    written(move || outbox.delivered_for_a_while(&queued, now)).await;
+                } else {
+                    written(move || outbox.delivered(&queued, now)).await;
+                }
                 self.arrived(now);
-                let remember = remember && matches!(queued.message.kind, About::Alerts | About::Outage);
-                Box::new(move || {
-                    if remember {
-                        outbox.delivered_for_a_while(&queued, now);
-                    } else {
-                        outbox.delivered(&queued, now);
-                    }
-                })
             }
             Outcome::Final { why, disable } => {
+                let said = why.clone();
+                written(move || outbox.refused(&queued, &said, now)).await;
                 self.failed(&why, now);
                 if disable {
                     log::error!(
                         "{}: nothing is sent there any more until its configuration changes: {why}",
                         self.name
                     );
-                    progress(&self.progress).disabled = Some(why.clone());
+                    progress(&self.progress).disabled = Some(why);
                 }
-                Box::new(move || outbox.refused(&queued, &why, now))
             }
             Outcome::Retry { after, why } => {
-                let wait =
-                    self.surroundings.patience.wait(queued.tries.saturating_add(1), after, fastrand::f64());
+                let failures = queued.tries.saturating_add(1);
+                let wait = self.surroundings.patience.wait(failures, after, fastrand::f64());
                 self.again = Some((queued.id, Instant::now() + wait));
+                let retry_at = now.saturating_add(wait.as_millis() as i64);
+                written(move || outbox.failed(&queued, retry_at, now)).await;
                 self.failed(&why, now);
                 progress(&self.progress).retries += 1;
-                let retry_at = now.saturating_add(wait.as_millis() as i64);
-                Box::new(move || outbox.failed(&queued, retry_at, now))
             }
-            Outcome::Elsewhere { .. } | Outcome::Plainer { .. } => return,
-        };
-        // It waits for the disk. A runtime that ends before it began takes it along: then it is as after a kill.
-        let _ = tokio::task::spawn_blocking(work).await;
+            Outcome::Elsewhere { .. } | Outcome::Plainer { .. } => {}
+        }
     }
 
     fn arrived(&self, now: i64) {
@@ -221,6 +219,11 @@ impl Courier {
             }
         }
     }
+}
+
+/// Does what waits for the disk. A runtime that ends before it began takes it along: then it is as after a kill.
+async fn written(work: impl FnOnce() + Send + 'static) {
+    let _ = tokio::task::spawn_blocking(work).await;
 }
 
 /// Makes the message into what the receiver takes, and sends it; with the chat that it has moved to, if it has.
