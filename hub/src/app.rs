@@ -11,6 +11,7 @@ use crate::inbound::Outlet;
 use crate::ingest::Ingest;
 use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{ListenError, Listener, ListenerHandle};
+use crate::notify::{self, ByTheHub, Inbox, LinkKey, Notifications, Office};
 use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
@@ -47,6 +48,8 @@ pub enum StartError {
     Thread(std::io::Error),
     /// The system gives no thread to evaluate rules.
     RulesThread(std::io::Error),
+    /// The system gives no thread to tell people of alerts.
+    NotifyThread(std::io::Error),
     /// The listener cannot start.
     Listener(ListenError),
     /// The link to the outside broker cannot even be tried.
@@ -60,6 +63,7 @@ impl fmt::Display for StartError {
             Self::History(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "no thread to write the history: {error}"),
             Self::RulesThread(error) => write!(f, "no thread to evaluate rules: {error}"),
+            Self::NotifyThread(error) => write!(f, "no thread to tell people of alerts: {error}"),
             Self::Listener(error) => error.fmt(f),
             Self::Broker(error) => error.fmt(f),
         }
@@ -91,6 +95,7 @@ pub struct Hub {
     shutdown: watch::Sender<bool>,
     pulse: Pulse,
     on_air: OnAir,
+    notifications: Notifications,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
@@ -140,7 +145,8 @@ impl Hub {
         let (inbound, batches) = mpsc::channel(BATCHES);
         let Core { shared, queries, remembered, commits, status, thread } = core(config)?;
         let (live, updates) = Live::start(shared.clone(), asked.clone());
-        let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries) };
+        let news = Inbox::default();
+        let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries), news: news.clone() };
         let (rules, rules_end) =
             Rules::start(config.rules.clone(), ground).map_err(StartError::RulesThread)?;
         let (mut listener, mut broker) = (None, None);
@@ -161,12 +167,32 @@ impl Hub {
         let touched = move |touched: Vec<Touched>| tell.told(&touched);
         let (on_air, ears, hears) =
             OnAir::start(config.site.clone(), Arc::clone(queries.derived()), touched, started, asked.clone());
+        let policy = config.policy().expect("it was checked when it was read");
+        let links = LinkKey::open(&storage::whole(&config.data));
+        let publisher = Arc::new(ByTheHub { way: Arc::clone(&way), outlet: Arc::clone(&outlet) });
+        let office =
+            Office::new(policy.clone(), notify::outbox(&config.data, started), publisher, links.clone());
         let watcher = ((updates, ears), rules.clone());
         let ends: Ends<((Updates, Ears), Rules)> =
             Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
+        let told = notify::Ground {
+            shared: shared.clone(),
+            on_air: on_air.clone(),
+            way: Arc::clone(&way),
+            rules: rules.clone(),
+            inbox: news,
+            office: office.clone(),
+        };
+        let (notifications, notify_end) =
+            Notifications::start(policy, told).map_err(StartError::NotifyThread)?;
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
-        let known = Known { shared: shared.clone(), on_air: on_air.clone() };
+        let known = Known {
+            shared: shared.clone(),
+            on_air: on_air.clone(),
+            notifications: notifications.clone(),
+            links,
+        };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
@@ -175,6 +201,8 @@ impl Hub {
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),
             ("on-air awareness", hears),
+            ("notifications", tokio::spawn(notifications.clone().until(asked.clone(), notify_end))),
+            ("the couriers", tokio::spawn(office.run(Arc::clone(&way), asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
             (
                 "the web server",
@@ -186,7 +214,7 @@ impl Hub {
             env!("CARGO_PKG_VERSION"),
             way.address()
         );
-        Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, on_air, tasks })
+        Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, on_air, notifications, tasks })
     }
 
     /// Where the pages are; the port is the one that was bound.
@@ -202,6 +230,11 @@ impl Hub {
     /// Which site is on air.
     pub fn on_air(&self) -> &OnAir {
         &self.on_air
+    }
+
+    /// Who is told of alerts.
+    pub fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 
     /// For the systemd that started it.

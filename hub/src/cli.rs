@@ -20,6 +20,8 @@ Usage:
   rackside-hub rules check FILE...    say what is wrong in files of Prometheus rules
   rackside-hub rules test FILE...     run files of unit tests of rules, which are promtool's
   rackside-hub rules defaults DIR     write the rules that come with the hub to DIR, as files to be changed
+  rackside-hub notify test --config FILE (--receiver NAME | --route NAME)
+                                      send a test message, and say what came of it
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -31,7 +33,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, rules, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, notify, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -76,6 +78,13 @@ pub enum Command {
         /// The directory that they go to.
         to: PathBuf,
     },
+    /// Send a test message.
+    NotifyTest {
+        /// The configuration.
+        config: PathBuf,
+        /// To whom.
+        target: Target,
+    },
     /// Decode one message.
     Decode {
         /// Its topic, or the last word of it.
@@ -90,6 +99,15 @@ pub enum Command {
     Version,
     /// Print the help.
     Help,
+}
+
+/// Who gets a test message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This receiver.
+    Receiver(String),
+    /// Whoever this route would tell now.
+    Route(String),
 }
 
 /// Words that are no command.
@@ -110,7 +128,11 @@ impl fmt::Display for CliError {
         match self {
             Self::Option(error) => write!(f, "{error}")?,
             Self::Command(word) => {
-                let there_are = if word.starts_with("rules ") { RULES } else { COMMANDS };
+                let there_are = match word.split_once(' ') {
+                    Some(("rules", _)) => RULES,
+                    Some(("notify", _)) => "notify test",
+                    _ => COMMANDS,
+                };
                 write!(f, "no command {word:?}; there are {there_are}")?;
             }
             Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
@@ -143,6 +165,9 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
     if command == "rules" {
         return rules(&mut words);
     }
+    if command == "notify" {
+        return notify(&mut words);
+    }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
         return Err(CliError::Command(command));
     }
@@ -174,6 +199,32 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
             if is_user_name(&name) { Ok(Command::HashPassword { name }) } else { Err(CliError::Name(name)) }
         }
         _ => Ok(Command::Decode { topic: topic.unwrap_or_else(|| "data".to_owned()) }),
+    }
+}
+
+/// What follows `notify`.
+fn notify(words: &mut lexopt::Parser) -> Result<Command, CliError> {
+    let (mut is_test, mut config, mut target) = (false, None, None);
+    while let Some(word) = words.next()? {
+        match word {
+            Value(word) if !is_test && word == "test" => is_test = true,
+            Value(word) if !is_test => {
+                return Err(CliError::Command(format!("notify {}", word.to_string_lossy())));
+            }
+            Short('c') | Long("config") => config = Some(PathBuf::from(words.value()?)),
+            Long("receiver") if target.is_none() => {
+                target = Some(Target::Receiver(words.value()?.string()?));
+            }
+            Long("route") if target.is_none() => target = Some(Target::Route(words.value()?.string()?)),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match (is_test, config, target) {
+        (false, ..) => Err(CliError::Needs("notify", "the word test")),
+        (_, None, _) => Err(CliError::Needs("notify test", "--config FILE")),
+        (_, _, None) => Err(CliError::Needs("notify test", "--receiver NAME or --route NAME")),
+        (_, Some(config), Some(target)) => Ok(Command::NotifyTest { config, target }),
     }
 }
 
@@ -259,6 +310,22 @@ mod tests {
     }
 
     #[test]
+    fn a_test_message_is_for_a_receiver_or_a_route() {
+        let test = |target| Ok(Command::NotifyTest { config: "a".into(), target });
+        let words = |last: [&'static str; 2]| [&["notify", "test", "-c", "a"][..], &last].concat();
+        assert_eq!(said(&words(["--receiver", "crew"])), test(Target::Receiver("crew".into())));
+        assert_eq!(said(&words(["--route", "all"])), test(Target::Route("all".into())));
+        for (words, line) in [
+            (&["notify"][..], "notify needs the word test"),
+            (&["notify", "send"], "no command \"notify send\"; there are notify test"),
+            (&["notify", "test", "-c", "a"], "notify test needs --receiver NAME or --route NAME"),
+            (&["notify", "test", "--route", "all"], "notify test needs --config FILE"),
+        ] {
+            assert_eq!(said(words), Err(format!("{line} (rackside-hub --help tells more)")));
+        }
+    }
+
+    #[test]
     fn a_password_is_no_word_of_the_command_line() {
         assert_eq!(said(&["hash-password", "arena"]), Ok(Command::HashPassword { name: "arena".into() }));
         assert!(said(&["hash-password", "arena", "--password", "x"]).is_err());
@@ -269,7 +336,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, rules, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

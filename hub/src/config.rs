@@ -8,6 +8,8 @@
 //! raw = "30d"
 //! [[site]]
 //! id = "arena-north"
+//! [[receiver]]
+//! name = "crew"
 //! [query]
 //! timeout = "30s"
 //! [web]
@@ -26,6 +28,10 @@ use crate::storage::HistoryConfig;
 use crate::web::api::QueryConfig;
 use log::LevelFilter;
 use rackside_config::ConfigError;
+use rackside_notify::Policy;
+use rackside_notify::config::{
+    InhibitConfig, MaintenanceConfig, NotifyConfig, ReceiverConfig, RouteConfig, Tables, TeamConfig,
+};
 use rackside_proto::Prefix;
 use serde::Deserialize;
 use serde::de::Error;
@@ -51,6 +57,18 @@ pub struct Config {
     pub rules: RulesConfig,
     /// What the hub is told of venues.
     pub site: Vec<SiteConfig>,
+    /// Notifications as a whole.
+    pub notify: NotifyConfig,
+    /// Who can be told.
+    pub receiver: Vec<ReceiverConfig>,
+    /// Who is on call.
+    pub team: Vec<TeamConfig>,
+    /// Who is told what.
+    pub route: Vec<RouteConfig>,
+    /// When work is done.
+    pub maintenance: Vec<MaintenanceConfig>,
+    /// What explains what.
+    pub inhibit: Vec<InhibitConfig>,
     /// What queries may cost.
     pub query: QueryConfig,
     /// Pages, metrics, API.
@@ -119,6 +137,12 @@ impl Default for Config {
             listener: None,
             mqtt: None,
             site: Vec::new(),
+            notify: NotifyConfig::default(),
+            receiver: Vec::new(),
+            team: Vec::new(),
+            route: Vec::new(),
+            maintenance: Vec::new(),
+            inhibit: Vec::new(),
             query: QueryConfig::default(),
             web: WebConfig::default(),
             log: LogConfig::default(),
@@ -190,12 +214,31 @@ impl Config {
         if let Err((key, message)) = site::check(&config.site) {
             return objection(&key, &message);
         }
+        if let Err((key, message)) = config.policy() {
+            return objection(&key, &message);
+        }
         if let Some(mqtt) = &config.mqtt
             && let Err((key, message)) = mqtt.check()
         {
             return objection(key, message);
         }
         Ok(config)
+    }
+
+    /// Who is told what, or the first key that cannot be, and why.
+    pub(crate) fn policy(&self) -> Result<Policy, (String, String)> {
+        let mut policy = Policy::new(&Tables {
+            notify: self.notify.clone(),
+            receiver: self.receiver.clone(),
+            team: self.team.clone(),
+            route: self.route.clone(),
+            maintenance: self.maintenance.clone(),
+            inhibit: self.inhibit.clone(),
+        })?;
+        if policy.external_url.is_empty() {
+            self.rules.external_url.trim_end_matches('/').clone_into(&mut policy.external_url);
+        }
+        Ok(policy)
     }
 
     /// The listener's part, with what it needs of the rest.
@@ -230,6 +273,11 @@ mod tests {
         let site = format!("[[site]]\n{}", uncommented("\n#[[site]]"));
         let config = Config::parse(&site, "hub.toml").expect("right");
         assert_eq!((config.site[0].contact.len(), config.site[0].show.len()), (1, 2));
+        let notify = format!("[notify]\n{}", uncommented("\n#[notify]"));
+        let policy = Config::parse(&notify, "hub.toml").expect("right").policy().expect("it was checked");
+        let counts =
+            [policy.receivers.len(), policy.teams.len(), policy.routes.len(), policy.maintenance.len()];
+        assert_eq!((counts, policy.inhibitions.len()), ([5, 1, 3, 1], 1));
         let mqtt = format!("[mqtt]\n{}", uncommented("\n#[mqtt]"));
         let config = Config::parse(&mqtt, "hub.toml").expect("right");
         assert!(

@@ -10,10 +10,11 @@
 //! 5. [`query`] holds the last window of it all and answers for rules and PromQL, with what the disk has of before.
 //! 6. [`onair`] knows which site is on air: by its tallies, its calendar, by hand.
 //! 7. [`rules`] evaluates alert rules over it, on their interval and at once when an event touches what they read.
-//! 8. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
+//! 8. [`notify`] tells people of the alerts that fire.
+//! 9. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
-//! [`decode`], [`password`] and [`rules_command`] are for its commands that need no hub. Only [`clock`] reads a clock.
+//! [`decode`], [`password`], [`rules_command`] and `notify_command` are for its commands that need no hub. Only [`clock`] reads a clock.
 
 pub mod app;
 pub mod broker;
@@ -31,6 +32,8 @@ pub mod listener;
 pub mod logging;
 pub mod mirror;
 pub mod moment;
+pub mod notify;
+mod notify_command;
 pub mod onair;
 pub mod password;
 mod pulse;

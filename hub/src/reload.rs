@@ -1,6 +1,6 @@
 //! Reading files again while the hub runs: the configuration and the listener's users, on SIGHUP and when they change.
 //!
-//! Of the configuration the log level and the sites take effect at once, everything else waits for a restart. Of the users everything
+//! Of the configuration the log level, the sites and notifications take effect at once, everything else waits for a restart. Of the users everything
 //! does: who is connected stays, who connects from now on is checked against the new file. A bad file changes nothing.
 //!
 //! ```text
@@ -9,8 +9,9 @@
 //! ```
 
 use crate::clock;
-use crate::config::{Config, LogConfig};
+use crate::config::Config;
 use crate::listener::ListenerHandle;
+use crate::notify::Notifications;
 use crate::onair::OnAir;
 use rackside_config::Watched;
 use rackside_systemd::Systemd;
@@ -49,6 +50,7 @@ impl Files {
         mut self,
         listener: Option<ListenerHandle>,
         on_air: OnAir,
+        notifications: Notifications,
         mut hangup: Signal,
         systemd: &RefCell<Systemd>,
     ) {
@@ -67,6 +69,10 @@ impl Files {
             if told || file {
                 self.configuration();
                 on_air.configure(&self.config.site);
+                match self.config.policy() {
+                    Ok(policy) => notifications.load(policy),
+                    Err((key, why)) => log::error!("{key}: {why}; notifications stay as they were"),
+                }
             }
             if let Some(listener) = listener.as_ref().filter(|_| told || users) {
                 read_users(listener);
@@ -91,9 +97,12 @@ impl Files {
 fn take(config: &mut Config, fresh: Config) {
     let level = fresh.log.level;
     log::set_max_level(level.into());
-    // All but the level and the sites, compared as written: what differs there waits for the next start.
+    // All but that, compared as written: what differs there waits for the next start.
     let rest = |config: &Config| {
-        format!("{:?}", Config { log: LogConfig::default(), site: Vec::new(), ..config.clone() })
+        let Config { log, site, notify, receiver, team, route, maintenance, inhibit, .. } = Config::default();
+        let rest = config.clone();
+        let rest = Config { site, notify, receiver, team, route, maintenance, inhibit, log, ..rest };
+        format!("{rest:?}")
     };
     if rest(config) == rest(&fresh) {
         log::info!("configuration read again; log level {level:?}");

@@ -4,6 +4,7 @@ use crate::app::Hub;
 use crate::cli::{self, Command};
 use crate::config::Config;
 use crate::listener::{Listener, hash_password};
+use crate::notify_command;
 use crate::reload::Files;
 use crate::rules;
 use crate::rules_command::{self, Said};
@@ -39,6 +40,9 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::RulesDefaults { to }) => written(&to),
         Ok(Command::HashPassword { name }) => line_of(&name),
         Ok(Command::Run { config }) => run(config),
+        Ok(Command::NotifyTest { config, target }) => {
+            notify_command::test(&config, &target).and_then(|said| print(&said))
+        }
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),
@@ -116,6 +120,7 @@ fn check(path: &Path) -> Result<(), String> {
     writeln!(said, "the page is at http://{}/", config.web.address).expect("a String takes everything");
     writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
     writeln!(said, "{}", rules_of(&config)?).expect("a String takes everything");
+    writeln!(said, "{}", notify_command::outlook(&config)?).expect("a String takes everything");
     for site in &config.site {
         let outlook = onair::outlook(site, clock::now().utc_ms as i64).map_err(|error| error.to_string())?;
         writeln!(said, "{outlook}").expect("a String takes everything");
@@ -210,13 +215,14 @@ async fn until_stopped(files: Files) -> Result<(), String> {
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let hangup = listen(SignalKind::hangup())?;
     let mut hub = Hub::start(files.config()).await.map_err(|error| error.to_string())?;
-    let (listener, pulse, on_air) = (hub.listener().cloned(), hub.pulse(), hub.on_air().clone());
+    let (listener, pulse) = (hub.listener().cloned(), hub.pulse());
+    let (on_air, notifications) = (hub.on_air().clone(), hub.notifications().clone());
     let systemd = RefCell::new(Systemd::from_environment());
     systemd.borrow_mut().ready();
     let failed = tokio::select! {
         _ = term.recv() => None,
         _ = int.recv() => None,
-        () = files.watch(listener, on_air, hangup, &systemd) => None,
+        () = files.watch(listener, on_air, notifications, hangup, &systemd) => None,
         () = pulse.beat(&systemd) => None,
         failed = hub.failed() => Some(failed),
     };

@@ -48,7 +48,8 @@ fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
     let desk = Desk::with(
         "[listener]\naddress = \"127.0.0.1:0\"\n[[site]]\nid = \"arena-north\"\ntime_zone = \"Europe/Berlin\"\n\
          [[site.show]]\nname = \"always\"\nstart = 2020-01-01T00:00:00\nduration = \"2d\"\n\
-         days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n",
+         days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
+         [[receiver]]\nname = \"crew\"\nkind = \"mqtt\"\ntopic = \"alerts\"\n",
     );
     let mut client = Client::connect(desk.mqtt(), "rack").expect("it connects");
     let mut rack = Rack::new("arena-north", "rack-1");
@@ -61,6 +62,9 @@ fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
     });
     desk.eventually("it is up", |desk| {
         desk.metric("rackside_hub_appliances{state=\"up\"}").filter(|up| up == "1")
+    });
+    desk.eventually("the receiver has its courier", |desk| {
+        desk.metric("rackside_hub_notifications_queued{receiver=\"crew\"}")
     });
     families(&desk, &mut found);
     // What the appliance measures is listed elsewhere.

@@ -27,5 +27,5 @@ pub mod worker;
 pub use format::Extras;
 pub use outbox::{Bounds, Outbox};
 pub use parcel::{Answer, Attachment, HttpParcel, MailParcel, Method, MqttParcel, Outcome, Parcel};
-pub use receiver::{Hidden, Kind, Receiver, Way};
+pub use receiver::{Hidden, Kind, Receiver, Signer, Way};
 pub use worker::Couriers;

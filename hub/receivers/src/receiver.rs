@@ -9,8 +9,11 @@
 //! Receiver { name: "crew", way: Telegram { token: .., chat_id: "-1001", thread: None, .. }, reader: Europe/Berlin, .. }
 //! ```
 
+use rackside_notify::AlertId;
 use rackside_onair::Zone;
 use std::fmt;
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A text that is for the receiver alone: a URL with a token in it, a key. `Debug` shows nothing of it.
@@ -50,6 +53,41 @@ pub struct Receiver {
     pub reader: Zone,
     /// Where the hub's pages are from outside, without a slash at the end: `https://hub.example.org`. Empty: nobody said, and there are no links.
     pub external_url: String,
+    /// Signs links with which whoever gets them may acknowledge; none: the links lead to the page alone.
+    pub signer: Option<Signer>,
+}
+
+/// Signs links to acknowledge: an alert, since when it fires (milliseconds since 1970), who is told.
+#[derive(Clone)]
+pub struct Signer(Arc<Sign>);
+
+type Sign = dyn Fn(AlertId, i64, &str) -> String + Send + Sync;
+
+impl Signer {
+    /// Signs with this.
+    pub fn new(sign: impl Fn(AlertId, i64, &str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sign))
+    }
+
+    /// What stands behind the page's address: `?by=crew&since=1795145096120&key=3f0c…`.
+    pub(crate) fn query(&self, alert: AlertId, since: i64, receiver: &str) -> String {
+        let key = (self.0)(alert, since, receiver);
+        let by = receiver.bytes().fold(String::new(), |mut text, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                write!(text, "%{byte:02X}").expect("a String takes everything");
+            }
+            text
+        });
+        format!("?by={by}&since={since}&key={key}")
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(..)")
+    }
 }
 
 /// The kinds of receivers.
@@ -188,6 +226,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_signed_link_names_whom_it_is_for() {
+        let signer =
+            Signer::new(|alert, since, receiver| format!("{alert}{since}{receiver}").replace(' ', "_"));
+        let query = signer.query(AlertId(7), 12, "the crew&co");
+        assert_eq!(query, "?by=the%20crew%26co&since=12&key=000000000000000712the_crew&co");
+        assert_eq!(format!("{signer:?}"), "Signer(..)");
+    }
+
+    #[test]
     fn debug_shows_no_secret_and_a_moved_chat_is_another_one() {
         let way = Way::Telegram {
             server: "https://api.telegram.org".into(),
@@ -202,6 +249,7 @@ mod tests {
             body: None,
             reader: Zone::UTC,
             external_url: String::new(),
+            signer: None,
         };
         let shown = format!("{:?}", receiver.moved(-1007));
         assert!(shown.contains("chat_id: \"-1007\"") && !shown.contains("hunter2"), "{shown}");

@@ -27,6 +27,7 @@ pub(crate) fn receiver() -> Receiver {
         body: None,
         reader: Zone::UTC,
         external_url: "https://hub.example.org".to_owned(),
+        signer: None,
     }
 }
 

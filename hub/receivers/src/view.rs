@@ -377,7 +377,12 @@ impl Words<'_> {
             acknowledge_url: if url.is_empty() || resolved || entry.state == State::Acknowledged {
                 String::new()
             } else {
-                format!("{url}#acknowledge")
+                {
+                    let signer = self.receiver.signer.as_ref();
+                    let query =
+                        signer.map(|signer| signer.query(entry.id, entry.starts_at, &self.receiver.name));
+                    format!("{url}{}#acknowledge", query.unwrap_or_default())
+                }
             },
             url,
         }

@@ -36,6 +36,12 @@ impl Shared {
         self.write().tick(now);
     }
 
+    /// A message without its loop.
+    #[cfg(test)]
+    pub(crate) fn take(&self, message: &Inbound, now: clock::Now) {
+        self.write().take(message, now);
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, Ingest> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }

@@ -83,6 +83,11 @@ impl OnAir {
         });
     }
 
+    /// The sites as they are configured, now and when that changes.
+    pub(crate) fn configs(&self) -> watch::Receiver<Vec<SiteConfig>> {
+        self.configs.subscribe()
+    }
+
     /// What is so of a site.
     pub fn view(&self, site: &Id, now: Now) -> Option<View> {
         self.lock().view(site, now.utc_ms as i64)

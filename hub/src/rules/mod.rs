@@ -21,9 +21,11 @@ pub use files::{DEFAULTS, Files, Loaded, defaults};
 
 use crate::ingest::Ingest;
 use crate::ingest::task::{Shared, Watcher};
+use crate::notify::Inbox;
 use crate::query::{Fleetwide, Touched};
 use crate::shutdown;
 use rackside_alerting::{Engine, Overview, RulesView, Standings};
+use rackside_notify::Observed;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
@@ -60,6 +62,8 @@ pub struct Ground {
     pub shared: Shared,
     /// What they read, and where what they make goes; the database behind it is where alerts outlast the hub.
     pub series: Arc<Fleetwide>,
+    /// Where they put what has become of alerts.
+    pub news: Inbox,
 }
 
 impl Rules {
@@ -120,6 +124,11 @@ impl Rules {
 
     fn show(&self, view: RulesView) {
         *self.0.shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Every alert that is pending or fires, as it is at `now` (milliseconds since 1970).
+    pub fn observed(&self, now: i64) -> Vec<Observed> {
+        self.engine().active().map(|alert| Observed::of(alert, now)).collect()
     }
 
     /// How every appliance stands: at first as it was restored, then as it is after each turn that changes it.
@@ -215,7 +224,8 @@ mod tests {
                 Arc::new(Fleetwide::new(Arc::new(Recent::default()), derived, Some((store.reader(), kept))));
             let files = vec![file.display().to_string()];
             let config = RulesConfig { defaults: false, files, ..RulesConfig::default() };
-            let ground = Ground { shared: Shared::new(ingest), series: Arc::clone(&series) };
+            let ground =
+                Ground { shared: Shared::new(ingest), series: Arc::clone(&series), news: Inbox::default() };
             let (rules, _) = Rules::start(config, ground).expect("a thread");
             Self { rules, series, since, _store: store, _directory: directory }
         }

@@ -203,6 +203,7 @@ impl Thread {
         }
         drop(engine);
         self.is_outdated = true;
+        self.ground.news.told(&changes);
         tell(&changes);
     }
 

@@ -5,12 +5,15 @@
 //! elsewhere, no script or style stands in a page.
 //!
 //! ```text
-//! /  /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /api/v1/…  /static/<file>
+//! /  /alerts  /alerts/{id}  /api/alerts  /api/silences
+//! /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /api/v1/…  /static/<file>
 //! ```
 
 mod accept;
+mod alerts;
 pub mod api;
 mod assets;
+mod change;
 mod exposition;
 mod guard;
 mod health;
@@ -23,6 +26,7 @@ mod own;
 mod page;
 mod row;
 pub mod server;
+mod silences;
 mod sites;
 
 pub(crate) use health::ready;
@@ -30,6 +34,7 @@ pub use live::{Live, Updates};
 
 use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
+use crate::notify::{LinkKey, Notifications};
 use crate::onair::OnAir;
 use crate::query::Fleetwide;
 use crate::rules::Rules;
@@ -38,7 +43,7 @@ use crate::text::{Format, Sink, Text};
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::get;
+use axum::routing::{delete, get};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::watch;
 
@@ -72,6 +77,10 @@ pub struct Known {
     pub shared: Shared,
     /// Which site is on air.
     pub on_air: OnAir,
+    /// Who is told of alerts.
+    pub notifications: Notifications,
+    /// What links in messages are signed with.
+    pub links: LinkKey,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -96,6 +105,9 @@ pub struct Web {
     pub live: Live,
     /// Which site is on air.
     pub on_air: OnAir,
+    /// Who is told of alerts.
+    pub notifications: Notifications,
+    links: LinkKey,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -118,7 +130,7 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air } = known;
+        let Known { shared, on_air, notifications, links } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -130,7 +142,21 @@ impl Web {
             });
             let api = Api::new(config, Behind { series, metadata, rules: view }, shutdown.clone());
             let exposition = Mutex::new(exposition::Exposition::default());
-            Self { shared, way, history, live, on_air, queries, started, shutdown, exposition, rules, api }
+            Self {
+                shared,
+                way,
+                history,
+                live,
+                on_air,
+                notifications,
+                links,
+                queries,
+                started,
+                shutdown,
+                exposition,
+                rules,
+                api,
+            }
         })
     }
 
@@ -163,6 +189,11 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/health/readiness", get(health::readiness))
         .route("/health/detailed", get(health::detailed))
         .route("/api/sites", get(sites::sites))
+        .route("/alerts", get(alerts::list))
+        .route("/alerts/{id}", get(alerts::alert).post(alerts::change))
+        .route("/api/alerts", get(alerts::api))
+        .route("/api/silences", get(silences::list).post(silences::make))
+        .route("/api/silences/{id}", delete(silences::end))
         .route("/api/live", get(live::live))
         .route("/static/{file}", get(assets::asset))
         .fallback(missing::not_found)

@@ -65,6 +65,7 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
     web.api.write(text);
     web.rules.write(text);
+    web.notifications.write(text, now);
     appliances(text, &seen.appliances);
     web.on_air.write(text, now);
 }

@@ -45,10 +45,12 @@ struct Missing<'a> {
     what: &'a str,
 }
 
-const TEMPLATES: [(&str, &str); 3] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("page", include_str!("templates/page.html")),
     ("row", include_str!("templates/row.html")),
     ("missing", include_str!("templates/missing.html")),
+    ("alerts", include_str!("templates/alerts.html")),
+    ("alert", include_str!("templates/alert.html")),
 ];
 
 thread_local! {
@@ -62,7 +64,7 @@ thread_local! {
     };
 }
 
-fn render<T: Serialize>(name: &str, of: &T) -> String {
+pub(super) fn render<T: Serialize>(name: &str, of: &T) -> String {
     COMPILED
         .with(|engine| engine.render(name, of))
         .expect("the templates name fields that exist: a test renders each")

@@ -4,9 +4,13 @@
 //! nobody keeps a place by doing nothing. When the hub stops, idle connections are closed at
 //! once and busy ones after their answer; whoever takes longer is cut off.
 
+use super::change::Peer;
 use crate::shutdown;
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
@@ -82,10 +86,10 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
             () = shutdown::asked(&mut shutdown) => break,
         };
-        let (stream, seat) = accepted;
+        let (stream, peer, seat) = accepted;
         let (router, shutdown) = (router.clone(), shutdown.clone());
         connections.spawn(async move {
-            connection(stream, router, bounds, shutdown).await;
+            connection((stream, peer), router, bounds, shutdown).await;
             drop(seat);
         });
     }
@@ -99,11 +103,11 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     seats: &Arc<Semaphore>,
-) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
     let seat = Arc::clone(seats).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, seat),
+            Ok((stream, peer)) => return (stream, peer, seat),
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to come back.
                 log::warn!("web: cannot accept a connection: {error}");
@@ -113,7 +117,12 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, bounds: Bounds, mut shutdown: watch::Receiver<bool>) {
+async fn connection(
+    (stream, peer): (TcpStream, SocketAddr),
+    router: Router,
+    bounds: Bounds,
+    mut shutdown: watch::Receiver<bool>,
+) {
     // Without it small answers would wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     // The kernel ends a connection on which nothing was acknowledged, or no room was made, for so long.
@@ -123,7 +132,11 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, mut shutd
     }
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(bounds.head);
-    let service = TowerToHyperService::new(router);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -105,8 +105,21 @@ impl Running {
 
     /// GET: the status and the body.
     pub fn get(&self, path: &str) -> (u16, String) {
+        self.send("GET", path, "", "")
+    }
+
+    /// POST: the same. `headers` are whole lines.
+    pub fn post(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
+        self.send("POST", path, headers, body)
+    }
+
+    /// Asks in any way.
+    pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.web).expect("it listens");
-        let head = format!("GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n");
+        let (host, length) = (&self.web, body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
         stream.write_all(head.as_bytes()).expect("it reads");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an answer");

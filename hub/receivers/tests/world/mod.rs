@@ -272,7 +272,7 @@ pub(crate) fn outgoing(receiver: &str, numbers: std::ops::RangeInclusive<u64>) -
 
 pub(crate) fn receiver(name: &str, way: Way) -> Receiver {
     let (name, reader, external_url) = (name.to_owned(), Zone::UTC, "https://hub.example.org".to_owned());
-    Receiver { name, way, title: None, body: None, reader, external_url }
+    Receiver { name, way, title: None, body: None, reader, external_url, signer: None }
 }
 
 pub(crate) fn webhook(name: &str, url: &str) -> Receiver {

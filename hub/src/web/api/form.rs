@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was asked, name by name.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Form {
+pub(in crate::web) struct Form {
     pairs: Vec<(String, String)>,
     problem: Option<String>,
 }
 
 impl Form {
     /// Reads a request to its end.
-    pub(super) async fn read(request: Request<Body>) -> Result<Self, Failure> {
+    pub(in crate::web) async fn read(request: Request<Body>) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let mut form = Self::default();
         if is_form(&parts) {
@@ -46,7 +46,7 @@ impl Form {
     }
 
     /// What stands in the address alone.
-    pub(super) fn of_address(address: &Uri) -> Self {
+    pub(in crate::web) fn of_address(address: &Uri) -> Self {
         let mut form = Self::default();
         form.add(address.query().unwrap_or("").as_bytes());
         form
@@ -69,7 +69,7 @@ impl Form {
     }
 
     /// The first value of `name`; empty, if there is none.
-    pub(super) fn first(&self, name: &str) -> &str {
+    pub(in crate::web) fn first(&self, name: &str) -> &str {
         self.all(name).next().unwrap_or("")
     }
 

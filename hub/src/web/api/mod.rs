@@ -27,6 +27,7 @@ mod series;
 mod status;
 
 pub use config::QueryConfig;
+pub(super) use form::Form;
 pub use metadata::{Meaning, Meanings, of_openmetrics, of_vocabulary};
 pub use series::Series;
 

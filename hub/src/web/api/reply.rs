@@ -17,7 +17,7 @@ use std::fmt;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(in crate::web) struct Failure {
     kind: ErrorType,
     text: String,
 }

@@ -1,0 +1,261 @@
+//! The post office: a courier for each receiver of the policy, the dead man's URL, and what both are told of the hub.
+//!
+//! A cluster of Alertmanagers is one receiver for whoever writes routes, and a queue for each of its members here: `am`, `am#2`.
+//!
+//! ```text
+//! Policy ─▶ addresses ─▶ Couriers ◀─ bells of the outbox        Outgoing for am ─▶ am, am#2
+//! ```
+
+use super::address::{self, addresses};
+use super::key::LinkKey;
+use crate::clock;
+use crate::inbound::{Outbound, Outlet};
+use crate::shutdown;
+use crate::web::WayIn;
+use bytes::Bytes;
+use rackside_notify::config::{self, Email, MailTls, check_url};
+use rackside_notify::{Outgoing, Policy};
+use rackside_receivers::send::{
+    Carrier, HttpClient, Limits, MailServer, Mailer, Publisher, Publishing, Security, Trust,
+};
+use rackside_receivers::worker::{Couriers, DeadMan, Patience, Post, Surroundings};
+use rackside_receivers::{Hidden, MqttParcel, Outbox, Receiver, Signer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// One mail may take so long.
+const MAIL_WITHIN: Duration = Duration::from_mins(1);
+/// What waits for the disk, and what waits for too long, is looked at this often.
+const TEND: Duration = Duration::from_secs(5);
+
+/// The post office. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Office(Arc<Inner>);
+
+struct Inner {
+    outbox: Arc<Outbox>,
+    couriers: Couriers,
+    publisher: Arc<dyn Publisher>,
+    signer: Signer,
+    /// How many members each cluster has.
+    clusters: Mutex<BTreeMap<Arc<str>, usize>>,
+    policies: watch::Sender<Policy>,
+}
+
+impl fmt::Debug for Office {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Office").field("couriers", &self.0.couriers).finish_non_exhaustive()
+    }
+}
+
+fn ms() -> i64 {
+    clock::now().utc_ms as i64
+}
+
+impl Office {
+    /// Without couriers; [`Office::run`] sends them.
+    pub(crate) fn new(
+        policy: Policy,
+        outbox: Arc<Outbox>,
+        publisher: Arc<dyn Publisher>,
+        links: LinkKey,
+    ) -> Self {
+        let surroundings = Surroundings { clock: Box::new(ms), charts: None, patience: Patience::default() };
+        let couriers = Couriers::new(Arc::clone(&outbox), surroundings);
+        let signer = Signer::new(move |alert, since, receiver| links.sign(alert, since, receiver));
+        let (policies, _) = watch::channel(policy);
+        Self(Arc::new(Inner { outbox, couriers, publisher, signer, clusters: Mutex::default(), policies }))
+    }
+
+    /// Goes by this policy from now on.
+    pub(super) fn load(&self, policy: &Policy) {
+        self.0.policies.send_replace(policy.clone());
+    }
+
+    /// Where messages wait.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    /// How each receiver fares.
+    pub(crate) fn couriers(&self) -> &Couriers {
+        &self.0.couriers
+    }
+
+    /// A cluster's messages for each of its members.
+    pub(crate) fn spread(&self, outgoing: Vec<Outgoing>) -> Vec<Outgoing> {
+        let clusters = self.0.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = |one: Outgoing| {
+            let members = clusters.get(&one.receiver).copied().unwrap_or(1);
+            (0..members)
+                .map(move |at| Outgoing { receiver: member(&one.receiver, at), message: one.message.clone() })
+        };
+        outgoing.into_iter().flat_map(each).collect()
+    }
+
+    /// Sends couriers by the policy of the moment, tends the outbox, and asks for the dead man's URL while the hub is well, until `shutdown` says so.
+    pub(crate) async fn run(self, way: Arc<dyn WayIn>, mut shutdown: watch::Receiver<bool>) {
+        let mut policies = self.0.policies.subscribe();
+        policies.mark_changed();
+        let mut dead_man = None;
+        loop {
+            tokio::select! {
+                () = shutdown::asked(&mut shutdown) => break,
+                changed = policies.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let policy = policies.borrow_and_update().clone();
+                    self.employ(&policy).await;
+                    drop(dead_man.replace(Watch::keep(&policy, Arc::clone(&way))));
+                }
+                () = tokio::time::sleep(TEND) => {
+                    let outbox = Arc::clone(&self.0.outbox);
+                    let tended = tokio::task::spawn_blocking(move || outbox.tend(ms()));
+                    tended.await.expect("tending does not panic, and nobody aborts it");
+                }
+            }
+        }
+        self.0.couriers.stop().await;
+    }
+
+    /// A courier for each receiver, in place of those before.
+    pub(crate) async fn employ(&self, policy: &Policy) {
+        let (taken, office) = (policy.clone(), self.clone());
+        // Secrets and certificates are files.
+        let made = tokio::task::spawn_blocking(move || office.posts(&taken));
+        self.0.couriers.set(made.await.expect("making posts does not panic, and nobody aborts it")).await;
+        log::info!("{}", counted(policy));
+    }
+
+    fn posts(&self, policy: &Policy) -> Vec<Post> {
+        let trust = Trust::of_the_system().map_err(|error| error.to_string());
+        let (mut posts, mut clusters) = (Vec::new(), BTreeMap::new());
+        for of in &policy.receivers {
+            match addresses(of, policy) {
+                Ok(found) => {
+                    if found.len() > 1 {
+                        clusters.insert(Arc::clone(&of.name), found.len());
+                    }
+                    for (at, receiver) in found.into_iter().enumerate() {
+                        let carrier = self.carrier(of, trust.as_ref());
+                        let name = member(&of.name, at).to_string();
+                        let signer = Some(self.0.signer.clone());
+                        posts.push(Post { receiver: Receiver { name, signer, ..receiver }, carrier });
+                    }
+                }
+                Err(error) => {
+                    log::error!("{error}");
+                    posts.push(address::nowhere(of, policy, &error));
+                }
+            }
+        }
+        *self.0.clusters.lock().unwrap_or_else(PoisonError::into_inner) = clusters;
+        posts
+    }
+
+    fn carrier(&self, of: &config::Receiver, trust: Result<&Trust, &String>) -> Result<Carrier, String> {
+        match &of.way {
+            config::Way::Mqtt { .. } => Ok(Carrier::Mqtt(Arc::clone(&self.0.publisher))),
+            config::Way::Email(mail) => {
+                let mailer = Mailer::new(server(mail)?, trust.map_err(Clone::clone)?);
+                Ok(Carrier::Mail(mailer.map_err(|error| error.to_string())?))
+            }
+            _ => Ok(Carrier::Http(HttpClient::new(trust.map_err(Clone::clone)?, None, Limits::default()))),
+        }
+    }
+}
+
+/// How many there are of what, in a line; gaps are named: `3 receivers, 1 team, 2 routes`.
+pub(crate) fn counted(policy: &Policy) -> String {
+    if policy.receivers.is_empty() {
+        return "nobody is told of alerts: there is no [[receiver]]".to_owned();
+    }
+    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let teams = (!policy.teams.is_empty()).then(|| many(policy.teams.len(), "team"));
+    let routes = (!policy.routes.is_empty()).then(|| many(policy.routes.len(), "route"));
+    let all: Vec<String> =
+        [Some(many(policy.receivers.len(), "receiver")), teams, routes].into_iter().flatten().collect();
+    let gap = if policy.routes.is_empty() { "; nobody is told of alerts: there is no [[route]]" } else { "" };
+    format!("{}{gap}", all.join(", "))
+}
+
+/// A member of a cluster; the first has the receiver's own name.
+fn member(name: &Arc<str>, at: usize) -> Arc<str> {
+    if at == 0 { Arc::clone(name) } else { format!("{name}#{}", at + 1).into() }
+}
+
+fn server(mail: &Email) -> Result<MailServer, String> {
+    let login = match &mail.login {
+        None => None,
+        Some((user, password)) => {
+            let password = password.read().map_err(|error| error.to_string())?;
+            Some((user.clone(), Hidden::new(password.expose())))
+        }
+    };
+    let security = match mail.tls {
+        MailTls::StartTls => Security::StartTls,
+        MailTls::Tls => Security::Tls,
+        MailTls::None => Security::None,
+    };
+    Ok(MailServer { host: mail.host.clone(), port: Some(mail.port), security, login, within: MAIL_WITHIN })
+}
+
+/// Somebody else's page that is asked for as long as this is kept.
+struct Watch {
+    /// Ends the asking when it is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+impl Watch {
+    fn keep(policy: &Policy, way: Arc<dyn WayIn>) -> Option<Self> {
+        let dead_man = policy.dead_man.as_ref()?;
+        let url = dead_man.url.read().map_err(|error| error.to_string());
+        let checked = url.and_then(|url| {
+            check_url(&url, dead_man.allow_plain).map_err(|why| format!("its URL {why}"))?;
+            Ok((url, Trust::of_the_system().map_err(|error| error.to_string())?))
+        });
+        let (url, trust) = match checked {
+            Ok(checked) => checked,
+            Err(why) => {
+                log::error!("dead_man in [notify]: {why}; nobody is told when this hub is gone");
+                return None;
+            }
+        };
+        let every = Duration::from_millis(dead_man.every.unsigned_abs());
+        let client = HttpClient::new(&trust, None, Limits::default());
+        let asks = DeadMan::new(Hidden::new(url), every, client, Box::new(ms));
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move { asks.run(move || way.ready().0, stopped).await });
+        Some(Self { _stop: stop })
+    }
+}
+
+/// Publishes by whatever way the hub has to its agents.
+pub(crate) struct ByTheHub {
+    pub(crate) way: Arc<dyn WayIn>,
+    pub(crate) outlet: Arc<dyn Outlet>,
+}
+
+impl fmt::Debug for ByTheHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByTheHub").field("way", &self.way.address()).finish_non_exhaustive()
+    }
+}
+
+impl Publisher for ByTheHub {
+    fn publish<'a>(&'a self, parcel: &'a MqttParcel) -> Publishing<'a> {
+        Box::pin(async {
+            let (is_ready, why) = self.way.ready();
+            if !is_ready {
+                return Err(why);
+            }
+            let MqttParcel { topic, payload, retain } = parcel.clone();
+            self.outlet.publish(Outbound { topic, payload: Bytes::from(payload), retain });
+            Ok(())
+        })
+    }
+}

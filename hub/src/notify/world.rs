@@ -1,0 +1,320 @@
+//! What the notifier asks of its surroundings, answered from the hub's memory: sites from the configuration and on-air awareness, appliances from
+//! the fleet.
+//!
+//! Who cannot be heard is not gone: not while the way in is down or has just come back, not right after a start (the fleet then says "unknown"),
+//! not where power is off by plan, and not who said goodbye before an update, a planned stop or a shutdown; what that leaves undone is for rules to say.
+//!
+//! Sample: `arena-north/rack-1` has been silent since 21:04:10, its site is on air: gone. `town-hall/rack-1` stopped for an update: not gone.
+
+use super::uplink::Check;
+use crate::clock::Now;
+use crate::fleet::State;
+use crate::ingest::task::Shared;
+use crate::onair::OnAir;
+use crate::site::SiteConfig;
+use crate::web::WayIn;
+use rackside_notify::{Contact, Gone, SiteFacts, Uplink, World};
+use rackside_onair::Zone;
+use rackside_proto::{AgentName, Id, Reason};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// After the way in has come back, agents take so long to follow.
+const COMES_BACK: Duration = Duration::from_mins(1);
+
+/// Where the answers come from.
+pub(super) struct Surroundings {
+    shared: Shared,
+    on_air: OnAir,
+    way: Arc<dyn WayIn>,
+    pub(super) uplink: Check,
+    configs: watch::Receiver<Vec<SiteConfig>>,
+    sites: HashMap<Id, SiteConfig>,
+    /// Since when messages can come in.
+    open_since: Option<Instant>,
+}
+
+/// The surroundings at a moment.
+pub(super) struct Moment<'a> {
+    of: &'a Surroundings,
+    now: Now,
+}
+
+impl Surroundings {
+    pub(super) fn new(shared: Shared, on_air: OnAir, way: Arc<dyn WayIn>, uplink: Check) -> Self {
+        let mut configs = on_air.configs();
+        configs.mark_changed();
+        // The fleet knows by itself who was not heard since the start.
+        let open_since = None;
+        Self { shared, on_air, way, uplink, configs, sites: HashMap::new(), open_since }
+    }
+
+    /// As it is now.
+    pub(super) fn at(&mut self, now: Now) -> Moment<'_> {
+        if self.configs.has_changed().unwrap_or(false) {
+            let configs = self.configs.borrow_and_update();
+            self.sites = configs.iter().map(|config| (config.id.clone(), config.clone())).collect();
+        }
+        if self.way.ready().0 {
+            self.open_since.get_or_insert(now.instant);
+        } else {
+            self.open_since = None;
+        }
+        Moment { of: self, now }
+    }
+}
+
+impl Moment<'_> {
+    fn config(&self, site: &str) -> Option<&SiteConfig> {
+        let id: Id = site.parse().ok()?;
+        self.of.sites.get(&id)
+    }
+
+    fn view(&self, site: &Id) -> Option<rackside_onair::View> {
+        self.of.on_air.view(site, self.now)
+    }
+}
+
+impl World for Moment<'_> {
+    fn site(&self, site: &str) -> Option<SiteFacts> {
+        let config = self.config(site);
+        let is_known = config.is_some() || {
+            let ingest = self.of.shared.read();
+            ingest.fleet().appliances().iter().any(|appliance| appliance.name.site.as_str() == site)
+        };
+        is_known.then(|| SiteFacts {
+            id: site.to_owned(),
+            title: config.and_then(|config| config.name.clone()).unwrap_or_else(|| site.to_owned()),
+            time_zone: self.zone(site).name().to_owned(),
+            on_air: self.on_air(site),
+            access: config.map(|config| config.access.clone()).unwrap_or_default(),
+            contacts: config.map(contacts).unwrap_or_default(),
+        })
+    }
+
+    fn tags(&self, site: &str) -> Vec<String> {
+        self.config(site).map(|config| config.tags.clone()).unwrap_or_default()
+    }
+
+    fn zone(&self, site: &str) -> Zone {
+        self.config(site).and_then(|config| config.time_zone).unwrap_or(Zone::UTC)
+    }
+
+    fn on_air(&self, site: &str) -> bool {
+        site.parse().ok().and_then(|site| self.view(&site)).is_some_and(|view| view.on_air())
+    }
+
+    fn is_up(&self, site: &str, appliance: &str) -> Option<bool> {
+        let name = AgentName::new(site, appliance).ok()?;
+        let ingest = self.of.shared.read();
+        match ingest.fleet().find(&name)?.state {
+            State::Unknown => None,
+            state => Some(state.is_up()),
+        }
+    }
+
+    fn gone(&self) -> Vec<Gone> {
+        if self.of.open_since.is_none_or(|since| self.now.since(since) < COMES_BACK) {
+            return Vec::new();
+        }
+        let gone: Vec<(AgentName, u64)> = {
+            let ingest = self.of.shared.read();
+            let appliances = ingest.fleet().appliances().iter();
+            let gone = appliances.filter(|appliance| is_gone(appliance.state));
+            gone.map(|appliance| (appliance.name.clone(), appliance.since_ms)).collect()
+        };
+        let mut has_power: HashMap<&Id, bool> = HashMap::new();
+        let expected = gone.iter().filter(|(name, _)| {
+            let view = || self.view(&name.site).is_none_or(|view| view.power_expected);
+            *has_power.entry(&name.site).or_insert_with(view)
+        });
+        expected
+            .map(|(name, since_ms)| Gone {
+                site: name.site.to_string(),
+                appliance: name.appliance.to_string(),
+                at: *since_ms as i64,
+            })
+            .collect()
+    }
+
+    fn fleet(&self) -> usize {
+        let ingest = self.of.shared.read();
+        let heard = ingest.fleet().appliances().iter().map(|appliance| &appliance.name.site);
+        heard.chain(self.of.sites.keys()).collect::<BTreeSet<_>>().len()
+    }
+
+    fn uplink(&self) -> Uplink {
+        self.of.uplink.state(self.now)
+    }
+}
+
+/// Whether nobody meant it to go.
+fn is_gone(state: State) -> bool {
+    match state {
+        State::Silent => true,
+        State::Gone(reason) => reason == Reason::Will,
+        State::Up | State::Unknown => false,
+    }
+}
+
+fn contacts(config: &SiteConfig) -> Vec<Contact> {
+    let contacts = config.contact.iter();
+    contacts
+        .map(|one| Contact {
+            role: one.role.clone(),
+            name: one.name.clone(),
+            phone: one.phone.clone(),
+            hours: one.hours.clone(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::config::Config;
+    use crate::inbound::{Inbound, Via};
+    use crate::ingest::{Ingest, NoPast};
+    use crate::query::Feed;
+    use crate::rack::Rack;
+    use crate::text::Sink;
+    use rackside_proto::Prefix;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::runtime::Handle;
+
+    /// A way in that is there or not.
+    struct Way(AtomicBool);
+
+    impl WayIn for Way {
+        fn ready(&self) -> (bool, String) {
+            (self.0.load(Ordering::Relaxed), String::new())
+        }
+
+        fn write(&self, _: &mut dyn Sink) {}
+
+        fn address(&self) -> String {
+            String::new()
+        }
+
+        fn is_broker(&self) -> bool {
+            true
+        }
+    }
+
+    struct Scene {
+        shared: Shared,
+        way: Arc<Way>,
+        surroundings: Surroundings,
+        now: Now,
+        _stop: watch::Sender<bool>,
+    }
+
+    impl Scene {
+        /// A hub that has run for a while, with a site without power at present and one that always has it.
+        fn new() -> Self {
+            let now = clock::now();
+            let shared = Shared::new(Ingest::new(Prefix::default(), 1, Arc::new(NoPast), now));
+            let text = "[[site]]\nid = \"town-hall\"\ntime_zone = \"Europe/Berlin\"\npower = \"with_show\"\n\
+                        [[site.show]]\nname = \"long ago\"\nstart = 2020-01-01T20:00:00\nduration = \"2h\"\n";
+            let configs = Config::parse(text, "hub.toml").expect("right").site;
+            let (stop, asked) = watch::channel(false);
+            let derived = Arc::clone(Feed::default().derived());
+            let (on_air, ..) = OnAir::start(configs, derived, |_| {}, now, asked);
+            let way = Arc::new(Way(AtomicBool::new(true)));
+            let check = Check::new(Handle::current(), || {});
+            let mut surroundings = Surroundings::new(shared.clone(), on_air, way.clone(), check);
+            surroundings.at(now);
+            Self { shared, way, surroundings, now: now.plus(COMES_BACK), _stop: stop }
+        }
+
+        fn take(&self, (topic, body): (String, Vec<u8>)) {
+            let message = Inbound {
+                topic,
+                payload: body.into(),
+                retained: false,
+                via: Via::Listener { connection: 1 },
+            };
+            self.shared.take(&message, self.now);
+        }
+
+        fn gone(&mut self) -> Vec<String> {
+            let gone = self.surroundings.at(self.now).gone();
+            gone.into_iter().map(|one| format!("{}/{}", one.site, one.appliance)).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_said_goodbye_is_not_gone_and_who_fell_silent_or_left_a_will_is() {
+        let mut scene = Scene::new();
+        let reasons = [Reason::Will, Reason::Stop, Reason::Update, Reason::Shutdown];
+        let racks: Vec<Rack> =
+            reasons.iter().map(|reason| Rack::new("arena-north", reason.as_str())).collect();
+        let silent = Rack::new("arena-north", "silent");
+        for rack in racks.iter().chain([&silent]) {
+            scene.take(rack.presence(true));
+        }
+        assert!(scene.gone().is_empty());
+        for (rack, reason) in racks.iter().zip(reasons) {
+            scene.take(rack.presence_because(false, reason));
+        }
+        assert_eq!(scene.gone(), ["arena-north/will"]);
+        for _ in 0..20 {
+            scene.now = scene.now.plus(Duration::from_secs(1));
+            scene.shared.tick(scene.now);
+        }
+        assert_eq!(scene.gone(), ["arena-north/will", "arena-north/silent"]);
+        let world = scene.surroundings.at(scene.now);
+        assert_eq!(
+            (world.is_up("arena-north", "stop"), world.is_up("arena-north", "nobody")),
+            (Some(false), None)
+        );
+        assert_eq!(world.fleet(), 2, "one was heard, one is configured");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_gone_while_nobody_can_be_heard_nor_right_after() {
+        let mut scene = Scene::new();
+        let rack = Rack::new("arena-north", "rack-1");
+        scene.take(rack.presence(true));
+        scene.take(rack.presence(false));
+        assert_eq!(scene.gone().len(), 1);
+        scene.way.0.store(false, Ordering::Relaxed);
+        assert_eq!(scene.gone().len(), 0, "the broker is down");
+        scene.way.0.store(true, Ordering::Relaxed);
+        assert_eq!(scene.gone().len(), 0, "agents follow within a minute");
+        scene.now = scene.now.plus(COMES_BACK);
+        assert_eq!(scene.gone().len(), 1);
+        // A clock that is set is no time that has passed.
+        scene.way.0.store(false, Ordering::Relaxed);
+        scene.gone();
+        scene.way.0.store(true, Ordering::Relaxed);
+        scene.gone();
+        scene.now.utc_ms += 86_400_000;
+        assert_eq!(scene.gone().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_rack_that_has_no_power_by_plan_is_not_gone() {
+        let mut scene = Scene::new();
+        let rack = Rack::new("town-hall", "rack-1");
+        scene.take(rack.presence(true));
+        scene.take(rack.presence(false));
+        assert!(scene.gone().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_was_known_before_the_start_and_has_not_come_back_yet_is_neither_up_nor_gone() {
+        let mut scene = Scene::new();
+        let rack = Rack::new("arena-north", "rack-1");
+        // What a broker kept from before.
+        let (topic, body) = rack.birth();
+        let message =
+            Inbound { topic, payload: body.into(), retained: true, via: Via::Listener { connection: 1 } };
+        scene.shared.take(&message, scene.now);
+        assert!(scene.gone().is_empty());
+        assert_eq!(scene.surroundings.at(scene.now).is_up("arena-north", "rack-1"), None);
+    }
+}

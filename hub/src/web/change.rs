@@ -1,0 +1,121 @@
+//! Who may change something through the web. The web has no users yet, so little may be changed, and not by everybody.
+//!
+//! From this machine: by whoever reaches a loopback address without a proxy in between. From elsewhere: by whoever was sent a signed link, and only
+//! what the link is for. Never by a page of somebody else's that makes a browser ask (`Origin`, `Sec-Fetch-Site`), nor by one whose name was
+//! pointed at this hub (`Host`). A GET changes nothing, whoever asks: mail scanners follow links.
+//!
+//! ```text
+//! POST /alerts/274019e265251482   Host: 127.0.0.1:8080   Origin: http://127.0.0.1:8080      from 127.0.0.1: yes
+//! POST /alerts/274019e265251482   Host: 127.0.0.1:8080   Origin: https://elsewhere.example  no
+//! ```
+
+use axum::http::{HeaderMap, HeaderName, header};
+use rackside_config::host_and_port;
+use std::net::{IpAddr, SocketAddr};
+
+/// Who asks: the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// What a proxy adds.
+const FORWARDED: [HeaderName; 3] =
+    [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+
+/// Whether it comes from this machine, and not through a proxy on it.
+pub(super) fn is_local(headers: &HeaderMap, peer: Peer) -> bool {
+    peer.0.ip().to_canonical().is_loopback() && FORWARDED.iter().all(|name| !headers.contains_key(name))
+}
+
+/// Whether a browser asks on behalf of a page of this hub, or nobody's; else in one line why it is refused. `external` is where people reach the hub.
+pub(super) fn is_ours(headers: &HeaderMap, external: &str) -> Result<(), String> {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let external = external.split_once("://").map_or("", |(_, rest)| rest);
+    let external = external.split('/').next().unwrap_or_default();
+    let host = text(&header::HOST).unwrap_or_default();
+    let is_external = |authority: &str| !external.is_empty() && authority.eq_ignore_ascii_case(external);
+    if !is_external(host) && !is_no_name(host) {
+        return Err(format!(
+            "this hub is not known as {host:?}; say where people reach it: `external_url` in [notify]"
+        ));
+    }
+    let site = text(&HeaderName::from_static("sec-fetch-site")).unwrap_or("same-origin");
+    if !matches!(site, "same-origin" | "none") {
+        return Err("another site's page asks for it".to_owned());
+    }
+    if let Some(origin) = text(&header::ORIGIN) {
+        let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
+        if authority.is_empty() || !(authority.eq_ignore_ascii_case(host) || is_external(authority)) {
+            return Err("another site's page asks for it".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is an address or `localhost`, which nobody can point elsewhere.
+fn is_no_name(authority: &str) -> bool {
+    let Some((host, _)) = host_and_port(authority) else { return false };
+    host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter();
+        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    const HUB: &str = "https://hub.example.org/";
+
+    #[test]
+    fn programs_and_our_own_pages_are_let_in() {
+        for pairs in [
+            &[("host", "127.0.0.1:8080")][..],
+            &[
+                ("host", "localhost:8080"),
+                ("origin", "http://localhost:8080"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            &[("host", "[::1]:8080"), ("origin", "http://[::1]:8080")],
+            &[("host", "hub.example.org"), ("origin", "https://hub.example.org")],
+            // A proxy that gives the hub a host of its own.
+            &[("host", "127.0.0.1:8080"), ("origin", "https://hub.example.org")],
+        ] {
+            assert_eq!(is_ours(&headers(pairs), HUB), Ok(()), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn other_sites_pages_and_other_names_are_not() {
+        for pairs in [
+            &[("host", "127.0.0.1:8080"), ("origin", "https://elsewhere.example")][..],
+            &[("host", "127.0.0.1:8080"), ("origin", "null")],
+            &[("host", "127.0.0.1:8080"), ("origin", "http://127.0.0.1:8081")],
+            &[("host", "127.0.0.1:8080"), ("sec-fetch-site", "cross-site")],
+            &[("host", "127.0.0.1:8080"), ("sec-fetch-site", "same-site")],
+            // A name of somebody else's that was pointed at this machine.
+            &[("host", "elsewhere.example:8080"), ("origin", "http://elsewhere.example:8080")],
+            &[("host", "")],
+            &[],
+        ] {
+            assert!(is_ours(&headers(pairs), HUB).is_err(), "{pairs:?}");
+            assert!(is_ours(&headers(pairs), "").is_err(), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_hands_on_is_not_from_this_machine() {
+        let peer = |address: &str| Peer(SocketAddr::new(address.parse().expect("an address"), 1));
+        for (address, pairs, local) in [
+            ("127.0.0.1", &[][..], true),
+            ("::ffff:127.0.0.1", &[], true),
+            ("192.0.2.7", &[], false),
+            ("127.0.0.1", &[("x-forwarded-for", "192.0.2.7")], false),
+            ("::1", &[("forwarded", "for=192.0.2.7")], false),
+        ] {
+            assert_eq!(is_local(&headers(pairs), peer(address)), local, "{address} {pairs:?}");
+        }
+    }
+}

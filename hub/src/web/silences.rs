@@ -1,0 +1,119 @@
+//! `/api/silences`: mutes, to be listed, made and ended. From this machine alone may they be changed: see `change`.
+//!
+//! ```text
+//! GET /api/silences                 {"silences": [{"id": 3, "matchers": ["site=\"arena-north\""], "ends_at": "…", …}]}
+//! POST /api/silences                {"matchers": ["site=\"arena-north\""], "ends_at": 1795180000000, "by": "desk", "comment": "switch is replaced"}
+//! DELETE /api/silences/3?by=desk    204
+//! ```
+
+use super::Web;
+use super::accept::answer;
+use super::alerts::refused;
+use super::api::Form;
+use super::change::{Peer, is_local, is_ours};
+use crate::moment::rfc3339;
+use axum::Extension;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rackside_notify::{Mute, MuteError, NewMute};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The largest mute.
+const BODY: usize = 64 << 10;
+/// One that takes longer to come is not waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn of(mute: &Mute, now: i64) -> Json {
+    let at = |ms: i64| rfc3339(ms.max(0) as u64);
+    json!({
+        "id": mute.id,
+        "matchers": mute.matchers,
+        "state": if mute.ends_at <= now { "expired" } else if mute.starts_at > now { "pending" } else { "active" },
+        "starts_at": at(mute.starts_at),
+        "ends_at": at(mute.ends_at),
+        "by": mute.by,
+        "comment": mute.comment,
+        "made_at": at(mute.made_at),
+        "changed_at": at(mute.changed_at),
+        "ended_by": mute.ended_by,
+    })
+}
+
+pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
+    let silences: Vec<Json> =
+        web.notifications.with(|notifier, now| notifier.mutes().iter().map(|mute| of(mute, now)).collect());
+    answer(&headers, "application/json", json!({ "silences": silences }).to_string())
+}
+
+/// Whether whoever asks may change mutes.
+fn allowed(web: &Web, headers: &HeaderMap, peer: Peer) -> Result<(), Box<Response>> {
+    let external = web.notifications.with(|notifier, _| notifier.policy().external_url.clone());
+    let why = match is_ours(headers, &external) {
+        Err(why) => why,
+        Ok(()) if is_local(headers, peer) => return Ok(()),
+        Ok(()) => "mutes can be changed from the hub's own machine only, at its loopback address".to_owned(),
+    };
+    Err(Box::new(refused(StatusCode::FORBIDDEN, &why)))
+}
+
+pub(super) async fn make(
+    State(web): State<Arc<Web>>,
+    Extension(peer): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    if let Err(refusal) = allowed(&web, &parts.headers, peer) {
+        return *refusal;
+    }
+    // A page of somebody else's cannot send this type without asking first.
+    let kind =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json");
+    }
+    let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await else {
+        return refused(StatusCode::BAD_REQUEST, "the mute is larger than 64 KiB, or broke off");
+    };
+    let new: NewMute = match serde_json::from_slice(&bytes) {
+        Ok(new) => new,
+        Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    match web.notifications.with(|notifier, now| notifier.mute(new, now)) {
+        Ok(id) => {
+            let place = [(header::CONTENT_TYPE, "application/json".to_owned())];
+            (StatusCode::CREATED, place, json!({ "id": id }).to_string()).into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn end(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<u64>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    if let Err(refusal) = allowed(&web, &headers, peer) {
+        return *refusal;
+    }
+    let form = Form::of_address(&uri);
+    let by = form.first("by");
+    match web.notifications.with(|notifier, now| notifier.unmute(id, by, now)) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &MuteError) -> Response {
+    let code = match error {
+        MuteError::Unknown(_) => StatusCode::NOT_FOUND,
+        MuteError::Over(_) => StatusCode::CONFLICT,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    refused(code, &error.to_string())
+}

@@ -1,0 +1,266 @@
+//! Notifications on the real program: what fires reaches a receiver, is acknowledged by whoever was told, and is told once or twice when the hub is
+//! killed in between, never zero times. The receiver is a server of this test's own that writes down what it gets.
+
+mod client;
+mod rack;
+mod running;
+mod witness;
+
+use client::Client;
+use rack::{Rack, series};
+use rackside_hub::clock;
+use rackside_proto::{Time, Value, What};
+use running::{FREE, Running, file, hub, said};
+use serde_json::{Value as Json, json};
+use std::fs;
+use tempfile::TempDir;
+use witness::Witness;
+
+/// Only an event makes these fire or end: by the clock they are looked at once a day.
+const RULES: &str = "
+groups:
+- name: by the edge
+  interval: 1d
+  rules:
+  - alert: Off
+    expr: rackside_tally_active == 0
+    labels: {severity: critical}
+    annotations: {summary: '{{ $labels.appliance }} at {{ $labels.site }} is off'}
+";
+
+/// A directory with rules and a configuration that has these tables.
+struct Place {
+    directory: TempDir,
+    config: String,
+}
+
+impl Place {
+    fn with(tables: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let rules = directory.path().join("own.yml");
+        fs::write(&rules, RULES).expect("the directory can be written");
+        let text =
+            format!("{FREE}[rules]\ndefaults = false\nfiles = [{:?}]\n{tables}", rules.display().to_string());
+        Self { config: file(&directory, &text), directory }
+    }
+
+    /// With one webhook that is told of everything at once.
+    fn telling(witness: &Witness) -> Self {
+        Self::with(&tables(witness, ""))
+    }
+}
+
+fn tables(witness: &Witness, more: &str) -> String {
+    format!(
+        "[[receiver]]\nname = \"crew\"\nkind = \"webhook\"\nurl = \"{}\"\n\
+         [[route]]\nname = \"all\"\nto = [\"crew\"]\ngroup_by = [\"site\"]\ngroup_wait = \"0s\"\ngroup_interval = \"1s\"\n{more}",
+        witness.url()
+    )
+}
+
+/// A rack that is up and has a tally that is on.
+fn begin(hub: &Running, run: u32) -> (Client, Rack) {
+    let mut client =
+        Client::connect(&hub.agents, &format!("arena-north/rack-1/{run:08x}")).expect("it connects");
+    let mut rack = Rack::new("arena-north", "rack-1").started_again(run);
+    rack.time = now();
+    let list = [series("rackside_tally_active", &[("tally", "one")])];
+    for sent in [rack.presence(true), rack.catalog(&list), rack.birth()] {
+        client.send(sent).expect("sent");
+    }
+    client.send(rack.numbers(&[1000])).expect("sent");
+    hub.eventually("the rack is up", |hub| {
+        hub.metric("rackside_tally_active{site=\"arena-north\",appliance=\"rack-1\",tally=\"one\"}")
+    });
+    (client, rack)
+}
+
+fn turn(client: &mut Client, rack: &mut Rack, on: bool) {
+    rack.time = now();
+    let value = Value::Known(if on { 1000 } else { 0 });
+    client.send(rack.event(What::Sample { catalog: rack.number, series: 0, value })).expect("sent");
+}
+
+fn now() -> Time {
+    Time::Utc { ms: clock::now().utc_ms }
+}
+
+/// The alert as the hub's API has it.
+fn alert(hub: &Running, wanted: impl Fn(&Json) -> bool) -> Json {
+    hub.eventually("the alert", |hub| {
+        let (status, body) = hub.get("/api/alerts");
+        assert_eq!(status, 200, "{body}");
+        let answer: Json = serde_json::from_str(&body).expect("JSON");
+        answer["alerts"].as_array().expect("a list").iter().find(|alert| wanted(alert)).cloned()
+    })
+}
+
+#[test]
+fn what_fires_and_what_is_over_reaches_the_receiver_and_stands_on_the_pages() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    let told = witness.next();
+    assert_eq!((&told["status"], &told["receiver"]), (&json!("firing"), &json!("crew")));
+    assert_eq!(told["alerts"][0]["labels"]["alertname"], "Off");
+    assert_eq!(told["alerts"][0]["annotations"]["summary"], "rack-1 at arena-north is off");
+    let booked = alert(&hub, |alert| alert["state"] == "firing");
+    assert_eq!(booked["id"], told["alerts"][0]["fingerprint"], "its identity is Alertmanager's");
+    let page = hub.get(&format!("/alerts/{}", booked["id"].as_str().expect("an id"))).1;
+    assert!(page.contains("rack-1 at arena-north is off") && page.contains("crew is told: firing"), "{page}");
+    assert!(hub.get("/alerts").1.contains("rack-1 at arena-north is off"));
+    turn(&mut client, &mut rack, true);
+    assert_eq!(witness.next()["status"], "resolved");
+    alert(&hub, |alert| alert["state"] == "resolved");
+    hub.eventually("it is counted", |hub| {
+        let line = "rackside_hub_notifications_total{receiver=\"crew\",outcome=\"delivered\"}";
+        hub.metric(line).filter(|count| *count > 1.5)
+    });
+    assert_eq!(witness.rest(), 0, "each once");
+}
+
+#[test]
+fn a_hub_that_is_killed_when_an_alert_fires_tells_it_all_the_same() {
+    let witness = Witness::start();
+    witness.refuse(true);
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    alert(&hub, |alert| alert["state"] == "firing");
+    hub.kill();
+    witness.refuse(false);
+    let hub = Running::start(&place.config);
+    let told = witness.next();
+    assert_eq!(told["alerts"][0]["labels"]["alertname"], "Off");
+    // What the rules had not written down yet they do not know any more: the next edge tells them.
+    let (mut client, mut rack) = begin(&hub, 2);
+    turn(&mut client, &mut rack, false);
+    alert(&hub, |alert| alert["state"] == "firing");
+    turn(&mut client, &mut rack, true);
+    let mut more = witness.next();
+    let mut twice = 0;
+    while more["status"] == "firing" {
+        (twice, more) = (twice + 1, witness.next());
+    }
+    assert!(twice <= 1, "at most the one that was on its way is told twice");
+    assert_eq!(more["status"], "resolved");
+}
+
+#[test]
+fn acknowledging_takes_a_post_from_our_own_page() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    let id = alert(&hub, |alert| alert["state"] == "firing")["id"].as_str().expect("an id").to_owned();
+    let path = format!("/alerts/{id}");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let body = "do=acknowledge&who=desk&note=on+my+way";
+    hub.get(&format!("{path}?do=acknowledge&who=scanner"));
+    let post = |more: &str, body: &str| hub.post(&path, &format!("{form}{more}"), body).0;
+    assert_eq!(post("Origin: https://elsewhere.example\r\n", body), 403);
+    assert_eq!(
+        post("X-Forwarded-For: 192.0.2.7\r\n", body),
+        403,
+        "beyond this machine a signed link is needed"
+    );
+    assert_eq!(post("", "do=acknowledge"), 400, "nobody is nobody");
+    assert_eq!(post("", "do=something&who=desk"), 400);
+    alert(&hub, |alert| alert["state"] == "firing" && alert["acknowledged"].is_null());
+    assert_eq!(post("", body), 204);
+    let booked = alert(&hub, |alert| alert["state"] == "acknowledged");
+    assert_eq!(
+        (&booked["acknowledged"]["by"], &booked["acknowledged"]["note"]),
+        (&json!("desk"), &json!("on my way"))
+    );
+    assert_eq!(post("", "do=release&who=desk"), 204);
+    alert(&hub, |alert| alert["state"] == "firing");
+    assert_eq!(hub.get("/alerts/ffffffffffffffff").0, 404);
+}
+
+#[test]
+fn a_mute_is_made_and_ended_from_this_machine_alone_and_keeps_quiet() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    let until = clock::now().utc_ms + 3_600_000;
+    let mute = json!({"matchers": ["site=\"arena-north\""], "ends_at": until, "by": "desk", "comment": "switch is replaced"});
+    let post = |more: &str, body: &str| hub.post("/api/silences", more, body);
+    let json = "Content-Type: application/json\r\n";
+    let text = mute.to_string();
+    assert_eq!(post("Content-Type: text/plain\r\n", &text).0, 415);
+    assert_eq!(post(&format!("{json}Origin: https://elsewhere.example\r\n"), &text).0, 403);
+    assert_eq!(post(&format!("{json}X-Forwarded-For: 192.0.2.7\r\n"), &text).0, 403);
+    assert_eq!(post(json, "{}").0, 400);
+    assert_eq!(post(json, &text).0, 201);
+    turn(&mut client, &mut rack, false);
+    alert(&hub, |alert| alert["held"] == "mute 1");
+    let list: Json = serde_json::from_str(&hub.get("/api/silences").1).expect("JSON");
+    assert_eq!(
+        (&list["silences"][0]["state"], &list["silences"][0]["by"]),
+        (&json!("active"), &json!("desk"))
+    );
+    assert_eq!(hub.send("DELETE", "/api/silences/2?by=desk", "", "").0, 404);
+    assert_eq!(hub.send("DELETE", "/api/silences/1?by=desk", "", "").0, 204);
+    assert_eq!(witness.next()["status"], "firing", "what still fires is told now");
+}
+
+#[test]
+fn routes_and_receivers_take_effect_while_the_hub_runs() {
+    let (before, after) = (Witness::start(), Witness::start());
+    let place = Place::telling(&before);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    let text = fs::read_to_string(&place.config).expect("it is there");
+    let text = text.replace(&before.url(), &after.url()) + "[[route]]\nname = \"nobody\"\nto = []\n";
+    fs::write(&place.config, text).expect("it can be written");
+    hub.expect("1 receiver, 2 routes");
+    turn(&mut client, &mut rack, false);
+    assert_eq!(after.next()["status"], "firing");
+    assert_eq!(before.rest(), 0);
+    let text = fs::read_to_string(&place.config).expect("it is there");
+    fs::write(&place.config, text.replace("to = [\"crew\"]", "to = [\"crow\"]")).expect("it can be written");
+    hub.expect("did you mean");
+    turn(&mut client, &mut rack, true);
+    assert_eq!(after.next()["status"], "resolved", "a bad file changes nothing");
+}
+
+#[test]
+fn check_says_who_would_be_told_and_finds_what_a_template_lacks() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let (good, out, err) = said(&hub(&["check", "--config", &place.config]).output().expect("it starts"));
+    assert!(good && out.contains("1 receiver, 1 route"), "{out}{err}");
+    let place = Place::with(
+        &tables(&witness, "").replace("[[route]]", "template = { title = \"{nothing}\" }\n[[route]]"),
+    );
+    let (good, out, err) = said(&hub(&["check", "--config", &place.config]).output().expect("it starts"));
+    assert!(!good && err.contains("receiver \"crew\"") && err.contains("nothing"), "{out}{err}");
+    assert!(place.directory.path().exists());
+}
+
+#[test]
+fn a_test_message_is_sent_from_the_command_line_and_says_what_came_of_it() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let test = |words: &[&str]| {
+        let words = [&["notify", "test", "--config", &place.config], words].concat();
+        said(&hub(&words).output().expect("it starts"))
+    };
+    let (good, out, err) = test(&["--receiver", "crew"]);
+    assert!(good && out.contains("crew: delivered"), "{out}{err}");
+    assert_eq!(witness.next()["receiver"], "crew");
+    let (good, out, err) = test(&["--route", "all"]);
+    assert!(good && out.contains("crew: delivered"), "{out}{err}");
+    witness.next();
+    witness.refuse(true);
+    let (good, _, err) = test(&["--receiver", "crew"]);
+    assert!(!good && err.contains("503"), "{err}");
+    let (good, _, err) = test(&["--receiver", "crow"]);
+    assert!(!good && err.contains("there is no receiver \"crow\""), "{err}");
+}
