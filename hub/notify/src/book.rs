@@ -388,3 +388,82 @@ mod as_pairs {
         Ok(Labels::new(Vec::<(String, String)>::deserialize(deserializer)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rackside_alerting::{Life, State as Stage};
+
+    fn news(site: &str, stage: Stage, at: i64) -> Observed {
+        let fired_at = (stage == Stage::Firing).then_some(at);
+        let resolved_at = (stage == Stage::Inactive).then_some(at);
+        Observed {
+            at,
+            labels: Labels::new([("alertname", "SocHot"), ("site", site)]),
+            annotations: [].into(),
+            value: 78.5,
+            life: Life { state: stage, fired_at, resolved_at, ..Life::begin(at) },
+            cause: Cause::Result,
+        }
+    }
+
+    fn whats(booked: &Booked) -> Vec<What> {
+        booked.history.iter().map(|happened| happened.what.clone()).collect()
+    }
+
+    #[test]
+    fn a_life_is_written_down() {
+        let mut book = Book::default();
+        let (id, turn) = book.take(&news("hall", Stage::Pending, 1));
+        assert_eq!((turn, book.alert(id).map(|booked| booked.state)), (Turn::Same, Some(State::Pending)));
+        assert_eq!(book.take(&news("hall", Stage::Firing, 2)).1, Turn::Fires);
+        assert!(book.acknowledge(id, "desk", "on it", 3));
+        assert_eq!(book.alert(id).map(|booked| booked.state), Some(State::Acknowledged));
+        let mut unknown = news("hall", Stage::Firing, 4);
+        unknown.life.unknown_since = Some(4);
+        assert_eq!(book.take(&unknown).1, Turn::Same);
+        assert_eq!(book.alert(id).map(|booked| booked.state), Some(State::Unknown));
+        assert_eq!(book.take(&news("hall", Stage::Inactive, 5)).1, Turn::Ends);
+        let booked = book.alert(id).expect("it is kept");
+        assert_eq!((booked.starts_at, booked.ends_at, &booked.acknowledged), (2, Some(5), &None));
+        let by = What::Acknowledged { by: "desk".to_owned(), note: "on it".to_owned() };
+        assert_eq!(whats(booked), [What::Pending, What::Firing, by, What::Unknown, What::Resolved]);
+    }
+
+    #[test]
+    fn what_never_fired_leaves_no_trace() {
+        let mut book = Book::default();
+        book.take(&news("hall", Stage::Pending, 1));
+        book.take(&news("hall", Stage::Inactive, 2));
+        assert_eq!(book, Book::default());
+        assert!(!book.acknowledge(AlertId(1), "desk", "", 3));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_by_age_and_by_number_and_not_while_it_is_needed() {
+        let mut book = Book::default();
+        for number in 0..KEPT as i64 + 10 {
+            let site = format!("s{number}");
+            book.take(&news(&site, Stage::Firing, number));
+            book.take(&news(&site, Stage::Inactive, number + 1));
+        }
+        book.take(&news("hall", Stage::Firing, 0));
+        let oldest = AlertId::of(&news("s0", Stage::Firing, 0).labels);
+        book.forget(10_000, |id| id == oldest);
+        assert_eq!(book.alerts().count(), KEPT + 2);
+        book.forget(KEPT_FOR + 10_000, |id| id == oldest);
+        assert_eq!(book.alerts().count(), 2, "the one that fires and the one that is needed");
+    }
+
+    #[test]
+    fn a_history_is_bounded() {
+        let mut book = Book::default();
+        for at in 0..200 {
+            book.take(&news("hall", Stage::Firing, 2 * at));
+            book.take(&news("hall", Stage::Inactive, 2 * at + 1));
+        }
+        let booked = book.alerts().next().expect("there is one");
+        assert_eq!(booked.history.len(), HISTORY);
+        assert_eq!(booked.history.back(), Some(&Happened { at: 399, what: What::Resolved }));
+    }
+}

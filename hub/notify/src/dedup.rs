@@ -99,6 +99,11 @@ impl Log {
             .any(|((.., name), known)| name == receiver && known.firing.contains(&id) && known.at >= since)
     }
 
+    /// Every entry.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Known)> {
+        self.entries.iter()
+    }
+
     /// The entries of a group.
     pub(crate) fn of(&self, group: &str) -> impl Iterator<Item = (&Key, &Known)> {
         let from = (group.to_owned(), 0, String::new());

@@ -19,7 +19,7 @@ use crate::group::{Group, Member};
 use crate::inhibit::Inhibitor;
 use crate::keep::Kept;
 use crate::maintenance::Plan;
-use crate::message::{AlertId, Kind, Outgoing, State};
+use crate::message::{AlertId, Entry, Kind, MOST_ALERTS, Message, Outgoing, State};
 use crate::route::{Place, Route, Target};
 use crate::world::{Uplink, World};
 
@@ -260,33 +260,43 @@ impl Round<'_> {
         News { firing, resolved, flapping, in_hand }
     }
 
-    fn send(&mut self, to: To<'_>, group: &mut Group, news: News, known: &Known, send_resolved: bool) {
+    pub(crate) fn send(
+        &mut self,
+        to: To<'_>,
+        group: &mut Group,
+        news: News,
+        known: &Known,
+        send_resolved: bool,
+    ) {
         let now = self.now;
         let resolved = if send_resolved { news.resolved } else { BTreeSet::new() };
-        let id = self.kept.next_id(now);
         let all = news.firing.iter().chain(&resolved);
         let entries = all.filter_map(|id| self.kept.book.alert(*id));
-        let entries = entries.map(|booked| compose::entry(booked, self.world)).collect();
-        let frame = Frame {
-            id,
-            kind: Kind::Alerts,
-            at: now,
-            group_key: to.key.to_owned(),
-            group_labels: group.labels.clone(),
-            route: &group.route,
-            escalation: to.step,
-        };
-        let mut message = compose::message(frame, entries, self.world);
+        let entries: Vec<Entry> = entries.map(|booked| compose::entry(booked, self.world)).collect();
         let sites = self.firing.as_ref().map(|firing| &firing.sites);
-        if let Some(cause) = sites.and_then(|sites| cause::of(&news.firing, &self.kept.book, sites)) {
-            message.cause = Some(cause.text);
-            message.explains = cause.explains;
+        let cause = sites.and_then(|sites| cause::of(&news.firing, &self.kept.book, sites));
+        let (cause, explains) = cause.map_or((None, 0), |cause| (Some(cause.text), cause.explains));
+        // An Alertmanager has to know of each alert.
+        let most = if self.stands(to.receiver).is_some() { MOST_ALERTS } else { usize::MAX };
+        for entries in entries.chunks(most) {
+            let frame = Frame {
+                id: self.kept.next_id(now),
+                kind: Kind::Alerts,
+                at: now,
+                group_key: to.key.to_owned(),
+                group_labels: group.labels.clone(),
+                route: &group.route,
+                escalation: to.step,
+            };
+            let message = compose::message(frame, entries.to_vec(), self.world);
+            let message = Message { cause: cause.clone(), explains, ..message };
+            self.out.push(Outgoing { receiver: Arc::clone(to.receiver), message });
         }
+        let (escalation, message) = (to.step, self.kept.last_id);
         let fresh = news.firing.difference(&known.firing).map(|id| (*id, State::Firing));
         let over = resolved.difference(&known.resolved).map(|id| (*id, State::Resolved));
         for (alert, state) in fresh.chain(over) {
-            let what =
-                What::Told { receiver: to.receiver.to_string(), message: id, state, escalation: to.step };
+            let what = What::Told { receiver: to.receiver.to_string(), message, state, escalation };
             if let Some(booked) = self.kept.book.alert_mut(alert) {
                 booked.note(now, what);
             }
@@ -294,18 +304,17 @@ impl Round<'_> {
         for (_, member) in group.members.iter_mut().filter(|(id, _)| news.firing.contains(id)) {
             member.told_at.get_or_insert(now);
         }
-        self.out.push(Outgoing { receiver: Arc::clone(to.receiver), message });
     }
 }
 
 /// Whom a message is for.
 #[derive(Clone, Copy)]
-struct To<'a> {
-    key: &'a str,
-    step: usize,
-    receiver: &'a Arc<str>,
+pub(crate) struct To<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) step: usize,
+    pub(crate) receiver: &'a Arc<str>,
     /// They are to be told now, and not only were.
-    is_current: bool,
+    pub(crate) is_current: bool,
 }
 
 /// Whom a step of a route names.

@@ -82,3 +82,32 @@ impl fmt::Display for KeepError {
 }
 
 impl std::error::Error for KeepError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_state_is_said_and_changes_nothing() {
+        let bytes = Kept { last_id: 7, ..Kept::default() }.bytes();
+        assert_eq!(Kept::read(&bytes).map(|kept| kept.last_id), Ok(7));
+        for length in 0..bytes.len() {
+            assert_eq!(Kept::read(&bytes[..length]).err(), Some(KeepError::Damaged), "cut at {length}");
+        }
+        let mut newer = bytes;
+        newer[0] = 2;
+        let why = Kept::read(&newer).expect_err("it is of another version");
+        assert_eq!(
+            why.to_string(),
+            "the kept state of notifications has version 2, and this program knows 1; what fires is told once more, and mutes and acknowledgements are lost"
+        );
+    }
+
+    #[test]
+    fn numbers_grow_even_over_a_state_that_was_lost() {
+        let mut kept = Kept::default();
+        let ids = [kept.next_id(1_000), kept.next_id(1_000), kept.next_id(900)];
+        assert_eq!(ids, [1_000, 1_001, 1_002]);
+        assert_eq!(Kept::default().next_id(2_000), 2_000);
+    }
+}

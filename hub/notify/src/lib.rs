@@ -32,6 +32,7 @@ mod notifier;
 mod observed;
 mod outage;
 mod outage_news;
+mod refresh;
 mod rota;
 mod route;
 mod schedule;

@@ -17,6 +17,7 @@ use crate::maintenance::Plan;
 use crate::message::{AlertId, Outgoing, Severity, State};
 use crate::mute::{MuteError, MuteId, Mutes, NewMute};
 use crate::observed::Observed;
+use crate::refresh;
 use crate::route::Place;
 use crate::world::World;
 
@@ -172,7 +173,8 @@ impl Notifier {
         });
         let outage = self.kept.outage.as_ref().map(crate::outage::Outage::due);
         let heartbeat = self.policy.heartbeat.as_ref().map(|_| self.kept.heartbeat_at.unwrap_or(i64::MIN));
-        groups.chain(alerts).chain(outage).chain(heartbeat).min()
+        let refresh = refresh::due(&self.policy, &self.kept);
+        groups.chain(alerts).chain(outage).chain(heartbeat).chain(refresh).min()
     }
 
     /// Does all that is due at `now`.
@@ -193,6 +195,7 @@ impl Notifier {
         for key in keys {
             round.look(&key);
         }
+        round.refresh();
         let mut out = round.out;
         out.extend(self.heartbeat(now));
         if now.saturating_sub(self.kept.forgot_at) >= FORGET {
