@@ -37,6 +37,8 @@ pub enum DialError {
     Tcp(io::Error),
     /// TLS failed.
     Tls(io::Error),
+    /// Nobody could vouch for the other side.
+    NoRoots,
     /// No certificate can be for this name.
     NoName,
     /// The proxy cannot be reached, or did not want to.
@@ -54,6 +56,9 @@ impl fmt::Display for DialError {
             }
             Self::Tcp(error) => write!(f, "cannot be reached: {error}"),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
+            Self::NoRoots => {
+                f.write_str("TLS is not possible: the system trusts no CA; install ca-certificates")
+            }
             Self::NoName => {
                 f.write_str("is neither a host name nor an address that a certificate can be for")
             }
@@ -67,14 +72,16 @@ impl std::error::Error for DialError {}
 
 /// Dials.
 pub(super) struct Dialer {
-    tls: TlsConnector,
+    /// None, where nobody is trusted.
+    tls: Option<TlsConnector>,
     proxy: Option<Proxy>,
     within: Duration,
 }
 
 impl Dialer {
     pub(super) fn new(trust: &Trust, proxy: Option<Proxy>, within: Duration) -> Self {
-        Self { tls: trust.connector(), proxy, within }
+        let tls = (!trust.is_empty()).then(|| trust.connector());
+        Self { tls, proxy, within }
     }
 
     pub(super) fn proxy(&self) -> Option<&Proxy> {
@@ -86,15 +93,16 @@ impl Dialer {
     }
 
     async fn connect(&self, place: &Place) -> Result<Stream, DialError> {
+        if place.is_tls && self.tls.is_none() {
+            return Err(DialError::NoRoots);
+        }
         let tcp = match &self.proxy {
             Some(proxy) => self.through(proxy, place).await?,
             None => self.tcp(&place.host, place.port).await?,
         };
-        if !place.is_tls {
-            return Ok(Box::new(tcp));
-        }
+        let Some(tls) = self.tls.as_ref().filter(|_| place.is_tls) else { return Ok(Box::new(tcp)) };
         let name = ServerName::try_from(place.host.clone()).map_err(|_| DialError::NoName)?;
-        Ok(Box::new(self.tls.connect(name, tcp).await.map_err(DialError::Tls)?))
+        Ok(Box::new(tls.connect(name, tcp).await.map_err(DialError::Tls)?))
     }
 
     async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
@@ -146,5 +154,21 @@ impl Dialer {
         }
         let status: String = status.chars().filter(char::is_ascii_digit).take(3).collect();
         Err(DialError::Proxy(format!("it answers {status} to CONNECT {to}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_authorities_there_is_no_tls_and_the_rest_works() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = server.local_addr().expect("it has one").port();
+        let dialer = Dialer { tls: None, proxy: None, within: Duration::from_mins(1) };
+        let place = |is_tls| Place { is_tls, host: "127.0.0.1".to_owned(), port };
+        assert!(dialer.dial(&place(false)).await.is_ok());
+        let refused = dialer.dial(&place(true)).await.err().expect("no TLS").to_string();
+        assert_eq!(refused, "TLS is not possible: the system trusts no CA; install ca-certificates");
     }
 }

@@ -15,6 +15,7 @@ pub struct Trust {
     config: Arc<ClientConfig>,
     /// The text of the file that takes the place of the system's.
     own: Option<Arc<[u8]>>,
+    is_empty: bool,
 }
 
 /// Why there are none.
@@ -22,8 +23,6 @@ pub struct Trust {
 pub enum TrustError {
     /// The file cannot be read, or holds no certificate.
     File(PathBuf, String),
-    /// The system has none.
-    NoRoots,
     /// The TLS library refused.
     Library(rustls::Error),
 }
@@ -34,7 +33,6 @@ impl fmt::Display for TrustError {
             Self::File(path, why) => {
                 write!(f, "{}: {why}; it has to be a PEM certificate", path.display())
             }
-            Self::NoRoots => f.write_str("the system trusts no CA; install ca-certificates, or name a `ca`"),
             Self::Library(error) => write!(f, "TLS cannot be used: {error}"),
         }
     }
@@ -49,14 +47,11 @@ impl fmt::Debug for Trust {
 }
 
 impl Trust {
-    /// The system's authorities.
+    /// The system's authorities. There may be none: what needs no TLS works without.
     pub fn of_the_system() -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         // Certificates that rustls does not understand are no reason to refuse the others.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(TrustError::NoRoots);
-        }
         Self::new(roots, None)
     }
 
@@ -76,13 +71,19 @@ impl Trust {
     }
 
     fn new(roots: RootCertStore, own: Option<Arc<[u8]>>) -> Result<Self, TrustError> {
+        let is_empty = roots.is_empty();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TrustError::Library)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { config: Arc::new(config), own })
+        Ok(Self { config: Arc::new(config), own, is_empty })
+    }
+
+    /// Whether nobody is trusted.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.is_empty
     }
 
     pub(super) fn connector(&self) -> tokio_rustls::TlsConnector {
@@ -92,5 +93,20 @@ impl Trust {
     /// The PEM text of the file, if it is one.
     pub(super) fn own(&self) -> Option<&[u8]> {
         self.own.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_certificate_is_no_authority() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let refused = Trust::of_file(file.path()).expect_err("it is empty").to_string();
+        assert_eq!(
+            refused,
+            format!("{}: holds no certificate; it has to be a PEM certificate", file.path().display())
+        );
     }
 }
