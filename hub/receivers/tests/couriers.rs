@@ -2,7 +2,7 @@
 
 mod world;
 
-use rackside_notify::{Kind as About, Outgoing};
+use rackside_notify::Kind as About;
 use rackside_receivers::send::{Carrier, Limits, Publisher, Publishing};
 use rackside_receivers::worker::{DeadMan, Post, ReceiverStatus};
 use rackside_receivers::{Hidden, MqttParcel, Outcome, Way};
@@ -281,35 +281,6 @@ async fn without_a_way_to_it_a_receivers_messages_wait_and_its_page_says_why() {
     let status = of(&couriers.status(), "crew");
     assert_eq!(status.last_error.expect("it is there").why, "/nowhere/ca.pem: No such file or directory");
     assert_eq!(status.queued, 1);
-    couriers.stop().await;
-}
-
-#[tokio::test]
-async fn an_outer_alertmanager_is_told_again_what_holds_until_it_is_over() {
-    let server = Server::start(|_, _| Says::Answer(200, "", "")).await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    let way = || Way::Alertmanager {
-        server: Hidden::new(server.url("")),
-        authorization: None,
-        stands: Duration::from_millis(300),
-    };
-    couriers.set(vec![post(world::receiver("outer", way()), limits())]).await;
-    outbox.commit(b"", &outgoing("outer", 1..=1), watch.now());
-    server.came(4).await;
-    assert_eq!(of(&couriers.status(), "outer").delivered, 1);
-    // It is not forgotten over a restart.
-    couriers.stop().await;
-    let (outbox, before) = (opened(directory.path()), server.seen().len());
-    let couriers = world::couriers(&outbox, &watch);
-    couriers.set(vec![post(world::receiver("outer", way()), limits())]).await;
-    server.came(before + 2).await;
-    let mut over = message(2);
-    (over.group_key, over.status) = (message(1).group_key, rackside_notify::Status::Resolved);
-    outbox.commit(b"", &[Outgoing { receiver: "outer".into(), message: over }], watch.now());
-    until("it is told", || of(&couriers.status(), "outer").delivered == 1).await;
-    assert!(outbox.standing("outer").is_empty());
     couriers.stop().await;
 }
 

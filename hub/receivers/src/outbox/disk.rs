@@ -9,10 +9,9 @@
 //! kept      the notifier's state, the last id
 //! waiting   id, receiver, since when, tries, not before, message as JSON
 //! failed    id, receiver, when, how, why, message as JSON        50 a receiver
-//! standing  receiver, group → message as JSON                    what an Alertmanager is reminded of
 //! ```
 
-use super::queue::{Change, End, FAILURES, Failure, Memory, Queue, Queued, Standing};
+use super::queue::{Change, End, FAILURES, Failure, Memory, Queue, Queued};
 use rackside_notify::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::fmt;
@@ -33,7 +32,6 @@ CREATE TABLE kept (id INTEGER PRIMARY KEY CHECK (id = 1), state BLOB, last_id IN
 CREATE TABLE waiting (id INTEGER PRIMARY KEY, receiver TEXT NOT NULL, at INTEGER NOT NULL, tries INTEGER NOT NULL, not_before INTEGER NOT NULL, message BLOB NOT NULL) STRICT;
 CREATE TABLE failed (id INTEGER PRIMARY KEY, receiver TEXT NOT NULL, at INTEGER NOT NULL, given_up INTEGER NOT NULL, why TEXT NOT NULL, message BLOB NOT NULL) STRICT;
 CREATE INDEX failed_receiver ON failed (receiver, id);
-CREATE TABLE standing (receiver TEXT NOT NULL, group_key TEXT NOT NULL, message BLOB NOT NULL, PRIMARY KEY (receiver, group_key)) WITHOUT ROWID, STRICT;
 ";
 
 /// Why the file did not do what it was asked.
@@ -121,17 +119,14 @@ impl Disk {
     /// Writes everything anew.
     pub(super) fn rewrite(&mut self, memory: &Memory) -> Result<(), DiskError> {
         let transaction = self.0.transaction()?;
-        transaction.execute_batch("DELETE FROM waiting; DELETE FROM failed; DELETE FROM standing;")?;
+        transaction.execute_batch("DELETE FROM waiting; DELETE FROM failed;")?;
         keep(&transaction, memory.state.as_deref(), memory.last_id)?;
-        for (receiver, queue) in &memory.queues {
+        for queue in memory.queues.values() {
             for queued in &queue.waiting {
                 insert(&transaction, queued)?;
             }
             for failure in &queue.failures {
                 shelve(&transaction, failure)?;
-            }
-            for message in queue.standing.values() {
-                stand(&transaction, receiver, message)?;
             }
         }
         Ok(transaction.commit()?)
@@ -214,14 +209,7 @@ fn write(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<()>
     };
     match change {
         Change::Queue(queued) => insert(transaction, queued),
-        Change::Delivered { id, receiver, standing } => {
-            run("DELETE FROM waiting WHERE id = ?1", &[&(*id as i64)])?;
-            match standing {
-                Some(Standing::Repeat(message)) => stand(transaction, receiver, message),
-                Some(Standing::Over(group)) => forget(transaction, receiver, group),
-                None => Ok(()),
-            }
-        }
+        Change::Delivered { id, .. } => run("DELETE FROM waiting WHERE id = ?1", &[&(*id as i64)]),
         Change::Tried { id, tries, not_before, .. } => run(
             "UPDATE waiting SET tries = ?2, not_before = ?3 WHERE id = ?1",
             &[&(*id as i64), tries, not_before],
@@ -234,7 +222,6 @@ fn write(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<()>
                 &[&&*failure.receiver, &(FAILURES as i64)],
             )
         }
-        Change::Forget { receiver, group } => forget(transaction, receiver, group),
     }
 }
 
@@ -267,20 +254,6 @@ fn shelve(transaction: &Transaction<'_>, failure: &Failure) -> rusqlite::Result<
             failure.why,
             encoded(&failure.message)
         ])
-        .map(|_| ())
-}
-
-fn stand(transaction: &Transaction<'_>, receiver: &str, message: &Message) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO standing (receiver, group_key, message) VALUES (?1, ?2, ?3)")?
-        .execute(params![receiver, message.group_key, encoded(message)])
-        .map(|_| ())
-}
-
-fn forget(transaction: &Transaction<'_>, receiver: &str, group: &str) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM standing WHERE receiver = ?1 AND group_key = ?2")?
-        .execute([receiver, group])
         .map(|_| ())
 }
 
@@ -341,13 +314,6 @@ fn read(connection: &Connection) -> Result<Memory, DiskError> {
         let (id, at, why) = (row.get::<_, i64>(0)? as u64, row.get(2)?, row.get(4)?);
         let queue: &mut Queue = memory.queue(&receiver);
         queue.failures.push_back(Failure { id, receiver, message, at, end, why });
-    }
-    let mut select = connection.prepare("SELECT receiver, group_key, message FROM standing")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let receiver: Arc<str> = Arc::from(row.get::<_, String>(0)?);
-        let Some(message) = decoded(&receiver, &row.get::<_, Vec<u8>>(2)?) else { continue };
-        memory.queue(&receiver).standing.insert(row.get(1)?, message);
     }
     Ok(memory)
 }

@@ -22,8 +22,8 @@ pub use disk::{BackupError, FILE, backup};
 pub use queue::{Bounds, End, Failure, Queued};
 
 use disk::{Disk, DiskError};
-use queue::{Change, Memory, Queue, Standing};
-use rackside_notify::{Message, Outgoing, Status};
+use queue::{Change, Memory, Queue};
+use rackside_notify::Outgoing;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -113,21 +113,8 @@ impl Outbox {
 
     /// It has arrived.
     pub fn delivered(&self, queued: &Queued, now: i64) {
-        self.delivered_and(queued, None, now);
-    }
-
-    /// It has arrived at a receiver that forgets what it is not told again: [`Outbox::standing`] has it until its group is over.
-    pub fn delivered_for_a_while(&self, queued: &Queued, now: i64) {
-        let standing = match queued.message.status {
-            Status::Firing => Standing::Repeat(Arc::clone(&queued.message)),
-            Status::Resolved => Standing::Over(queued.message.group_key.clone()),
-        };
-        self.delivered_and(queued, Some(standing), now);
-    }
-
-    fn delivered_and(&self, queued: &Queued, standing: Option<Standing>, now: i64) {
         let receiver = Arc::clone(&queued.receiver);
-        self.change(vec![Change::Delivered { id: queued.id, receiver, standing }], now);
+        self.change(vec![Change::Delivered { id: queued.id, receiver }], now);
     }
 
     /// It was tried in vain, and will be tried again.
@@ -141,50 +128,16 @@ impl Outbox {
         self.change(vec![Change::Fail(queue::over(queued, End::Refused, why, now))], now);
     }
 
-    /// Gives up all that waits for a receiver, and what it is reminded of; how many messages.
+    /// Gives up all that waits for a receiver; how many messages.
     pub fn withdraw(&self, receiver: &str, why: &str, now: i64) -> usize {
-        let (changes, count) = {
+        let changes: Vec<Change> = {
             let memory = lock(&self.memory);
-            let Some((name, queue)) = memory.queues.get_key_value(receiver) else { return 0 };
-            let waiting = queue.waiting.iter();
-            let mut changes: Vec<Change> =
-                waiting.map(|one| Change::Fail(queue::over(one, End::GivenUp, why, now))).collect();
-            let count = changes.len();
-            let groups = queue.standing.keys();
-            changes.extend(
-                groups.map(|group| Change::Forget { receiver: Arc::clone(name), group: group.clone() }),
-            );
-            (changes, count)
+            let waiting = memory.queues.get(receiver).into_iter().flat_map(|queue| &queue.waiting);
+            waiting.map(|one| Change::Fail(queue::over(one, End::GivenUp, why, now))).collect()
         };
+        let count = changes.len();
         self.change(changes, now);
         count
-    }
-
-    /// What a receiver that forgets is to be told again.
-    pub fn standing(&self, receiver: &str) -> Vec<Arc<Message>> {
-        let memory = lock(&self.memory);
-        memory
-            .queues
-            .get(receiver)
-            .map(|queue| queue.standing.values().cloned().collect())
-            .unwrap_or_default()
-    }
-
-    /// Ends the reminders of groups that are no more, which whoever made the messages knows.
-    pub fn keep_standing(&self, holds: impl Fn(&str, &Message) -> bool, now: i64) {
-        let over: Vec<Change> = {
-            let memory = lock(&self.memory);
-            let all = memory.queues.iter().flat_map(|(receiver, queue)| {
-                queue.standing.iter().map(move |(group, message)| (receiver, group, message))
-            });
-            all.filter(|(receiver, _, message)| !holds(receiver, message))
-                .map(|(receiver, group, _)| Change::Forget {
-                    receiver: Arc::clone(receiver),
-                    group: group.clone(),
-                })
-                .collect()
-        };
-        self.change(over, now);
     }
 
     /// What has to be done now and then, every few seconds: gives up what waited for too long, and writes down what a disk did not take.

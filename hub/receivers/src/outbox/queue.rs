@@ -35,8 +35,6 @@ impl Default for Bounds {
 
 /// Failures that are kept for each receiver, to be shown.
 pub(super) const FAILURES: usize = 50;
-/// Groups that an Alertmanager is reminded of, for each receiver.
-pub(super) const STANDING: usize = 2_000;
 
 /// A message that waits.
 #[derive(Debug, Clone)]
@@ -88,23 +86,12 @@ pub struct Failure {
 pub(super) enum Change {
     /// It waits.
     Queue(Queued),
-    /// It is there; with its group and whether that is to be repeated, where a receiver wants to be reminded.
-    Delivered { id: u64, receiver: Arc<str>, standing: Option<Standing> },
+    /// It is there.
+    Delivered { id: u64, receiver: Arc<str> },
     /// It was tried in vain.
     Tried { id: u64, receiver: Arc<str>, tries: u32, not_before: i64 },
     /// It is over.
     Fail(Failure),
-    /// A receiver is not reminded of a group any more.
-    Forget { receiver: Arc<str>, group: String },
-}
-
-/// What an Alertmanager is told again while it holds.
-#[derive(Debug, Clone)]
-pub(super) enum Standing {
-    /// This.
-    Repeat(Arc<Message>),
-    /// Nothing any more of this group.
-    Over(String),
 }
 
 /// One receiver's.
@@ -115,7 +102,6 @@ pub(super) struct Queue {
     pub(super) failures: VecDeque<Failure>,
     pub(super) given_up: u64,
     pub(super) refused: u64,
-    pub(super) standing: BTreeMap<String, Arc<Message>>,
     pub(super) bell: Arc<Notify>,
 }
 
@@ -141,14 +127,10 @@ impl Memory {
             return;
         }
         self.state = self.state.take().or(left.state);
-        for (receiver, mut queue) in left.queues {
+        for mut queue in left.queues.into_values() {
             for queued in std::mem::take(&mut queue.waiting) {
                 self.last_id += 1;
                 self.apply(Change::Queue(Queued { id: self.last_id, ..queued }));
-            }
-            let here = self.queue(&receiver);
-            for (group, message) in queue.standing {
-                here.standing.entry(group).or_insert(message);
             }
         }
     }
@@ -203,22 +185,7 @@ impl Memory {
                 queue.waiting.push_back(queued);
                 queue.bell.notify_one();
             }
-            Change::Delivered { id, receiver, standing } => {
-                let queue = self.queue(&receiver);
-                queue.take(id);
-                match standing {
-                    Some(Standing::Repeat(message)) => {
-                        queue.standing.insert(message.group_key.clone(), message);
-                        while queue.standing.len() > STANDING {
-                            queue.standing.pop_first();
-                        }
-                    }
-                    Some(Standing::Over(group)) => {
-                        queue.standing.remove(&group);
-                    }
-                    None => {}
-                }
-            }
+            Change::Delivered { id, receiver } => self.queue(&receiver).take(id),
             Change::Tried { id, receiver, tries, not_before } => {
                 if let Some(queued) = self.queue(&receiver).waiting.iter_mut().find(|one| one.id == id) {
                     (queued.tries, queued.not_before) = (tries, not_before);
@@ -235,9 +202,6 @@ impl Memory {
                 if queue.failures.len() > FAILURES {
                     queue.failures.pop_front();
                 }
-            }
-            Change::Forget { receiver, group } => {
-                self.queue(&receiver).standing.remove(&group);
             }
         }
     }

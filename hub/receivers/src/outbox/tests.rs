@@ -1,7 +1,7 @@
 //! The outbox through restarts, kills, damage and full disks. A kill is a second outbox on the same file, with the first one never told.
 
 use super::*;
-use rackside_notify::Kind;
+use rackside_notify::{Kind, Message, Status};
 use std::collections::BTreeMap;
 
 const NOW: i64 = 1_795_145_096_000;
@@ -172,32 +172,6 @@ fn a_receiver_that_is_gone_takes_its_messages_along() {
     assert_eq!(outbox.withdraw("nobody", "", NOW), 0);
     assert_eq!((outbox.next("crew").is_none(), outbox.next("desk").is_some()), (true, true));
     assert_eq!(opened(directory.path()).failures("crew").len(), 2);
-}
-
-#[test]
-fn a_receiver_that_forgets_is_reminded_of_the_last_word_of_each_group() {
-    let directory = directory();
-    let outbox = opened(directory.path());
-    let says = [
-        (1, "a", Status::Firing),
-        (2, "b", Status::Firing),
-        (3, "a", Status::Firing),
-        (4, "b", Status::Resolved),
-    ];
-    let says = says.map(|(id, group, status)| Outgoing {
-        receiver: "outer".into(),
-        message: message(id, group, status),
-    });
-    outbox.commit(b"", &says, NOW);
-    while let Some(queued) = outbox.next("outer") {
-        outbox.delivered_for_a_while(&queued, NOW);
-    }
-    let ids = |outbox: &Outbox| -> Vec<u64> { outbox.standing("outer").iter().map(|one| one.id).collect() };
-    assert_eq!(ids(&outbox), [3]);
-    assert_eq!(ids(&opened(directory.path())), [3]);
-    outbox.keep_standing(|receiver, message| (receiver, &*message.group_key) != ("outer", "a"), NOW);
-    assert_eq!(ids(&outbox), [] as [u64; 0]);
-    assert_eq!(ids(&opened(directory.path())), [] as [u64; 0]);
 }
 
 #[test]

@@ -4,12 +4,12 @@
 
 use super::status::{Progress, Trouble};
 use super::{Post, Surroundings};
+use crate::Outcome;
 use crate::chart::Chart;
 use crate::format::{self, Extras};
 use crate::outbox::{Outbox, Queued};
 use crate::send::{Pace, Rate};
-use crate::{Outcome, Receiver, Way};
-use rackside_notify::{Kind as About, Message};
+use rackside_notify::Message;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,8 +19,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 const GRACE: Duration = Duration::from_millis(700);
 /// How often a message is made anew because a receiver wants it otherwise, before that counts as a failure.
 const MAKINGS: usize = 3;
-/// An outer Alertmanager is reminded this often at least.
-const REMINDED: Duration = Duration::from_mins(1);
 
 pub(super) struct Courier {
     pub(super) name: Arc<str>,
@@ -32,7 +30,6 @@ pub(super) struct Courier {
     pace: Pace,
     /// The message that failed, and when it is tried again.
     again: Option<(u64, Instant)>,
-    remind_at: Option<Instant>,
 }
 
 /// Why a courier looks up.
@@ -51,8 +48,7 @@ impl Courier {
     ) -> Self {
         let name = Arc::from(post.receiver.name.as_str());
         let pace = Pace::new(Rate::of(post.receiver.way.kind()));
-        let remind_at = remind_every(&post.receiver).map(|_| Instant::now());
-        Self { name, post, outbox, surroundings, progress, stop, pace, again: None, remind_at }
+        Self { name, post, outbox, surroundings, progress, stop, pace, again: None }
     }
 
     /// Works until it is to stop.
@@ -61,11 +57,9 @@ impl Courier {
         while !*self.stop.borrow() {
             let Some(queued) = self.outbox.next(&self.name) else {
                 progress(&self.progress).next_try_at = None;
-                let reminder = self.remind_at;
                 let mut stop = self.stop.clone();
                 tokio::select! {
                     () = bell.notified() => {}
-                    () = at(reminder) => self.remind().await,
                     () = told(&mut stop) => return,
                 }
                 continue;
@@ -149,12 +143,7 @@ impl Courier {
         let outbox = Arc::clone(&self.outbox);
         match outcome {
             Outcome::Delivered => {
-                let is_news = matches!(queued.message.kind, About::Alerts | About::Outage);
-                if self.remind_at.is_some() && is_news {
-                    written(move || outbox.delivered_for_a_while(&queued, now)).await;
-                } else {
-                    written(move || outbox.delivered(&queued, now)).await;
-                }
+                written(move || outbox.delivered(&queued, now)).await;
                 self.arrived(now);
             }
             Outcome::Final { why, disable } => {
@@ -197,27 +186,6 @@ impl Courier {
             log::warn!("{}: a message did not arrive: {why}", self.name);
         }
         progress.last_error = Some(Trouble { at: now, why: why.to_owned() });
-    }
-
-    /// Tells an outer Alertmanager again what holds.
-    async fn remind(&mut self) {
-        let Some(every) = remind_every(&self.post.receiver) else { return };
-        self.remind_at = Some(Instant::now() + every);
-        for message in self.outbox.standing(&self.name) {
-            // What is new goes first: it may say that this is over.
-            if self.outbox.next(&self.name).is_some() {
-                self.remind_at = Some(Instant::now());
-                return;
-            }
-            match self.unless_stopped(self.deliver(&message)).await {
-                Some(Outcome::Delivered) => {}
-                Some(Outcome::Retry { why, .. } | Outcome::Final { why, .. }) => {
-                    self.failed(&why, (self.surroundings.clock)());
-                    return;
-                }
-                Some(Outcome::Elsewhere { .. } | Outcome::Plainer { .. }) | None => return,
-            }
-        }
     }
 }
 
@@ -263,21 +231,6 @@ pub(super) async fn deliver(
         }
     }
     (Outcome::Retry { after: None, why: last }, moved_to)
-}
-
-/// How often a receiver is told again what holds, if it forgets.
-fn remind_every(receiver: &Receiver) -> Option<Duration> {
-    match &receiver.way {
-        Way::Alertmanager { stands, .. } => Some((*stands / 3).clamp(Duration::from_millis(100), REMINDED)),
-        _ => None,
-    }
-}
-
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Returns when the flag is up, or when whoever could raise it is gone.
