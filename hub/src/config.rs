@@ -235,6 +235,7 @@ impl Config {
             maintenance: self.maintenance.clone(),
             inhibit: self.inhibit.clone(),
         })?;
+        policy.stays_off(self.prefix.as_str())?;
         if policy.external_url.is_empty() {
             self.rules.external_url.trim_end_matches('/').clone_into(&mut policy.external_url);
         }

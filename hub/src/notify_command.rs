@@ -12,7 +12,7 @@ use crate::cli::Target;
 use crate::clock;
 use crate::config::Config;
 use crate::notify::{LinkKey, Office, address, post};
-use rackside_notify::config::Way;
+use rackside_notify::config::{KnownSites, Way};
 use rackside_notify::{Gone, Notifier, SiteFacts, Trial, Uplink, World};
 use rackside_onair::Zone;
 use rackside_receivers::send::{Publisher, Publishing};
@@ -76,7 +76,7 @@ pub(crate) fn test(path: &Path, target: &Target) -> Result<String, String> {
     if failed == 0 { Ok(said) } else { Err(format!("a test message did not arrive\n{}", said.trim_end())) }
 }
 
-/// What would be told to whom, in a line; gaps are named. Or what is wrong with a template, or with a secret.
+/// What would be told to whom, in a line. Or what is wrong with a template, or with a secret.
 pub(crate) fn outlook(config: &Config) -> Result<String, String> {
     let policy = config.policy().map_err(|(key, why)| format!("{key}: {why}"))?;
     for one in &policy.receivers {
@@ -93,6 +93,15 @@ pub(crate) fn outlook(config: &Config) -> Result<String, String> {
         address::addresses(one, &policy).map_err(|error| error.to_string())?;
     }
     Ok(post::counted(&policy))
+}
+
+/// What is strange in what [`outlook`] finds good, a line each: holes of a rota, names that nobody names, routes that are never asked.
+pub(crate) fn remarks(config: &Config, now: i64) -> Vec<String> {
+    let sites = KnownSites {
+        ids: config.site.iter().map(|site| site.id.as_str()).collect(),
+        tags: config.site.iter().flat_map(|site| &site.tags).map(String::as_str).collect(),
+    };
+    config.policy().map(|policy| policy.remarks(&sites, now)).unwrap_or_default()
 }
 
 /// The surroundings of a test: none.
@@ -141,5 +150,21 @@ impl Publisher for NoListener {
         Box::pin(async {
             Err("a receiver on the hub's own MQTT cannot be tried from the command line".to_owned())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_that_no_site_has_is_noted() {
+        let text = "[[site]]\nid = \"hall\"\ntags = [\"north\"]\n[[receiver]]\nname = \"desk\"\nkind = \"mqtt\"\ntopic = \"a\"\n\
+                    [[route]]\nname = \"all\"\nsites = [\"hall\"]\nto = [\"desk\"]\ntags = [\"north\", \"noth\"]\n";
+        let config = Config::parse(text, "hub.toml").expect("right");
+        assert_eq!(
+            remarks(&config, 0),
+            ["route \"all\": no [[site]] has the tag \"noth\"; did you mean \"north\"?"]
+        );
     }
 }

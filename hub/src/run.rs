@@ -121,6 +121,9 @@ fn check(path: &Path) -> Result<(), String> {
     writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
     writeln!(said, "{}", rules_of(&config)?).expect("a String takes everything");
     writeln!(said, "{}", notify_command::outlook(&config)?).expect("a String takes everything");
+    for remark in notify_command::remarks(&config, clock::now().utc_ms as i64) {
+        writeln!(said, "note: {remark}").expect("a String takes everything");
+    }
     for site in &config.site {
         let outlook = onair::outlook(site, clock::now().utc_ms as i64).map_err(|error| error.to_string())?;
         writeln!(said, "{outlook}").expect("a String takes everything");
