@@ -163,6 +163,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
     let copy = rackside_history::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_series::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_receivers::outbox::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
         copy.display(),

@@ -153,6 +153,9 @@ fn a_backup_is_made_while_the_hub_runs_and_is_another_history() {
     let backup = ["backup", copies.to_str().expect("text"), "--config", &config];
     let (ok, out, err) = said(&hub(&backup).output().expect("it runs"));
     assert!(ok && out.contains("copies/history.db"), "{out}{err}");
+    for beside in ["hub.db", "notify.db"] {
+        assert!(copies.join(beside).exists(), "{beside} is copied as well");
+    }
     client.send(reading(&mut rack, 401)).expect("sent");
     acked(&mut client, 3);
     running.signal(Signal::TERM);
