@@ -177,6 +177,12 @@ impl Round<'_> {
         for step in steps {
             let current = route.and_then(|route| targets(route, step));
             let current = current.map(|to| self.policy.told(to, self.now)).unwrap_or_default();
+            if step == 0 && current.is_empty() {
+                // Nobody is on call: the escalation goes on all the same.
+                for (_, member) in group.members.iter_mut().filter(|(id, _)| sorted.firing.contains(id)) {
+                    member.told_at.get_or_insert(self.now);
+                }
+            }
             let known = self.kept.log.receivers(key, step).map(|(name, _)| Arc::from(name));
             let former: Vec<Arc<str>> = known.filter(|name| !current.contains(name)).collect();
             let all = current.into_iter().map(|name| (name, true));

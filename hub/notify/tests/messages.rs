@@ -3,8 +3,8 @@
 use rackside_alerting::{Cause, Life, State as Stage};
 use rackside_notify::config::Tables;
 use rackside_notify::{
-    Gone, Kind, MOST_ALERTS, MOST_SITES, Message, Notifier, Observed, Outgoing, Policy, Severity, SiteFacts,
-    Status, Trial, Uplink, World,
+    Gone, Held, Kind, MOST_ALERTS, MOST_SITES, Matchers, Message, NewMute, Notifier, Observed, Outgoing,
+    Policy, Severity, SiteFacts, Status, Trial, Uplink, World,
 };
 use rackside_onair::Zone;
 use rackside_promql::Labels;
@@ -144,4 +144,27 @@ fn a_test_goes_to_whom_an_alert_would() {
         notifier.step(6, &Well).is_empty() && notifier.alerts().next().is_none(),
         "nothing is left of it"
     );
+}
+
+#[test]
+fn why_nobody_is_told_is_kept_with_the_alert() {
+    let quiet = "quiet = [\"00:00-23:00\"]\nmatch = [\"site!=s002\"]\n";
+    let mut notifier = notifier(quiet);
+    let new = NewMute {
+        matchers: Matchers::read(["site=s001"]).expect("a matcher"),
+        starts_at: None,
+        ends_at: 60_000,
+        by: "desk".to_owned(),
+        comment: "work".to_owned(),
+    };
+    let mute = notifier.mute(new, 0).expect("a mute that can be");
+    fire(&mut notifier, 3, 1.0);
+    assert!(notifier.step(0, &Well).is_empty());
+    let held = |site: &str| {
+        let booked = notifier.alerts().find(|booked| booked.site() == site);
+        booked.and_then(|booked| booked.held.clone())
+    };
+    assert_eq!(held("s000"), Some(Held::Quiet(23 * 3_600_000)));
+    assert_eq!(held("s001"), Some(Held::Muted(mute)));
+    assert_eq!(held("s002"), Some(Held::NotRouted));
 }
