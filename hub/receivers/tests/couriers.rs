@@ -4,7 +4,7 @@ mod world;
 
 use rackside_notify::Kind as About;
 use rackside_receivers::send::{Carrier, Limits, Publisher, Publishing};
-use rackside_receivers::worker::{DeadMan, Post, ReceiverStatus};
+use rackside_receivers::worker::{DeadMan, Patience, Post, ReceiverStatus};
 use rackside_receivers::{Hidden, MqttParcel, Outcome, Way};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -281,6 +281,42 @@ async fn without_a_way_to_it_a_receivers_messages_wait_and_its_page_says_why() {
     let status = of(&couriers.status(), "crew");
     assert_eq!(status.last_error.expect("it is there").why, "/nowhere/ca.pem: No such file or directory");
     assert_eq!(status.queued, 1);
+    couriers.stop().await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_mended_is_tried_at_once() {
+    let server = Server::start(
+        |number, _| if number == 0 { Says::Answer(429, "Retry-After: 3600\r\n", "") } else { OK },
+    )
+    .await;
+    let (directory, watch) = (directory(), Watch::new());
+    let outbox = opened(directory.path());
+    let hour = Patience { first: Duration::from_hours(1), longest: Duration::from_hours(1) };
+    let couriers = world::couriers_with(hour, &outbox, &watch);
+    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    outbox.commit(b"", &outgoing("crew", 1..=1), watch.now());
+    until("it is put off", || of(&couriers.status(), "crew").retries == 1).await;
+    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    until("it arrives", || of(&couriers.status(), "crew").delivered == 1).await;
+    couriers.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_put_off_waits_over_a_restart() {
+    let server = Server::start(|_, _| OK).await;
+    let (directory, watch) = (directory(), Watch::new());
+    let outbox = opened(directory.path());
+    outbox.commit(b"", &outgoing("crew", 1..=1), watch.now());
+    outbox.failed(&outbox.next("crew").expect("it waits"), watch.now() + 3_600_000, watch.now());
+    let outbox = opened(directory.path());
+    let hour = Patience { first: Duration::from_hours(1), longest: Duration::from_hours(1) };
+    let couriers = world::couriers_with(hour, &outbox, &watch);
+    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    until("it says when", || of(&couriers.status(), "crew").next_try_at.is_some()).await;
+    let status = of(&couriers.status(), "crew");
+    assert!(status.next_try_at.is_some_and(|at| at > watch.now() + 3_500_000), "{status:?}");
+    assert_eq!(server.seen().len(), 0);
     couriers.stop().await;
 }
 

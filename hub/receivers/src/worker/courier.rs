@@ -28,6 +28,8 @@ pub(super) struct Courier {
     pub(super) progress: Arc<Mutex<Progress>>,
     pub(super) stop: watch::Receiver<bool>,
     pace: Pace,
+    /// Whether what was tried before a restart of the hub waits for its time. Not after a change of the configuration: that may have mended it.
+    pub(super) waits: bool,
     /// The message that failed, and when it is tried again.
     again: Option<(u64, Instant)>,
 }
@@ -48,7 +50,7 @@ impl Courier {
     ) -> Self {
         let name = Arc::from(post.receiver.name.as_str());
         let pace = Pace::new(Rate::of(post.receiver.way.kind()));
-        Self { name, post, outbox, surroundings, progress, stop, pace, again: None }
+        Self { name, post, outbox, surroundings, progress, stop, pace, waits: true, again: None }
     }
 
     /// Works until it is to stop.
@@ -91,7 +93,7 @@ impl Courier {
         let due = match self.again {
             Some((id, at)) if id == queued.id => paced.max(at),
             // It failed before a restart. A clock that was set meanwhile must not make it wait for ever.
-            _ if queued.not_before > 0 && self.again.is_none() => {
+            _ if self.waits && queued.not_before > 0 && self.again.is_none() => {
                 let left = queued.not_before.saturating_sub((self.surroundings.clock)()).max(0);
                 let left = Duration::from_millis(left as u64).min(self.surroundings.patience.longest);
                 paced.max(now + left)

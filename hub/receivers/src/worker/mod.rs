@@ -96,17 +96,19 @@ impl Couriers {
         for post in posts {
             let name: Arc<str> = Arc::from(post.receiver.name.as_str());
             let mut kept = before.get(&name).cloned().unwrap_or_default();
+            let waits = !before.contains_key(&name);
             // The configuration may have changed what was wrong.
             (kept.disabled, kept.moved_to, kept.next_try_at) = (None, None, None);
             let (post, progress) = (Arc::new(post), Arc::new(Mutex::new(kept)));
             let (stop, stopped) = watch::channel(false);
-            let courier = Courier::new(
+            let mut courier = Courier::new(
                 Arc::clone(&post),
                 Arc::clone(&self.outbox),
                 Arc::clone(&self.surroundings),
                 Arc::clone(&progress),
                 stopped,
             );
+            courier.waits = waits;
             let task = tokio::spawn(courier.run());
             running.insert(name, Running { post, progress, stop, task });
         }

@@ -320,6 +320,10 @@ pub(crate) fn opened(directory: &Path) -> Arc<Outbox> {
 /// Couriers that do not wait for long.
 pub(crate) fn couriers(outbox: &Arc<Outbox>, watch: &Watch) -> Couriers {
     let patience = Patience { first: Duration::from_millis(5), longest: Duration::from_millis(20) };
+    couriers_with(patience, outbox, watch)
+}
+
+pub(crate) fn couriers_with(patience: Patience, outbox: &Arc<Outbox>, watch: &Watch) -> Couriers {
     let watch = watch.clone();
     let surroundings = Surroundings { clock: Box::new(move || watch.now()), charts: None, patience };
     Couriers::new(Arc::clone(outbox), surroundings)
