@@ -170,8 +170,9 @@ impl Hub {
         let policy = config.policy().expect("it was checked when it was read");
         let links = LinkKey::open(&storage::whole(&config.data));
         let publisher = Arc::new(ByTheHub { way: Arc::clone(&way), outlet: Arc::clone(&outlet) });
-        let office =
-            Office::new(policy.clone(), notify::outbox(&config.data, started), publisher, links.clone());
+        let charts = notify::charts(Arc::clone(&queries), config.query.limits());
+        let outbox = notify::outbox(&config.data, started);
+        let office = Office::new(policy.clone(), outbox, publisher, links.clone(), Some(charts));
         let watcher = ((updates, ears), rules.clone());
         let ends: Ends<((Updates, Ears), Rules)> =
             Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };

@@ -46,7 +46,7 @@ pub(crate) fn test(path: &Path, target: &Target) -> Result<String, String> {
         .map_err(|error| format!("no threads to run on: {error}"))?;
     // A directory that is not there: what this sends waits nowhere.
     let outbox = Arc::new(Outbox::open(Path::new("/nonexistent/rackside"), Bounds::default(), now));
-    let office = Office::new(policy.clone(), outbox, Arc::new(NoListener), LinkKey::of_this_run());
+    let office = Office::new(policy.clone(), outbox, Arc::new(NoListener), LinkKey::of_this_run(), None);
     let (said, failed) = runtime.block_on(async {
         office.employ(&policy).await;
         let (mut said, mut failed) = (String::new(), 0);

@@ -122,6 +122,22 @@ fn what_fires_and_what_is_over_reaches_the_receiver_and_stands_on_the_pages() {
 }
 
 #[test]
+fn a_receiver_that_takes_pictures_gets_the_last_hour_of_what_fires() {
+    let witness = Witness::start();
+    let server = witness.url().replace("/hook", "");
+    let place = Place::with(&format!(
+        "[[receiver]]\nname = \"phone\"\nkind = \"ntfy\"\nurl = \"{server}\"\ntopic = \"crew\"\n\
+         [[route]]\nname = \"all\"\nto = [\"phone\"]\ngroup_wait = \"0s\"\n"
+    ));
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    let told = witness.next();
+    let bytes: Vec<u64> = told.as_array().expect("no JSON").iter().filter_map(Json::as_u64).collect();
+    assert!(bytes.starts_with(&[0x89, 0x50, 0x4e, 0x47]), "a PNG: {:?}", bytes.get(..8));
+}
+
+#[test]
 fn a_hub_that_is_killed_when_an_alert_fires_tells_it_all_the_same() {
     let witness = Witness::start();
     witness.refuse(true);

@@ -11,6 +11,7 @@
 //! next message is made, and a message that was made is on the disk, with the book that made it, before anybody sends it.
 
 pub(crate) mod address;
+mod charts;
 mod inbox;
 mod key;
 mod own;
@@ -19,6 +20,7 @@ mod task;
 mod uplink;
 mod world;
 
+pub(crate) use charts::charts;
 pub use inbox::Inbox;
 pub use key::LinkKey;
 pub(crate) use post::{ByTheHub, Office};

@@ -18,7 +18,7 @@ use rackside_notify::{Outgoing, Policy};
 use rackside_receivers::send::{
     Carrier, HttpClient, Limits, MailServer, Mailer, Publisher, Publishing, Security, Trust,
 };
-use rackside_receivers::worker::{Couriers, DeadMan, Patience, Post, Surroundings};
+use rackside_receivers::worker::{Charts, Couriers, DeadMan, Patience, Post, Surroundings};
 use rackside_receivers::{Hidden, MqttParcel, Outbox, Receiver, Signer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,8 +62,9 @@ impl Office {
         outbox: Arc<Outbox>,
         publisher: Arc<dyn Publisher>,
         links: LinkKey,
+        charts: Option<Charts>,
     ) -> Self {
-        let surroundings = Surroundings { clock: Box::new(ms), charts: None, patience: Patience::default() };
+        let surroundings = Surroundings { clock: Box::new(ms), charts, patience: Patience::default() };
         let couriers = Couriers::new(Arc::clone(&outbox), surroundings);
         let signer = Signer::new(move |alert, since, receiver| links.sign(alert, since, receiver));
         let (policies, _) = watch::channel(policy);

@@ -27,7 +27,7 @@ impl Thread {
         let Ground { shared, on_air, way, rules, inbox, office } = ground;
         let uplink = Check::new(Handle::current(), move || inbox.ring());
         uplink.set(places(notifications.notifier().policy()));
-        let surroundings = Surroundings::new(shared, on_air, way, uplink);
+        let surroundings = Surroundings::new(shared, on_air, way, uplink, rules.expressions());
         let held = rules.observed(clock::now().utc_ms as i64);
         let kept = office.outbox().load_state().unwrap_or_default();
         let mut thread = Self { notifications, surroundings, held, kept };

@@ -11,6 +11,7 @@ use crate::clock::Now;
 use crate::fleet::State;
 use crate::ingest::task::Shared;
 use crate::onair::OnAir;
+use crate::rules::Expressions;
 use crate::site::SiteConfig;
 use crate::web::WayIn;
 use rackside_notify::{Contact, Gone, SiteFacts, Uplink, World};
@@ -31,6 +32,7 @@ pub(super) struct Surroundings {
     way: Arc<dyn WayIn>,
     pub(super) uplink: Check,
     configs: watch::Receiver<Vec<SiteConfig>>,
+    expressions: watch::Receiver<Arc<Expressions>>,
     sites: HashMap<Id, SiteConfig>,
     /// Since when messages can come in.
     open_since: Option<Instant>,
@@ -43,12 +45,18 @@ pub(super) struct Moment<'a> {
 }
 
 impl Surroundings {
-    pub(super) fn new(shared: Shared, on_air: OnAir, way: Arc<dyn WayIn>, uplink: Check) -> Self {
+    pub(super) fn new(
+        shared: Shared,
+        on_air: OnAir,
+        way: Arc<dyn WayIn>,
+        uplink: Check,
+        expressions: watch::Receiver<Arc<Expressions>>,
+    ) -> Self {
         let mut configs = on_air.configs();
         configs.mark_changed();
         // The fleet knows by itself who was not heard since the start.
         let open_since = None;
-        Self { shared, on_air, way, uplink, configs, sites: HashMap::new(), open_since }
+        Self { shared, on_air, way, uplink, configs, expressions, sites: HashMap::new(), open_since }
     }
 
     /// As it is now.
@@ -104,6 +112,10 @@ impl World for Moment<'_> {
 
     fn on_air(&self, site: &str) -> bool {
         site.parse().ok().and_then(|site| self.view(&site)).is_some_and(|view| view.on_air())
+    }
+
+    fn query(&self, alert: &str) -> String {
+        self.of.expressions.borrow().get(alert).map_or_else(String::new, ToString::to_string)
     }
 
     fn is_up(&self, site: &str, appliance: &str) -> Option<bool> {
@@ -225,7 +237,13 @@ mod tests {
             let (on_air, ..) = OnAir::start(configs, derived, |_| {}, now, asked);
             let way = Arc::new(Way(AtomicBool::new(true)));
             let check = Check::new(Handle::current(), || {});
-            let mut surroundings = Surroundings::new(shared.clone(), on_air, way.clone(), check);
+            let mut surroundings = Surroundings::new(
+                shared.clone(),
+                on_air,
+                way.clone(),
+                check,
+                watch::channel(Arc::default()).1,
+            );
             surroundings.at(now);
             Self { shared, way, surroundings, now: now.plus(COMES_BACK), _stop: stop }
         }

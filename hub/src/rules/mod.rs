@@ -26,6 +26,7 @@ use crate::query::{Fleetwide, Touched};
 use crate::shutdown;
 use rackside_alerting::{Engine, Overview, RulesView, Standings};
 use rackside_notify::Observed;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
@@ -53,7 +54,12 @@ struct Inner {
     shown: Mutex<Arc<RulesView>>,
     /// How every appliance stands, as it was then.
     standings: watch::Sender<Arc<Standings>>,
+    /// What the alerts watch.
+    expressions: watch::Sender<Arc<Expressions>>,
 }
+
+/// The expression of each alerting rule, by the name of its alerts. Where rules of one name differ, none is told.
+pub(crate) type Expressions = HashMap<Arc<str>, Arc<str>>;
 
 /// What rules stand on.
 #[derive(Debug, Clone)]
@@ -79,6 +85,7 @@ impl Rules {
             overview: Mutex::default(),
             shown: Mutex::new(Arc::new(RulesView { groups: Vec::new() })),
             standings: watch::Sender::default(),
+            expressions: watch::Sender::default(),
         }));
         let (ended, end) = oneshot::channel();
         let thread = thread::Thread::new(rules.clone(), config, ground)?;
@@ -134,6 +141,11 @@ impl Rules {
     /// How every appliance stands: at first as it was restored, then as it is after each turn that changes it.
     pub fn standings(&self) -> watch::Receiver<Arc<Standings>> {
         self.0.standings.subscribe()
+    }
+
+    /// What the alerts watch, as the files say that were read last.
+    pub(crate) fn expressions(&self) -> watch::Receiver<Arc<Expressions>> {
+        self.0.expressions.subscribe()
     }
 
     /// Tells how every appliance stands, if that is new.

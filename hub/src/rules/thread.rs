@@ -3,11 +3,14 @@
 use super::files::{Files, Loaded};
 use super::saver::{KEY, Saver};
 use super::witness::{Fleet, Memory};
-use super::{Ground, Rules, RulesConfig};
+use super::{Expressions, Ground, Rules, RulesConfig};
 use crate::clock::{self, Now};
 use crate::query::{Fleetwide, Touched};
-use rackside_alerting::{Change, Common, Engine, Ground as Footing, Settings, State, Store};
+use rackside_alerting::{
+    Action, Change, Common, Engine, Ground as Footing, RuleSpec, Settings, State, Store,
+};
 use rackside_promql::{Labels, Limits, Source, Stop};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -150,6 +153,7 @@ impl Thread {
         let rules = || files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules);
         log::info!("{} rules in {} files", rules().count(), files.len());
         self.ground.series.serve(rules().map(|rule| &rule.query), clock::now());
+        self.rules.0.expressions.send_replace(Arc::new(expressions(rules())));
         let now = clock::now().utc_ms as i64;
         let mut engine = self.rules.engine();
         engine.load(files, now);
@@ -267,5 +271,34 @@ impl Store for Recorded<'_> {
             self.0.derived().push(labels, at, *value);
         }
         Ok(())
+    }
+}
+
+/// What alerts watch, by their names.
+fn expressions<'r>(rules: impl Iterator<Item = &'r RuleSpec>) -> Expressions {
+    let mut found: HashMap<Arc<str>, Option<Arc<str>>> = HashMap::new();
+    for rule in rules.filter(|rule| matches!(rule.action, Action::Alert(_))) {
+        let told = found.entry(Arc::clone(&rule.name)).or_insert_with(|| Some(Arc::clone(&rule.expr)));
+        if told.as_ref().is_some_and(|told| *told != rule.expr) {
+            *told = None;
+        }
+    }
+    found.into_iter().filter_map(|(name, expression)| Some((name, expression?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rackside_alerting::RuleFile;
+
+    #[test]
+    fn what_an_alert_watches_is_told_where_its_rules_agree() {
+        let text = "groups:\n- name: g\n  rules:\n\
+                    - {alert: Hot, expr: soc > 75}\n- {alert: Hot, expr: soc > 75, for: 5m}\n\
+                    - {alert: Lost, expr: a == 0}\n- {alert: Lost, expr: b == 0}\n- {record: x, expr: y}\n";
+        let file = RuleFile::parse("own.yml", text).expect("a good file");
+        let found = expressions(file.groups.iter().flat_map(|group| &group.rules));
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, text)| (&**name, &**text)).collect();
+        assert_eq!(found, [("Hot", "soc > 75")]);
     }
 }
