@@ -110,14 +110,18 @@ impl Round<'_> {
     fn whom<'r>(&mut self, racks: impl Iterator<Item = &'r Rack>) -> Whom {
         let mut whom = Whom { receivers: BTreeMap::new(), interval: 0 };
         for rack in racks {
-            let labels = gone_labels(rack, Severity::Critical);
-            let place = Place::of(&labels, self.world);
-            let is_held = self.kept.mutes.mutes(&labels, self.now).is_some()
-                || self.plan.under_way(&self.policy.maintenance, &labels, &place, self.now).is_some();
+            // As its alert has them comes second: a route may ask for that severity and no other.
+            let labels = [Severity::Critical, Severity::Warning].map(|severity| gone_labels(rack, severity));
+            let place = Place::of(&labels[0], self.world);
+            let is_held = labels.iter().any(|labels| {
+                self.kept.mutes.mutes(labels, self.now).is_some()
+                    || self.plan.under_way(&self.policy.maintenance, labels, &place, self.now).is_some()
+            });
             if is_held {
                 continue;
             }
-            for taken in self.policy.routed(&labels, &place, self.now) {
+            let taken = labels.iter().map(|labels| self.policy.routed(labels, &place, self.now));
+            for taken in taken.into_iter().find(|taken| !taken.is_empty()).unwrap_or_default() {
                 whom.interval = whom.interval.max(taken.route.group_interval);
                 for receiver in self.policy.told(&taken.route.to, self.now) {
                     whom.receivers.entry(receiver).or_default().insert(rack.clone());

@@ -52,7 +52,7 @@ const STORY: [(i64, Event); 24] = [
 ];
 
 /// The longest that something may come late in a run that proves something.
-const LATE: Duration = Duration::from_millis(700);
+const LATE: Duration = Duration::from_millis(1_200);
 
 /// What is set at both.
 const TIMES: [(&str, &str); 3] = [("group_wait", "2s"), ("group_interval", "4s"), ("repeat_interval", "10s")];
