@@ -293,9 +293,16 @@ mod tests {
 
     #[test]
     fn what_an_alert_watches_is_told_where_its_rules_agree() {
-        let text = "groups:\n- name: g\n  rules:\n\
-                    - {alert: Hot, expr: soc > 75}\n- {alert: Hot, expr: soc > 75, for: 5m}\n\
-                    - {alert: Lost, expr: a == 0}\n- {alert: Lost, expr: b == 0}\n- {record: x, expr: y}\n";
+        let text = "
+groups:
+- name: g
+  rules:
+  - {alert: Hot, expr: soc > 75}
+  - {alert: Hot, expr: soc > 75, for: 5m, labels: {severity: info}}
+  - {alert: Lost, expr: a == 0}
+  - {alert: Lost, expr: b == 0, for: 1m}
+  - {record: x, expr: y}
+";
         let file = RuleFile::parse("own.yml", text).expect("a good file");
         let found = expressions(file.groups.iter().flat_map(|group| &group.rules));
         let found: Vec<(&str, &str)> = found.iter().map(|(name, text)| (&**name, &**text)).collect();
