@@ -253,7 +253,8 @@ mod tests {
     fn the_examples_of_the_documentation_work() {
         let text = documented();
         let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-        let templates = blocks.map(|block| block.parse::<toml::Table>().unwrap()["template"].clone());
+        let templates =
+            blocks.map(|block| block.parse::<toml::Table>().unwrap()["receiver"][0]["template"].clone());
         let part = |template: &toml::Value, key: &str| {
             template.get(key).map(|text| text.as_str().unwrap().to_owned())
         };
