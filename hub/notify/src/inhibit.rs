@@ -83,9 +83,15 @@ impl<'a> Inhibitor<'a> {
 
     fn by_gone(&self, booked: &Booked) -> Option<Silencer> {
         let (site, appliance) = (booked.site(), booked.appliance());
-        let is_below = !site.is_empty() && !appliance.is_empty() && !says_gone(&booked.labels);
-        let is_gone = is_below && self.world.is_up(site, appliance) == Some(false);
+        let is_of_one = !site.is_empty() && !appliance.is_empty();
+        let is_gone =
+            is_of_one && self.world.is_up(site, appliance) == Some(false) && !self.says_gone(booked);
         is_gone.then(|| Silencer { text: format!("{site}/{appliance} is gone"), source: None })
+    }
+
+    /// Whether it says that its appliance is gone: by its name, or, with a rule of the user's own, by what it asks.
+    fn says_gone(&self, booked: &Booked) -> bool {
+        says_gone(&booked.labels) || self.world.query(booked.name()).contains("rackside_appliance_up == 0")
     }
 
     fn by_way_out(&self, booked: &Booked, book: &Book) -> Option<Silencer> {
