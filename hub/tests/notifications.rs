@@ -26,6 +26,7 @@ groups:
     expr: rackside_tally_active == 0
     labels: {severity: critical}
     annotations: {summary: '{{ $labels.appliance }} at {{ $labels.site }} is off'}
+  - {alert: Lost, expr: rackside_appliance_up == 0}
 ";
 
 /// A directory with rules and a configuration that has these tables.
@@ -163,6 +164,25 @@ fn a_hub_that_is_killed_when_an_alert_fires_tells_it_all_the_same() {
     }
     assert!(twice <= 1, "at most the one that was on its way is told twice");
     assert_eq!(more["status"], "resolved");
+}
+
+#[test]
+fn a_rule_of_ones_own_that_says_that_an_appliance_is_gone_is_not_silenced_by_that() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    assert_eq!(witness.next()["alerts"][0]["labels"]["alertname"], "Off");
+    client.send(rack.presence(false)).expect("sent");
+    let told = witness.next();
+    let names: Vec<&Json> = told["alerts"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|alert| &alert["labels"]["alertname"])
+        .collect();
+    assert!(names.contains(&&json!("Lost")), "{told}");
 }
 
 #[test]

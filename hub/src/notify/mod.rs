@@ -115,7 +115,12 @@ impl Notifications {
         self.0.inbox.load(policy);
     }
 
-    /// Looks at the notifier. What was changed is kept and told at once: not for long, and not while ingest is held.
+    /// Looks at the notifier: not for long, and not while ingest is held.
+    pub fn look<T>(&self, look: impl FnOnce(&Notifier, i64) -> T) -> T {
+        look(&self.notifier(), clock::now().utc_ms as i64)
+    }
+
+    /// Changes something in the notifier. It is kept and told at once.
     pub fn with<T>(&self, look: impl FnOnce(&mut Notifier, i64) -> T) -> T {
         let said = look(&mut self.notifier(), clock::now().utc_ms as i64);
         self.0.inbox.ring();

@@ -164,7 +164,7 @@ impl Line {
 
 /// All alerts, what needs somebody first.
 fn sorted(web: &Web) -> Vec<Booked> {
-    let mut alerts: Vec<Booked> = web.notifications.with(|notifier, _| notifier.alerts().cloned().collect());
+    let mut alerts: Vec<Booked> = web.notifications.look(|notifier, _| notifier.alerts().cloned().collect());
     let rank = |alert: &Booked| match alert.state {
         At::Firing => 0,
         At::Unknown => 1,
@@ -182,7 +182,7 @@ pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Res
     let writing = tokio::task::spawn_blocking(move || {
         let now = clock::now();
         let lines: Vec<Line> = sorted(&web).iter().map(|alert| Line::of(alert, now)).collect();
-        let told = web.notifications.with(|notifier, _| !notifier.policy().receivers.is_empty());
+        let told = web.notifications.look(|notifier, _| !notifier.policy().receivers.is_empty());
         let list = List { empty: lines.is_empty(), told, lines, version: env!("CARGO_PKG_VERSION") };
         answer(&headers, "text/html; charset=utf-8", page::render("alerts", &list))
     });
@@ -232,7 +232,7 @@ fn sent_to(web: &Web, alert: &Booked, form: &Form) -> Option<String> {
 
 fn booked(web: &Web, id: &str) -> Option<Booked> {
     let id: AlertId = id.parse().ok()?;
-    web.notifications.with(|notifier, _| notifier.alert(id).cloned())
+    web.notifications.look(|notifier, _| notifier.alert(id).cloned())
 }
 
 pub(super) async fn alert(
@@ -308,7 +308,7 @@ pub(super) async fn change(
     request: Request<Body>,
 ) -> Response {
     let (headers, uri) = (request.headers().clone(), request.uri().clone());
-    let external = web.notifications.with(|notifier, _| notifier.policy().external_url.clone());
+    let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
     if let Err(why) = is_ours(&headers, &external) {
         return refused(StatusCode::FORBIDDEN, &why);
     }

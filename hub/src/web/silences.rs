@@ -45,13 +45,13 @@ fn of(mute: &Mute, now: i64) -> Json {
 
 pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
     let silences: Vec<Json> =
-        web.notifications.with(|notifier, now| notifier.mutes().iter().map(|mute| of(mute, now)).collect());
+        web.notifications.look(|notifier, now| notifier.mutes().iter().map(|mute| of(mute, now)).collect());
     answer(&headers, "application/json", json!({ "silences": silences }).to_string())
 }
 
 /// Whether whoever asks may change mutes.
 fn allowed(web: &Web, headers: &HeaderMap, peer: Peer) -> Result<(), Box<Response>> {
-    let external = web.notifications.with(|notifier, _| notifier.policy().external_url.clone());
+    let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
     let why = match is_ours(headers, &external) {
         Err(why) => why,
         Ok(()) if is_local(headers, peer) => return Ok(()),
