@@ -25,6 +25,8 @@ const TRIES: usize = 200;
 /// Far longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 const RACK: (&str, &str) = ("arena-north", "rack-1");
+/// From one edge to the next: rules are evaluated at once at most every 100 ms, and a contact that moves too often chatters.
+const APART: Duration = Duration::from_millis(400);
 /// The contact's pin; it closes to ground.
 const PIN: &str = "17";
 
@@ -37,7 +39,7 @@ groups:
   - alert: Closed
     expr: rackside_tally_active == 1
     labels: {severity: critical, moment: '{{ with query "vector(time())" }}{{ . | first | value }}{{ end }}'}
-  - alert: Gone
+  - alert: ApplianceGone
     expr: rackside_appliance_up == 0
     labels: {severity: critical, moment: '{{ with query "vector(time())" }}{{ . | first | value }}{{ end }}'}
 "#;
@@ -97,10 +99,16 @@ impl Scene {
     /// From the file that is written to the message that has come.
     fn closed(&self) -> Result<Duration, String> {
         let pin = self.directory.path().join("panel").join(PIN);
-        let write = |level: &str| fs::write(&pin, level).map_err(|error| error.to_string());
+        let write = |level: &str| {
+            // A file that is emptied first would be an edge more.
+            let file = fs::OpenOptions::new().write(true).open(&pin);
+            file.and_then(|mut file| file.write_all(level.as_bytes())).map_err(|error| error.to_string())
+        };
+        std::thread::sleep(APART);
         let begun = clock::now();
         write("0")?;
         let arrived = self.webhook.next("Closed").ok_or_else(|| self.lost("Closed"))?;
+        std::thread::sleep(APART);
         write("1")?;
         self.until("0", "the contact opens", "rackside_tally_active")?;
         Ok(arrived - begun)
@@ -108,9 +116,10 @@ impl Scene {
 
     /// From the kill to the message that has come.
     fn killed(&mut self) -> Result<Duration, String> {
+        std::thread::sleep(APART);
         let begun = clock::now();
         self.agent.kill();
-        let arrived = self.webhook.next("Gone").ok_or_else(|| self.lost("Gone"))?;
+        let arrived = self.webhook.next("ApplianceGone").ok_or_else(|| self.lost("ApplianceGone"))?;
         self.agent.restart();
         self.until("1", "the agent is back", "rackside_appliance_up")?;
         Ok(arrived - begun)
