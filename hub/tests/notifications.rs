@@ -219,6 +219,37 @@ fn acknowledging_takes_a_post_from_our_own_page() {
 }
 
 #[test]
+fn whoever_was_sent_the_link_acknowledges_from_anywhere_and_only_that() {
+    let witness = Witness::start();
+    let url = witness.url();
+    let place = Place::with(&format!(
+        "[notify]\nexternal_url = \"https://hub.example.org\"\n\
+         [[receiver]]\nname = \"first\"\nkind = \"webhook\"\nurl = \"{url}\"\n\
+         template = {{ body = '\"{{acknowledge_url}}\"' }}\n\
+         [[route]]\nname = \"all\"\nto = [\"first\"]\ngroup_wait = \"0s\"\n"
+    ));
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    let told = witness.next().to_string();
+    let link = told.split("https://hub.example.org").find(|rest| rest.contains("&key="));
+    let link = link.unwrap_or_else(|| panic!("no signed link in {told}"));
+    let link = link.split(['#', '"']).next().expect("split gives one at least");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nX-Forwarded-For: 192.0.2.7\r\n";
+    let post = |path: &str| hub.post(path, form, "do=acknowledge&note=on+my+way").0;
+    let (page, rest) = link.split_once('?').expect("a query");
+    assert_eq!(post(page), 403, "without the signature");
+    assert_eq!(post(&link.replace("by=first", "by=second")), 403, "in another's name");
+    let other = rest.replace("since=", "since=1");
+    assert_eq!(post(&format!("{page}?{other}")), 403, "of another time");
+    assert!(hub.get(link).1.contains("I have it in hand"), "the page has a form");
+    alert(&hub, |alert| alert["state"] == "firing");
+    assert_eq!(post(link), 204);
+    let booked = alert(&hub, |alert| alert["state"] == "acknowledged");
+    assert_eq!(booked["acknowledged"]["by"], "first");
+}
+
+#[test]
 fn a_mute_is_made_and_ended_from_this_machine_alone_and_keeps_quiet() {
     let witness = Witness::start();
     let place = Place::telling(&witness);
