@@ -246,9 +246,7 @@ fn rule(property: &Property, start: When) -> Result<Rule, String> {
         .map_err(|error: rrule::RRuleError| wrong(error.to_string()))?;
     let often = matches!(rule.get_freq(), Frequency::Hourly | Frequency::Minutely | Frequency::Secondly);
     if often {
-        return Err(wrong(
-            "it can come again each day, week, month or year, and not more often".to_owned(),
-        ));
+        return Err(wrong("it can come again each day, week, month or year, and not more often".to_owned()));
     }
     rule.clone().validate(floating(start.local)).map_err(|error| wrong(error.to_string()))?;
     Ok(Rule { rule, until })
