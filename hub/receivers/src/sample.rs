@@ -7,7 +7,7 @@
 //! ```
 
 use crate::view::View;
-use crate::{Hidden, Receiver, Way};
+use crate::{Hidden, Receiver, Signer, Way};
 use rackside_notify::{
     Acknowledged, AlertId, Contact, Entry, Kind, Message, Severity, SiteFacts, State, Status,
 };
@@ -27,7 +27,8 @@ pub(crate) fn receiver() -> Receiver {
         body: None,
         reader: Zone::UTC,
         external_url: "https://hub.example.org".to_owned(),
-        signer: None,
+        // As long as a real one.
+        signer: Some(Signer::new(|alert, _, _| alert.to_string().repeat(4))),
     }
 }
 

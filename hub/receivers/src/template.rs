@@ -35,14 +35,17 @@ pub const BODY: &str = "\
 {{ endif }}{{ if alert.flapping }}It comes and goes.
 {{ endif }}{{ if alert.acknowledged }}Acknowledged by {alert.acknowledged_by} at {alert.acknowledged_at}{{ if alert.acknowledged_note }}: {alert.acknowledged_note}{{ endif }}
 {{ endif }}{{ if not alert.resolved }}{{ if alert.runbook }}What to do: {alert.runbook}
-{{ endif }}{{ endif }}{{ endfor }}{{ if more }}
+{{ endif }}{{ endif }}{{ if many }}{{ if not acknowledge_url }}{{ if alert.acknowledge_url }}Acknowledge: {alert.acknowledge_url}
+{{ endif }}{{ endif }}{{ endif }}{{ endfor }}{{ if more }}
 … and {more} more alerts.
 {{ endif }}{{ endif }}{{ if sites }}
 {{ endif }}{{ for site in sites }}{site.title} is {{ if site.on_air }}ON AIR{{ else }}off air{{ endif }}.
 {{ if firing }}{{ for contact in site.contacts }}Call {contact.role}{{ if contact.name }} ({contact.name}){{ endif }}: {contact.phone}{{ if contact.hours }}, {contact.hours}{{ endif }}
 {{ endfor }}{{ if site.access }}Access: {site.access}
 {{ endif }}{{ endif }}{{ endfor }}{{ if more_sites }}… and {more_sites} more sites.
-{{ endif }}";
+{{ endif }}{{ if outage }}{{ if not acknowledge_url }}
+{{ for alert in alerts }}{{ if alert.acknowledge_url }}Acknowledge {alert.what}: {alert.acknowledge_url}
+{{ endif }}{{ endfor }}{{ endif }}{{ endif }}";
 
 /// What a template is called inside: with a space in it no `call` can name it, so that none calls itself for ever.
 const NAME: &str = "the template";

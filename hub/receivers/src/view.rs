@@ -77,7 +77,7 @@ pub struct View {
     pub more_sites: usize,
     /// The page of the alert, or of all of them; nothing if the hub does not know its address.
     pub url: String,
-    /// The page to acknowledge on, or nothing.
+    /// The page to acknowledge on, if there is one alert that can be; else nothing.
     pub acknowledge_url: String,
 }
 
@@ -202,10 +202,12 @@ impl View {
         let alone = if count == 1 { alerts.first() } else { None };
         let page = if count == 0 && message.kind != Kind::Outage { "/" } else { "/alerts" };
         let url = alone.map_or_else(|| links.to(page), |alert| alert.url.clone());
-        let acknowledge_url = match alone {
-            Some(alert) => alert.acknowledge_url.clone(),
-            None if words.can_be_acknowledged() => links.to("/alerts"),
-            None => String::new(),
+        // A link is of one alert: where several are open, each has its own.
+        let mut links_to_acknowledge =
+            alerts.iter().map(|alert| &alert.acknowledge_url).filter(|url| !url.is_empty());
+        let acknowledge_url = match (links_to_acknowledge.next(), links_to_acknowledge.next()) {
+            (Some(only), None) if message.truncated == 0 => only.clone(),
+            _ => String::new(),
         };
         let sites = message.sites.iter().take(rackside_notify::MOST_SITES).map(site);
         // Of many sites at once it is enough to know which.
@@ -308,15 +310,6 @@ impl Words<'_> {
         }
     }
 
-    /// Whether somebody should still say that they have it in hand.
-    fn can_be_acknowledged(&self) -> bool {
-        let message = self.message;
-        let is_told = matches!(message.kind, Kind::Alerts | Kind::Outage);
-        let open = |entry: &Entry| !matches!(entry.state, State::Resolved | State::Acknowledged);
-        let any_open = message.alerts.is_empty() || message.truncated > 0 || message.alerts.iter().any(open);
-        is_told && message.status == Status::Firing && any_open
-    }
-
     fn site(&self, id: &str) -> Option<&SiteFacts> {
         self.message.sites.iter().find(|site| site.id == id)
     }
@@ -377,12 +370,9 @@ impl Words<'_> {
             acknowledge_url: if url.is_empty() || resolved || entry.state == State::Acknowledged {
                 String::new()
             } else {
-                {
-                    let signer = self.receiver.signer.as_ref();
-                    let query =
-                        signer.map(|signer| signer.query(entry.id, entry.starts_at, &self.receiver.name));
-                    format!("{url}{}#acknowledge", query.unwrap_or_default())
-                }
+                let signer = self.receiver.signer.as_ref();
+                let query = signer.map(|signer| signer.query(entry.id, entry.starts_at, &self.receiver.name));
+                format!("{url}{}#acknowledge", query.unwrap_or_default())
             },
             url,
         }

@@ -141,17 +141,14 @@ impl Letter<'_> {
     /// Links below the words: what they say, and where to.
     fn links(&self) -> Vec<(&'static str, &str)> {
         let view = &self.view;
-        let same = !view.url.is_empty() && view.url == view.acknowledge_url;
         let open = match (view.count, view.outage) {
-            _ if same => "Open and acknowledge",
             (1, _) => "Open the alert",
             (0, false) => "Open the hub",
             _ => "Open the alerts",
         };
-        let acknowledge = if same { "" } else { view.acknowledge_url.as_str() };
         let runbook =
             view.alerts.first().filter(|_| !view.resolved).map_or("", |alert| alert.runbook.as_str());
-        [(open, view.url.as_str()), ("Acknowledge", acknowledge), ("What to do", runbook)]
+        [(open, view.url.as_str()), ("Acknowledge", view.acknowledge_url.as_str()), ("What to do", runbook)]
             .into_iter()
             .filter(|(_, url)| text::is_url(url))
             .collect()

@@ -16,10 +16,12 @@ use serde_json::json;
 const TITLE: usize = 150;
 /// Of a section's text, entities counted as they are written.
 const SECTION: usize = 3_000;
+/// Kept of that for the marks around addresses, two characters each.
+const MARKS: usize = 64;
 
 pub(super) fn parcel(letter: &Letter, url: &Hidden) -> HttpParcel {
     let title = letter.marked_title(TITLE, units);
-    let body = letter.body(SECTION, escaped_units);
+    let body = letter.body(SECTION - MARKS, escaped_units);
     let with_links = mrkdwn(&body);
     let body = if weight(&with_links, units) <= SECTION { with_links } else { escape(&body) };
     let mut blocks =

@@ -11,7 +11,7 @@ use crate::sample;
 use crate::{HttpParcel, MailParcel};
 use limits::{form_of, hold};
 use proptest::prelude::*;
-use rackside_notify::{Entry, Kind, Message};
+use rackside_notify::{Entry, Kind, Message, State};
 use rackside_onair::Zone;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -247,6 +247,34 @@ fn the_first_sixty_characters_say_what_and_where() {
 }
 
 #[test]
+fn whatever_is_open_can_be_acknowledged_from_the_message() {
+    let signed = |entry: &Entry| format!("/alerts/{}?by=crew", entry.id);
+    let words = ["slack", "email", "telegram", "discord", "ntfy"];
+    for (kind, receiver) in receivers().into_iter().filter(|(kind, _)| words.contains(kind)) {
+        for (situation, message) in sample::messages() {
+            let shown = shown(&of(&message, &receiver)).replace("&amp;", "&");
+            let is_open = |entry: &&Entry| message.kind != Kind::Test && entry.state == State::Firing;
+            if let Some(first) = message.alerts.iter().find(is_open) {
+                assert!(shown.contains(&signed(first)), "{kind}, {situation}: {shown}");
+            }
+            for over in message.alerts.iter().filter(|entry| !is_open(entry) && entry.state != State::Unknown)
+            {
+                assert!(!shown.contains(&signed(over)), "{kind}, {situation}: {shown}");
+            }
+        }
+        // What is over beside it is nothing that could be meant.
+        let mut message = sample::storm();
+        message.alerts.drain(..3);
+        message.alerts.truncate(2);
+        message.truncated = 0;
+        let view = View::of(&message, &receiver, message.at);
+        assert_eq!(view.acknowledge_url, view.alerts[0].acknowledge_url);
+        let shown = shown(&of(&message, &receiver));
+        assert_eq!(shown.matches("?by=crew").count(), if kind == "email" { 2 } else { 1 }, "{kind}: {shown}");
+    }
+}
+
+#[test]
 fn a_message_that_is_told_late_says_when_it_was_written() {
     let (_, receiver) = receivers().remove(0);
     let message = sample::hot();
@@ -277,10 +305,10 @@ fn times_are_on_the_venues_wall_and_on_the_readers() {
 #[test]
 fn what_is_left_out_is_counted() {
     let receivers = receivers();
-    let (_, slack) = &receivers[0];
+    let (_, telegram) = receivers.iter().find(|(kind, _)| *kind == "telegram").unwrap();
     let mut message = sample::storm();
     message.truncated = 0;
-    let shown = shown(&of(&message, slack));
+    let shown = shown(&of(&message, telegram));
     let told = (0..25).filter(|nth| shown.contains(&format!("stream-{nth} is down"))).count();
     assert!(told == 10 && shown.contains(&format!("and {} more alerts", 25 - told)), "{told}: {shown}");
 }
