@@ -147,6 +147,10 @@ fn a_hub_that_is_killed_when_an_alert_fires_tells_it_all_the_same() {
     let (mut client, mut rack) = begin(&hub, 1);
     turn(&mut client, &mut rack, false);
     alert(&hub, |alert| alert["state"] == "firing");
+    // From then on it is on the disk; a moment earlier the alert would be news for the hub that comes after, at its rule's next turn.
+    hub.eventually("its message waits", |hub| {
+        hub.metric("rackside_hub_notifications_queued{receiver=\"crew\"}").filter(|waiting| *waiting > 0.5)
+    });
     hub.kill();
     witness.refuse(false);
     let hub = Running::start(&place.config);

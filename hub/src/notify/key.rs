@@ -14,8 +14,8 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::fmt;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,16 +53,18 @@ impl LinkKey {
     fn read(directory: &Path) -> io::Result<[u8; BYTES]> {
         let path = directory.join(FILE);
         let mut bytes = [0; BYTES];
-        match OpenOptions::new().read(true).open(&path) {
-            Ok(mut file) => {
-                file.read_exact(&mut bytes)?;
-                Ok(bytes)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match OpenOptions::new().read(true).open(&path).and_then(|mut file| file.read_exact(&mut bytes)) {
+            Ok(()) => Ok(bytes),
+            // None yet, or cut short where the power went while it was made.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => {
                 let bytes = random();
-                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+                let unfinished = directory.join(format!("{FILE}.new"));
+                let mut options = OpenOptions::new();
+                let mut file =
+                    options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
                 file.write_all(&bytes)?;
                 file.sync_all()?;
+                fs::rename(&unfinished, &path)?;
                 Ok(bytes)
             }
             Err(error) => Err(error),
@@ -127,6 +129,15 @@ mod tests {
         let mode = std::fs::metadata(directory.path().join(FILE)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!format!("{key:?}").contains(&signature));
+    }
+
+    #[test]
+    fn a_key_that_was_cut_short_is_made_anew_and_lasts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::write(directory.path().join(FILE), [7; BYTES - 1]).expect("the directory can be written");
+        let signature = LinkKey::open(directory.path()).sign(AlertId(7), 1, "crew");
+        assert!(LinkKey::open(directory.path()).signed(AlertId(7), 1, "crew", &signature));
+        assert!(!directory.path().join(format!("{FILE}.new")).exists());
     }
 
     #[test]

@@ -18,8 +18,14 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Peer(pub(super) SocketAddr);
 
 /// What a proxy adds.
-const FORWARDED: [HeaderName; 3] =
-    [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+const FORWARDED: [HeaderName; 6] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+];
 
 /// Whether it comes from this machine, and not through a proxy on it.
 pub(super) fn is_local(headers: &HeaderMap, peer: Peer) -> bool {
@@ -114,6 +120,8 @@ mod tests {
             ("192.0.2.7", &[], false),
             ("127.0.0.1", &[("x-forwarded-for", "192.0.2.7")], false),
             ("::1", &[("forwarded", "for=192.0.2.7")], false),
+            ("127.0.0.1", &[("via", "1.1 proxy")], false),
+            ("127.0.0.1", &[("x-forwarded-proto", "https")], false),
         ] {
             assert_eq!(is_local(&headers(pairs), peer(address)), local, "{address} {pairs:?}");
         }

@@ -220,7 +220,11 @@ impl Outbox {
     /// Opens the file if it is not, and writes everything anew if it is behind.
     fn catch_up(&self, disk: &mut Option<Disk>, now: i64) {
         let caught_up = match disk {
-            Some(disk) => disk.rewrite(&lock(&self.memory)),
+            // Of a copy, so that couriers never wait for the disk; what changes waits for `disk`.
+            Some(disk) => {
+                let memory = lock(&self.memory).clone();
+                disk.rewrite(&memory)
+            }
             None => self.opened(now).and_then(|(mut new, left)| {
                 // What another run left comes behind what this one has made meanwhile: late, and not lost.
                 let mut memory = lock(&self.memory);

@@ -95,7 +95,7 @@ pub(super) enum Change {
 }
 
 /// One receiver's.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
     pub(super) waiting: VecDeque<Queued>,
     pub(super) bytes: usize,
@@ -105,8 +105,8 @@ pub(super) struct Queue {
     pub(super) bell: Arc<Notify>,
 }
 
-/// All queues, and the state that was committed with what is in them.
-#[derive(Debug, Default)]
+/// All queues, and the state that was committed with what is in them. A copy shares the messages.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
     pub(super) queues: BTreeMap<Arc<str>, Queue>,
     pub(super) state: Option<Arc<[u8]>>,
