@@ -3,6 +3,9 @@
 //! Who was told that an alert fires is told that it is over, whatever holds it back by then, and whether or not they are on call any more; during
 //! quiet hours that waits for their end.
 //!
+//! That an appliance is gone is told only once the hub knows that it is not cut off itself, or has looked in vain for ten seconds. What was told already
+//! waits for no such answer: it was true then.
+//!
 //! Sample: `on air:{site="hall"}` with `StreamDown` firing and `PictureFrozen` muted: `crew` is told of one alert.
 
 use std::collections::BTreeSet;
@@ -59,11 +62,13 @@ struct Sorted {
     over_later: BTreeSet<AlertId>,
     /// When quiet hours end for one of them.
     quiet_until: Option<i64>,
+    /// One of them waits for what the hub's own uplink is like.
+    waits_for_uplink: bool,
 }
 
 impl Round<'_> {
-    /// What holds an alert back, whatever its route.
-    pub(crate) fn held(&mut self, booked: &Booked, place: &Place) -> Option<Held> {
+    /// What holds an alert back, whatever its route. `is_trusted`: it is taken for true while the uplink is being looked at.
+    fn held(&mut self, booked: &Booked, place: &Place, is_trusted: bool) -> Option<Held> {
         if booked.state == State::Unknown {
             return Some(Held::Unknown);
         }
@@ -73,8 +78,12 @@ impl Round<'_> {
         if is_outage {
             return Some(Held::Outage);
         }
-        if crate::inhibit::says_gone(&booked.labels) && self.world.uplink() == Uplink::Down {
-            return Some(Held::CutOff);
+        if crate::inhibit::says_gone(&booked.labels) {
+            match self.world.uplink() {
+                Uplink::Down => return Some(Held::CutOff),
+                Uplink::Checking if !is_trusted => return Some(Held::CutOff),
+                Uplink::Checking | Uplink::Well => {}
+            }
         }
         let firing = self.firing.get_or_insert_with(|| Firing {
             inhibitor: Inhibitor::new(&self.kept.book, &self.policy.inhibitions, self.world),
@@ -96,7 +105,8 @@ impl Round<'_> {
         let Some(group) = self.kept.groups.all.get_mut(key) else { return };
         let route = self.policy.route(&group.route);
         let reached = escalate::step(group, &self.kept.book, self.now, |step| after(route, step));
-        if group.next <= self.now {
+        let is_answered = group.checking_since.is_some() && self.world.uplink() != Uplink::Checking;
+        if group.next <= self.now || is_answered {
             self.flush(key);
         } else if let Some(steps) = reached {
             self.flush_steps(key, steps);
@@ -116,6 +126,7 @@ impl Round<'_> {
         if let Some(until) = sorted.quiet_until {
             group.next = group.next.min(until);
         }
+        group.waits_for_uplink(self.now, sorted.waits_for_uplink);
         let last = group.members.values().map(|member| member.step).max().unwrap_or(0);
         self.tell(key, &mut group, route, &sorted, 0..=last);
         group.members.retain(|id, _| {
@@ -139,12 +150,15 @@ impl Round<'_> {
             let Some(booked) = self.kept.book.alert(*id).cloned() else { continue };
             let place = Place::of(&booked.labels, self.world);
             let quiet = route.and_then(|route| route.waits_until(&booked.labels, &place, self.now));
-            let held = self.held(&booked, &place);
+            let is_told = self.kept.log.is_told(key, *id);
+            let held = self.held(&booked, &place, is_told || group.has_waited(self.now));
             if let Some(until) = quiet {
                 sorted.quiet_until = Some(sorted.quiet_until.map_or(until, |other| other.min(until)));
             }
             let fires = booked.counts_as_firing();
-            let is_told = self.kept.log.is_told(key, *id);
+            if fires && held == Some(Held::CutOff) {
+                sorted.waits_for_uplink |= self.world.uplink() == Uplink::Checking;
+            }
             // Of one that is told and unknown now, messages say so.
             let is_shown = held.is_none() || is_told && held == Some(Held::Unknown);
             let into = match (fires, is_shown, quiet) {

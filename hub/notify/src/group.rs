@@ -21,6 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::AlertId;
 
+/// How long the answer of the hub's own uplink is waited for, in milliseconds.
+const ANSWER: i64 = 10_000;
+/// How often it is asked for meanwhile, in milliseconds.
+const ASK: i64 = 1_000;
+
 /// An alert in a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Member {
@@ -49,6 +54,8 @@ pub(crate) struct Group {
     /// When it is looked at next.
     pub(crate) next: i64,
     has_flushed: bool,
+    /// Since when alerts of it wait for what the hub's own uplink is like.
+    pub(crate) checking_since: Option<i64>,
 }
 
 impl Group {
@@ -56,6 +63,21 @@ impl Group {
     pub(crate) fn flushed(&mut self, now: i64, interval: i64) {
         self.has_flushed = true;
         self.next = now.saturating_add(interval);
+    }
+
+    /// Alerts of it wait for what the uplink is like, or none does: if so, it is looked at again soon.
+    pub(crate) fn waits_for_uplink(&mut self, now: i64, waits: bool) {
+        if waits {
+            self.checking_since.get_or_insert(now);
+            self.next = self.next.min(now.saturating_add(ASK));
+        } else {
+            self.checking_since = None;
+        }
+    }
+
+    /// Whether its alerts have waited long enough for that.
+    pub(crate) fn has_waited(&self, now: i64) -> bool {
+        self.checking_since.is_some_and(|since| now.saturating_sub(since) >= ANSWER)
     }
 }
 
@@ -75,6 +97,7 @@ impl Groups {
             members: BTreeMap::new(),
             next: now.saturating_add(wait),
             has_flushed: false,
+            checking_since: None,
         });
         let member = group.members.entry(id).or_insert(Member::new());
         member.is_current = true;
