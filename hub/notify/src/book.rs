@@ -1,7 +1,7 @@
 //! Every alert as people see it: where it is in its life, who has it in hand, what happened to it and who was told when.
 //!
 //! ```text
-//! pending ─▶ firing ◀─▶ unknown          acknowledged: firing, and somebody has it in hand, until it recovers
+//! pending ─▶ firing ◀─▶ unknown          acknowledged: firing, and somebody has it in hand, until it recovers (and is steady, if it flaps)
 //!               └─▶ resolved ─▶ (fires again, or is forgotten: the oldest first, after a week at the latest)
 //! ```
 //!
@@ -196,6 +196,15 @@ impl Booked {
         self.fires() || self.flaps.since.is_some()
     }
 
+    /// It has been quiet for long enough, and flaps no more.
+    pub(crate) fn settle(&mut self, now: i64) {
+        self.flaps.settle();
+        self.note(now, What::Steady);
+        if !self.fires() {
+            self.acknowledged = None;
+        }
+    }
+
     pub(crate) fn note(&mut self, at: i64, what: What) {
         if self.history.len() == HISTORY {
             self.history.pop_front();
@@ -349,17 +358,22 @@ fn ends(booked: &mut Booked, news: &Observed) {
     }
     booked.state = State::Resolved;
     booked.unknown_since = None;
-    booked.acknowledged = None;
+    if booked.flaps.since.is_none() {
+        booked.acknowledged = None;
+    }
     booked.held = None;
 }
 
 impl Book {
-    /// Somebody has an alert in hand; false, if it does not fire.
+    /// Somebody has an alert in hand; false, if it does not fire, nor counts as if it did.
     pub(crate) fn acknowledge(&mut self, id: AlertId, by: &str, note: &str, now: i64) -> bool {
-        let Some(booked) = self.alerts.get_mut(&id).filter(|booked| booked.fires()) else { return false };
+        let counts = |booked: &&mut Booked| booked.counts_as_firing();
+        let Some(booked) = self.alerts.get_mut(&id).filter(counts) else { return false };
         booked.acknowledged = Some(Acknowledged { by: by.to_owned(), at: now, note: note.to_owned() });
         booked.note(now, What::Acknowledged { by: by.to_owned(), note: note.to_owned() });
-        booked.set_firing();
+        if booked.fires() {
+            booked.set_firing();
+        }
         true
     }
 
@@ -370,7 +384,9 @@ impl Book {
         };
         booked.acknowledged = None;
         booked.note(now, What::Unacknowledged);
-        booked.set_firing();
+        if booked.fires() {
+            booked.set_firing();
+        }
         true
     }
 }

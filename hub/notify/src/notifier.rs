@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rackside_alerting::Cause;
 
 use crate::Policy;
-use crate::book::{Booked, Held, Orphan, Turn, What};
+use crate::book::{Booked, Held, Orphan, Turn};
 use crate::escalate;
 use crate::flush::{self, Round};
 use crate::group::{self, Seed};
@@ -212,8 +212,7 @@ impl Notifier {
         let mut over = Vec::new();
         for booked in self.kept.book.alerts_mut() {
             if booked.flaps.steady_at().is_some_and(|at| at <= now) {
-                booked.flaps.settle();
-                booked.note(now, What::Steady);
+                booked.settle(now);
             }
             if booked.orphan != Orphan::No {
                 let is_up = world.is_up(booked.site(), booked.appliance()) == Some(true);
