@@ -270,9 +270,14 @@ impl Derived {
         let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let (oldest, lines) = {
             let mut inner = self.lock();
-            let oldest = (inner.floor, inner.far_floor);
-            inner.floor = oldest.0.max(now.saturating_sub(inner.window));
-            inner.far_floor = oldest.1.max(now.saturating_sub(inner.far_window.max(inner.window)));
+            // What is not on the disk yet is in memory, however long the disk fails.
+            let waits = inner.waiting.first().map_or(i64::MAX, |(_, sample)| sample.at);
+            let near = now.saturating_sub(inner.window).min(waits);
+            let far = now.saturating_sub(inner.far_window.max(inner.window)).min(waits);
+            // Of a floor that a clock put too far ahead nothing is let go that is newer than the window.
+            let oldest = (inner.floor.min(near), inner.far_floor.min(far));
+            inner.floor = inner.floor.max(near);
+            inner.far_floor = inner.far_floor.max(far);
             (oldest, inner.lines.len())
         };
         for start in (0..lines).step_by(TRIMMED_AT_ONCE) {
@@ -373,8 +378,10 @@ impl Inner {
     fn one(&self, labels: &Labels, (from, to): (i64, i64), newest: bool, samples: &mut Vec<Sample>) -> i64 {
         samples.clear();
         let line = self.numbers.get(labels).and_then(|&number| self.lines.get(number as usize)?.as_ref());
-        let floor = self.floor_of(labels);
+        let mut floor = self.floor_of(labels);
         if let Some((_, line)) = line {
+            // A line is whole from its first sample on, although a clock that was ahead may have put the floor behind that.
+            floor = line.first().map_or(floor, |first| floor.min(first));
             let from = from.max(floor);
             if newest {
                 samples.extend(line.newest(from, to));
@@ -481,6 +488,56 @@ mod tests {
         assert!(error.contains("damaged (samples of hour 0"), "{error}");
         assert!(derived.lock().waiting.is_empty());
         assert_eq!(derived.flush(180 * MINUTE, Some(1 << 40)), Ok(()), "it was told once");
+    }
+
+    /// The moments that a question over everything up to `to` gives of the series.
+    fn moments(derived: &Derived, to: i64) -> Vec<i64> {
+        struct Moments(Vec<i64>);
+        impl Take for Moments {
+            fn series(&mut self, _: &Labels, samples: &[Sample]) -> ControlFlow<()> {
+                self.0.extend(samples.iter().map(|sample| sample.at));
+                ControlFlow::Continue(())
+            }
+
+            fn stopped(&self) -> Option<Stop> {
+                None
+            }
+
+            fn warn(&mut self, _: &str) {}
+        }
+        let mut found = Moments(Vec::new());
+        derived.select(&[], (0, to), false, &mut found).expect("it can be read");
+        found.0
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_while_hides_nothing() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let db = Arc::new(HubDb::open(directory.path()).expect("it opens"));
+        let derived = Derived::new(Some(db), 15 * MINUTE, 300 * MINUTE).expect("it is empty");
+        derived.flush(300 * MINUTE, None).expect("nothing is written");
+        let real: Vec<i64> = (180..190).map(|minute| minute * MINUTE).collect();
+        for (done, at) in real.iter().enumerate() {
+            derived.push(&series(1), *at, 1.0);
+            if done % 3 == 2 {
+                derived.flush(*at, None).expect("it is written");
+            }
+            assert_eq!(moments(&derived, *at), real[..=done]);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_kept_for_longer_than_the_window() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let db = Arc::new(HubDb::open(directory.path()).expect("it opens"));
+        let derived = Derived::new(Some(Arc::clone(&db)), 15 * MINUTE, 0).expect("it is empty");
+        db.with(|db| db.execute("PRAGMA query_only = on", [])).ok();
+        let all: Vec<i64> = (0..60).map(|minute| minute * MINUTE).collect();
+        for at in &all {
+            derived.push(&series(1), *at, 1.0);
+            derived.flush(*at, None).expect_err("nothing can be written");
+        }
+        assert_eq!(moments(&derived, 60 * MINUTE), all);
     }
 
     #[test]

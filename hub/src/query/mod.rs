@@ -361,7 +361,7 @@ impl Joining<'_> {
         (from, upto): (i64, i64),
         take: &mut dyn Take,
     ) -> Result<ControlFlow<()>, SourceError> {
-        let past = Past { reader: self.reader, agent, ages: self.ages, wish: self.wish, room: take.room() };
+        let (reader, ages, wish, room) = (self.reader, self.ages, self.wish, take.room());
         let at_once = (SERIES_DAYS * DAY / upto.saturating_sub(from).saturating_add(1)).clamp(1, 64) as usize;
         let listed: Vec<(Labels, Vec<(SeriesId, SeriesKey)>)> = listed.into_iter().collect();
         for some in listed.chunks(at_once) {
@@ -370,6 +370,8 @@ impl Joining<'_> {
             }
             let series: Vec<(SeriesId, &SeriesKey)> =
                 some.iter().flat_map(|(_, keys)| keys.iter().map(|(id, key)| (*id, key))).collect();
+            let stopped = || take.stopped();
+            let past = Past { reader, agent, ages, wish, room, stopped: &stopped };
             let mut read = past.read(&series, from, upto)?.into_iter();
             for (labels, keys) in some {
                 let mut samples = read.next().unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::moment::rfc3339;
 use crate::storage::HistoryConfig;
 use rackside_config::Span;
 use rackside_history::{Reader, Resolution, SeriesId, SeriesKey, rollup};
-use rackside_promql::{Reduce, STALE, Sample, SourceError};
+use rackside_promql::{Reduce, STALE, Sample, SourceError, Stop};
 use rackside_proto::{AgentName, Kind};
 use std::ops::Range;
 
@@ -40,6 +40,8 @@ pub(super) struct Ages {
     pub(super) raw: i64,
     /// From there on buckets of a minute.
     pub(super) minute: i64,
+    /// From there on nothing: clocks of agents are ahead by less.
+    pub(super) end: i64,
 }
 
 /// For how long the history keeps what.
@@ -61,7 +63,7 @@ impl Kept {
     /// Whole days move on: a day is rolled up when all of it is too old.
     pub(super) fn ages(self, now: i64) -> Ages {
         let whole = |kept: i64| now.saturating_sub(kept).div_euclid(DAY) * DAY;
-        Ages { raw: whole(self.raw), minute: whole(self.minute) }
+        Ages { raw: whole(self.raw), minute: whole(self.minute), end: now.saturating_add(DAY) }
     }
 }
 
@@ -101,6 +103,8 @@ pub(super) struct Past<'a> {
     pub(super) wish: Wish,
     /// Samples of one series that whoever asks has room for.
     pub(super) room: usize,
+    /// Why whoever asks does not want it any more: asked ahead of each piece.
+    pub(super) stopped: &'a dyn Fn() -> Option<Stop>,
 }
 
 impl Past<'_> {
@@ -111,6 +115,8 @@ impl Past<'_> {
         from: i64,
         to: i64,
     ) -> Result<Vec<Vec<Sample>>, SourceError> {
+        // A question may reach back to before there was anything, and far ahead.
+        let (from, to) = (from.max(0), to.min(self.ages.end));
         let mut all = vec![Vec::new(); series.len()];
         if from < self.ages.raw {
             for (samples, (id, key)) in all.iter_mut().zip(series) {
@@ -121,6 +127,7 @@ impl Past<'_> {
         let days = (SERIES_DAYS / ids.len().max(1) as i64).max(1) * DAY;
         let mut from = from.max(self.ages.raw);
         while from <= to {
+            self.goes_on()?;
             let until = to.min(from.saturating_add(days - 1));
             let several = self.reader.several(self.agent, &ids, range(from, until));
             for (id, found) in several.map_err(|error| failed(&error))? {
@@ -147,15 +154,21 @@ impl Past<'_> {
             let step = resolution.step_ms() as i64;
             let mut end = to;
             while from <= end {
+                self.goes_on()?;
                 let start = ((end - BUCKETS * step).div_euclid(DAY) * DAY + DAY).clamp(from, end);
                 let buckets = self.reader.rollup(self.agent, id, range(start, end), resolution);
                 let buckets = buckets.map_err(|error| failed(&error))?;
                 self.fits(key, made.with(&buckets, step))?;
-                made.add(&buckets, step, (start, end));
+                // What is told again of a bucket may reach over the end of its piece, and not over that of what is told by such buckets.
+                made.add(&buckets, step, (start, to));
                 end = start - 1;
             }
         }
         Ok(made.samples())
+    }
+
+    fn goes_on(&self) -> Result<(), SourceError> {
+        (self.stopped)().map_or(Ok(()), |stop| Err(SourceError::Stopped(stop)))
     }
 
     fn fits(&self, key: &SeriesKey, samples: usize) -> Result<(), SourceError> {

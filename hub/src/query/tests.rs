@@ -9,6 +9,7 @@ use rackside_history::{Settings, Step, Store};
 use rackside_promql::{Answer, Limits, Query, Reduce, Test};
 use rackside_proto::{Prefix, Sending, Time, Value, What};
 use rackside_series::SHORTEST;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// 2026-11-20T00:00:00Z.
@@ -324,11 +325,13 @@ fn old_days_come_from_rollups_and_the_answer_says_so() {
     assert!(left.times.is_empty(), "rolled up: {}", left.times.len());
     let wish = |reduce| Wish { reduce, step: None, window: Some(600_000) };
     for (reduce, expected) in [(Reduce::Max, 59.0), (Reduce::Last, 59.0), (Reduce::Counter, 59.0)] {
-        let past = Past { reader: &reader, agent: &agent, ages, wish: wish(reduce), room: 60 };
+        let past =
+            Past { reader: &reader, agent: &agent, ages, wish: wish(reduce), room: 60, stopped: &|| None };
         let samples = past.read(&[(id, &key)], DAY0 as i64, then.utc_ms as i64 + 60_000).expect("it is read");
         assert_eq!(samples[0].last().map(|sample| sample.value), Some(expected), "{reduce:?}");
     }
-    let past = Past { reader: &reader, agent: &agent, ages, wish: wish(Reduce::Count), room: 60 };
+    let wish_count = wish(Reduce::Count);
+    let past = Past { reader: &reader, agent: &agent, ages, wish: wish_count, room: 60, stopped: &|| None };
     let samples = past.read(&[(id, &key)], DAY0 as i64, then.utc_ms as i64 + 60_000).expect("it is read");
     assert_eq!(samples[0].len(), 60, "as many as there were");
     let told = Past { room: 59, ..past }.read(&[(id, &key)], DAY0 as i64, then.utc_ms as i64 + 60_000);
@@ -336,6 +339,17 @@ fn old_days_come_from_rollups_and_the_answer_says_so() {
         matches!(&told, Err(SourceError::TooMuch(text)) if text.contains("more than 59 samples")),
         "{told:?}"
     );
+    let asked = Cell::new(0);
+    let stopped = || {
+        asked.set(asked.get() + 1);
+        (asked.get() > 1000).then_some(Stop::Timeout)
+    };
+    let hours = Wish { step: Some(3_600_000), ..wish(Reduce::Max) };
+    let whole = Past { wish: Wish { window: None, ..hours }, stopped: &stopped, ..past };
+    let samples = whole.read(&[(id, &key)], i64::MIN / 4, i64::MAX / 4).expect("it is not stopped");
+    assert!(!samples[0].is_empty() && asked.get() < 100, "{} pieces since for ever", asked.get());
+    let told = Past { stopped: &|| Some(Stop::Timeout), ..past }.read(&[(id, &key)], 0, i64::MAX);
+    assert_eq!(told.expect_err("it is over"), SourceError::Stopped(Stop::Timeout));
     // All of it is older than what is kept sample by sample.
     let kept = Kept { raw: -40 * DAY, ..kept };
     let queries = Fleetwide {
