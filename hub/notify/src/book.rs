@@ -196,6 +196,14 @@ impl Booked {
         self.fires() || self.flaps.since.is_some()
     }
 
+    /// The clock was set by so much.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        self.flaps.shift(by_ms);
+        if let Orphan::Heard(at) = &mut self.orphan {
+            *at = at.saturating_add(by_ms);
+        }
+    }
+
     /// It has been quiet for long enough, and flaps no more.
     pub(crate) fn settle(&mut self, now: i64) {
         self.flaps.settle();

@@ -110,6 +110,13 @@ impl Log {
         self.entries.range(from..).take_while(move |((of, ..), _)| of == group)
     }
 
+    /// The clock was set by so much.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for known in self.entries.values_mut() {
+            known.at = known.at.saturating_add(by_ms);
+        }
+    }
+
     /// The group is no more.
     pub(crate) fn forget(&mut self, group: &str) {
         self.entries.retain(|(of, ..), _| of != group);

@@ -52,6 +52,13 @@ impl Flaps {
         self.since.map(|_| self.changed.saturating_add(QUIET))
     }
 
+    /// The clock was set by so much.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for at in self.risings.iter_mut().chain(&mut self.since).chain([&mut self.changed]) {
+            *at = at.saturating_add(by_ms);
+        }
+    }
+
     /// It has been quiet for long enough.
     pub(crate) fn settle(&mut self) {
         self.since = None;

@@ -27,7 +27,7 @@ use crate::route::{Place, Route, Target};
 use crate::world::{Uplink, World};
 
 /// How often a group is looked at whose route is no more, in milliseconds.
-const ROUTE_GONE: i64 = 300_000;
+pub(crate) const ROUTE_GONE: i64 = 300_000;
 
 /// All that is told at one moment.
 pub(crate) struct Round<'a> {

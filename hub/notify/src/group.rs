@@ -65,6 +65,14 @@ impl Group {
         self.next = now.saturating_add(interval);
     }
 
+    /// The clock was set by so much.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        let told = self.members.values_mut().filter_map(|member| member.told_at.as_mut());
+        for at in told.chain(&mut self.checking_since).chain([&mut self.next]) {
+            *at = at.saturating_add(by_ms);
+        }
+    }
+
     /// Alerts of it wait for what the uplink is like, or none does: if so, it is looked at again soon.
     pub(crate) fn waits_for_uplink(&mut self, now: i64, waits: bool) {
         if waits {

@@ -46,6 +46,24 @@ impl Kept {
         self.last_id
     }
 
+    /// The clock was set by so much: all moments that something is counted from or waits for go with it. Not those that a person named, and not those
+    /// that are shown.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for booked in self.book.alerts_mut() {
+            booked.shift(by_ms);
+        }
+        for group in self.groups.all.values_mut() {
+            group.shift(by_ms);
+        }
+        self.log.shift(by_ms);
+        if let Some(outage) = &mut self.outage {
+            outage.shift(by_ms);
+        }
+        for at in [Some(&mut self.forgot_at), self.heartbeat_at.as_mut()].into_iter().flatten() {
+            *at = at.saturating_add(by_ms);
+        }
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         postcard::to_extend(self, vec![VERSION]).expect("plain data in memory can always be written")
     }

@@ -177,8 +177,30 @@ impl Notifier {
         groups.chain(alerts).chain(outage).chain(heartbeat).chain(refresh).min()
     }
 
+    /// The clock was set: it is `now`, and would be `now - by_ms` if it had gone on. What is waited for comes as late as it would have come; what a person
+    /// has given a time of day, as the end of a mute, keeps it.
+    pub fn clock_stepped(&mut self, by_ms: i64, now: i64) {
+        self.kept.shift(by_ms);
+        self.bound(now);
+    }
+
+    /// Nothing is waited for longer than its policy asks, wherever the clock was when the waiting began: it may have been set while the hub was away.
+    fn bound(&mut self, now: i64) {
+        for group in self.kept.groups.all.values_mut() {
+            let longest = self.policy.route(&group.route).map_or(flush::ROUTE_GONE, |route| {
+                let wait = route.wait(Severity::Warning).max(route.wait(Severity::Critical));
+                route.group_interval.max(wait)
+            });
+            group.next = group.next.min(now.saturating_add(longest));
+        }
+        if let (Some(at), Some(heartbeat)) = (&mut self.kept.heartbeat_at, &self.policy.heartbeat) {
+            *at = (*at).min(now.saturating_add(heartbeat.every));
+        }
+    }
+
     /// Does all that is due at `now`.
     pub fn step(&mut self, now: i64, world: &dyn World) -> Vec<Outgoing> {
+        self.bound(now);
         self.settle(now, world);
         self.route_by_air(now, world);
         let mut round = Round {

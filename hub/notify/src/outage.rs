@@ -249,6 +249,14 @@ impl Outage {
         self.gone.contains_key(&(site.to_owned(), appliance.to_owned()))
     }
 
+    /// The clock was set by so much. Since when somebody is gone is the world's to say, and stays.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        let waits = [&mut self.look_until, &mut self.ask_at].into_iter();
+        for at in waits.chain(&mut self.cut_off).chain(&mut self.told_at) {
+            *at = at.saturating_add(by_ms);
+        }
+    }
+
     /// How many sites it has.
     pub(crate) fn sites(&self) -> usize {
         self.gone.keys().map(|(site, _)| site).collect::<BTreeSet<_>>().len()
