@@ -276,6 +276,9 @@ mod tests {
         assert_eq!((config.site[0].contact.len(), config.site[0].show.len()), (1, 2));
         let notify = format!("[notify]\n{}", uncommented("\n#[notify]"));
         let policy = Config::parse(&notify, "hub.toml").expect("right").policy().expect("it was checked");
+        let bodies = policy.receivers.iter().filter_map(|receiver| receiver.template.body.as_deref());
+        let bodies: Vec<_> = bodies.map(rackside_receivers::template::check_payload).collect();
+        assert_eq!(bodies, [Ok(())], "of the webhook");
         let counts =
             [policy.receivers.len(), policy.teams.len(), policy.routes.len(), policy.maintenance.len()];
         assert_eq!((counts, policy.inhibitions.len()), ([5, 1, 3, 1], 1));
