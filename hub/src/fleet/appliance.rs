@@ -36,6 +36,8 @@ pub struct Appliance {
     pub seen: Now,
     /// When the hub remembered it, as long as it has not been heard since.
     recollected: Option<Instant>,
+    /// It was gone before the hub first heard of it: nobody here knows since when.
+    gone_before: bool,
     /// The least lately heard of first.
     runs: Vec<RunState>,
     shown: Option<Run>,
@@ -83,7 +85,8 @@ pub enum Heard {
 impl Appliance {
     pub(super) fn new(name: AgentName, now: Now) -> Self {
         let (state, since_ms) = (State::Unknown, now.utc_ms);
-        Self { name, state, since_ms, seen: now, recollected: None, runs: Vec::new(), shown: None }
+        let (recollected, gone_before) = (None, false);
+        Self { name, state, since_ms, seen: now, recollected, gone_before, runs: Vec::new(), shown: None }
     }
 
     /// It was heard last at `last_ms`, by the hub before this one.
@@ -91,6 +94,11 @@ impl Appliance {
         self.since_ms = last_ms;
         self.seen.utc_ms = last_ms;
         self.recollected = Some(now.instant);
+    }
+
+    /// Since when it is gone, in milliseconds since 1970-01-01 UTC: 0 if that was before anybody here heard of it.
+    pub fn gone_since_ms(&self) -> u64 {
+        if self.gone_before { 0 } else { self.since_ms }
     }
 
     /// The run that is shown.
@@ -211,7 +219,7 @@ impl Appliance {
 
     fn turn(&mut self, state: State, now: Now) {
         if self.state.is_up() != state.is_up() || (self.state == State::Unknown && state != State::Unknown) {
-            self.since_ms = now.utc_ms;
+            (self.since_ms, self.gone_before) = (now.utc_ms, false);
             let level = if state.is_up() { log::Level::Debug } else { log::Level::Info };
             log::log!(level, "{} is {}", self.name, if state.is_up() { "up" } else { "down" });
         }
@@ -256,10 +264,16 @@ impl Appliance {
         if self.shown != Some(presence.run) {
             return Heard::Old;
         }
+        let gone = State::Gone(presence.reason);
+        if retained && self.state == State::Unknown {
+            // A broker kept it from before the hub started: it is gone since it was heard last, and not since now.
+            (self.state, self.gone_before) = (gone, self.recollected.is_none());
+            return Heard::Taken;
+        }
         if !retained {
             self.seen = now;
         }
-        self.turn(State::Gone(presence.reason), now);
+        self.turn(gone, now);
         Heard::Taken
     }
 

@@ -135,7 +135,7 @@ impl World for Moment<'_> {
             let ingest = self.of.shared.read();
             let appliances = ingest.fleet().appliances().iter();
             let gone = appliances.filter(|appliance| is_gone(appliance.state));
-            gone.map(|appliance| (appliance.name.clone(), appliance.since_ms)).collect()
+            gone.map(|appliance| (appliance.name.clone(), appliance.gone_since_ms())).collect()
         };
         let mut has_power: HashMap<&Id, bool> = HashMap::new();
         let expected = gone.iter().filter(|(name, _)| {
@@ -193,6 +193,7 @@ mod tests {
     use crate::query::Feed;
     use crate::rack::Rack;
     use crate::text::Sink;
+    use rackside_history::KnownAgent;
     use rackside_proto::Prefix;
     use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::runtime::Handle;
@@ -227,8 +228,15 @@ mod tests {
     impl Scene {
         /// A hub that has run for a while, with a site without power at present and one that always has it.
         fn new() -> Self {
+            Self::knowing(Vec::new())
+        }
+
+        /// One that knows these from before.
+        fn knowing(known: Vec<KnownAgent>) -> Self {
             let now = clock::now();
-            let shared = Shared::new(Ingest::new(Prefix::default(), 1, Arc::new(NoPast), now));
+            let mut ingest = Ingest::new(Prefix::default(), 1, Arc::new(NoPast), now);
+            ingest.know(known, now);
+            let shared = Shared::new(ingest);
             let text = "[[site]]\nid = \"town-hall\"\ntime_zone = \"Europe/Berlin\"\npower = \"with_show\"\n\
                         [[site.show]]\nname = \"long ago\"\nstart = 2020-01-01T20:00:00\nduration = \"2h\"\n";
             let configs = Config::parse(text, "hub.toml").expect("right").site;
@@ -334,5 +342,29 @@ mod tests {
         scene.shared.take(&message, scene.now);
         assert!(scene.gone().is_empty());
         assert_eq!(scene.surroundings.at(scene.now).is_up("arena-north", "rack-1"), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_broker_kept_of_those_long_gone_is_no_outage_at_the_start() {
+        let racks: Vec<Rack> = (1..=3).map(|nth| Rack::new(&format!("hall-{nth}"), "rack-1")).collect();
+        // The hub before this one knew one of them.
+        let known = KnownAgent { name: racks[0].name.clone(), last_ms: 7, runs: Vec::new(), catalog: None };
+        let mut scene = Scene::knowing(vec![known]);
+        for rack in &racks {
+            let (topic, body) = rack.presence(false);
+            let message =
+                Inbound { topic, payload: body.into(), retained: true, via: Via::Listener { connection: 1 } };
+            scene.shared.take(&message, scene.now);
+        }
+        let since = |scene: &mut Scene| -> Vec<i64> {
+            scene.surroundings.at(scene.now).gone().into_iter().map(|one| one.at).collect()
+        };
+        assert_eq!(since(&mut scene), [7, 0, 0]);
+        // Who comes back is gone anew.
+        let back = racks[2].started_again(2);
+        scene.take(back.presence(true));
+        scene.take(back.presence(false));
+        let now = scene.now.utc_ms as i64;
+        assert_eq!(since(&mut scene), [7, 0, now]);
     }
 }
