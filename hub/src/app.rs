@@ -197,6 +197,7 @@ impl Hub {
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
+        let serving = server::serve(socket, web::router(pages), Bounds::default(), asked.clone());
         let tasks = vec![
             ("series", tokio::spawn(keeping)),
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
@@ -205,10 +206,7 @@ impl Hub {
             ("notifications", tokio::spawn(notifications.clone().until(asked.clone(), notify_end))),
             ("the couriers", tokio::spawn(office.run(Arc::clone(&way), asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
-            (
-                "the web server",
-                tokio::spawn(server::serve(socket, web::router(pages), Bounds::default(), asked)),
-            ),
+            ("the web server", tokio::spawn(serving)),
         ];
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",
