@@ -17,6 +17,7 @@ use rackside_onair::Zone;
 use rackside_receivers::worker::Post;
 use rackside_receivers::{Hidden, Receiver, Way};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Why a receiver has no address: which, and why not.
@@ -63,7 +64,7 @@ pub(crate) fn nowhere(of: &config::Receiver, policy: &Policy, error: &AddressErr
     Post { receiver, carrier: Err(error.why.clone()) }
 }
 
-/// Where its servers are, `host:port` each: to try whether the hub reaches anything.
+/// Where its servers are, `host:port` each: to try whether the hub reaches anything. This machine is no such place: it always answers.
 pub(crate) fn places(of: &config::Receiver) -> Vec<String> {
     let of_url = |url: &str| {
         let (default, rest) = match url.split_once("://")? {
@@ -71,7 +72,7 @@ pub(crate) fn places(of: &config::Receiver) -> Vec<String> {
             (_, rest) => (80, rest),
         };
         let (host, port) = host_and_port(rest.split(['/', '?', '#']).next()?)?;
-        Some(place(host, port.unwrap_or(default)))
+        place(host, port.unwrap_or(default))
     };
     match ways(of) {
         Ok(ways) => ways
@@ -83,7 +84,7 @@ pub(crate) fn places(of: &config::Receiver) -> Vec<String> {
                 }
                 Way::Alertmanager { server, .. } => of_url(server.expose()),
                 Way::Email { .. } => match &of.way {
-                    config::Way::Email(mail) => Some(place(&mail.host, mail.port)),
+                    config::Way::Email(mail) => place(&mail.host, mail.port),
                     _ => None,
                 },
                 // The broker is on the hub's own side as often as not.
@@ -94,8 +95,14 @@ pub(crate) fn places(of: &config::Receiver) -> Vec<String> {
     }
 }
 
-fn place(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+fn place(host: &str, port: u16) -> Option<String> {
+    let host = host.trim_matches(['[', ']']);
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let by_number = host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback());
+    if by_number || name == "localhost" || name.ends_with(".localhost") {
+        return None;
+    }
+    Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
 fn ways(of: &config::Receiver) -> Result<Vec<Way>, String> {
@@ -236,10 +243,14 @@ mod tests {
     fn a_cluster_is_several_addresses_and_each_place_has_its_port() {
         let policy = policy(
             "[[receiver]]\nname = \"am\"\nkind = \"alertmanager\"\nurls = [\"http://127.0.0.1:9093\", \"https://am.example.org\"]\n\
-             [[receiver]]\nname = \"mail\"\nkind = \"email\"\nhost = \"mail.example.org\"\nfrom = \"hub@example.org\"\nto = [\"desk@example.org\"]\n",
+             [[receiver]]\nname = \"mail\"\nkind = \"email\"\nhost = \"mail.example.org\"\nfrom = \"hub@example.org\"\nto = [\"desk@example.org\"]\n\
+             [[receiver]]\nname = \"here\"\nkind = \"email\"\nhost = \"LocalHost\"\nfrom = \"hub@example.org\"\nto = [\"desk@example.org\"]\n\
+             [[receiver]]\nname = \"am6\"\nkind = \"alertmanager\"\nurls = [\"http://[::1]:9093\"]\n",
         );
         assert_eq!(addresses(&policy.receivers[0], &policy).expect("no secrets").len(), 2);
-        assert_eq!(places(&policy.receivers[0]), ["127.0.0.1:9093", "am.example.org:443"]);
+        assert_eq!(places(&policy.receivers[0]), ["am.example.org:443"], "the hub always reaches itself");
         assert_eq!(places(&policy.receivers[1]), ["mail.example.org:587"]);
+        assert_eq!(places(&policy.receivers[2]), [""; 0]);
+        assert_eq!(places(&policy.receivers[3]), [""; 0]);
     }
 }

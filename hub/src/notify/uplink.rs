@@ -1,10 +1,10 @@
 //! Whether the hub itself can reach the world. When half the fleet is gone at once, the cut may be on the hub's side.
 //!
 //! Asked, not watched: nothing is sent while nobody wants to know. An answer holds for ten seconds; whoever asks after that hears "checking", and is
-//! rung for when the new one is there. One of the places that answers is enough. With no place to try, nobody can say that anything is wrong.
+//! rung for when the new one is there. One of the places that answers is enough. With no place to try beyond this machine, nobody can say that anything is wrong.
 //!
 //! ```text
-//! state() = Checking ─▶ connect hooks.example.org:443, 198.51.100.7:53 ─▶ one took it: Well │ none within 3 s: Down
+//! state() = Checking ─▶ connect hooks.example.org:443, 198.51.100.7:53 ─▶ one took it: Well │ none within 2 s: Down
 //! ```
 
 use crate::clock::{self, Now};
@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 
 /// An answer is good for so long.
 const HOLDS: Duration = Duration::from_secs(10);
-/// A place that has not answered by then does not.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A place that has not answered by then does not. News of somebody gone waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Places that are tried; more say nothing more.
 const MOST: usize = 8;
 
