@@ -44,10 +44,19 @@ pub struct Outbound {
 /// Where both ways put what came in: one `Vec` for each read of a socket. Waiting for room is the back-pressure.
 pub type InboundSender = mpsc::Sender<Vec<Inbound>>;
 
+/// The way back is blocked: the message was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocked;
+
 /// The way back to agents and subscribers.
 pub trait Outlet: Send + Sync {
-    /// Sends `message`, or drops it when the way is blocked: whatever the hub says is said again.
-    fn publish(&self, message: Outbound);
+    /// Sends `message`, or says that the way is blocked.
+    fn send(&self, message: Outbound) -> Result<(), Blocked>;
+
+    /// The same for what is said again anyway.
+    fn publish(&self, message: Outbound) {
+        let _ = self.send(message);
+    }
 
     /// Whether anybody listens to the JSON mirror.
     fn mirror_wanted(&self) -> bool;

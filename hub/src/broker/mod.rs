@@ -12,7 +12,7 @@ pub use address::BrokerAddress;
 pub use dial::{DialError, TlsError};
 
 use crate::clock;
-use crate::inbound::{Inbound, InboundSender, Outbound, Outlet, Via};
+use crate::inbound::{Blocked, Inbound, InboundSender, Outbound, Outlet, Via};
 use crate::shutdown;
 use crate::text::{Kind, Sink};
 use crate::web::WayIn;
@@ -213,10 +213,12 @@ impl Broker {
 }
 
 impl Outlet for Broker {
-    fn publish(&self, message: Outbound) {
+    fn send(&self, message: Outbound) -> Result<(), Blocked> {
         if !self.status.borrow().up || self.outgoing.try_send(message).is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            return Err(Blocked);
         }
+        Ok(())
     }
 
     fn mirror_wanted(&self) -> bool {

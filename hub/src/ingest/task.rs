@@ -179,7 +179,7 @@ async fn finish<W: Watcher>(shared: &Shared, ends: &mut Ends<W>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbound::{Outbound, Via};
+    use crate::inbound::{Blocked, Outbound, Via};
     use crate::ingest::NoPast;
     use crate::rack::{Rack, vitals};
     use crate::storage::{self, Journal, Status};
@@ -209,8 +209,9 @@ mod tests {
     struct Said(Mutex<Vec<Outbound>>);
 
     impl Outlet for Said {
-        fn publish(&self, message: Outbound) {
+        fn send(&self, message: Outbound) -> Result<(), Blocked> {
             self.0.lock().expect("nobody panics with it").push(message);
+            Ok(())
         }
 
         fn mirror_wanted(&self) -> bool {

@@ -58,7 +58,7 @@ pub use stats::{ListenerStats, Reason};
 pub use tls::TlsError;
 pub use users::{UsersError, hash_password, is_user_name};
 
-use crate::inbound::{InboundSender, Outbound, Outlet};
+use crate::inbound::{Blocked, InboundSender, Outbound, Outlet};
 use doors::Doors;
 use log_limit::LogLimit;
 use permission::Permissions;
@@ -297,8 +297,9 @@ impl ListenerHandle {
 }
 
 impl Outlet for ListenerHandle {
-    fn publish(&self, message: Outbound) {
+    fn send(&self, message: Outbound) -> Result<(), Blocked> {
         self.shared.say(&message);
+        Ok(())
     }
 
     fn mirror_wanted(&self) -> bool {

@@ -9,7 +9,7 @@
 use super::address::{self, addresses};
 use super::key::LinkKey;
 use crate::clock;
-use crate::inbound::{Outbound, Outlet};
+use crate::inbound::{Blocked, Outbound, Outlet};
 use crate::shutdown;
 use crate::web::WayIn;
 use bytes::Bytes;
@@ -255,8 +255,51 @@ impl Publisher for ByTheHub {
                 return Err(why);
             }
             let MqttParcel { topic, payload, retain } = parcel.clone();
-            self.outlet.publish(Outbound { topic, payload: Bytes::from(payload), retain });
-            Ok(())
+            let sent = self.outlet.send(Outbound { topic, payload: Bytes::from(payload), retain });
+            sent.map_err(|Blocked| format!("the link to {} did not take it", self.way.address()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Sink;
+
+    /// A link that is up, and whose queue is full.
+    struct Full;
+
+    impl WayIn for Full {
+        fn ready(&self) -> (bool, String) {
+            (true, String::new())
+        }
+
+        fn write(&self, _: &mut dyn Sink) {}
+
+        fn address(&self) -> String {
+            String::new()
+        }
+
+        fn is_broker(&self) -> bool {
+            true
+        }
+    }
+
+    impl Outlet for Full {
+        fn send(&self, _: Outbound) -> Result<(), Blocked> {
+            Err(Blocked)
+        }
+
+        fn mirror_wanted(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_link_to_the_broker_does_not_take_has_not_arrived() {
+        let publisher = ByTheHub { way: Arc::new(Full), outlet: Arc::new(Full) };
+        let parcel = MqttParcel { topic: "alerts".to_owned(), payload: b"{}".to_vec(), retain: false };
+        let why = publisher.publish(&parcel).await.expect_err("it was dropped");
+        assert!(why.contains("did not take"), "{why}");
     }
 }
