@@ -76,6 +76,8 @@ pub(crate) enum Orphan {
     Silent,
     /// It does not, and the appliance is heard since then.
     Heard(i64),
+    /// It has begun anew with it, and has it pending.
+    Found,
 }
 
 /// Why nobody is told of an alert that fires.
@@ -286,9 +288,18 @@ impl Book {
             booked.value = news.value;
             let texts = news.annotations.iter();
             booked.annotations = texts.map(|(name, text)| (name.to_string(), text.to_string())).collect();
-            booked.active_at = news.life.active_at;
+            booked.active_at =
+                if fired { booked.active_at.min(news.life.active_at) } else { news.life.active_at };
         }
+        let is_found =
+            booked.orphan != Orphan::No && fired && news.life.state == rackside_alerting::State::Pending;
+        booked.orphan = if is_found { Orphan::Found } else { Orphan::No };
         let turn = match news.life.state {
+            rackside_alerting::State::Pending if is_found => {
+                // It still holds; that the engine counts anew how long is no news of the alert.
+                fires(booked, news);
+                Turn::Same
+            }
             rackside_alerting::State::Pending => {
                 pends(booked, news);
                 if fired { Turn::Ends } else { Turn::Same }

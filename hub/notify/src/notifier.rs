@@ -63,25 +63,24 @@ impl Notifier {
     /// Something has become of an alert.
     pub fn told(&mut self, news: &Observed, world: &dyn World) {
         let (id, turn) = self.kept.book.take(news);
-        if let Some(booked) = self.kept.book.alert_mut(id) {
-            booked.orphan = Orphan::No;
-        }
         if turn == Turn::Fires {
             self.route(id, news.at, world);
         }
     }
 
-    /// After a start: what the rules' engine holds, all of it, against what the book has. What fires and is not in the book is told; what fires in the
-    /// book and the engine does not know is over, unless its appliance is not heard: then nobody knows.
+    /// After a start: what the rules' engine holds, all of it, against what the book has. What fires and is not in the book is told. What fires in the
+    /// book and the engine has lost, or has pending only, may have been saved here and not yet there: it fires on, until the engine says more, or has not
+    /// found it again in two minutes during which its appliance was heard. While that is not heard, nobody knows.
     pub fn reconcile(&mut self, now: i64, all: &[Observed], world: &dyn World) {
         let held: BTreeMap<AlertId, &Observed> =
             all.iter().map(|observed| (AlertId::of(&observed.labels), observed)).collect();
         for (id, observed) in &held {
-            let fires = self.kept.book.alert(*id).is_some_and(Booked::fires);
-            // Firing in the book and pending with the engine: it has lost its state, and the alert still holds.
-            if !(fires && observed.life.state == rackside_alerting::State::Pending) {
-                self.told(&Observed { at: now, ..(*observed).clone() }, world);
+            if observed.life.state == rackside_alerting::State::Pending
+                && let Some(booked) = self.kept.book.alert_mut(*id).filter(|booked| booked.fires())
+            {
+                booked.orphan = Orphan::Found;
             }
+            self.told(&Observed { at: now, ..(*observed).clone() }, world);
         }
         let lost = self.kept.book.alerts().filter(|booked| {
             (booked.fires() || booked.state == State::Pending) && !held.contains_key(&booked.id)
@@ -89,10 +88,10 @@ impl Notifier {
         let lost: Vec<AlertId> = lost.map(|booked| booked.id).collect();
         for id in lost {
             let Some(booked) = self.kept.book.alert_mut(id) else { continue };
-            let is_heard =
-                booked.appliance().is_empty() || world.is_up(booked.site(), booked.appliance()) == Some(true);
-            if is_heard || !booked.fires() {
+            if !booked.fires() {
                 self.ends(id, now);
+            } else if is_heard(booked, world) {
+                booked.orphan = Orphan::Heard(now);
             } else {
                 booked.orphan = Orphan::Silent;
                 booked.make_unknown(now);
@@ -167,7 +166,7 @@ impl Notifier {
         let alerts = self.kept.book.alerts().flat_map(|booked| {
             let found = match booked.orphan {
                 Orphan::Heard(at) => Some(at.saturating_add(FOUND_AGAIN)),
-                Orphan::No | Orphan::Silent => None,
+                Orphan::No | Orphan::Silent | Orphan::Found => None,
             };
             [booked.flaps.steady_at(), found].into_iter().flatten()
         });
@@ -236,14 +235,11 @@ impl Notifier {
             if booked.flaps.steady_at().is_some_and(|at| at <= now) {
                 booked.settle(now);
             }
-            if booked.orphan != Orphan::No {
-                let is_up = world.is_up(booked.site(), booked.appliance()) == Some(true);
-                booked.orphan = match booked.orphan {
-                    _ if !is_up => Orphan::Silent,
-                    Orphan::Heard(at) => Orphan::Heard(at),
-                    Orphan::Silent | Orphan::No => Orphan::Heard(now),
-                };
-            }
+            booked.orphan = match booked.orphan {
+                Orphan::Silent if is_heard(booked, world) => Orphan::Heard(now),
+                Orphan::Heard(_) if !is_heard(booked, world) => Orphan::Silent,
+                as_it_was => as_it_was,
+            };
             if let Orphan::Heard(at) = booked.orphan
                 && now.saturating_sub(at) >= FOUND_AGAIN
             {
@@ -352,6 +348,11 @@ impl Notifier {
                 .collect(),
         )
     }
+}
+
+/// Whether an alert that the rules have lost could be found by them again: its appliance is heard, or it is about none.
+fn is_heard(booked: &Booked, world: &dyn World) -> bool {
+    booked.appliance().is_empty() || world.is_up(booked.site(), booked.appliance()) == Some(true)
 }
 
 /// What is tried.
