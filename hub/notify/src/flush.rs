@@ -338,7 +338,7 @@ pub(crate) struct To<'a> {
 }
 
 /// Whom a step of a route names.
-fn targets(route: &Route, step: usize) -> Option<&[Target]> {
+pub(crate) fn targets(route: &Route, step: usize) -> Option<&[Target]> {
     match step.checked_sub(1) {
         None => Some(&route.to),
         Some(step) => route.escalate.get(step).map(|step| step.to.as_slice()),

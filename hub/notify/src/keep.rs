@@ -58,6 +58,7 @@ impl Kept {
         self.log.shift(by_ms);
         if let Some(outage) = &mut self.outage {
             outage.shift(by_ms);
+            self.outage_log.shift(by_ms);
         }
         for at in [Some(&mut self.forgot_at), self.heartbeat_at.as_mut()].into_iter().flatten() {
             *at = at.saturating_add(by_ms);

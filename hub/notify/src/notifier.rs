@@ -12,6 +12,7 @@ use crate::book::{Booked, Held, Orphan, Turn};
 use crate::escalate;
 use crate::flush::{self, Round};
 use crate::group::{self, Seed};
+use crate::inhibit::says_gone;
 use crate::keep::{KeepError, Kept};
 use crate::maintenance::Plan;
 use crate::message::{AlertId, Outgoing, Severity, State};
@@ -173,6 +174,7 @@ impl Notifier {
         let outage = self.kept.outage.as_ref().map(crate::outage::Outage::due);
         let heartbeat = self.policy.heartbeat.as_ref().map(|_| self.kept.heartbeat_at.unwrap_or(i64::MIN));
         let refresh = refresh::due(&self.policy, &self.kept);
+        let outage = outage.into_iter().chain(self.kept.outage_log.due(&self.policy));
         groups.chain(alerts).chain(outage).chain(heartbeat).chain(refresh).min()
     }
 
@@ -269,14 +271,29 @@ impl Notifier {
         }
     }
 
-    /// Somebody has an alert in hand. Says whether there is such an alert that fires.
+    /// Somebody has an alert in hand, and with it the outage that it is a part of. Says whether there is such an alert that fires.
     pub fn acknowledge(&mut self, id: AlertId, by: &str, note: &str, now: i64) -> bool {
-        self.kept.book.acknowledge(id, by, note, now)
+        let is_done = self.kept.book.acknowledge(id, by, note, now);
+        if is_done && self.is_of_outage(id) {
+            self.kept.outage_log.is_in_hand = true;
+        }
+        is_done
+    }
+
+    /// Whether an alert says that an appliance is gone, and that is told as a part of an outage.
+    fn is_of_outage(&self, id: AlertId) -> bool {
+        let booked = self.kept.book.alert(id).filter(|booked| says_gone(&booked.labels));
+        let outage = self.kept.outage.as_ref();
+        booked.zip(outage).is_some_and(|(booked, outage)| outage.has(booked.site(), booked.appliance()))
     }
 
     /// Nobody has it in hand any more. Says whether somebody had. The escalation goes on as if nobody ever had.
     pub fn unacknowledge(&mut self, id: AlertId, now: i64) -> bool {
-        self.kept.book.unacknowledge(id, now)
+        let is_done = self.kept.book.unacknowledge(id, now);
+        if is_done && self.is_of_outage(id) {
+            self.kept.outage_log.is_in_hand = false;
+        }
+        is_done
     }
 
     /// Keeps alerts quiet for a while.

@@ -1,26 +1,80 @@
 //! What is told of an outage, and to whom: everybody whom a route would tell that one of its appliances is gone, as if that were critical. One message
 //! each.
 //!
+//! An outage that nobody has in hand goes up the steps of those routes, each counted from when the route was first told of it. Acknowledging the alert of
+//! any appliance of it stops that for all of it, until it is over.
+//!
 //! Not told: appliances that are muted or worked on. Quiet hours do not count: this is what one wants to be woken for.
 //!
 //! Sample: 40 sites gone, 35 of them `crew`'s: one message for `crew` with 35 appliances.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rackside_promql::Labels;
 use serde::{Deserialize, Serialize};
 
+use crate::Policy;
 use crate::compose::{self, Frame};
-use crate::flush::Round;
+use crate::flush::{Round, after, targets};
 use crate::message::{AlertId, Entry, Kind, Outgoing, Severity, State};
 use crate::outage::{Outage, Place as Rack, Tell};
-use crate::route::Place;
+use crate::route::{Place, Route};
 
 /// Whom it was told of which appliances.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutageLog {
     told: BTreeMap<String, BTreeSet<Rack>>,
+    /// How far it has gone, by the routes that catch some of it.
+    reached: BTreeMap<String, Reached>,
+    /// Somebody has it in hand.
+    pub(crate) is_in_hand: bool,
+}
+
+/// How far an outage was escalated by a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Reached {
+    /// When the route was first told of it.
+    told_at: i64,
+    step: usize,
+}
+
+impl OutageLog {
+    /// When the next step is due, and by which route.
+    fn next(&self, policy: &Policy) -> Option<(i64, &str)> {
+        let waits = self.reached.iter().filter(|_| !self.is_in_hand);
+        let next = waits.filter_map(|(name, reached)| {
+            let after = after(policy.route(name), reached.step + 1)?;
+            Some((reached.told_at.saturating_add(after), name.as_str()))
+        });
+        next.min()
+    }
+
+    /// When the next step is due.
+    pub(crate) fn due(&self, policy: &Policy) -> Option<i64> {
+        self.next(policy).map(|(at, _)| at)
+    }
+
+    /// The clock was set by so much.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for reached in self.reached.values_mut() {
+            reached.told_at = reached.told_at.saturating_add(by_ms);
+        }
+    }
+
+    /// The step of a route that was reached last.
+    fn step(&self, route: &str) -> usize {
+        self.reached.get(route).map_or(0, |reached| reached.step)
+    }
+
+    /// These routes know of it now, and others no more.
+    fn keep(&mut self, routes: &BTreeSet<Arc<str>>, now: i64) {
+        self.reached.retain(|name, _| routes.contains(name.as_str()));
+        for name in routes {
+            self.reached.entry(name.to_string()).or_insert(Reached { told_at: now, step: 0 });
+        }
+    }
 }
 
 impl Round<'_> {
@@ -44,13 +98,16 @@ impl Round<'_> {
             self.kept.outage_log = OutageLog::default();
             // What is left of it is an alert as any other, at the next look at its group.
         } else {
+            self.escalate(&outage);
             self.kept.outage = Some(outage);
         }
     }
 
     fn tell_standing(&mut self, outage: &mut Outage, is_again: bool) {
-        let mut told = self.whom(outage.gone.keys());
+        let log = self.kept.outage_log.clone();
+        let mut told = self.whom(outage.gone.keys(), |route| Some(0..=log.step(&route.name)));
         outage.keep_apart(told.interval);
+        self.kept.outage_log.keep(&told.routes, self.now);
         // Whoever knows of an appliance that is back is told so.
         for (receiver, known) in &self.kept.outage_log.told {
             let back = known.iter().filter(|rack| outage.back.contains_key(*rack));
@@ -68,9 +125,29 @@ impl Round<'_> {
             let cause = if outage.gone.is_empty() { "all sites are back".to_owned() } else { text };
             let still = racks.iter().filter(|rack| outage.gone.contains_key(*rack)).cloned().collect();
             self.kept.outage_log.told.insert(receiver.to_string(), still);
-            self.send_outage(&receiver, outage.since, entries, cause, all);
+            self.send_outage(&receiver, ("", 0), outage.since, entries, cause, all);
         }
         outage.forget_back();
+    }
+
+    /// Tells those whose step has come.
+    fn escalate(&mut self, outage: &Outage) {
+        while let Some((_, route)) = self.kept.outage_log.next(self.policy).filter(|(at, _)| *at <= self.now)
+        {
+            let route = route.to_owned();
+            let Some(reached) = self.kept.outage_log.reached.get_mut(&route) else { return };
+            reached.step += 1;
+            let step = reached.step;
+            let steps = |of: &Route| (*of.name == *route).then_some(step..=step);
+            let told = self.whom(outage.gone.keys(), steps);
+            for (receiver, racks) in told.receivers {
+                let entries: Vec<Entry> = racks.iter().map(|rack| self.entry(rack, outage)).collect();
+                let cause = format!("{} sites are gone at once", outage.sites());
+                self.kept.outage_log.told.entry(receiver.to_string()).or_default().extend(racks);
+                let at = (route.as_str(), step);
+                self.send_outage(&receiver, at, outage.since, entries, cause, outage.gone.len());
+            }
+        }
     }
 
     fn tell_cut_off(&mut self, outage: &Outage, from: i64, to: i64) {
@@ -78,14 +155,15 @@ impl Round<'_> {
         let minutes = (to - from + 59_999) / 60_000;
         let text =
             format!("the hub itself was cut off for {minutes} min; whoever seemed gone may have been well");
-        for receiver in self.whom(racks.iter()).receivers.into_keys() {
-            self.send_outage(&receiver, outage.since, Vec::new(), text.clone(), racks.len());
+        for receiver in self.whom(racks.iter(), |_| Some(0..=0)).receivers.into_keys() {
+            self.send_outage(&receiver, ("", 0), outage.since, Vec::new(), text.clone(), racks.len());
         }
     }
 
     fn send_outage(
         &mut self,
         receiver: &Arc<str>,
+        (route, escalation): (&str, usize),
         since: i64,
         entries: Vec<Entry>,
         cause: String,
@@ -97,8 +175,8 @@ impl Round<'_> {
             at: self.now,
             group_key: format!("outage:{since}"),
             group_labels: BTreeMap::new(),
-            route: "",
-            escalation: 0,
+            route,
+            escalation,
         };
         let mut message = compose::message(frame, entries, self.world);
         message.cause = Some(cause);
@@ -106,9 +184,13 @@ impl Round<'_> {
         self.out.push(Outgoing { receiver: Arc::clone(receiver), message });
     }
 
-    /// Who is to be told of which of these appliances.
-    fn whom<'r>(&mut self, racks: impl Iterator<Item = &'r Rack>) -> Whom {
-        let mut whom = Whom { receivers: BTreeMap::new(), interval: 0 };
+    /// Who is to be told of which of these appliances, by these steps of each route.
+    fn whom<'r>(
+        &mut self,
+        racks: impl Iterator<Item = &'r Rack>,
+        steps: impl Fn(&Route) -> Option<RangeInclusive<usize>>,
+    ) -> Whom {
+        let mut whom = Whom { receivers: BTreeMap::new(), routes: BTreeSet::new(), interval: 0 };
         for rack in racks {
             // As its alert has them comes second: a route may ask for that severity and no other.
             let labels = [Severity::Critical, Severity::Warning].map(|severity| gone_labels(rack, severity));
@@ -123,8 +205,13 @@ impl Round<'_> {
             let taken = labels.iter().map(|labels| self.policy.routed(labels, &place, self.now));
             for taken in taken.into_iter().find(|taken| !taken.is_empty()).unwrap_or_default() {
                 whom.interval = whom.interval.max(taken.route.group_interval);
-                for receiver in self.policy.told(&taken.route.to, self.now) {
-                    whom.receivers.entry(receiver).or_default().insert(rack.clone());
+                whom.routes.insert(Arc::clone(&taken.route.name));
+                for to in
+                    steps(taken.route).into_iter().flatten().filter_map(|step| targets(taken.route, step))
+                {
+                    for receiver in self.policy.told(to, self.now) {
+                        whom.receivers.entry(receiver).or_default().insert(rack.clone());
+                    }
                 }
             }
         }
@@ -155,6 +242,8 @@ impl Round<'_> {
 
 struct Whom {
     receivers: BTreeMap<Arc<str>, BTreeSet<Rack>>,
+    /// The routes concerned.
+    routes: BTreeSet<Arc<str>>,
     /// The longest `group_interval` of the routes concerned.
     interval: i64,
 }
