@@ -3,6 +3,9 @@
 //! It is looked for at one site at a time: an appliance that is gone, then a way out that is closed, then the network, then the devices around the box. The
 //! order is that of the rules' label `component`; what stands below explains what stands above. A guess: it silences nobody.
 //!
+//! Limit: a message about alerts of several sites, or of none, names no cause. With `group_by` without `site` that is most of them. What many sites have in
+//! common (a carrier, a server that they all send to) is nobody's guess here; many that are gone at once are an outage (`outage.rs`).
+//!
 //! Sample: `StreamDown` and `PictureFrozen` at a site where `OnBackupUplink` fires: "hall/rack runs on its backup uplink, wwan0", explains 2.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,7 +10,7 @@
 //! Two things differ. An empty group ends at its next flush, not at some tick of half a minute. And where the route does not set `group_wait`, critical
 //! alerts are groups of their own, so that they wait for no warning's timetable.
 //!
-//! Not here: whether there is anything to tell at a flush (`dedup.rs`), and what is held back (`hold.rs`).
+//! Not here: whether there is anything to tell at a flush (`dedup.rs`), and what is held back (`flush.rs`).
 //!
 //! Sample: `on air:{site="hall"}`: first alert at 12:00:00.0, told at 12:00:01.0, looked at at 12:05:01.0.
 

@@ -6,8 +6,13 @@
 //! 4. [`Notifier::step`] gives [`Outgoing`]: messages and their receivers, for an outbox.
 //!
 //! ```text
-//! Observed ─▶ book ─▶ route ─▶ group ─▶ (inhibit, mute, maintenance, quiet hours, flap, dedup) ─▶ Outgoing
+//! Observed ─▶ book (flapping) ─▶ route ─▶ group ··· its time ···▶ unknown, outage, cut off, inhibit, mute, maintenance, quiet hours ─▶ dedup ─▶ Outgoing
 //! ```
+//!
+//! An alert is given to its routes and groups when it begins (again when its site goes on or off air, or the policy changes), and what holds it back is asked only when its group is looked at: that is then true at the
+//! moment of the message, what ends in between (a mute, an explanation) needs no bookkeeping, and who was told of an alert is told of its end even if
+//! something holds it back by then. Whether it flaps is in the book, because it is so whatever the route. The first thing that holds an alert
+//! back is the one that is shown.
 //!
 //! Invariants: an alert is never told as resolved while nobody knows; a firing alert that a route catches and nothing holds back is told; the same is
 //! not told twice to the same receiver, not even over a restart between [`Notifier::save`] and [`Notifier::restore`]; the same calls give the
