@@ -140,6 +140,15 @@ impl Outbox {
         count
     }
 
+    /// The clock was set by `by` milliseconds within the last `within`, and is at `now`: what waits is as old as it was, and is tried again as soon.
+    pub fn clock_stepped(&self, by: i64, within: i64, now: i64) {
+        let mut disk = lock(&self.disk);
+        lock(&self.memory).clock_stepped(by, now.saturating_sub(within)..=now);
+        if let Some(written) = disk.as_mut().map(|disk| disk.rewrite(&lock(&self.memory))) {
+            self.after(&mut disk, written, now);
+        }
+    }
+
     /// What has to be done now and then, every few seconds: gives up what waited for too long, and writes down what a disk did not take.
     pub fn tend(&self, now: i64) {
         let outdated = lock(&self.memory).outdated(self.bounds, now);

@@ -12,6 +12,7 @@
 
 use rackside_notify::Message;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -164,6 +165,17 @@ impl Memory {
         let mut changes: Vec<Change> = new.into_iter().map(Change::Queue).collect();
         changes.append(&mut gone);
         changes
+    }
+
+    /// What waits goes by a clock that was set by so much; what came at these moments goes by it already.
+    pub(super) fn clock_stepped(&mut self, by: i64, since: RangeInclusive<i64>) {
+        let waiting = self.queues.values_mut().flat_map(|queue| &mut queue.waiting);
+        for one in waiting.filter(|one| !since.contains(&one.at)) {
+            one.at = one.at.saturating_add(by);
+            if one.not_before > 0 {
+                one.not_before = one.not_before.saturating_add(by).max(1);
+            }
+        }
     }
 
     /// Those that waited for too long.

@@ -269,3 +269,29 @@ fn a_backup_has_the_state_and_nobody_is_woken_by_it() {
     }
     assert_eq!(drained(&outbox, "crew"), [2]);
 }
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_older_that_waits() {
+    let directory = directory();
+    let outbox = opened(directory.path());
+    outbox.commit(b"one", &to("crew", 1..=1), NOW);
+    let first = outbox.next("crew").expect("it waits");
+    outbox.failed(&first, NOW + 60_000, NOW);
+    let (day, week) = (Bounds::default().age, 7 * Bounds::default().age);
+    // Found out 5 s later; meanwhile one more came.
+    outbox.commit(b"two", &to("crew", 2..=2), NOW + week + 4_000);
+    outbox.clock_stepped(week, 5_000, NOW + week + 5_000);
+    outbox.tend(NOW + week + 5_000);
+    assert_eq!(outbox.next("crew").map(|one| one.not_before), Some(NOW + week + 60_000));
+    // So it is after a restart as well.
+    drop(outbox);
+    let outbox = opened(directory.path());
+    outbox.tend(NOW + week + day);
+    assert_eq!(outbox.next("crew").map(|one| one.message.id), Some(1));
+    outbox.tend(NOW + week + day + 1);
+    assert_eq!(outbox.next("crew").map(|one| one.message.id), Some(2), "a day is over");
+    // Back again.
+    outbox.clock_stepped(-week, 5_000, NOW + day + 1);
+    outbox.tend(NOW + day + 4_000);
+    assert_eq!(drained(&outbox, "crew"), [2]);
+}
