@@ -16,6 +16,7 @@ mod inbox;
 mod key;
 mod own;
 pub(crate) mod post;
+mod step;
 mod task;
 mod uplink;
 mod world;

@@ -8,6 +8,7 @@
 
 use super::address::{self, addresses};
 use super::key::LinkKey;
+use super::step::Watchman;
 use crate::clock;
 use crate::inbound::{Blocked, Outbound, Outlet};
 use crate::shutdown;
@@ -101,7 +102,7 @@ impl Office {
     pub(crate) async fn run(self, way: Arc<dyn WayIn>, mut shutdown: watch::Receiver<bool>) {
         let mut policies = self.0.policies.subscribe();
         policies.mark_changed();
-        let mut dead_man = None;
+        let (mut dead_man, mut watchman) = (None, Watchman::new(clock::now()));
         loop {
             tokio::select! {
                 () = shutdown::asked(&mut shutdown) => break,
@@ -115,7 +116,14 @@ impl Office {
                 }
                 () = tokio::time::sleep(TEND) => {
                     let outbox = Arc::clone(&self.0.outbox);
-                    let tended = tokio::task::spawn_blocking(move || outbox.tend(ms()));
+                    let now = clock::now();
+                    let (at, step) = (now.utc_ms as i64, watchman.look(now));
+                    let tended = tokio::task::spawn_blocking(move || {
+                        if let Some(step) = step {
+                            outbox.clock_stepped(step.by, step.within, at);
+                        }
+                        outbox.tend(at);
+                    });
                     tended.await.expect("tending does not panic, and nobody aborts it");
                 }
             }

@@ -1,6 +1,7 @@
 //! The thread that owns the notifier's turns: tells it the news, lets it do what is due, keeps what came of it.
 
 use super::inbox::Letters;
+use super::step::Watchman;
 use super::uplink::Check;
 use super::world::Surroundings;
 use super::{Ground, Notifications, address};
@@ -20,6 +21,7 @@ pub(super) struct Thread {
     held: Vec<Observed>,
     /// The book as it was kept last.
     kept: Vec<u8>,
+    watchman: Watchman,
 }
 
 impl Thread {
@@ -30,7 +32,8 @@ impl Thread {
         let surroundings = Surroundings::new(shared, on_air, way, uplink, rules.expressions());
         let held = rules.observed(clock::now().utc_ms as i64);
         let kept = office.outbox().load_state().unwrap_or_default();
-        let mut thread = Self { notifications, surroundings, held, kept };
+        let watchman = Watchman::new(clock::now());
+        let mut thread = Self { notifications, surroundings, held, kept, watchman };
         thread.reconcile();
         thread
     }
@@ -72,6 +75,13 @@ impl Thread {
         }
         let world = self.surroundings.at(now);
         let mut notifier = self.notifications.notifier();
+        if let Some(step) = self.watchman.look(now) {
+            log::warn!(
+                "the clock was set by {} s; what is waited for comes as late as it would have",
+                step.by / 1000
+            );
+            notifier.clock_stepped(step.by, at);
+        }
         if let Some(policy) = letters.policy {
             notifier.load(policy, at, &world);
         }
