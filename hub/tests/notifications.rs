@@ -120,6 +120,13 @@ fn what_fires_and_what_is_over_reaches_the_receiver_and_stands_on_the_pages() {
         hub.metric(line).filter(|count| *count > 1.5)
     });
     assert_eq!(witness.rest(), 0, "each once");
+    let list: Json = serde_json::from_str(&hub.get("/api/receivers").1).expect("JSON");
+    let crew = &list["receivers"][0];
+    assert_eq!((&crew["name"], &crew["kind"]), (&json!("crew"), &json!("webhook")));
+    assert_eq!((&crew["delivered"], &crew["queued"], &crew["failures"]), (&json!(2), &json!(0), &json!([])));
+    let page = hub.get("/alerts").1;
+    assert!(page.contains("<b>crew</b> · webhook") && page.contains("0 wait, 2 delivered"), "{page}");
+    assert!(!page.contains(&witness.url()), "where it is may be a secret");
 }
 
 #[test]
@@ -151,6 +158,7 @@ fn a_hub_that_is_killed_when_an_alert_fires_tells_it_all_the_same() {
     hub.eventually("its message waits", |hub| {
         hub.metric("rackside_hub_notifications_queued{receiver=\"crew\"}").filter(|waiting| *waiting > 0.5)
     });
+    hub.eventually("what is wrong is shown", |hub| hub.get("/alerts").1.contains("503").then_some(()));
     hub.kill();
     witness.refuse(false);
     let hub = Running::start(&place.config);
@@ -276,6 +284,11 @@ fn a_mute_is_made_and_ended_from_this_machine_alone_and_keeps_quiet() {
         (&list["silences"][0]["state"], &list["silences"][0]["by"]),
         (&json!("active"), &json!("desk"))
     );
+    let changed = mute.to_string().replace("switch is replaced", "so is the next");
+    assert_eq!(hub.send("PUT", "/api/silences/2", json, &changed).0, 404);
+    assert_eq!(hub.send("PUT", "/api/silences/1", "Content-Type: text/plain\r\n", &changed).0, 415);
+    assert_eq!(hub.send("PUT", "/api/silences/1", json, &changed).0, 204);
+    assert!(hub.get("/api/silences").1.contains("so is the next"));
     assert_eq!(hub.send("DELETE", "/api/silences/2?by=desk", "", "").0, 404);
     assert_eq!(hub.send("DELETE", "/api/silences/1?by=desk", "", "").0, 204);
     assert_eq!(witness.next()["status"], "firing", "what still fires is told now");

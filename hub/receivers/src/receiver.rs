@@ -113,6 +113,23 @@ pub enum Kind {
     Mqtt,
 }
 
+impl Kind {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Email => "email",
+            Self::Telegram => "telegram",
+            Self::Discord => "discord",
+            Self::PagerDuty => "pagerduty",
+            Self::Ntfy => "ntfy",
+            Self::Webhook => "webhook",
+            Self::Alertmanager => "alertmanager",
+            Self::Mqtt => "mqtt",
+        }
+    }
+}
+
 /// Where a receiver is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Way {

@@ -11,7 +11,7 @@
 use super::accept::{answer, wants_page};
 use super::api::Form;
 use super::change::{Peer, is_local, is_ours};
-use super::{Web, missing, page};
+use super::{Web, missing, page, receivers};
 use crate::clock::{self, Now};
 use crate::moment::{rfc3339, span};
 use axum::Extension;
@@ -48,6 +48,7 @@ struct List {
     empty: bool,
     told: bool,
     lines: Vec<Line>,
+    receivers: Vec<receivers::Line>,
     version: &'static str,
 }
 
@@ -183,7 +184,9 @@ pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Res
         let now = clock::now();
         let lines: Vec<Line> = sorted(&web).iter().map(|alert| Line::of(alert, now)).collect();
         let told = web.notifications.look(|notifier, _| !notifier.policy().receivers.is_empty());
-        let list = List { empty: lines.is_empty(), told, lines, version: env!("CARGO_PKG_VERSION") };
+        let receivers = receivers::lines(&web, now.utc_ms as i64);
+        let list =
+            List { empty: lines.is_empty(), told, lines, receivers, version: env!("CARGO_PKG_VERSION") };
         answer(&headers, "text/html; charset=utf-8", page::render("alerts", &list))
     });
     writing.await.expect("writing the page does not panic, and is not cancelled")

@@ -5,7 +5,7 @@
 //! elsewhere, no script or style stands in a page.
 //!
 //! ```text
-//! /  /alerts  /alerts/{id}  /api/alerts  /api/silences
+//! /  /alerts  /alerts/{id}  /api/alerts  /api/silences  /api/receivers
 //! /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /api/v1/…  /static/<file>
 //! ```
 
@@ -24,6 +24,7 @@ mod metrics;
 mod missing;
 mod own;
 mod page;
+mod receivers;
 mod row;
 pub mod server;
 mod silences;
@@ -43,7 +44,7 @@ use crate::text::{Format, Sink, Text};
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{delete, get};
+use axum::routing::{get, put};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::watch;
 
@@ -193,7 +194,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/alerts/{id}", get(alerts::alert).post(alerts::change))
         .route("/api/alerts", get(alerts::api))
         .route("/api/silences", get(silences::list).post(silences::make))
-        .route("/api/silences/{id}", delete(silences::end))
+        .route("/api/silences/{id}", put(silences::change).delete(silences::end))
+        .route("/api/receivers", get(receivers::list))
         .route("/api/live", get(live::live))
         .route("/static/{file}", get(assets::asset))
         .fallback(missing::not_found)

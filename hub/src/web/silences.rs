@@ -1,8 +1,9 @@
-//! `/api/silences`: mutes, to be listed, made and ended. From this machine alone may they be changed: see `change`.
+//! `/api/silences`: mutes, to be listed, made, changed and ended. From this machine alone may they be changed: see `change`.
 //!
 //! ```text
 //! GET /api/silences                 {"silences": [{"id": 3, "matchers": ["site=\"arena-north\""], "ends_at": "…", …}]}
 //! POST /api/silences                {"matchers": ["site=\"arena-north\""], "ends_at": 1795180000000, "by": "desk", "comment": "switch is replaced"}
+//! PUT /api/silences/3               the same as for POST; 204
 //! DELETE /api/silences/3?by=desk    204
 //! ```
 
@@ -60,15 +61,11 @@ fn allowed(web: &Web, headers: &HeaderMap, peer: Peer) -> Result<(), Box<Respons
     Err(Box::new(refused(StatusCode::FORBIDDEN, &why)))
 }
 
-pub(super) async fn make(
-    State(web): State<Arc<Web>>,
-    Extension(peer): Extension<Peer>,
-    request: Request<Body>,
-) -> Response {
+/// A mute as it was sent, by whoever may.
+async fn sent(web: &Web, peer: Peer, request: Request<Body>) -> Result<NewMute, Box<Response>> {
+    let refused = |code, why: &str| Err(Box::new(refused(code, why)));
     let (parts, body) = request.into_parts();
-    if let Err(refusal) = allowed(&web, &parts.headers, peer) {
-        return *refusal;
-    }
+    allowed(web, &parts.headers, peer)?;
     // A page of somebody else's cannot send this type without asking first.
     let kind =
         parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -78,15 +75,39 @@ pub(super) async fn make(
     let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await else {
         return refused(StatusCode::BAD_REQUEST, "the mute is larger than 64 KiB, or broke off");
     };
-    let new: NewMute = match serde_json::from_slice(&bytes) {
+    serde_json::from_slice(&bytes).or_else(|error| refused(StatusCode::BAD_REQUEST, &error.to_string()))
+}
+
+pub(super) async fn make(
+    State(web): State<Arc<Web>>,
+    Extension(peer): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    let new = match sent(&web, peer, request).await {
         Ok(new) => new,
-        Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(refusal) => return *refusal,
     };
     match web.notifications.with(|notifier, now| notifier.mute(new, now)) {
         Ok(id) => {
             let place = [(header::CONTENT_TYPE, "application/json".to_owned())];
             (StatusCode::CREATED, place, json!({ "id": id }).to_string()).into_response()
         }
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn change(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<u64>,
+    Extension(peer): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    let new = match sent(&web, peer, request).await {
+        Ok(new) => new,
+        Err(refusal) => return *refusal,
+    };
+    match web.notifications.with(|notifier, now| notifier.change_mute(id, new, now)) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => failed(&error),
     }
 }
