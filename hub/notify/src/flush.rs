@@ -72,13 +72,10 @@ impl Round<'_> {
         if booked.state == State::Unknown {
             return Some(Held::Unknown);
         }
-        let outage = self.kept.outage.as_ref();
-        let is_outage = crate::inhibit::says_gone(&booked.labels)
-            && outage.is_some_and(|outage| outage.has(booked.site(), booked.appliance()));
-        if is_outage {
-            return Some(Held::Outage);
-        }
         if crate::inhibit::says_gone(&booked.labels) {
+            if self.is_told_with_others(booked.site(), booked.appliance()) {
+                return Some(Held::Outage);
+            }
             match self.world.uplink() {
                 Uplink::Down => return Some(Held::CutOff),
                 Uplink::Checking if !is_trusted => return Some(Held::CutOff),

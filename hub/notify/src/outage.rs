@@ -249,6 +249,11 @@ impl Outage {
         self.gone.contains_key(&(site.to_owned(), appliance.to_owned()))
     }
 
+    /// Whether it was part of it when that was told last.
+    pub(crate) fn was_told_with(&self, place: &Place) -> bool {
+        self.told.contains(place)
+    }
+
     /// The clock was set by so much. Since when somebody is gone is the world's to say, and stays.
     pub(crate) fn shift(&mut self, by_ms: i64) {
         let waits = [&mut self.look_until, &mut self.ask_at].into_iter();

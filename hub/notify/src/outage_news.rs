@@ -51,6 +51,11 @@ impl OutageLog {
         next.min()
     }
 
+    /// Whether somebody was told of this appliance.
+    fn has(&self, rack: &Rack) -> bool {
+        self.told.values().any(|racks| racks.contains(rack))
+    }
+
     /// When the next step is due.
     pub(crate) fn due(&self, policy: &Policy) -> Option<i64> {
         self.next(policy).map(|(at, _)| at)
@@ -78,6 +83,14 @@ impl OutageLog {
 }
 
 impl Round<'_> {
+    /// Whether an outage tells of an appliance in place of its alert. What no route tells anybody of as a part of it, or not now, goes its own way.
+    pub(crate) fn is_told_with_others(&self, site: &str, appliance: &str) -> bool {
+        let outage = self.kept.outage.as_ref();
+        let Some(outage) = outage.filter(|outage| outage.has(site, appliance)) else { return false };
+        let rack = (site.to_owned(), appliance.to_owned());
+        !outage.was_told_with(&rack) || self.kept.outage_log.has(&rack)
+    }
+
     /// Looks whether there is an outage, and tells what is to be told of it.
     pub(crate) fn outage(&mut self) {
         let gone = self.world.gone();
