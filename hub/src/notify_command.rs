@@ -13,8 +13,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::notify::{LinkKey, Office, address, post};
 use rackside_notify::config::{KnownSites, Way};
-use rackside_notify::{Gone, Notifier, SiteFacts, Trial, Uplink, World};
-use rackside_onair::Zone;
+use rackside_notify::{Notifier, Nowhere, Trial};
 use rackside_receivers::send::{Publisher, Publishing};
 use rackside_receivers::{Bounds, MqttParcel, Outbox, Outcome, template};
 use std::fmt::Write as _;
@@ -102,43 +101,6 @@ pub(crate) fn remarks(config: &Config, now: i64) -> Vec<String> {
         tags: config.site.iter().flat_map(|site| &site.tags).map(String::as_str).collect(),
     };
     config.policy().map(|policy| policy.remarks(&sites, now)).unwrap_or_default()
-}
-
-/// The surroundings of a test: none.
-struct Nowhere;
-
-impl World for Nowhere {
-    fn site(&self, _: &str) -> Option<SiteFacts> {
-        None
-    }
-
-    fn tags(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn zone(&self, _: &str) -> Zone {
-        Zone::UTC
-    }
-
-    fn on_air(&self, _: &str) -> bool {
-        false
-    }
-
-    fn is_up(&self, _: &str, _: &str) -> Option<bool> {
-        None
-    }
-
-    fn gone(&self) -> Vec<Gone> {
-        Vec::new()
-    }
-
-    fn fleet(&self) -> usize {
-        0
-    }
-
-    fn uplink(&self) -> Uplink {
-        Uplink::Well
-    }
 }
 
 /// Who tries a receiver on MQTT from the command line.

@@ -60,4 +60,4 @@ pub use observed::Observed;
 pub use rota::{Override, Rotation, Shift, Team};
 pub use route::{GroupBy, Place, Route, Step, Taken, Target};
 pub use schedule::Schedule;
-pub use world::{Gone, Uplink, World};
+pub use world::{Gone, Nowhere, Uplink, World};

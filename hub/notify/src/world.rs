@@ -39,6 +39,44 @@ pub trait World {
     }
 }
 
+/// Surroundings in which nothing is known and nothing is wrong: for a message that depends on none.
+#[derive(Clone, Copy, Debug)]
+pub struct Nowhere;
+
+impl World for Nowhere {
+    fn site(&self, _: &str) -> Option<SiteFacts> {
+        None
+    }
+
+    fn tags(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn zone(&self, _: &str) -> Zone {
+        Zone::UTC
+    }
+
+    fn on_air(&self, _: &str) -> bool {
+        false
+    }
+
+    fn is_up(&self, _: &str, _: &str) -> Option<bool> {
+        None
+    }
+
+    fn gone(&self) -> Vec<Gone> {
+        Vec::new()
+    }
+
+    fn fleet(&self) -> usize {
+        0
+    }
+
+    fn uplink(&self) -> Uplink {
+        Uplink::Well
+    }
+}
+
 /// An appliance that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gone {

@@ -4,42 +4,12 @@
 
 use rackside_alerting::{Cause, Life, State as Stage};
 use rackside_notify::config::Tables;
-use rackside_notify::{Gone, Kind, Notifier, Observed, Outgoing, Policy, SiteFacts, Uplink, World};
-use rackside_onair::Zone;
+use rackside_notify::{Kind, Notifier, Nowhere, Observed, Outgoing, Policy};
 use rackside_promql::Labels;
 
 const NOON: i64 = 1_795_176_000_000;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
-
-struct Quiet;
-
-impl World for Quiet {
-    fn site(&self, _: &str) -> Option<SiteFacts> {
-        None
-    }
-    fn tags(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-    fn zone(&self, _: &str) -> Zone {
-        Zone::UTC
-    }
-    fn on_air(&self, _: &str) -> bool {
-        false
-    }
-    fn is_up(&self, _: &str, _: &str) -> Option<bool> {
-        None
-    }
-    fn gone(&self) -> Vec<Gone> {
-        Vec::new()
-    }
-    fn fleet(&self) -> usize {
-        1
-    }
-    fn uplink(&self) -> Uplink {
-        Uplink::Well
-    }
-}
 
 fn notifier() -> Notifier {
     let text = r#"
@@ -69,7 +39,7 @@ fn fires(notifier: &mut Notifier, name: &str, at: i64) {
     let labels = Labels::new([("alertname", name), ("site", "hall")]);
     let life = Life { state: Stage::Firing, fired_at: Some(at), ..Life::begin(at) };
     let news = Observed { at, labels, annotations: [].into(), value: 1.0, life, cause: Cause::Result };
-    notifier.told(&news, &Quiet);
+    notifier.told(&news, &Nowhere);
 }
 
 /// All that comes from one moment to another, as minutes after the first, receivers, and alerts.
@@ -77,7 +47,7 @@ fn between(notifier: &mut Notifier, from: i64, until: i64) -> Vec<String> {
     let mut now = from;
     let mut all = Vec::new();
     while now <= until {
-        let out = notifier.step(now, &Quiet);
+        let out = notifier.step(now, &Nowhere);
         all.extend(out.iter().map(|outgoing| line(outgoing, (now - from) / MINUTE)));
         now = notifier.due().expect("a sign of life is always due").min(now + MINUTE).max(now + 1);
     }
