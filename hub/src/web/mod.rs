@@ -29,6 +29,7 @@ mod row;
 pub mod server;
 mod silences;
 mod sites;
+mod visitor;
 
 pub(crate) use health::ready;
 pub use live::{Live, Updates};
@@ -201,6 +202,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .fallback(missing::not_found)
         .method_not_allowed_fallback(missing::not_allowed)
         .nest_service("/api/v1", api)
+        .layer(from_fn(visitor::admit))
         .layer(from_fn(guard::guard))
         .with_state(web)
 }
