@@ -10,7 +10,8 @@
 //! 5. [`clock::eventually`] waits for what is promised to happen.
 //! 6. [`mediamtx`] and [`icecast`] are media servers of one's own, [`ffmpeg`] sends to them; [`fakes`] stand in for what cannot be had.
 //! 7. [`prometheus`] is a Prometheus of one's own, to compare answers with.
-//! 8. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
+//! 8. [`python`] has what looks at the web: Schemathesis and axe-core.
+//! 9. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
@@ -38,4 +39,5 @@ pub mod process;
 pub mod programs;
 pub mod prometheus;
 pub mod proxy;
+pub mod python;
 pub mod simulation;
