@@ -1,21 +1,29 @@
-//! The answers to what is not there: 404 and 405, as a page for people and as one line for programs.
+//! The answers to what is not there: 404 and 405, as a page for people, as one line for programs, and as a problem below `/api/`.
 
 use super::accept::wants_page;
 use super::page;
+use super::problem::{self, Problem};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
 pub(super) async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
     let what = format!("There is nothing at {}.", uri.path());
-    say(&headers, StatusCode::NOT_FOUND, "Not found", &what)
+    say(&headers, &uri, StatusCode::NOT_FOUND, "Not found", &what)
 }
 
 pub(super) async fn not_allowed(method: Method, headers: HeaderMap, uri: Uri) -> Response {
+    if problem::is_here(uri.path()) {
+        let what = format!("{} knows no {method}; `Allow` says what it knows", uri.path());
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, what).into_response();
+    }
     let what = format!("{} can be read with GET, not changed with {method}.", uri.path());
-    say(&headers, StatusCode::METHOD_NOT_ALLOWED, "Not possible", &what)
+    say(&headers, &uri, StatusCode::METHOD_NOT_ALLOWED, "Not possible", &what)
 }
 
-fn say(headers: &HeaderMap, code: StatusCode, title: &str, what: &str) -> Response {
+fn say(headers: &HeaderMap, uri: &Uri, code: StatusCode, title: &str, what: &str) -> Response {
+    if problem::is_here(uri.path()) {
+        return Problem::new(code, what).into_response();
+    }
     if wants_page(headers) {
         return (code, Html(page::missing(title, what))).into_response();
     }

@@ -24,6 +24,7 @@ mod metrics;
 mod missing;
 mod own;
 mod page;
+mod problem;
 mod receivers;
 mod row;
 pub mod server;
@@ -203,6 +204,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(missing::not_allowed)
         .nest_service("/api/v1", api)
         .layer(from_fn(visitor::admit))
+        .layer(from_fn(problem::everywhere))
         .layer(from_fn(guard::guard))
         .with_state(web)
 }

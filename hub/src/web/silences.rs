@@ -9,9 +9,9 @@
 
 use super::Web;
 use super::accept::answer;
-use super::alerts::refused;
 use super::api::Form;
 use super::change::{Peer, is_local, is_ours};
+use super::problem::Problem;
 use crate::moment::rfc3339;
 use axum::Extension;
 use axum::body::{Body, to_bytes};
@@ -51,31 +51,30 @@ pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Res
 }
 
 /// Whether whoever asks may change mutes.
-fn allowed(web: &Web, headers: &HeaderMap, peer: Peer) -> Result<(), Box<Response>> {
+fn allowed(web: &Web, headers: &HeaderMap, peer: Peer) -> Result<(), Problem> {
     let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
     let why = match is_ours(headers, &external) {
         Err(why) => why,
         Ok(()) if is_local(headers, peer) => return Ok(()),
         Ok(()) => "mutes can be changed from the hub's own machine only, at its loopback address".to_owned(),
     };
-    Err(Box::new(refused(StatusCode::FORBIDDEN, &why)))
+    Err(Problem::forbidden(why))
 }
 
 /// A mute as it was sent, by whoever may.
-async fn sent(web: &Web, peer: Peer, request: Request<Body>) -> Result<NewMute, Box<Response>> {
-    let refused = |code, why: &str| Err(Box::new(refused(code, why)));
+async fn sent(web: &Web, peer: Peer, request: Request<Body>) -> Result<NewMute, Problem> {
     let (parts, body) = request.into_parts();
     allowed(web, &parts.headers, peer)?;
     // A page of somebody else's cannot send this type without asking first.
     let kind =
         parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json"));
     }
     let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await else {
-        return refused(StatusCode::BAD_REQUEST, "the mute is larger than 64 KiB, or broke off");
+        return Err(Problem::bad_request("the mute is larger than 64 KiB, or broke off"));
     };
-    serde_json::from_slice(&bytes).or_else(|error| refused(StatusCode::BAD_REQUEST, &error.to_string()))
+    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
 pub(super) async fn make(
@@ -85,7 +84,7 @@ pub(super) async fn make(
 ) -> Response {
     let new = match sent(&web, peer, request).await {
         Ok(new) => new,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     match web.notifications.with(|notifier, now| notifier.mute(new, now)) {
         Ok(id) => {
@@ -104,7 +103,7 @@ pub(super) async fn change(
 ) -> Response {
     let new = match sent(&web, peer, request).await {
         Ok(new) => new,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     match web.notifications.with(|notifier, now| notifier.change_mute(id, new, now)) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -120,7 +119,7 @@ pub(super) async fn end(
     uri: Uri,
 ) -> Response {
     if let Err(refusal) = allowed(&web, &headers, peer) {
-        return *refusal;
+        return refusal.into_response();
     }
     let form = Form::of_address(&uri);
     let by = form.first("by");
@@ -131,10 +130,11 @@ pub(super) async fn end(
 }
 
 fn failed(error: &MuteError) -> Response {
-    let code = match error {
-        MuteError::Unknown(_) => StatusCode::NOT_FOUND,
-        MuteError::Over(_) => StatusCode::CONFLICT,
-        _ => StatusCode::BAD_REQUEST,
+    let why = error.to_string();
+    let problem = match error {
+        MuteError::Unknown(_) => Problem::not_found(why),
+        MuteError::Over(_) => Problem::conflict(why),
+        _ => Problem::bad_request(why),
     };
-    refused(code, &error.to_string())
+    problem.into_response()
 }
