@@ -20,6 +20,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod keys;
+mod log;
 mod numbers;
 mod reader;
 pub mod rollup;
@@ -35,6 +36,7 @@ pub use backup::{BackupError, backup};
 pub use batch::{Account, Batch, NewCatalog, NewRecord};
 pub use dating::dated;
 pub use error::{OpenError, StoreError};
+pub use log::{Cursor, Happened, LogEntry, LogPage, LogQuery};
 pub use reader::{Reader, SeriesId};
 pub use salvage::{Salvaged, SalvagedTable, salvage};
 pub use samples::{Labels, Samples, SeriesKey};

@@ -3,6 +3,7 @@
 //! Each answer comes from one snapshot of the database. Rows of the inbox are found by the index in memory, which is asked
 //! first; see [`Index`] for why that finds each record exactly once.
 
+use crate::log::{self, LogPage, LogQuery};
 use crate::rollup::Bucket;
 use crate::store::account::Held;
 use crate::store::catalog;
@@ -134,6 +135,11 @@ impl Reader {
     /// Texts that changed within `range`: when, what they are about, their new content. In order of time.
     pub fn texts(&self, agent: &AgentName, range: Range<u64>) -> Result<Vec<Text>, StoreError> {
         Ok(self.view(agent, |view| view.texts(&range))?.unwrap_or_default())
+    }
+
+    /// What happened, the newest first: texts that changed and what events set, of all agents or of some. Costs by what it gives, not by what there is.
+    pub fn log(&self, query: &LogQuery<'_>) -> Result<LogPage, StoreError> {
+        self.snapshot(|db| log::page(db, query))
     }
 
     /// Asks about an agent; `None` if it has no history.

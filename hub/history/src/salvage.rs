@@ -50,7 +50,7 @@ enum Walk {
     Agent,
 }
 
-const TABLES: [(&str, Walk); 12] = [
+const TABLES: [(&str, Walk); 13] = [
     ("agents", Walk::Key("id")),
     ("series", Walk::Agent),
     ("catalogs", Walk::Key("id")),
@@ -59,6 +59,7 @@ const TABLES: [(&str, Walk); 12] = [
     ("inbox", Walk::Key("id")),
     ("undated", Walk::Key("id")),
     ("texts", Walk::Agent),
+    ("edges", Walk::Agent),
     ("hours", Walk::Key("key")),
     ("days", Walk::Key("key")),
     ("minutes", Walk::Key("key")),

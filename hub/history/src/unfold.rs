@@ -29,6 +29,9 @@ type Sample = (u64, Option<i64>);
 /// A text that changed: when, what it is about, its new content.
 pub(crate) type Text = (u64, String, String);
 
+/// What an event set a series to: when, which, and its value.
+pub(crate) type Edge = (u64, u32, Option<i64>);
+
 /// A row of the inbox.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
@@ -51,6 +54,7 @@ pub(crate) struct Unfold<'d> {
     /// By series.
     samples: Vec<Vec<Sample>>,
     texts: Vec<Text>,
+    edges: Vec<Edge>,
     count: usize,
 }
 
@@ -65,6 +69,7 @@ impl<'d> Unfold<'d> {
             values: Vec::new(),
             samples: Vec::new(),
             texts: Vec::new(),
+            edges: Vec::new(),
             count: 0,
         }
     }
@@ -101,6 +106,9 @@ impl<'d> Unfold<'d> {
                     return Ok(Err(format!("series {series} is beyond catalog {catalog}")));
                 };
                 self.put(id, (ms, value.known()));
+                if id != NOT_KEPT {
+                    self.edges.push((ms, id, value.known()));
+                }
             }
             What::Text { subject, text } => self.texts.push((ms, subject.to_owned(), text.to_owned())),
             What::Anchor { .. } => {}
@@ -178,6 +186,11 @@ impl<'d> Unfold<'d> {
         Ok(found)
     }
 
+    /// What events set, so far.
+    pub(crate) fn take_edges(&mut self) -> Vec<Edge> {
+        std::mem::take(&mut self.edges)
+    }
+
     /// The place after the last record, the samples of each series, and the texts. Where a series has two samples at one
     /// moment, the one that came in later counts.
     pub(crate) fn finish(self) -> (Place, Vec<(u32, Samples)>, Vec<Text>) {
@@ -192,7 +205,7 @@ fn unknown(catalog: u32) -> String {
     format!("catalog {catalog} is not known")
 }
 
-fn at(time: rackside_proto::Time, shift_ms: i64) -> u64 {
+pub(crate) fn at(time: rackside_proto::Time, shift_ms: i64) -> u64 {
     let (rackside_proto::Time::Utc { ms } | rackside_proto::Time::Boot { ms, .. }) = time;
     ms.saturating_add_signed(shift_ms)
 }

@@ -11,7 +11,7 @@ use super::chunks::{self, HOURS};
 use super::commit::put_aside;
 use crate::chunk::{self, ChunkError};
 use crate::keys::{HOUR_MS, key};
-use crate::unfold::{Text, Unfold, cut, envelope};
+use crate::unfold::{Edge, Text, Unfold, cut, envelope};
 use crate::view::{clamp, place, walk};
 use crate::{Samples, StoreError};
 use rusqlite::{Connection, params};
@@ -116,6 +116,7 @@ impl Store {
             put_aside(db, agent, received_ms, &why, &payload)?;
         }
         let samples = unfold.len();
+        save_edges(db, agent, &unfold.take_edges())?;
         let (place, columns, texts) = unfold.finish();
         for (hour, columns) in cut(columns, HOUR_MS) {
             add_to_hour(db, key(hour, agent), &columns)?;
@@ -183,6 +184,15 @@ fn save_texts(db: &Connection, agent: u32, texts: &[Text]) -> rusqlite::Result<(
         db.prepare_cached("INSERT OR REPLACE INTO texts (agent, ms, subject, text) VALUES (?1, ?2, ?3, ?4)")?;
     for (ms, subject, text) in texts {
         insert.execute(params![agent, clamp(*ms), subject, text])?;
+    }
+    Ok(())
+}
+
+fn save_edges(db: &Connection, agent: u32, edges: &[Edge]) -> rusqlite::Result<()> {
+    let mut insert =
+        db.prepare_cached("INSERT OR REPLACE INTO edges (agent, ms, series, value) VALUES (?1, ?2, ?3, ?4)")?;
+    for (ms, series, value) in edges {
+        insert.execute(params![agent, clamp(*ms), series, value])?;
     }
     Ok(())
 }

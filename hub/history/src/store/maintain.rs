@@ -198,6 +198,10 @@ fn tidy(db: &Connection, raw_ms: i64, hour_ms: i64) -> rusqlite::Result<bool> {
     }
     let statements = [
         (
+            "DELETE FROM edges WHERE (agent, ms, series) IN (SELECT agent, ms, series FROM edges WHERE ms < ?1 LIMIT ?2)",
+            raw_ms,
+        ),
+        (
             "DELETE FROM texts WHERE (agent, ms, subject) IN (SELECT agent, ms, subject FROM texts WHERE ms < ?1 LIMIT ?2)",
             raw_ms,
         ),

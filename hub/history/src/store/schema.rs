@@ -11,7 +11,7 @@ pub(crate) const APPLICATION: i32 = 0x5253_4848;
 pub(crate) const BACKUP: i32 = 0x5253_4842;
 
 /// Each brings the file from the version of its position to the next.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE meta (
@@ -104,6 +104,20 @@ CREATE TABLE hours   (key INTEGER PRIMARY KEY, chunk BLOB NOT NULL);
 CREATE TABLE days    (key INTEGER PRIMARY KEY, chunk BLOB NOT NULL);
 CREATE TABLE minutes (key INTEGER PRIMARY KEY, rollup BLOB NOT NULL);
 CREATE TABLE months  (key INTEGER PRIMARY KEY, rollup BLOB NOT NULL);
+";
+
+/// The log: what events set, beside the chunks that cannot tell it from readings, and both by time.
+const V2: &str = "
+CREATE TABLE edges (
+  agent  INTEGER NOT NULL,
+  ms     INTEGER NOT NULL,
+  series INTEGER NOT NULL,
+  value  INTEGER,
+  PRIMARY KEY (agent, ms, series)
+) WITHOUT ROWID;
+CREATE INDEX edges_by_time ON edges (ms);
+CREATE INDEX texts_by_time ON texts (ms);
+CREATE INDEX inbox_events ON inbox (id) WHERE event = 1;
 ";
 
 /// The version that this hub writes.

@@ -1,11 +1,11 @@
-//! A database that version 1 wrote, for ever: what a hub has on its disk must not depend on which version put it there.
+//! Databases that each version wrote, for ever: what a hub has on its disk must not depend on which version put it there.
 //!
-//! `history-v1.db` has something in every table; `history-v1.txt` is what a reader saw of it then. Neither is written again
-//! once a release has written such files; a later schema adds its own (`write_the_fixture_of_a_new_version`).
+//! `history-v2.db` has something in every table; `history-v2.txt` is what a reader saw of it then. Neither is written again
+//! once a release has written such files; a later schema adds its own (`write_the_fixture_of_a_new_version`). Version 1 had no log of what events set.
 
 use crate::rack::{DAY, DAY0, HOUR, MINUTE, Rack, batch, known, open, settle, utc};
 use rackside_history::rollup::Bucket;
-use rackside_history::{Account, Batch, NewRecord, Resolution, Seqs, Store};
+use rackside_history::{Account, Batch, Happened, LogEntry, LogQuery, NewRecord, Resolution, Seqs, Store};
 use rackside_proto::{Channel, Time, Value, What};
 use std::fmt::Write as _;
 use std::fs;
@@ -20,9 +20,25 @@ fn fixture(name: &str) -> PathBuf {
 
 #[test]
 fn a_database_of_version_1_reads_as_what_it_was() {
+    reads_as_what_it_was("history-v1", |store| {
+        let (all, log) = (told(store), logged(store));
+        assert!(
+            log.contains("codec: aac") && log.contains("track: Ouvertüre"),
+            "texts are in its log: {log}"
+        );
+        all
+    });
+}
+
+#[test]
+fn a_database_of_version_2_reads_as_what_it_was() {
+    reads_as_what_it_was("history-v2", |store| told(store) + &logged(store));
+}
+
+fn reads_as_what_it_was(name: &str, told: impl Fn(&Store) -> String) {
     let dir = tempfile::tempdir().expect("a directory");
-    fs::copy(fixture("history-v1.db"), dir.path().join("history.db")).expect("copies");
-    let expected = fs::read_to_string(fixture("history-v1.txt")).expect("reads");
+    fs::copy(fixture(&format!("{name}.db")), dir.path().join("history.db")).expect("copies");
+    let expected = fs::read_to_string(fixture(&format!("{name}.txt"))).expect("reads");
     let mut store = open(dir.path(), NOW);
     assert_eq!(told(&store), expected);
     // And a hub can go on with it.
@@ -39,9 +55,9 @@ fn a_database_of_version_1_reads_as_what_it_was() {
 fn write_the_fixture_of_a_new_version() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = written(dir.path());
-    fs::write(fixture("history-v1.txt"), told(&store)).expect("writes");
+    fs::write(fixture("history-v2.txt"), told(&store) + &logged(&store)).expect("writes");
     drop(store);
-    fs::copy(dir.path().join("history.db"), fixture("history-v1.db")).expect("copies");
+    fs::copy(dir.path().join("history.db"), fixture("history-v2.db")).expect("copies");
 }
 
 const NAMES: &[&str] = &["temp", "bytes_total/eth0", "link_up"];
@@ -57,7 +73,9 @@ fn written(dir: &Path) -> Store {
         [(DAY0, 96, 15 * MINUTE), (NOW - 3 * DAY, 96, 15 * MINUTE), (NOW - HOUR, 40, 2 * MINUTE)]
     {
         let text = rack.event(utc(start), What::Text { subject: "codec", text: "aac" }, true, start);
-        store.commit(&batch([text]), start).expect("commits");
+        let link = What::Sample { catalog: 1, series: 2, value: Value::Known(1) };
+        let edge = rack.event(utc(start + 5), link, true, start);
+        store.commit(&batch([text, edge]), start).expect("commits");
         for n in 0..readings {
             let now = start + n * every;
             let i = n as i64;
@@ -107,6 +125,23 @@ fn others(store: &mut Store, rack: &mut Rack) {
     });
     let lost = Account { agent: other.agent, run: other.run, seqs, lost: 2 };
     store.commit(&Batch { records, accounts: vec![lost], ..Batch::default() }, NOW).expect("commits");
+}
+
+/// Its log.
+fn logged(store: &Store) -> String {
+    let query = LogQuery { range: 0..u64::MAX, before: None, agents: None, limit: 1_000 };
+    let mut text = String::new();
+    for LogEntry { place, agent, what } in store.reader().log(&query).expect("reads").entries {
+        match what {
+            Happened::Set { series, value } => {
+                writeln!(text, "{place} {agent} {} = {value:?}", series.name).expect("a String");
+            }
+            Happened::Text { subject, text: content } => {
+                writeln!(text, "{place} {agent} {subject}: {content}").expect("a String");
+            }
+        }
+    }
+    text
 }
 
 /// All that a reader sees.

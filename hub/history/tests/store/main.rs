@@ -7,6 +7,7 @@ mod dates;
 mod files;
 mod fixture;
 mod full;
+mod log;
 mod model;
 mod rack;
 mod views;

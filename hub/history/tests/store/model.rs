@@ -1,7 +1,7 @@
 //! What must be in the history: the plainest program that could say so, fed with the same records.
 
 use crate::rack::series;
-use rackside_history::{NewRecord, Reader, Seqs, SeriesKey, Store};
+use rackside_history::{Cursor, Happened, LogEntry, LogQuery, NewRecord, Reader, Seqs, SeriesKey, Store};
 use rackside_proto::{AgentName, Channel, Data, Event, Record, Run, Time, Value, What};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,6 +18,8 @@ struct Agent {
     boots: HashMap<u32, (u64, bool)>,
     undated: Vec<NewRecord>,
     texts: BTreeMap<(u64, String), String>,
+    /// What events set.
+    edges: BTreeMap<(u64, String), Option<i64>>,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +110,7 @@ impl Agent {
                 What::Sample { catalog, series, value } => {
                     let name = self.lists[&(event.envelope.run, catalog)][series as usize];
                     self.lines.entry(name).or_default().insert(ms, value.known());
+                    self.edges.insert((ms, format!("{:?}", key(name))), value.known());
                 }
                 What::Text { subject, text } => {
                     self.texts.insert((ms, subject.to_owned()), text.to_owned());
@@ -161,7 +164,36 @@ impl Agent {
         let texts: BTreeMap<_, _> =
             texts.into_iter().map(|(ms, subject, text)| ((ms, subject), text)).collect();
         assert_eq!(texts, self.texts, "texts of {name}");
+        let (mut texts, mut edges) = (BTreeMap::new(), BTreeMap::new());
+        for entry in log(reader, name, 7) {
+            match entry.what {
+                Happened::Set { series, value } => {
+                    edges.insert((entry.place.ms, format!("{series:?}")), value);
+                }
+                Happened::Text { subject, text } => {
+                    texts.insert((entry.place.ms, subject), text);
+                }
+            }
+        }
+        assert_eq!((texts, edges), (self.texts.clone(), self.edges.clone()), "log of {name}");
     }
+}
+
+/// All of an agent's log, by pages of so many entries.
+pub(crate) fn log(reader: &Reader, name: &AgentName, limit: usize) -> Vec<LogEntry> {
+    let agents = [name.clone()];
+    let (mut all, mut before): (Vec<LogEntry>, Option<Cursor>) = (Vec::new(), None);
+    loop {
+        let query = LogQuery { range: 0..u64::MAX, before: before.as_ref(), agents: Some(&agents), limit };
+        let page = reader.log(&query).expect("reads");
+        all.extend(page.entries);
+        match page.next {
+            None => break,
+            next => before = next,
+        }
+    }
+    assert!(all.is_sorted_by(|one, other| one.place > other.place), "the newest first, each once");
+    all
 }
 
 pub(crate) fn key(line: &'static str) -> SeriesKey {
