@@ -70,7 +70,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let error = refused(dir.path());
     assert_eq!(error, OpenError::Newer { path: path.clone(), found: 99, known: 2 });
     let said = error.to_string();
-    assert!(said.ends_with("a newer hub wrote this history (schema 99, this hub knows 1); install that version or a later one"), "{said}");
+    assert!(said.ends_with("a newer hub wrote this history (schema 99, this hub knows 2); install that version or a later one"), "{said}");
     assert_eq!(fs::read(&path).expect("reads"), before);
 }
 
