@@ -31,7 +31,7 @@ pub mod json;
 pub mod listener;
 pub mod logging;
 pub mod mirror;
-pub mod moment;
+pub use rackside_pages::moment;
 pub mod notify;
 mod notify_command;
 pub mod onair;

@@ -11,7 +11,7 @@
 use super::accept::{answer, wants_page};
 use super::api::Form;
 use super::change::{Peer, is_local, is_ours};
-use super::{Web, missing, page, receivers};
+use super::{Web, missing, receivers};
 use crate::clock::{self, Now};
 use crate::moment::{rfc3339, span};
 use axum::Extension;
@@ -20,6 +20,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rackside_notify::{AlertId, Booked, Held, State as At, What};
+use rackside_pages::{Frame, Here};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ struct List {
     told: bool,
     lines: Vec<Line>,
     receivers: Vec<receivers::Line>,
-    version: &'static str,
+    frame: Frame,
 }
 
 #[derive(Serialize)]
@@ -84,7 +85,7 @@ struct Page {
     key: String,
     labels: Vec<Label>,
     history: Vec<Event>,
-    version: &'static str,
+    frame: Frame,
 }
 
 fn word(at: At) -> &'static str {
@@ -185,9 +186,9 @@ pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Res
         let lines: Vec<Line> = sorted(&web).iter().map(|alert| Line::of(alert, now)).collect();
         let told = web.notifications.look(|notifier, _| !notifier.policy().receivers.is_empty());
         let receivers = receivers::lines(&web, now.utc_ms as i64);
-        let list =
-            List { empty: lines.is_empty(), told, lines, receivers, version: env!("CARGO_PKG_VERSION") };
-        answer(&headers, "text/html; charset=utf-8", page::render("alerts", &list))
+        let frame = web.frame("Alerts", Here::Alerts);
+        let list = List { empty: lines.is_empty(), told, lines, receivers, frame };
+        answer(&headers, "text/html; charset=utf-8", rackside_pages::render("alerts", &list))
     });
     writing.await.expect("writing the page does not panic, and is not cancelled")
 }
@@ -254,7 +255,7 @@ pub(super) async fn alert(
         (false, false) => "The link that you came by is of another time; this alert has fired anew since.",
     };
     let why_not = why_not.to_owned();
-    let body = page::render("alert", &shown(&web, &alert, &form, may, why_not));
+    let body = rackside_pages::render("alert", &shown(&web, &alert, &form, may, why_not));
     let mut response = answer(&headers, "text/html; charset=utf-8", body);
     // So that the form says that it comes from here. Nobody else is told.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -269,8 +270,10 @@ fn shown(web: &Web, alert: &Booked, form: &Form, may: bool, why_not: String) -> 
         let note = if by.note.is_empty() { String::new() } else { format!(": {}", by.note) };
         format!("{} since {}{note}", by.by, readable(by.at))
     });
+    let line = Line::of(alert, now);
+    let title = format!("{} {}", line.name, line.place);
     Page {
-        line: Line::of(alert, now),
+        line,
         description: text("description"),
         runbook: text("runbook"),
         value: alert.value.to_string(),
@@ -300,7 +303,7 @@ fn shown(web: &Web, alert: &Booked, form: &Form, may: bool, why_not: String) -> 
             .rev()
             .map(|event| Event { at: readable(event.at), what: happened(&event.what) })
             .collect(),
-        version: env!("CARGO_PKG_VERSION"),
+        frame: web.frame(&title, Here::Alerts),
     }
 }
 

@@ -10,7 +10,7 @@
 //! data: [{"site":"arena-north","appliance":"rack-1","up":true,...}]
 //! ```
 
-use super::row::Row;
+use super::row;
 use super::{Troubles, Web};
 use crate::clock;
 use crate::ingest::Ingest;
@@ -105,7 +105,7 @@ fn rows(event: &str, shared: &Shared, slots: impl Iterator<Item = usize>) -> Byt
     let now = clock::now();
     let ingest = shared.read();
     let appliances = ingest.fleet().appliances();
-    let rows: Vec<Row> = slots.filter_map(|slot| appliances.get(slot)).map(|one| Row::of(one, now)).collect();
+    let rows: Vec<_> = slots.filter_map(|slot| appliances.get(slot)).map(|one| row::of(one, now)).collect();
     drop(ingest);
     let json = serde_json::to_string(&rows).expect("rows have text keys only");
     Bytes::from(format!("event: {event}\ndata: {json}\n\n"))

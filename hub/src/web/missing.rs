@@ -1,10 +1,12 @@
 //! The answers to what is not there: 404 and 405, as a page for people, as one line for programs, and as a problem below `/api/`.
 
 use super::accept::wants_page;
-use super::page;
+use super::frame;
 use super::problem::{self, Problem};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
+use rackside_pages::Here;
+use rackside_pages::missing::Missing;
 
 pub(super) async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
     let what = format!("There is nothing at {}.", uri.path());
@@ -25,7 +27,12 @@ fn say(headers: &HeaderMap, uri: &Uri, code: StatusCode, title: &str, what: &str
         return Problem::new(code, what).into_response();
     }
     if wants_page(headers) {
-        return (code, Html(page::missing(title, what))).into_response();
+        let page = Missing {
+            frame: frame::bare(title, Here::Elsewhere),
+            title: title.to_owned(),
+            what: what.to_owned(),
+        };
+        return (code, Html(page.html())).into_response();
     }
     (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{what}\n")).into_response()
 }

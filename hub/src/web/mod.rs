@@ -15,6 +15,7 @@ pub mod api;
 mod assets;
 mod change;
 mod exposition;
+mod frame;
 mod guard;
 mod health;
 mod histogram;

@@ -6,8 +6,8 @@
 use crate::clock::Now;
 use crate::fleet::{About, Appliance, Latest, RunState, State};
 use crate::moment::{rfc3339, span};
+use rackside_pages::fleet::{Measure, Row};
 use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, metric};
-use serde::Serialize;
 
 /// An SoC throttles at 85 degrees; a bar that is full there tells how much is left.
 const HOT_CELSIUS: f64 = 85.0;
@@ -16,105 +16,45 @@ const WARM_CELSIUS: f64 = 80.0;
 /// A share from which CPU or memory is worth a look.
 const FULL: f64 = 0.9;
 
-/// One appliance.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Row {
-    site: String,
-    appliance: String,
-    pub(super) up: bool,
-    /// `up` or `down`.
-    word: &'static str,
-    /// Why it is down; nothing while it is up.
-    why: &'static str,
-    since_ms: u64,
-    since: String,
-    since_at: String,
-    seen_ms: u64,
-    seen: String,
-    seen_at: String,
-    temperature: Measure,
-    cpu: Measure,
-    memory: Measure,
-    /// Records that wait at the appliance, if it is worth saying.
-    backlog: String,
-    has_backlog: bool,
-    /// Whether a second machine has the same name.
-    pub(super) twice: bool,
-    twice_text: String,
-    machine: String,
-    /// What is worth saying of its time: nothing when it has its own.
-    clock: &'static str,
-    /// What is worth saying of where it keeps its records: nothing when it has a disk.
-    spool: &'static str,
-    /// How often it sends, if not at each reading.
-    pace: String,
-}
-
-/// One value with its bar.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Measure {
-    /// `48.3 °C`, or a dash.
-    text: String,
-    /// Length of the bar, 0 to 100.
-    bar: u8,
-    /// Whether it is worth a look.
-    high: bool,
-}
-
-impl Measure {
-    fn new(text: Option<String>, share: f64, high: bool) -> Self {
-        let bar = (share.clamp(0.0, 1.0) * 100.0).round() as u8;
-        Self {
-            bar: if text.is_some() { bar } else { 0 }, text: text.unwrap_or_else(|| "–".to_owned()), high
-        }
-    }
-}
-
-impl Row {
-    pub(super) fn of(appliance: &Appliance, now: Now) -> Self {
-        let run = appliance.shown();
-        let latest = run.and_then(|run| run.latest.as_ref());
-        let up = appliance.state.is_up();
-        let live_runs = appliance.live_runs(now);
-        let about = run.and_then(|run| run.about.as_ref());
-        let backlog = latest.and_then(|latest| latest.quantity_of(metric::AGENT_BACKLOG.name)).unwrap_or(0.0);
-        // A record or two are always on their way.
-        let has_backlog = up && backlog > 10.0;
-        Self {
-            site: appliance.name.site.to_string(),
-            appliance: appliance.name.appliance.to_string(),
-            up,
-            word: if up { "up" } else { "down" },
-            why: why(appliance.state),
-            since_ms: appliance.since_ms,
-            since: span(now.utc_ms.saturating_sub(appliance.since_ms)),
-            since_at: rfc3339(appliance.since_ms),
-            seen_ms: appliance.seen.utc_ms,
-            seen: span(now.utc_ms.saturating_sub(appliance.seen.utc_ms)),
-            seen_at: rfc3339(appliance.seen.utc_ms),
-            temperature: temperature(latest),
-            cpu: cpu(latest),
-            memory: memory(latest),
-            backlog: if has_backlog { format!("backlog {backlog}") } else { String::new() },
-            has_backlog,
-            twice: live_runs > 1,
-            twice_text: if live_runs > 1 {
-                format!("{live_runs} machines use this name")
-            } else {
-                String::new()
-            },
-            machine: about.map_or_else(String::new, machine),
-            clock: match run.and_then(RunState::clock_source) {
-                Some(ClockSource::Hub) => "time from the hub",
-                Some(ClockSource::None) => "no clock",
-                Some(ClockSource::Ntp | ClockSource::Trusted) | None => "",
-            },
-            spool: match about.map(|about| about.spool) {
-                Some(SpoolPlace::Memory) => "backlog in memory only",
-                Some(SpoolPlace::Disk) | None => "",
-            },
-            pace: about.map_or_else(String::new, pace),
-        }
+/// What the page shows of it.
+pub(super) fn of(appliance: &Appliance, now: Now) -> Row {
+    let run = appliance.shown();
+    let latest = run.and_then(|run| run.latest.as_ref());
+    let up = appliance.state.is_up();
+    let live_runs = appliance.live_runs(now);
+    let about = run.and_then(|run| run.about.as_ref());
+    let backlog = latest.and_then(|latest| latest.quantity_of(metric::AGENT_BACKLOG.name)).unwrap_or(0.0);
+    // A record or two are always on their way.
+    let has_backlog = up && backlog > 10.0;
+    Row {
+        site: appliance.name.site.to_string(),
+        appliance: appliance.name.appliance.to_string(),
+        up,
+        word: if up { "up" } else { "down" },
+        why: why(appliance.state),
+        since_ms: appliance.since_ms,
+        since: span(now.utc_ms.saturating_sub(appliance.since_ms)),
+        since_at: rfc3339(appliance.since_ms),
+        seen_ms: appliance.seen.utc_ms,
+        seen: span(now.utc_ms.saturating_sub(appliance.seen.utc_ms)),
+        seen_at: rfc3339(appliance.seen.utc_ms),
+        temperature: temperature(latest),
+        cpu: cpu(latest),
+        memory: memory(latest),
+        backlog: if has_backlog { format!("backlog {backlog}") } else { String::new() },
+        twice: live_runs > 1,
+        twice_text: if live_runs > 1 { format!("{live_runs} machines use this name") } else { String::new() },
+        machine: about.map_or_else(String::new, machine),
+        clock: match run.and_then(RunState::clock_source) {
+            Some(ClockSource::Hub) => "time from the hub",
+            Some(ClockSource::None) => "no clock",
+            Some(ClockSource::Ntp | ClockSource::Trusted) | None => "",
+        },
+        spool: match about.map(|about| about.spool) {
+            Some(SpoolPlace::Memory) => "backlog in memory only",
+            Some(SpoolPlace::Disk) | None => "",
+        },
+        pace: about.map_or_else(String::new, pace),
     }
 }
 
@@ -149,24 +89,24 @@ fn why(state: State) -> &'static str {
     }
 }
 
-fn of(latest: Option<&Latest>, metric: &metric::Metric) -> Option<f64> {
+fn quantity(latest: Option<&Latest>, metric: &metric::Metric) -> Option<f64> {
     latest.and_then(|latest| latest.quantity_of(metric.name))
 }
 
 fn temperature(latest: Option<&Latest>) -> Measure {
-    let celsius = of(latest, &metric::SOC_TEMPERATURE);
+    let celsius = quantity(latest, &metric::SOC_TEMPERATURE);
     let value = celsius.unwrap_or(0.0);
     Measure::new(celsius.map(|value| format!("{value:.1} °C")), value / HOT_CELSIUS, value >= WARM_CELSIUS)
 }
 
 fn cpu(latest: Option<&Latest>) -> Measure {
-    let share = of(latest, &metric::CPU_USAGE);
+    let share = quantity(latest, &metric::CPU_USAGE);
     let value = share.unwrap_or(0.0);
     Measure::new(share.map(|value| format!("{:.0} %", value * 100.0)), value, value >= FULL)
 }
 
 fn memory(latest: Option<&Latest>) -> Measure {
-    let (used, total) = (of(latest, &metric::MEMORY_USED), of(latest, &metric::MEMORY_TOTAL));
+    let (used, total) = (quantity(latest, &metric::MEMORY_USED), quantity(latest, &metric::MEMORY_TOTAL));
     let share = match (used, total) {
         (Some(used), Some(total)) if total > 0.0 => used / total,
         _ => 0.0,
@@ -211,7 +151,7 @@ mod tests {
             let via = crate::inbound::Via::Broker;
             let message = crate::inbound::Inbound { topic, payload: body.into(), retained: false, via };
             ingest.take(&message, now);
-            Row::of(&ingest.fleet().appliances()[0], now)
+            super::of(&ingest.fleet().appliances()[0], now)
         };
         let mut rack = crate::rack::Rack::new("arena-north", "rack-1");
         take(rack.presence(true));
@@ -223,13 +163,5 @@ mod tests {
         assert_eq!(take(rack.numbers(&[491, 0, 0, 0, 0])).temperature.text, "49.1 °C");
         let row = take(rack.presence(false));
         assert_eq!((row.up, &*row.temperature.text), (false, "49.1 °C"), "what it was at the end");
-    }
-
-    #[test]
-    fn a_bar_never_leaves_its_box() {
-        assert_eq!(Measure::new(Some(String::new()), 7.0, false).bar, 100);
-        assert_eq!(Measure::new(Some(String::new()), -1.0, false).bar, 0);
-        assert_eq!(Measure::new(Some(String::new()), f64::NAN, false).bar, 0);
-        assert_eq!(Measure::new(None, 0.5, false).bar, 0);
     }
 }
