@@ -33,7 +33,7 @@ fn pass_on(mut browser: TcpStream, hub: SocketAddr) -> Option<()> {
         browser.read_exact(&mut byte).ok()?;
         head.push(byte[0]);
     }
-    if head.starts_with(b"GET /static/icon.svg") {
+    if head.starts_with(b"GET /static/icon.") {
         std::thread::sleep(Duration::from_secs(3));
     }
     let head = String::from_utf8(head).ok()?.replace("Connection: keep-alive", "Connection: close");

@@ -64,7 +64,7 @@ fn an_empty_hub_says_how_to_begin() {
 #[test]
 fn every_answer_carries_the_headers_that_keep_a_browser_in() {
     let desk = Desk::start();
-    for path in ["/", "/metrics", "/health/liveness", "/static/page.css", "/nothing"] {
+    for path in ["/", "/metrics", "/health/liveness", "/static/base.css", "/nothing"] {
         let head = desk.request("GET", path, &[]).head;
         let policy = "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';";
         for line in [
@@ -84,7 +84,7 @@ fn every_answer_carries_the_headers_that_keep_a_browser_in() {
 fn static_files_are_asked_for_again_by_their_tag() {
     let desk = Desk::start();
     for (file, kind) in
-        [("page.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
+        [("base.css", "text/css"), ("fleet.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
     {
         let path = format!("/static/{file}");
         let answer = desk.request("GET", &path, &[]);
@@ -114,7 +114,7 @@ fn what_is_not_there_and_what_cannot_be_done_is_said_kindly() {
 #[test]
 fn head_is_get_without_the_body() {
     let desk = Desk::start();
-    for path in ["/", "/metrics", "/api/sites", "/health/readiness", "/static/live.js", "/api/live"] {
+    for path in ["/", "/metrics", "/api/sites", "/health/readiness", "/static/fleet.js", "/api/live"] {
         let answer = desk.request("HEAD", path, &[]);
         assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
     }

@@ -26,7 +26,7 @@
 //! 4. **Way there**: [`Here`] names what the page is part of; `frame::NAV` is the row of links, and has only pages that there are.
 //! 5. **Test**, last in the module: fill every text with [`HOSTILE`] and ask `engine::tests::assert_tame(&html)`, which sees that no name becomes markup and
 //!    that elements are closed in order.
-//! 6. **Handler** `hub/src/web/venue.rs`: `page::answer(&headers, render("venue", &venue))` on a thread that may block; `web.frame(title, Here::…, &visitor)`. Then
+//! 6. **Handler** `hub/src/web/venue.rs`: `page::whole(headers, move || …)` runs it on a thread that may block; `web.frame(title, Here::…, &visitor)` makes the frame. Then
 //!    a row in the table of pages in `tests/e2e/page.rs`: it is looked at with axe at both widths, light and dark.
 //!
 //! Words: a span is `3 min` ([`moment::span`]), state is shape and word and colour, never colour alone.

@@ -11,6 +11,7 @@
 use super::accept::{answer, wants_page};
 use super::api::Form;
 use super::change::{Peer, is_local, is_ours};
+use super::visitor::Visitor;
 use super::{Web, missing, receivers};
 use crate::clock::{self, Now};
 use crate::moment::{rfc3339, span};
@@ -180,13 +181,13 @@ fn sorted(web: &Web) -> Vec<Booked> {
     alerts
 }
 
-pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
+pub(super) async fn list(State(web): State<Arc<Web>>, visitor: Visitor, headers: HeaderMap) -> Response {
     let writing = tokio::task::spawn_blocking(move || {
         let now = clock::now();
         let lines: Vec<Line> = sorted(&web).iter().map(|alert| Line::of(alert, now)).collect();
         let told = web.notifications.look(|notifier, _| !notifier.policy().receivers.is_empty());
         let receivers = receivers::lines(&web, now.utc_ms as i64);
-        let frame = web.frame("Alerts", Here::Alerts);
+        let frame = web.frame("Alerts", Here::Alerts, &visitor);
         let list = List { empty: lines.is_empty(), told, lines, receivers, frame };
         answer(&headers, "text/html; charset=utf-8", rackside_pages::render("alerts", &list))
     });
@@ -243,6 +244,7 @@ pub(super) async fn alert(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
     Extension(peer): Extension<Peer>,
+    visitor: Visitor,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -255,14 +257,15 @@ pub(super) async fn alert(
         (false, false) => "The link that you came by is of another time; this alert has fired anew since.",
     };
     let why_not = why_not.to_owned();
-    let body = rackside_pages::render("alert", &shown(&web, &alert, &form, may, why_not));
+    let body = rackside_pages::render("alert", &shown(&web, &alert, &form, &visitor, why_not));
     let mut response = answer(&headers, "text/html; charset=utf-8", body);
     // So that the form says that it comes from here. Nobody else is told.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
-fn shown(web: &Web, alert: &Booked, form: &Form, may: bool, why_not: String) -> Page {
+fn shown(web: &Web, alert: &Booked, form: &Form, visitor: &Visitor, why_not: String) -> Page {
+    let may = why_not.is_empty();
     let now = clock::now();
     let on_air = alert.site().parse().ok().and_then(|site| web.on_air.view(&site, now));
     let text = |name: &str| alert.annotations.get(name).cloned().unwrap_or_default();
@@ -303,7 +306,7 @@ fn shown(web: &Web, alert: &Booked, form: &Form, may: bool, why_not: String) -> 
             .rev()
             .map(|event| Event { at: readable(event.at), what: happened(&event.what) })
             .collect(),
-        frame: web.frame(&title, Here::Alerts),
+        frame: web.frame(&title, Here::Alerts, visitor),
     }
 }
 

@@ -1,13 +1,17 @@
 //! What a page has around it, of this hub: who looks at it, and what is wrong with the hub itself.
 
 use super::Web;
+use super::visitor::Visitor;
 use crate::clock;
 use rackside_pages::{Banner, Frame, Here, Who};
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 impl Web {
-    /// The frame of a page that is made now.
-    pub(super) fn frame(&self, title: &str, here: Here) -> Frame {
-        let mut frame = bare(title, here);
+    /// The frame of a page that is made now for `visitor`.
+    pub(super) fn frame(&self, title: &str, here: Here, visitor: &Visitor) -> Frame {
+        let who = Who { name: visitor.name.as_deref(), csrf: &visitor.csrf };
+        let mut frame = Frame::new(title, here, &who, VERSION, clock::now().utc_ms);
         let troubles = self.troubles();
         let of_the_hub = [
             ("trouble", "No telemetry can come in.", troubles.way),
@@ -21,7 +25,7 @@ impl Web {
     }
 }
 
-/// The frame of a page that is made where nothing is known.
+/// The frame of a page that is made where nobody knows for whom.
 pub(super) fn bare(title: &str, here: Here) -> Frame {
-    Frame::new(title, here, &Who::default(), env!("CARGO_PKG_VERSION"), clock::now().utc_ms)
+    Frame::new(title, here, &Who::default(), VERSION, clock::now().utc_ms)
 }

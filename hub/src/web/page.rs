@@ -2,6 +2,7 @@
 //! fresh through `/api/live`.
 
 use super::accept::answer;
+use super::visitor::Visitor;
 use super::{Web, row};
 use crate::clock;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use rackside_pages::{Banner, Here};
 use std::sync::Arc;
 
 impl Web {
-    fn page(&self) -> String {
+    fn page(&self, visitor: &Visitor) -> String {
         let now = clock::now();
         let mut rows: Vec<Row> = {
             let ingest = self.shared.read();
@@ -22,7 +23,7 @@ impl Web {
         rows.sort_by_key(|row| row.up);
         let up = rows.iter().filter(|row| row.up).count();
         let twice = rows.iter().filter(|row| row.twice).count();
-        let mut frame = self.frame("", Here::Fleet);
+        let mut frame = self.frame("", Here::Fleet, visitor);
         frame.banners.push(Banner {
             id: "lost",
             state: "critical",
@@ -47,8 +48,12 @@ impl Web {
     }
 }
 
-pub(super) async fn page(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    let writing =
-        tokio::task::spawn_blocking(move || answer(&headers, "text/html; charset=utf-8", web.page()));
+pub(super) async fn page(State(web): State<Arc<Web>>, visitor: Visitor, headers: HeaderMap) -> Response {
+    whole(headers, move || web.page(&visitor)).await
+}
+
+/// A page, written on a thread that serves nobody else.
+pub(super) async fn whole(headers: HeaderMap, page: impl FnOnce() -> String + Send + 'static) -> Response {
+    let writing = tokio::task::spawn_blocking(move || answer(&headers, "text/html; charset=utf-8", page()));
     writing.await.expect("writing the page does not panic, and is not cancelled")
 }
