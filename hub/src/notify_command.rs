@@ -55,6 +55,7 @@ pub(crate) fn test(path: &Path, target: &Target) -> Result<String, String> {
                 Some(Outcome::Delivered) => "delivered".to_owned(),
                 Some(
                     Outcome::Retry { why, .. }
+                    | Outcome::Stumbles { why, .. }
                     | Outcome::Final { why, .. }
                     | Outcome::Elsewhere { why, .. }
                     | Outcome::Plainer { why },

@@ -168,6 +168,13 @@ pub enum Outcome {
         /// What it said.
         why: String,
     },
+    /// It is there, and failed: at this message, or at any. Again, and if others arrive meanwhile, behind them.
+    Stumbles {
+        /// How long the receiver wants to be left alone.
+        after: Option<Duration>,
+        /// What it said.
+        why: String,
+    },
     /// The receiver has moved: make the parcel anew with this chat ([`Receiver::moved`](crate::Receiver::moved)) and send it at once; from then on
     /// everything goes there, and the page asks for the configuration to be changed.
     Elsewhere {

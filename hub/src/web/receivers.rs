@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use rackside_receivers::outbox::{End, Failure};
-use rackside_receivers::worker::ReceiverStatus;
+use rackside_receivers::worker::{Aside, ReceiverStatus};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -64,6 +64,11 @@ impl Line {
             let over = if one.recovered { ", over since" } else { "" };
             says.push(format!("{}: {}{over}", ago(error.at, now), error.why));
         }
+        says.extend(
+            one.aside.iter().map(|aside| {
+                format!("set aside {}, behind what else comes: {}", ago(aside.at, now), aside.why)
+            }),
+        );
         let next = one.next_try_at.filter(|_| one.queued > 0);
         says.extend(next.map(|at| format!("next try in {}", span(at.saturating_sub(now).max(0) as u64))));
         says.extend(
@@ -76,7 +81,9 @@ impl Line {
         Self {
             name: one.name.to_string(),
             kind: one.kind.as_str(),
-            well: one.disabled.is_none() && (one.last_error.is_none() || one.recovered),
+            well: one.disabled.is_none()
+                && one.aside.is_empty()
+                && (one.last_error.is_none() || one.recovered),
             says: says.join("; "),
             failures: failures.iter().take(SHOWN).map(failed).collect(),
         }
@@ -97,6 +104,7 @@ fn json(one: &ReceiverStatus, failures: &[Failure]) -> Json {
             "alerts": one.message.alerts.iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>(),
         })
     };
+    let aside = |one: &Aside| json!({ "at": moment(one.at), "why": one.why });
     json!({
         "name": &*one.name,
         "kind": one.kind.as_str(),
@@ -106,6 +114,7 @@ fn json(one: &ReceiverStatus, failures: &[Failure]) -> Json {
         "refused": one.refused,
         "given_up": one.given_up,
         "retries": one.retries,
+        "set_aside": one.aside.iter().map(aside).collect::<Vec<_>>(),
         "last_delivered_at": one.last_delivered_at.map(moment),
         "last_error": one.last_error.as_ref().map(|error| json!({ "at": moment(error.at), "why": error.why })),
         "recovered": one.recovered,

@@ -5,6 +5,7 @@
 //! ```text
 //! 503 "upstream down"            → Retry, "503: upstream down"
 //! 429, Retry-After: 30           → Retry after 30 s
+//! 500 "rollup_error"             → Stumbles, "500: rollup_error"
 //! 404 "no_service"               → Final
 //! ```
 
@@ -16,7 +17,8 @@ use std::time::Duration;
 /// Nobody is waited for longer than that, whatever is asked.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// By the status alone: 2xx is delivered; 408, 425, 429 and 5xx are again; anything else is never.
+/// By the status alone: 2xx is delivered; 408, 425, 429 and 5xx are again; anything else is never. Of 5xx, those say that the receiver itself is not there
+/// that a proxy in front of it says (502 to 504, and what Cloudflare has for that); with the others it is there and fails.
 pub(super) fn by_status(answer: &Answer) -> Outcome {
     by_status_saying(answer, &String::from_utf8_lossy(beginning(answer.body)))
 }
@@ -26,7 +28,8 @@ pub(super) fn by_status_saying(answer: &Answer, said: &str) -> Outcome {
     let why = why(answer.status, said);
     match answer.status {
         200..=299 => Outcome::Delivered,
-        408 | 425 | 429 | 500.. => Outcome::Retry { after: retry_after(answer), why },
+        408 | 425 | 429 | 502..=504 | 520..=530 => Outcome::Retry { after: retry_after(answer), why },
+        500.. => Outcome::Stumbles { after: retry_after(answer), why },
         300..=399 => Outcome::Final {
             why: format!("{why} (it sends us elsewhere, and redirects are not followed)"),
             disable: false,
@@ -79,6 +82,7 @@ pub(super) fn without_secrets(outcome: Outcome, receiver: &Receiver) -> Outcome 
     match outcome {
         Outcome::Delivered => Outcome::Delivered,
         Outcome::Retry { after, why } => Outcome::Retry { after, why: clean(why) },
+        Outcome::Stumbles { after, why } => Outcome::Stumbles { after, why: clean(why) },
         Outcome::Elsewhere { chat_id, why } => Outcome::Elsewhere { chat_id, why: clean(why) },
         Outcome::Plainer { why } => Outcome::Plainer { why: clean(why) },
         Outcome::Final { why, disable } => Outcome::Final { why: clean(why), disable },

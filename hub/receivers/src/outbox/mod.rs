@@ -106,6 +106,18 @@ impl Outbox {
         lock(&self.memory).queues.get(receiver)?.waiting.front().cloned()
     }
 
+    /// The first ones that wait for this receiver, at most so many, without those that `skip` names.
+    pub fn first(&self, receiver: &str, most: usize, skip: impl Fn(u64) -> bool) -> Vec<Queued> {
+        let memory = lock(&self.memory);
+        let waiting = memory.queues.get(receiver).into_iter().flat_map(|queue| &queue.waiting);
+        waiting.filter(|one| !skip(one.id)).take(most).cloned().collect()
+    }
+
+    /// One that waits for this receiver.
+    pub fn waiting(&self, receiver: &str, id: u64) -> Option<Queued> {
+        lock(&self.memory).queues.get(receiver)?.waiting.iter().find(|one| one.id == id).cloned()
+    }
+
     /// What rings when a message for this receiver comes.
     pub fn bell(&self, receiver: &Arc<str>) -> Arc<Notify> {
         Arc::clone(&lock(&self.memory).queue(receiver).bell)
@@ -126,6 +138,11 @@ impl Outbox {
     /// It will never be delivered.
     pub fn refused(&self, queued: &Queued, why: &str, now: i64) {
         self.change(vec![Change::Fail(queue::over(queued, End::Refused, why, now))], now);
+    }
+
+    /// It is not delivered any more, and nobody has refused it.
+    pub fn given_up(&self, queued: &Queued, why: &str, now: i64) {
+        self.change(vec![Change::Fail(queue::over(queued, End::GivenUp, why, now))], now);
     }
 
     /// Gives up all that waits for a receiver; how many messages.

@@ -4,7 +4,7 @@
 //! Not here: the disk, and who sends. Pure: what a change comes to is planned, written down by the caller, then applied.
 //!
 //! Invariant: a queue is in the order of ids, and never longer, larger or older than its bounds. What exceeds them goes from its old end, but
-//! not the first message, which may be on its way.
+//! not the first message, which is as a rule the one on its way.
 //!
 //! ```text
 //! crew   #17 (3 tries, not before 03:12:40) #18 #21         2 given up
@@ -61,7 +61,7 @@ pub struct Queued {
 pub enum End {
     /// The receiver does not want it, or it could not be made.
     Refused,
-    /// It waited for too long, too much waited, or its receiver is gone.
+    /// It waited for too long, too much waited, later news of the same came first, or its receiver is gone.
     GivenUp,
 }
 

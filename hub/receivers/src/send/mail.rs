@@ -5,7 +5,7 @@
 //! Invariant: a login goes over TLS or not at all; no error has the password in it; an address that does not work costs the others nothing.
 //!
 //! ```text
-//! 250 → Delivered · 451, no connection, no answer → Retry · 550 of the only recipient, 535 → Final
+//! 250 → Delivered · 451 → Stumbles · 421, no connection, no answer → Retry · 550 of the only recipient, 535 → Final
 //! ```
 
 use super::trust::Trust;
@@ -124,12 +124,17 @@ impl Mailer {
         let sending = timeout(self.server.within, self.deliver(&mail));
         let sent = sending.await.unwrap_or_else(|_| {
             let seconds = self.server.within.as_secs();
-            Err(Refusal { is_final: false, why: format!("not done within {seconds} s") })
+            Err(Refusal { is_final: false, is_reply: false, why: format!("not done within {seconds} s") })
         });
         match sent {
             Ok(()) => Outcome::Delivered,
-            Err(Refusal { is_final: true, why }) => Outcome::Final { why: self.said(&why), disable: false },
-            Err(Refusal { is_final: false, why }) => Outcome::Retry { after: None, why: self.said(&why) },
+            Err(Refusal { is_final: true, why, .. }) => {
+                Outcome::Final { why: self.said(&why), disable: false }
+            }
+            Err(Refusal { is_reply: true, why, .. }) => {
+                Outcome::Stumbles { after: None, why: self.said(&why) }
+            }
+            Err(Refusal { why, .. }) => Outcome::Retry { after: None, why: self.said(&why) },
         }
     }
 
@@ -176,6 +181,8 @@ impl Mailer {
 
 struct Refusal {
     is_final: bool,
+    /// The server is there, and said so to what it was asked; 421 says that it is going.
+    is_reply: bool,
     why: String,
 }
 
@@ -186,7 +193,8 @@ impl Refusal {
         if let Some(source) = error.source().map(ToString::to_string).filter(|source| !why.contains(source)) {
             why = format!("{why}: {source}");
         }
-        Self { is_final: error.is_permanent(), why }
+        let is_reply = error.status().is_some_and(|code| code.to_string() != "421");
+        Self { is_final: error.is_permanent(), is_reply, why }
     }
 }
 

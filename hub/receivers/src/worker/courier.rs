@@ -1,7 +1,10 @@
-//! One receiver's courier: takes the first message of its queue, sends it, marks it, and only then takes the next.
+//! One receiver's courier: takes the message of its queue whose turn it is, sends it, marks it, and only then takes the next.
 //!
-//! Invariant: one message is on its way at a time, in the order of ids; what is not marked is sent again.
+//! Invariant: one message is on its way at a time, in the order that `line.rs` gives; what is not marked is sent again. Who was set aside is not
+//! written down: after a restart, or a change of the configuration, all are in order again.
 
+use super::line::{Came, Line, SCOUTS, Waiting};
+use super::status::Aside;
 use super::status::{Progress, Trouble};
 use super::{Post, Surroundings};
 use crate::Outcome;
@@ -30,14 +33,16 @@ pub(super) struct Courier {
     pace: Pace,
     /// Whether what was tried before a restart of the hub waits for its time. Not after a change of the configuration: that may have mended it.
     pub(super) waits: bool,
-    /// The message that failed, and when it is tried again.
-    again: Option<(u64, Instant)>,
+    line: Line,
 }
 
-/// Why a courier looks up.
-enum Woken {
-    Now,
-    Stopped,
+/// A message whose turn it is.
+struct Turn {
+    queued: Queued,
+    /// From when on, if not now.
+    due: Option<Instant>,
+    /// The first in line.
+    first: Option<Queued>,
 }
 
 impl Courier {
@@ -50,14 +55,15 @@ impl Courier {
     ) -> Self {
         let name = Arc::from(post.receiver.name.as_str());
         let pace = Pace::new(Rate::of(post.receiver.way.kind()));
-        Self { name, post, outbox, surroundings, progress, stop, pace, waits: true, again: None }
+        Self { name, post, outbox, surroundings, progress, stop, pace, waits: true, line: Line::default() }
     }
 
     /// Works until it is to stop.
     pub(super) async fn run(mut self) {
         let bell = self.outbox.bell(&self.name);
+        self.wait_as_before_a_restart();
         while !*self.stop.borrow() {
-            let Some(queued) = self.outbox.next(&self.name) else {
+            let Some(Turn { queued, due, first }) = self.turn() else {
                 progress(&self.progress).next_try_at = None;
                 let mut stop = self.stop.clone();
                 tokio::select! {
@@ -69,52 +75,68 @@ impl Courier {
             let disabled = progress(&self.progress).disabled.clone();
             if let Some(why) = disabled {
                 let why = format!("nothing is sent there any more since it said: {why}");
-                self.mark(queued, Outcome::Final { why, disable: false }).await;
+                self.mark(queued, first, Outcome::Final { why, disable: false }).await;
                 continue;
             }
-            if let Some(due) = self.due(&queued) {
-                if let Woken::Stopped = self.wait_until(due).await {
-                    return;
+            let now = Instant::now();
+            let due = due.unwrap_or(now).max(self.pace.next(now));
+            if due > now {
+                self.shows_wait(due.saturating_duration_since(now));
+                let mut stop = self.stop.clone();
+                tokio::select! {
+                    () = sleep_until(due) => {}
+                    // What comes now may go before one that was set aside.
+                    () = bell.notified() => {}
+                    () = told(&mut stop) => return,
                 }
                 // It may have been given up meanwhile.
                 continue;
             }
-            self.pace.take(Instant::now());
+            self.pace.take(now);
             progress(&self.progress).next_try_at = None;
             let Some(outcome) = self.unless_stopped(self.deliver(&queued.message)).await else { return };
-            self.mark(queued, outcome).await;
+            self.mark(queued, first, outcome).await;
         }
     }
 
-    /// When this message may go, if not now.
-    fn due(&self, queued: &Queued) -> Option<Instant> {
-        let now = Instant::now();
-        let paced = self.pace.next(now);
-        let due = match self.again {
-            Some((id, at)) if id == queued.id => paced.max(at),
-            // It failed before a restart. A clock that was set meanwhile must not make it wait for ever.
-            _ if self.waits && queued.not_before > 0 && self.again.is_none() => {
-                let left = queued.not_before.saturating_sub((self.surroundings.clock)()).max(0);
-                let left = Duration::from_millis(left as u64).min(self.surroundings.patience.longest);
-                paced.max(now + left)
-            }
-            _ => paced,
+    /// What failed before a restart waits for its time. A clock that was set meanwhile must not make it wait for ever.
+    fn wait_as_before_a_restart(&mut self) {
+        let Some(first) = self.outbox.next(&self.name).filter(|one| self.waits && one.not_before > 0) else {
+            return;
         };
-        (due > now).then_some(due)
+        let left = first.not_before.saturating_sub((self.surroundings.clock)()).max(0);
+        let left = Duration::from_millis(left as u64).min(self.surroundings.patience.longest);
+        self.line.wait(Instant::now() + left);
     }
 
-    async fn wait_until(&mut self, due: Instant) -> Woken {
-        let wait = due.saturating_duration_since(Instant::now());
+    /// Whose turn it is; nobody's, if nothing waits.
+    fn turn(&mut self) -> Option<Turn> {
+        self.forget_who_is_gone();
+        let mut in_line = self.outbox.first(&self.name, SCOUTS + 1, |id| self.line.is_aside(id));
+        let waiting: Vec<Waiting<'_>> =
+            in_line.iter().map(|one| Waiting { id: one.id, matter: &one.message.group_key }).collect();
+        if let Some((id, due)) = self.line.next(&waiting) {
+            let at = in_line.iter().position(|one| one.id == id)?;
+            let first = in_line.first().cloned();
+            return Some(Turn { queued: in_line.swap_remove(at), due, first });
+        }
+        let (id, due) = self.line.next_aside()?;
+        Some(Turn { queued: self.outbox.waiting(&self.name, id)?, due: Some(due), first: None })
+    }
+
+    /// What is given up waits no more, in line or aside.
+    fn forget_who_is_gone(&mut self) {
+        if self.line.stumbled().is_empty() {
+            return;
+        }
+        let (outbox, name) = (&self.outbox, &self.name);
+        self.line.keep(|id| outbox.waiting(name, id).is_some());
+        progress(&self.progress).aside.retain(|one| self.line.is_aside(one.id));
+    }
+
+    fn shows_wait(&self, wait: Duration) {
         progress(&self.progress).next_try_at =
             Some((self.surroundings.clock)().saturating_add(wait.as_millis() as i64));
-        if self.again.is_none() {
-            // So that the wait for what failed before a restart is counted once.
-            self.again = self.outbox.next(&self.name).map(|queued| (queued.id, due));
-        }
-        tokio::select! {
-            () = sleep_until(due) => Woken::Now,
-            () = told(&mut self.stop) => Woken::Stopped,
-        }
     }
 
     /// What comes of it; nothing, if the hub stops and it takes too long.
@@ -139,17 +161,26 @@ impl Courier {
     }
 
     /// Writes down what came of it, and then counts it: what is counted as delivered waits no more.
-    async fn mark(&mut self, queued: Queued, outcome: Outcome) {
+    async fn mark(&mut self, queued: Queued, first: Option<Queued>, outcome: Outcome) {
         let now = (self.surroundings.clock)();
-        self.again = None;
-        let outbox = Arc::clone(&self.outbox);
-        match outcome {
+        let (id, outbox) = (queued.id, Arc::clone(&self.outbox));
+        let came = match outcome {
             Outcome::Delivered => {
-                written(move || outbox.delivered(&queued, now)).await;
+                let old = self.outrun_by(&queued);
+                self.no_more_aside(|one| one == id || old.iter().any(|old| old.id == one));
+                written(move || {
+                    outbox.delivered(&queued, now);
+                    for old in old {
+                        outbox.given_up(&old, "later news of the same has arrived before it", now);
+                    }
+                })
+                .await;
                 self.arrived(now);
+                Came::There
             }
             Outcome::Final { why, disable } => {
                 let said = why.clone();
+                self.no_more_aside(|one| one == id);
                 written(move || outbox.refused(&queued, &said, now)).await;
                 self.failed(&why, now);
                 if disable {
@@ -159,18 +190,55 @@ impl Courier {
                     );
                     progress(&self.progress).disabled = Some(why);
                 }
+                Came::Over
             }
             Outcome::Retry { after, why } => {
-                let failures = queued.tries.saturating_add(1);
-                let wait = self.surroundings.patience.wait(failures, after, fastrand::f64());
-                self.again = Some((queued.id, Instant::now() + wait));
-                let retry_at = now.saturating_add(wait.as_millis() as i64);
-                written(move || outbox.failed(&queued, retry_at, now)).await;
-                self.failed(&why, now);
-                progress(&self.progress).retries += 1;
+                Came::Away(self.again(queued, first.as_ref(), after, &why, now).await)
             }
-            Outcome::Elsewhere { .. } | Outcome::Plainer { .. } => {}
-        }
+            Outcome::Stumbles { after, why } => {
+                let again = self.again(queued, first.as_ref(), after, &why, now).await;
+                let came = Came::Stumbled(again);
+                if self.line.came(id, first.map(|one| one.id), came).is_some() {
+                    log::warn!("{}: a message is set aside, since others arrive: {why}", self.name);
+                    progress(&self.progress).aside.push(Aside { id, at: now, why });
+                }
+                return;
+            }
+            Outcome::Elsewhere { .. } | Outcome::Plainer { .. } => return,
+        };
+        self.line.came(id, first.map(|one| one.id), came);
+    }
+
+    /// A message did not arrive, and is tried again: when.
+    async fn again(
+        &self,
+        queued: Queued,
+        first: Option<&Queued>,
+        after: Option<Duration>,
+        why: &str,
+        now: i64,
+    ) -> Instant {
+        // Of those in line it is the receiver that waits, whoever was tried.
+        let failures = queued.tries.max(first.map_or(0, |one| one.tries)).saturating_add(1);
+        let wait = self.surroundings.patience.wait(failures, after, fastrand::f64());
+        let retry_at = now.saturating_add(wait.as_millis() as i64);
+        let outbox = Arc::clone(&self.outbox);
+        written(move || outbox.failed(&queued, retry_at, now)).await;
+        self.failed(why, now);
+        progress(&self.progress).retries += 1;
+        Instant::now() + wait
+    }
+
+    /// Older news of the same matter that the receiver failed at: after this it would only confuse.
+    fn outrun_by(&self, arrived: &Queued) -> Vec<Queued> {
+        let earlier = self.line.stumbled().into_iter().filter(|id| *id < arrived.id);
+        let earlier = earlier.filter_map(|id| self.outbox.waiting(&self.name, id));
+        earlier.filter(|one| one.message.group_key == arrived.message.group_key).collect()
+    }
+
+    /// These are over, or will be in a moment.
+    fn no_more_aside(&self, is_over: impl Fn(u64) -> bool) {
+        progress(&self.progress).aside.retain(|one| !is_over(one.id));
     }
 
     fn arrived(&self, now: i64) {

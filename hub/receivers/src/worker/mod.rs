@@ -1,7 +1,7 @@
 //! Who brings messages to their receivers: one courier a receiver, each at its own queue, so that a receiver that is gone delays no other.
 //!
-//! What fails is tried again by the receiver's word, else by [`Patience`]; what can never arrive is marked, shown and passed over. Couriers sleep until
-//! a message comes, and end within a second of being told to.
+//! What fails is tried again by the receiver's word, else by [`Patience`]; what can never arrive is marked, shown and passed over, and what a receiver
+//! fails at while it takes others is set aside (`line.rs`). Couriers sleep until a message comes, and end within a second of being told to.
 //!
 //! Not here: how a message goes over the wire (`send`), and what is on the disk (`outbox`).
 //!
@@ -12,12 +12,13 @@
 
 mod courier;
 mod dead_man;
+mod line;
 mod patience;
 mod status;
 
 pub use dead_man::{DeadMan, DeadManStatus};
 pub use patience::Patience;
-pub use status::{ReceiverStatus, Trouble};
+pub use status::{Aside, ReceiverStatus, Trouble};
 
 use crate::chart::Chart;
 use crate::outbox::Outbox;
@@ -99,6 +100,7 @@ impl Couriers {
             let waits = !before.contains_key(&name);
             // The configuration may have changed what was wrong.
             (kept.disabled, kept.moved_to, kept.next_try_at) = (None, None, None);
+            kept.aside.clear();
             let (post, progress) = (Arc::new(post), Arc::new(Mutex::new(kept)));
             let (stop, stopped) = watch::channel(false);
             let mut courier = Courier::new(

@@ -12,6 +12,17 @@ pub struct Trouble {
     pub why: String,
 }
 
+/// A message that the receiver failed at while it took others: it is tried when nothing else waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// Its place in the order.
+    pub id: u64,
+    /// Since when it is set aside, in milliseconds since 1970.
+    pub at: i64,
+    /// What the receiver said, without secrets.
+    pub why: String,
+}
+
 /// How a receiver fares. What is counted is counted since the start of the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiverStatus {
@@ -31,6 +42,8 @@ pub struct ReceiverStatus {
     pub given_up: u64,
     /// Tries that failed and were or will be repeated.
     pub retries: u64,
+    /// Messages that were set aside, among those that wait.
+    pub aside: Vec<Aside>,
     /// What went wrong last.
     pub last_error: Option<Trouble>,
     /// Whether that is over: a message has arrived since.
@@ -50,6 +63,7 @@ pub struct ReceiverStatus {
 pub(super) struct Progress {
     pub(super) delivered: u64,
     pub(super) retries: u64,
+    pub(super) aside: Vec<Aside>,
     pub(super) last_error: Option<Trouble>,
     pub(super) last_delivered_at: Option<i64>,
     pub(super) next_try_at: Option<i64>,
@@ -69,6 +83,7 @@ impl Progress {
             refused: queue.map_or(0, |queue| queue.refused),
             given_up: queue.map_or(0, |queue| queue.given_up),
             retries: self.retries,
+            aside: self.aside.clone(),
             last_error: self.last_error.clone(),
             recovered: !self.is_failing && self.last_error.is_some(),
             last_delivered_at: self.last_delivered_at,
