@@ -39,6 +39,8 @@ pub(crate) struct Round<'a> {
     pub(crate) kept: &'a mut Kept,
     pub(crate) plan: &'a mut Plan,
     pub(crate) out: Vec<Outgoing>,
+    /// Whether anything of what is kept is another than before.
+    pub(crate) has_changed: bool,
 }
 
 /// What fires at the moment, by what is asked of it.
@@ -113,6 +115,7 @@ impl Round<'_> {
     /// Looks at a group by its timetable.
     fn flush(&mut self, key: &str) {
         let Some(mut group) = self.kept.groups.all.remove(key) else { return };
+        self.has_changed = true;
         if group.members.is_empty() {
             self.kept.log.forget(key);
             return;
@@ -135,6 +138,7 @@ impl Round<'_> {
     /// Tells those steps of the escalation that were just reached.
     fn flush_steps(&mut self, key: &str, steps: RangeInclusive<usize>) {
         let Some(mut group) = self.kept.groups.all.remove(key) else { return };
+        self.has_changed = true;
         let route = self.policy.route(&group.route);
         let sorted = self.sort(key, &group, route);
         self.tell(key, &mut group, route, &sorted, steps);

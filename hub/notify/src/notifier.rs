@@ -33,12 +33,13 @@ pub struct Notifier {
     policy: Policy,
     kept: Kept,
     plan: Plan,
+    revision: u64,
 }
 
 impl Notifier {
     /// One that knows of no alert.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, kept: Kept::default(), plan: Plan::default() }
+        Self { policy, kept: Kept::default(), plan: Plan::default(), revision: 0 }
     }
 
     /// Goes by this policy from `now` on. Alerts, mutes and acknowledgements stay; groups stay whose route is still there. Who was told by a route
@@ -49,6 +50,7 @@ impl Notifier {
         }
         self.policy = policy;
         self.plan = Plan::default();
+        self.revision += 1;
         let firing = self.kept.book.alerts().filter(|booked| booked.counts_as_firing());
         let firing: Vec<AlertId> = firing.map(|booked| booked.id).collect();
         for id in firing {
@@ -63,6 +65,7 @@ impl Notifier {
 
     /// Something has become of an alert.
     pub fn told(&mut self, news: &Observed, world: &dyn World) {
+        self.revision += 1;
         let (id, turn) = self.kept.book.take(news);
         if turn == Turn::Fires {
             self.route(id, news.at, world);
@@ -73,6 +76,7 @@ impl Notifier {
     /// book and the engine has lost, or has pending only, may have been saved here and not yet there: it fires on, until the engine says more, or has not
     /// found it again in two minutes during which its appliance was heard. While that is not heard, nobody knows.
     pub fn reconcile(&mut self, now: i64, all: &[Observed], world: &dyn World) {
+        self.revision += 1;
         let held: BTreeMap<AlertId, &Observed> =
             all.iter().map(|observed| (AlertId::of(&observed.labels), observed)).collect();
         for (id, observed) in &held {
@@ -102,6 +106,7 @@ impl Notifier {
 
     /// Puts an alert into the groups of its routes, and takes it out of others.
     fn route(&mut self, id: AlertId, now: i64, world: &dyn World) {
+        self.revision += 1;
         let Some(booked) = self.kept.book.alert_mut(id) else { return };
         let place = Place::of(&booked.labels, world);
         booked.routed_on_air = place.on_air;
@@ -138,6 +143,7 @@ impl Notifier {
     /// Without a word of the engine: an alert is over.
     fn ends(&mut self, id: AlertId, now: i64) {
         let Some(booked) = self.kept.book.alert(id) else { return };
+        self.revision += 1;
         let life = rackside_alerting::Life {
             state: rackside_alerting::State::Inactive,
             resolved_at: Some(now),
@@ -181,6 +187,7 @@ impl Notifier {
     /// The clock was set: it is `now`, and would be `now - by_ms` if it had gone on. What is waited for comes as late as it would have come; what a person
     /// has given a time of day, as the end of a mute, keeps it.
     pub fn clock_stepped(&mut self, by_ms: i64, now: i64) {
+        self.revision += 1;
         self.kept.shift(by_ms);
         self.bound(now);
     }
@@ -192,10 +199,10 @@ impl Notifier {
                 let wait = route.wait(Severity::Warning).max(route.wait(Severity::Critical));
                 route.group_interval.max(wait)
             });
-            group.next = group.next.min(now.saturating_add(longest));
+            self.revision += u64::from(lower(&mut group.next, now.saturating_add(longest)));
         }
         if let (Some(at), Some(heartbeat)) = (&mut self.kept.heartbeat_at, &self.policy.heartbeat) {
-            *at = (*at).min(now.saturating_add(heartbeat.every));
+            self.revision += u64::from(lower(at, now.saturating_add(heartbeat.every)));
         }
     }
 
@@ -212,6 +219,7 @@ impl Notifier {
             kept: &mut self.kept,
             plan: &mut self.plan,
             out: Vec::new(),
+            has_changed: false,
         };
         round.outage();
         let keys: Vec<String> = round.kept.groups.all.keys().cloned().collect();
@@ -219,10 +227,12 @@ impl Notifier {
             round.look(&key);
         }
         round.refresh();
-        let mut out = round.out;
+        let (mut out, has_changed) = (round.out, round.has_changed);
+        self.revision += u64::from(has_changed);
         out.extend(self.heartbeat(now));
         if now.saturating_sub(self.kept.forgot_at) >= FORGET {
             self.kept.forgot_at = now;
+            self.revision += 1;
             let groups = &self.kept.groups;
             self.kept.book.forget(now, |id| groups.of(id).next().is_some());
             self.kept.mutes.forget(now);
@@ -236,12 +246,15 @@ impl Notifier {
         for booked in self.kept.book.alerts_mut() {
             if booked.flaps.steady_at().is_some_and(|at| at <= now) {
                 booked.settle(now);
+                self.revision += 1;
             }
-            booked.orphan = match booked.orphan {
+            let before = booked.orphan;
+            booked.orphan = match before {
                 Orphan::Silent if is_heard(booked, world) => Orphan::Heard(now),
                 Orphan::Heard(_) if !is_heard(booked, world) => Orphan::Silent,
                 as_it_was => as_it_was,
             };
+            self.revision += u64::from(booked.orphan != before);
             if let Orphan::Heard(at) = booked.orphan
                 && now.saturating_sub(at) >= FOUND_AGAIN
             {
@@ -274,6 +287,7 @@ impl Notifier {
     /// Somebody has an alert in hand, and with it the outage that it is a part of. Says whether there is such an alert that fires.
     pub fn acknowledge(&mut self, id: AlertId, by: &str, note: &str, now: i64) -> bool {
         let is_done = self.kept.book.acknowledge(id, by, note, now);
+        self.revision += u64::from(is_done);
         if is_done && self.is_of_outage(id) {
             self.kept.outage_log.is_in_hand = true;
         }
@@ -290,6 +304,7 @@ impl Notifier {
     /// Nobody has it in hand any more. Says whether somebody had. The escalation goes on as if nobody ever had.
     pub fn unacknowledge(&mut self, id: AlertId, now: i64) -> bool {
         let is_done = self.kept.book.unacknowledge(id, now);
+        self.revision += u64::from(is_done);
         if is_done && self.is_of_outage(id) {
             self.kept.outage_log.is_in_hand = false;
         }
@@ -298,16 +313,19 @@ impl Notifier {
 
     /// Keeps alerts quiet for a while.
     pub fn mute(&mut self, new: NewMute, now: i64) -> Result<MuteId, MuteError> {
+        self.revision += 1;
         self.kept.mutes.make(new, now)
     }
 
     /// Changes a mute.
     pub fn change_mute(&mut self, id: MuteId, new: NewMute, now: i64) -> Result<(), MuteError> {
+        self.revision += 1;
         self.kept.mutes.change(id, new, now)
     }
 
     /// Ends a mute before its time.
     pub fn unmute(&mut self, id: MuteId, by: &str, now: i64) -> Result<(), MuteError> {
+        self.revision += 1;
         self.kept.mutes.end(id, by, now)
     }
 
@@ -326,6 +344,11 @@ impl Notifier {
         self.kept.book.alert(id)
     }
 
+    /// Grows whenever [`Notifier::save`] may give something else than before.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// All that must outlast the program, as bytes.
     pub fn save(&self) -> Vec<u8> {
         self.kept.bytes()
@@ -334,16 +357,19 @@ impl Notifier {
     /// Takes what [`Notifier::save`] gave, in the place of all that it knows. An error changes nothing.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), KeepError> {
         self.kept = Kept::read(bytes)?;
+        self.revision += 1;
         Ok(())
     }
 
     fn heartbeat(&mut self, now: i64) -> Vec<Outgoing> {
         let Some(heartbeat) = &self.policy.heartbeat else { return Vec::new() };
+        self.revision += u64::from(self.kept.heartbeat_at.is_none());
         let due = *self.kept.heartbeat_at.get_or_insert(now.saturating_add(heartbeat.every));
         if now < due {
             return Vec::new();
         }
         self.kept.heartbeat_at = Some(now.saturating_add(heartbeat.every));
+        self.revision += 1;
         let receivers = self.policy.told(&heartbeat.to, now);
         receivers.into_iter().map(|receiver| crate::trial::heartbeat(&mut self.kept, receiver, now)).collect()
     }
@@ -358,6 +384,7 @@ impl Notifier {
             }
         };
         let kept = &mut self.kept;
+        self.revision += 1;
         Some(
             receivers
                 .into_iter()
@@ -365,6 +392,13 @@ impl Notifier {
                 .collect(),
         )
     }
+}
+
+/// Makes a moment no later than that; says whether it was.
+fn lower(moment: &mut i64, bound: i64) -> bool {
+    let is_later = *moment > bound;
+    *moment = (*moment).min(bound);
+    is_later
 }
 
 /// Whether an alert that the rules have lost could be found by them again: its appliance is heard, or it is about none.

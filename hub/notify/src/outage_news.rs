@@ -97,8 +97,10 @@ impl Round<'_> {
         let fleet = self.world.fleet();
         if self.kept.outage.is_none() {
             self.kept.outage = Outage::noticed(&gone, fleet, self.now);
+            self.has_changed |= self.kept.outage.is_some();
         }
         let Some(mut outage) = self.kept.outage.take() else { return };
+        let before = outage.clone();
         let is_up = |rack: &Rack| self.world.is_up(&rack.0, &rack.1) == Some(true);
         let (tell, is_over) = outage.step(&gone, is_up, fleet, || self.world.uplink(), self.now);
         match tell {
@@ -109,9 +111,11 @@ impl Round<'_> {
         }
         if is_over {
             self.kept.outage_log = OutageLog::default();
+            self.has_changed = true;
             // What is left of it is an alert as any other, at the next look at its group.
         } else {
             self.escalate(&outage);
+            self.has_changed |= outage != before;
             self.kept.outage = Some(outage);
         }
     }
@@ -150,6 +154,7 @@ impl Round<'_> {
             let route = route.to_owned();
             let Some(reached) = self.kept.outage_log.reached.get_mut(&route) else { return };
             reached.step += 1;
+            self.has_changed = true;
             let step = reached.step;
             let steps = |of: &Route| (*of.name == *route).then_some(step..=step);
             let told = self.whom(outage.gone.keys(), steps);

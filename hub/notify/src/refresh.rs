@@ -56,6 +56,7 @@ impl Round<'_> {
         let due: Vec<(Key, Known)> = due.map(|(key, known, _)| (key.clone(), known.clone())).collect();
         for ((key, step, receiver), known) in due {
             let Some(mut group) = self.kept.groups.all.remove(&key) else { continue };
+            self.has_changed = true;
             let receiver: Arc<str> = receiver.into();
             let book = &self.kept.book;
             let still =

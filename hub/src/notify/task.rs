@@ -19,21 +19,20 @@ pub(super) struct Thread {
     surroundings: Surroundings,
     /// What the rules hold at the start.
     held: Vec<Observed>,
-    /// The book as it was kept last.
-    kept: Vec<u8>,
+    /// The revision of the book that was kept last.
+    kept: Option<u64>,
     watchman: Watchman,
 }
 
 impl Thread {
     pub(super) fn new(notifications: Notifications, ground: Ground) -> Self {
-        let Ground { shared, on_air, way, rules, inbox, office } = ground;
+        let Ground { shared, on_air, way, rules, inbox, .. } = ground;
         let uplink = Check::new(Handle::current(), move || inbox.ring());
         uplink.set(places(notifications.notifier().policy()));
         let surroundings = Surroundings::new(shared, on_air, way, uplink, rules.expressions());
         let held = rules.observed(clock::now().utc_ms as i64);
-        let kept = office.outbox().load_state().unwrap_or_default();
         let watchman = Watchman::new(clock::now());
-        let mut thread = Self { notifications, surroundings, held, kept, watchman };
+        let mut thread = Self { notifications, surroundings, held, kept: None, watchman };
         thread.reconcile();
         thread
     }
@@ -91,14 +90,19 @@ impl Thread {
         if letters.stops { Vec::new() } else { notifier.step(at, &world) }
     }
 
-    /// Keeps the book, and the messages that it made, both or neither.
+    /// Keeps the book, and the messages that it made, both or neither; nothing, if both are as they were.
     fn keep(&mut self, outgoing: Vec<Outgoing>) {
-        let book = self.notifications.notifier().save();
-        if !outgoing.is_empty() || book != self.kept {
-            let office = self.notifications.office();
-            office.outbox().commit(&book, &office.spread(outgoing), clock::now().utc_ms as i64);
-            self.kept = book;
-        }
+        let (revision, book) = {
+            let notifier = self.notifications.notifier();
+            let revision = Some(notifier.revision());
+            if revision == self.kept && outgoing.is_empty() {
+                return;
+            }
+            (revision, notifier.save())
+        };
+        let office = self.notifications.office();
+        office.outbox().commit(&book, &office.spread(outgoing), clock::now().utc_ms as i64);
+        self.kept = revision;
     }
 }
 

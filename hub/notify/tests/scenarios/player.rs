@@ -80,6 +80,7 @@ impl Story {
         let mut policy = self.policy.clone();
         let mut moments = self.moments.iter().peekable();
         let mut messages = Vec::new();
+        let mut kept = (notifier.revision(), notifier.save());
         let mut now = NOON;
         while now <= self.end {
             while let Some((_, what)) = moments.next_if(|(at, _)| *at <= now) {
@@ -100,6 +101,9 @@ impl Story {
                 Manner::Plain | Manner::Often => {}
             }
             messages.extend(notifier.step(now, &world).iter().map(|outgoing| line(outgoing, now)));
+            let is_same = notifier.revision() == kept.0 && manner != Manner::Restored;
+            assert!(!is_same || notifier.save() == kept.1, "{}: a change is not told", written(now - NOON));
+            kept = (notifier.revision(), notifier.save());
             let due = notifier.due();
             assert!(due.is_none_or(|due| due > now), "{}: what was due is still due", written(now - NOON));
             let next = [moments.peek().map(|(at, _)| *at), due];

@@ -1,7 +1,8 @@
 //! Stories that nobody wrote: hours in which alerts fire and end, sites go on air, appliances are gone, somebody mutes and acknowledges, all by chance.
 //!
 //! Whatever happens: what fires, is caught by a route and held back by nothing is known to each receiver of the route after `group_wait` and
-//! `group_interval` at most; what is over is known to be over as soon; and a notifier that was saved and restored in between says the same.
+//! `group_interval` at most; what is over is known to be over as soon; and a notifier that was saved and restored in between says the same, and what there is to save is another only if
+//! its revision is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -242,6 +243,8 @@ fn play(seed: u64) {
     let (mut beliefs, mut since) = (Beliefs::default(), Since::default());
     let mut now = NOON;
     let mut next = NOON;
+    let mut kept = (plain.revision(), plain.save());
+    let mut same = 0;
     while now < NOON + 2 * 3600 * SECOND {
         if now >= next {
             story.happens(&mut [&mut plain, &mut restored], now);
@@ -261,8 +264,17 @@ fn play(seed: u64) {
         assert_eq!(plain.due(), restored.due(), "seed {seed}");
         let due = plain.due().unwrap_or(i64::MAX);
         assert!(due > now, "seed {seed}: what was due is still due");
-        now = due.min(next.max(now + 1));
+        let is_same = plain.revision() == kept.0;
+        assert!(
+            !is_same || plain.save() == kept.1,
+            "seed {seed}: what changed is not told at {}",
+            now - NOON
+        );
+        kept = (plain.revision(), plain.save());
+        same += usize::from(is_same);
+        now = due.min(next.max(now + 1)).min(now + 20 * SECOND);
     }
+    assert!(same > 100, "seed {seed}: {same} turns without any change");
 }
 
 #[test]
