@@ -1,0 +1,210 @@
+//! Who asks: a session's secret or a token in, a [`Visitor`] out; and logins, with their limits.
+//!
+//! Reading goes by one connection and writing by another, so that a request never waits for somebody's write to reach the disk. Nothing here
+//! sleeps or spawns; what is slow says so.
+
+use crate::error::StoreError;
+use crate::limit::{Logins, Requests};
+use crate::password::PasswordHash;
+use crate::secret::{Secret, csrf};
+use crate::store::{Browser, Lasting, Store};
+use crate::visitor::{How, Reach, Visitor};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Who may come in.
+#[derive(Debug)]
+pub struct Access {
+    reading: Mutex<Store>,
+    writing: Mutex<Store>,
+    logins: Mutex<Logins>,
+    requests: Mutex<Requests>,
+    lasting: Lasting,
+}
+
+/// What somebody shows to be let in.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// A session's secret.
+    Session(&'a str),
+    /// A token.
+    Token(&'a str),
+}
+
+/// Somebody who was let in.
+#[derive(Debug)]
+pub struct Visit {
+    /// Who.
+    pub visitor: Visitor,
+    /// What [`Access::note`] has to write of it, if anything.
+    pub seen: Option<Seen>,
+}
+
+/// That a session or a token was used.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen(Which);
+
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Session(i64),
+    Token(i64),
+}
+
+/// An attempt to log in, counted already.
+#[derive(Debug)]
+pub struct Knock {
+    name: String,
+    hash: PasswordHash,
+    is_known: bool,
+}
+
+/// Why somebody cannot try to log in now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnockError {
+    /// Too many attempts went wrong; not before so long.
+    Wait(Duration),
+    /// Nobody can be asked.
+    Store(StoreError),
+}
+
+impl From<StoreError> for KnockError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A transaction that panicked was rolled back, and a limit that was half counted is a limit.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Both reaches, of which tags have been looked up.
+fn within(one: Reach, other: Reach) -> Reach {
+    match (one, other) {
+        (Reach::All, reach) | (reach, Reach::All) => reach,
+        (Reach::Some { sites, .. }, Reach::Some { sites: others, .. }) => Reach::Some {
+            sites: sites.intersection(&others).cloned().collect(),
+            tags: std::collections::BTreeSet::new(),
+        },
+    }
+}
+
+impl Access {
+    /// Opens the file in this directory, or makes it.
+    pub fn open(directory: &Path, lasting: Lasting) -> Result<Self, StoreError> {
+        // The first one makes the tables.
+        let writing = Mutex::new(Store::open(directory)?);
+        let reading = Mutex::new(Store::open(directory)?);
+        Ok(Self { reading, writing, logins: Mutex::default(), requests: Mutex::default(), lasting })
+    }
+
+    /// For whoever asks; quick.
+    pub fn look<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
+        look(&lock(&self.reading))
+    }
+
+    /// For whoever changes something. Waits for the disk.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
+        change(&mut lock(&self.writing))
+    }
+
+    /// How long sessions last.
+    pub fn lasting(&self) -> Lasting {
+        self.lasting
+    }
+
+    /// Who shows this; nobody, if it is not good now. `sites` are those that are configured, with their tags.
+    pub fn visit<'a>(
+        &self,
+        credential: Credential<'_>,
+        sites: impl Iterator<Item = (&'a str, &'a [String])> + Clone,
+        now: i64,
+    ) -> Result<Option<Visit>, StoreError> {
+        match credential {
+            Credential::Session(secret) => {
+                let Some(live) = lock(&self.reading).live(secret, self.lasting, now)? else {
+                    return Ok(None);
+                };
+                let visitor = Visitor {
+                    name: Some(Arc::from(live.user)),
+                    role: live.role,
+                    reach: live.reach.resolved(sites),
+                    how: How::Session,
+                    csrf: csrf(secret),
+                };
+                Ok(Some(Visit { visitor, seen: live.is_stale.then_some(Seen(Which::Session(live.id))) }))
+            }
+            Credential::Token(secret) => {
+                let Some(good) = lock(&self.reading).good(secret, now)? else { return Ok(None) };
+                let own = good.token.reach.resolved(sites.clone());
+                let (role, reach) = match good.owner {
+                    None => (good.token.scopes.role(), own),
+                    Some((role, reach)) => (role, within(own, reach.resolved(sites))),
+                };
+                let visitor = Visitor {
+                    name: Some(Arc::from(good.token.name)),
+                    role,
+                    reach,
+                    how: How::Token(good.token.scopes),
+                    csrf: String::new(),
+                };
+                Ok(Some(Visit { visitor, seen: good.is_stale.then_some(Seen(Which::Token(good.token.id))) }))
+            }
+        }
+    }
+
+    /// Writes that a session or a token was used. Waits for the disk.
+    pub fn note(&self, seen: Seen, now: i64) -> Result<(), StoreError> {
+        match seen.0 {
+            Which::Session(id) => lock(&self.writing).seen(id, now),
+            Which::Token(id) => lock(&self.writing).used(id, now),
+        }
+    }
+
+    /// Counts an attempt to log in, before anything slow is done for it.
+    pub fn knock(&self, name: &str, from: Browser<'_>, now: i64) -> Result<Knock, KnockError> {
+        let (login, is_place) = {
+            let store = lock(&self.reading);
+            (store.login(name)?, store.knows_place(name, from.address, now)?)
+        };
+        lock(&self.logins).attempt(from.address, name, is_place, now).map_err(KnockError::Wait)?;
+        Ok(match login {
+            Some((name, hash)) => Knock { name, hash, is_known: true },
+            None => Knock { name: name.to_owned(), hash: PasswordHash::nobodys(), is_known: false },
+        })
+    }
+
+    /// Whether the password is right. Slow, and as slow for a name that nobody has.
+    pub fn is_right(&self, knock: &Knock, password: &str, from: Browser<'_>) -> bool {
+        let is_right = knock.hash.is_of(password) && knock.is_known;
+        if is_right {
+            lock(&self.logins).succeeded(from.address, &knock.name);
+        }
+        is_right
+    }
+
+    /// Logs in: a new session, if the password is right. Slow.
+    pub fn login(
+        &self,
+        knock: &Knock,
+        password: &str,
+        from: Browser<'_>,
+        now: i64,
+    ) -> Result<Option<Secret>, StoreError> {
+        if !self.is_right(knock, password, from) {
+            return Ok(None);
+        }
+        self.begin(&knock.name, from, now).map(Some)
+    }
+
+    /// A session of somebody who has just proven who they are.
+    pub fn begin(&self, name: &str, from: Browser<'_>, now: i64) -> Result<Secret, StoreError> {
+        lock(&self.writing).begin_session(name, from, self.lasting, now)
+    }
+
+    /// Takes a request out of the budget of whoever makes it, or says how long to wait.
+    pub fn spend(&self, whose: &str, now: i64) -> Result<(), Duration> {
+        lock(&self.requests).spend(whose, now)
+    }
+}

@@ -1,0 +1,97 @@
+//! `access.db`: users, their sessions and tokens, in one SQLite file for the hub's user alone.
+//!
+//! It is the truth, and nothing of it is kept in memory: what the command line changes beside a running hub counts with the next request. Each
+//! change is one transaction, synced before it returns, with a note of who made it.
+//!
+//! Invariants: neither a password nor a token nor a session's secret stands in it. Where there are users, one of them is an admin whom nothing
+//! limits. A file that is not whole is an error, and never an empty one.
+//!
+//! ```text
+//! user      name, role, reach, password's hash
+//! session   digest, user, since when, seen when, from where           ends with its user
+//! token     digest, name, owner, scopes, reach, until when, used on   ends with its owner
+//! place     user, address                                             from where somebody has logged in
+//! setup     digest, until when                                        while there are no users
+//! note      when, who, what                                           the last 1,000
+//! ```
+
+mod audit;
+mod open;
+mod reach;
+mod session;
+mod setup;
+mod token;
+mod user;
+
+pub use audit::Note;
+pub(crate) use open::VERSION;
+pub use open::{FILE, backup};
+pub use session::{Browser, Lasting, Session};
+pub use token::{NewToken, Token};
+pub use user::{NewUser, User};
+
+use crate::error::{ChangeError, Fault, StoreError};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::path::PathBuf;
+
+/// Milliseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// The open file.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        open::failed(&self.path, error)
+    }
+
+    /// Asks.
+    fn ask<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        what(&self.connection).map_err(|error| self.failed(&error))
+    }
+
+    /// Changes: all of it or nothing.
+    fn change<T>(&mut self, what: impl FnOnce(&Transaction) -> Result<T, Refusal>) -> Result<T, ChangeError> {
+        let path = self.path.clone();
+        let of = |error: rusqlite::Error| ChangeError::Store(open::failed(&path, &error));
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of)?;
+        let of = |error: rusqlite::Error| ChangeError::Store(open::failed(&path, &error));
+        match what(&transaction) {
+            Ok(done) => transaction.commit().map(|()| done).map_err(of),
+            Err(Refusal::Change(error)) => Err(error),
+            Err(Refusal::Sqlite(error)) => Err(of(error)),
+        }
+    }
+
+    /// For a change that nothing can be said against.
+    fn write<T>(&mut self, what: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let path = self.path.clone();
+        self.change(|transaction| Ok(what(transaction)?)).map_err(|error| match error {
+            ChangeError::Store(error) => error,
+            other => StoreError { path, fault: Fault::Sqlite(other.to_string()) },
+        })
+    }
+}
+
+/// Why a transaction is not made.
+enum Refusal {
+    Change(ChangeError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Self {
+        Self::Change(error)
+    }
+}
