@@ -187,6 +187,41 @@ async fn an_address_that_is_gone_costs_the_others_nothing() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_put_off_gets_its_mail_later_and_the_others_theirs_once() {
+    let smtp = Smtp::start(Security::None, &[]).await;
+    let mailer = smtp.mailer(smtp.server(Security::None));
+    let parcel = mail(&["crew@example.org", "later@example.org", "gone@example.org", "desk@example.org"]);
+    let outcome = mailer.send(&parcel, world::NOW).await;
+    assert!(
+        matches!(&outcome, Outcome::Stumbles { why, .. } if why.contains("451") && why.contains("later@example.org")),
+        "{outcome:?}"
+    );
+    assert_eq!(mailer.send(&parcel, world::NOW).await, Outcome::Delivered);
+    until("all are there", || smtp.mails().len() == 3).await;
+    let to: Vec<String> = smtp.mails().iter().map(|mail| mail["to"].to_string()).collect();
+    assert_eq!(to, ["crew", "desk", "later"].map(|name| format!("[\"{name}@example.org\"]")));
+    // Another mail knows nothing of that one.
+    let next = MailParcel { message_id: "rackside.8@example.org".to_owned(), ..mail(&["crew@example.org"]) };
+    assert_eq!(mailer.send(&next, world::NOW).await, Outcome::Delivered);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_its_time_with_each_of_many_is_given_it() {
+    let slow =
+        ["slow1", "slow2", "slow3", "slow4", "slow5", "slow6"].map(|name| format!("{name}@example.org"));
+    let slow: Vec<&str> = slow.iter().map(String::as_str).collect();
+    let sent = async |to: Vec<&str>, mails: usize| {
+        let smtp = Smtp::start(Security::None, &[]).await;
+        let within = Duration::from_secs(5);
+        let mailer = smtp.mailer(MailServer { within, ..smtp.server(Security::None) });
+        assert_eq!(mailer.send(&mail(&to), world::NOW).await, Outcome::Delivered, "{to:?}");
+        until("all are there", || smtp.mails().len() == mails).await;
+    };
+    let with_gone: Vec<&str> = ["gone@example.org"].into_iter().chain(slow.iter().copied()).collect();
+    tokio::join!(sent(slow, 1), sent(with_gone, 6));
+}
+
+#[tokio::test]
 async fn a_server_that_never_answers_is_given_up_for_now() {
     let smtp = Smtp::start(Security::None, &[]).await;
     let mailer = smtp.mailer(MailServer { within: Duration::from_secs(1), ..smtp.server(Security::None) });
@@ -207,7 +242,7 @@ async fn mail_that_is_put_off_comes_later_and_once() {
     until("both are there", || smtp.mails().len() == 2).await;
     until("both are marked", || couriers.status()[0].delivered == 2).await;
     let status = &couriers.status()[0];
-    assert_eq!((status.retries, status.recovered), (1, true));
+    assert_eq!((status.retries, status.recovered), (2, true));
     let why = &status.last_error.as_ref().expect("it was put off").why;
     assert!(why.contains("451") && why.contains("come back later"), "{why}");
     couriers.stop().await;

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// One mail may take so long.
+/// One mail may take so long for each of its recipients.
 const MAIL_WITHIN: Duration = Duration::from_mins(1);
 /// What waits for the disk, and what waits for too long, is looked at this often.
 const TEND: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 //! whoever made them. So after a kill between the two, nothing is forgotten and nothing is made twice.
 //!
 //! What can arrive twice: the one message a receiver that was on its way when the hub was killed, because it may have arrived and not yet
-//! been marked; and one whose answer was lost or came too late. With a disk that takes nothing: all that was sent since then, if the hub is killed before there is room again.
+//! been marked; one whose answer was lost or came too late; and a mail that some recipients have and others not yet, then. With a disk that takes nothing: all that was sent since then, if the hub is killed before there is room again.
 //!
 //! Not here: sending (`send/`), and when to try again (`worker.rs`).
 //!

@@ -2,7 +2,8 @@
 //!
 //! Not here: what the mail says. A mail is made into MIME with the id that the parcel has, so that one that is sent again is the same one.
 //!
-//! Invariant: a login goes over TLS or not at all; no error has the password in it; an address that does not work costs the others nothing.
+//! Invariant: a login goes over TLS or not at all; no error has the password in it; an address that does not work, for now or ever, costs the others
+//! nothing, and who has got a mail does not get it again because of another, as long as the mailer lives.
 //!
 //! ```text
 //! 250 → Delivered · 451 → Stumbles · 421, no connection, no answer → Retry · 550 of the only recipient, 535 → Final
@@ -16,14 +17,18 @@ use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::{Error as SmtpError, PoolConfig};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::time::timeout;
 
 /// A connection is not kept for longer than that without a mail.
 const IDLE: Duration = Duration::from_secs(30);
+/// Mails that are under way to some of their recipients still, of one receiver, are not more as a rule. The oldest is forgotten first.
+const HALF_SENT: usize = 100;
 /// What a server says is not quoted further.
 const QUOTED: usize = 200;
 
@@ -50,7 +55,7 @@ pub struct MailServer {
     pub security: Security,
     /// User and password.
     pub login: Option<(String, Hidden)>,
-    /// How long one mail may take.
+    /// How long a server may take for each recipient of a mail.
     pub within: Duration,
 }
 
@@ -80,6 +85,17 @@ impl std::error::Error for MailError {}
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     server: MailServer,
+    /// By ids of mails that some of their recipients have not got yet.
+    half_sent: Mutex<BTreeMap<String, HalfSent>>,
+}
+
+/// A mail that some recipients have not got yet.
+#[derive(Clone, Default)]
+struct HalfSent {
+    /// They have it, or will never.
+    done: BTreeSet<String>,
+    /// Somebody has it.
+    reached: bool,
 }
 
 impl fmt::Debug for Mailer {
@@ -112,7 +128,7 @@ impl Mailer {
         if let Some((user, password)) = &server.login {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
-        Ok(Self { transport: builder.build(), server })
+        Ok(Self { transport: builder.build(), server, half_sent: Mutex::default() })
     }
 
     /// Sends a mail, dated `now`, in milliseconds since 1970.
@@ -121,11 +137,7 @@ impl Mailer {
             Ok(mail) => mail,
             Err(why) => return Outcome::Final { why, disable: false },
         };
-        let sending = timeout(self.server.within, self.deliver(&mail));
-        let sent = sending.await.unwrap_or_else(|_| {
-            let seconds = self.server.within.as_secs();
-            Err(Refusal { is_final: false, is_reply: false, why: format!("not done within {seconds} s") })
-        });
+        let sent = self.deliver(&mail, &parcel.message_id).await;
         match sent {
             Ok(()) => Outcome::Delivered,
             Err(Refusal { is_final: true, why, .. }) => {
@@ -138,34 +150,84 @@ impl Mailer {
         }
     }
 
-    /// To all at once; and if the server will never take that, to each alone.
-    async fn deliver(&self, mail: &Message) -> Result<(), Refusal> {
+    /// To all at once; and if the server does not take that, to each alone who has not got it yet.
+    async fn deliver(&self, mail: &Message, id: &str) -> Result<(), Refusal> {
         let (envelope, bytes) = (mail.envelope(), mail.formatted());
-        let Err(error) = self.transport.send_raw(envelope, &bytes).await else { return Ok(()) };
-        let refusal = Refusal::of(&error);
-        if !refusal.is_final || envelope.to().len() < 2 {
-            return Err(refusal);
+        let mut half = self.half_sent().get(id).cloned();
+        let mut refused = None;
+        if half.is_none() {
+            let Err(refusal) = self.transaction(envelope, &bytes).await else { return Ok(()) };
+            if !refusal.is_reply || envelope.to().len() < 2 {
+                return Err(refusal);
+            }
+            (half, refused) = (Some(HalfSent::default()), Some(refusal));
         }
-        let mut reached = false;
+        let mut half = half.unwrap_or_default();
         let mut later = None;
         for recipient in envelope.to() {
-            let alone =
-                Envelope::new(envelope.from().cloned(), vec![recipient.clone()]).expect("it has a recipient");
-            match self.transport.send_raw(&alone, &bytes).await {
-                Ok(_) => reached = true,
-                Err(error) => {
-                    let refusal = Refusal::of(&error);
-                    log::warn!(
-                        "{} does not take mail for {recipient}: {}",
-                        self.server.host,
-                        self.said(&refusal.why)
-                    );
-                    later = later.or((!refusal.is_final).then_some(refusal));
+            if half.done.contains(&recipient.to_string()) {
+                continue;
+            }
+            match self.alone(envelope, recipient, &bytes).await {
+                Ok(()) => half.reached = true,
+                Err(refusal) if refusal.is_final => {
+                    let why = self.said(&refusal.why);
+                    log::warn!("{} does not take mail for {recipient}: {why}", self.server.host);
+                    refused = Some(refusal);
+                }
+                Err(refusal) => {
+                    let is_there = refusal.is_reply;
+                    later =
+                        later.or(Some(Refusal { why: format!("{recipient}: {}", refusal.why), ..refusal }));
+                    if is_there {
+                        continue;
+                    }
+                    // The others would wait for it as well.
+                    break;
                 }
             }
+            half.done.insert(recipient.to_string());
+            self.keep(id, &half);
         }
-        // Who was reached is not written to again for the sake of who was not.
-        if reached { Ok(()) } else { Err(later.unwrap_or(refusal)) }
+        if let Some(later) = later {
+            self.keep(id, &half);
+            return Err(later);
+        }
+        self.half_sent().remove(id);
+        match refused {
+            Some(refusal) if !half.reached => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+
+    async fn alone(&self, envelope: &Envelope, recipient: &Address, bytes: &[u8]) -> Result<(), Refusal> {
+        let alone =
+            Envelope::new(envelope.from().cloned(), vec![recipient.clone()]).expect("it has a recipient");
+        self.transaction(&alone, bytes).await
+    }
+
+    /// One mail over the wire. Each answer has its time (lettre's), and so has all of it, by how many recipients there are.
+    async fn transaction(&self, envelope: &Envelope, bytes: &[u8]) -> Result<(), Refusal> {
+        let within = self.server.within.saturating_mul(envelope.to().len().max(1) as u32);
+        match timeout(within, self.transport.send_raw(envelope, bytes)).await {
+            Ok(sent) => sent.map(drop).map_err(|error| Refusal::of(&error)),
+            Err(_) => {
+                let why = format!("not done within {} s", within.as_secs());
+                Err(Refusal { is_final: false, is_reply: false, why })
+            }
+        }
+    }
+
+    fn keep(&self, id: &str, half: &HalfSent) {
+        let mut all = self.half_sent();
+        all.insert(id.to_owned(), half.clone());
+        while all.len() > HALF_SENT {
+            all.pop_first();
+        }
+    }
+
+    fn half_sent(&self) -> MutexGuard<'_, BTreeMap<String, HalfSent>> {
+        self.half_sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was said, in one line with its host and without the password, should a server repeat it.

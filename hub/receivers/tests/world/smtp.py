@@ -2,7 +2,8 @@
 
 usage: smtp.py none|starttls|tls CERTIFICATE KEY LOGIN...
 First its port, then a line of JSON for each mail. LOGIN is `user` and `password`; without them anybody may send.
-Recipients called gone@ are refused for ever, those called later@ the first time, and those called stuck@ get no answer.
+Recipients called gone@ are refused for ever, those called later@ the first two times, and those called stuck@ get no answer; slow…@ get theirs after a
+second.
 """
 
 import asyncio
@@ -23,15 +24,17 @@ mode, certificate, key, *login = sys.argv[1:]
 
 class Sink:
     def __init__(self):
-        self.later = set()
+        self.later = {}
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         name = address.split("@")[0]
         if name == "gone":
             return "550 5.1.1 no such user"
-        if name == "later" and address not in self.later:
-            self.later.add(address)
+        if name == "later" and self.later.get(address, 0) < 2:
+            self.later[address] = self.later.get(address, 0) + 1
             return "451 4.7.1 come back later"
+        if name.startswith("slow"):
+            await asyncio.sleep(1)
         if name == "stuck":
             await asyncio.sleep(3600)
         envelope.rcpt_tos.append(address)
