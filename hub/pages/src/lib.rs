@@ -32,11 +32,13 @@
 //! Words: a span is `3 min` ([`moment::span`]), state is shape and word and colour, never colour alone.
 
 pub mod asset;
+pub mod chart;
 mod engine;
 pub mod fleet;
 mod frame;
 pub mod missing;
 pub mod moment;
+pub mod quantity;
 
 pub use engine::render;
 pub use frame::{Banner, Frame, Here, Who};

@@ -16,6 +16,7 @@ pub use hour::last_hour;
 
 use crate::quantity::Unit;
 use rackside_onair::Zone;
+use rackside_pages::chart::{Tick, time_ticks};
 
 /// Across, in pixels.
 pub const WIDTH: u32 = 480;
@@ -121,10 +122,10 @@ impl Plot {
 
     /// Times below, names beside, the threshold across.
     fn frame(&self, canvas: &mut Canvas, chart: &Chart) {
-        for at in self.ticks(chart.zone) {
-            let x = self.x(at) as i32;
+        for tick in self.ticks(chart.zone) {
+            let x = self.x(tick.at) as i32;
             canvas.box_of(x, TOP - 4, 1, BOTTOM - TOP + 8, GRID);
-            let text = chart.zone.local(at).format("%H:%M").to_string();
+            let text = chart.zone.local(tick.at).format("%H:%M").to_string();
             let wide = ADVANCE * 5;
             canvas.text((x - wide / 2).clamp(2, WIDTH as i32 - wide), BOTTOM + 8, &text, INK);
         }
@@ -150,17 +151,9 @@ impl Plot {
         }
     }
 
-    /// Moments at which the wall shows a round time, four to six of them.
-    fn ticks(&self, zone: Zone) -> Vec<i64> {
-        let minute = 60_000;
-        let steps = [1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1440];
-        let wanted = (self.until - self.from) / 5;
-        let step = steps.map(|minutes| minutes * minute).into_iter().find(|step| *step >= wanted);
-        let Some(step) = step else { return Vec::new() };
-        // The zone's offset at the left edge; where clocks change within the hour, a tick is still a true time.
-        let offset = zone.local(self.from).and_utc().timestamp_millis() - self.from;
-        let first = (self.from + offset).div_euclid(step) * step + step - offset;
-        (0..8).map(|nth| first + nth * step).take_while(|at| *at <= self.until).collect()
+    /// Moments at which the wall shows a round time, as in the charts of pages.
+    fn ticks(&self, zone: Zone) -> Vec<Tick> {
+        time_ticks(&(self.from..self.until), zone, 6)
     }
 
     fn curve(&self, canvas: &mut Canvas, chart: &Chart) {
@@ -329,10 +322,7 @@ pub(crate) mod tests {
         let mut chart = sample();
         let shown = |chart: &Chart| {
             let plot = Plot::of(chart).unwrap();
-            plot.ticks(chart.zone)
-                .iter()
-                .map(|at| chart.zone.local(*at).format("%H:%M").to_string())
-                .collect::<Vec<_>>()
+            plot.ticks(chart.zone).iter().map(|tick| tick.text.clone()).collect::<Vec<_>>()
         };
         assert_eq!(shown(&chart), ["03:30", "03:45", "04:00", "04:15"]);
         chart.zone = "Asia/Kathmandu".parse().unwrap();

@@ -9,7 +9,7 @@
 
 use crate::Receiver;
 use crate::format::text::{is_url, line, lines};
-use crate::quantity::{Unit, duration};
+use crate::quantity::{Unit, duration, unit_of};
 use rackside_notify::{Entry, Kind, Message, Severity, SiteFacts, State, Status};
 use rackside_onair::Zone;
 use serde::Serialize;
@@ -337,7 +337,7 @@ impl Words<'_> {
         let lasted = end.unwrap_or(self.message.at).saturating_sub(entry.starts_at).max(0);
         let acknowledged = entry.acknowledged.as_ref().filter(|_| !resolved);
         let runbook = [note("runbook_url"), note("runbook")].into_iter().find(|text| !text.is_empty());
-        let unit = Unit::of_query(&entry.query);
+        let unit = unit_of(&entry.query);
         let is_state = unit == Unit::Number && [0.0, 1.0].contains(&entry.value);
         let value = if entry.value.is_nan() || is_state { String::new() } else { unit.show(entry.value) };
         AlertView {

@@ -9,7 +9,7 @@
 
 use super::Chart;
 use crate::expression::Watched;
-use crate::quantity::Unit;
+use crate::quantity::unit_of;
 use rackside_notify::{Entry, Kind, Message};
 use rackside_onair::Zone;
 use rackside_promql::{Answer, Limits, Query, Source};
@@ -63,7 +63,7 @@ pub fn last_hour(message: &Message, source: &dyn Source, limits: &Limits<'_>) ->
         until,
         step: STEP,
         threshold: watched.threshold,
-        unit: Unit::of_query(&entry.query),
+        unit: unit_of(&entry.query),
         zone: zone(message, entry),
     })
 }
@@ -78,6 +78,7 @@ fn zone(message: &Message, entry: &Entry) -> Zone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantity::Unit;
     use crate::sample;
     use rackside_promql::{Labels, Memory, Sample};
 
