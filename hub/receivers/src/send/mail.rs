@@ -209,13 +209,12 @@ impl Mailer {
     /// One mail over the wire. Each answer has its time (lettre's), and so has all of it, by how many recipients there are.
     async fn transaction(&self, envelope: &Envelope, bytes: &[u8]) -> Result<(), Refusal> {
         let within = self.server.within.saturating_mul(envelope.to().len().max(1) as u32);
-        match timeout(within, self.transport.send_raw(envelope, bytes)).await {
-            Ok(sent) => sent.map(drop).map_err(|error| Refusal::of(&error)),
-            Err(_) => {
-                let why = format!("not done within {} s", within.as_secs());
-                Err(Refusal { is_final: false, is_reply: false, why })
-            }
-        }
+        let sent = timeout(within, self.transport.send_raw(envelope, bytes)).await;
+        let late = |_| {
+            let why = format!("not done within {} s", within.as_secs());
+            Refusal { is_final: false, is_reply: false, why }
+        };
+        sent.map_err(late)?.map(drop).map_err(|error| Refusal::of(&error))
     }
 
     fn keep(&self, id: &str, half: &HalfSent) {
