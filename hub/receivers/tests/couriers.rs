@@ -1,5 +1,6 @@
 //! Couriers between a real outbox and servers that record: order, retries, ends, kills, and one receiver that is dead beside one that is not.
 
+mod kinds;
 mod stumbles;
 mod world;
 

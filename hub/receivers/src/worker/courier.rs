@@ -181,15 +181,15 @@ impl Courier {
             Outcome::Final { why, disable } => {
                 let said = why.clone();
                 self.no_more_aside(|one| one == id);
-                written(move || outbox.refused(&queued, &said, now)).await;
-                self.failed(&why, now);
                 if disable {
                     log::error!(
                         "{}: nothing is sent there any more until its configuration changes: {why}",
                         self.name
                     );
-                    progress(&self.progress).disabled = Some(why);
+                    progress(&self.progress).disabled = Some(why.clone());
                 }
+                written(move || outbox.refused(&queued, &said, now)).await;
+                self.failed(&why, now);
                 Came::Over
             }
             Outcome::Retry { after, why } => {
