@@ -22,7 +22,7 @@ use crate::group::{Group, Member};
 use crate::inhibit::Inhibitor;
 use crate::keep::Kept;
 use crate::maintenance::Plan;
-use crate::message::{AlertId, Entry, Kind, MOST_ALERTS, Message, Outgoing, State};
+use crate::message::{AlertId, Entry, Kind, Message, Outgoing, State};
 use crate::route::{Place, Route, Target};
 use crate::world::{Uplink, World};
 
@@ -297,9 +297,7 @@ impl Round<'_> {
         let sites = self.firing.as_ref().map(|firing| &firing.sites);
         let cause = sites.and_then(|sites| cause::of(&news.firing, &self.kept.book, sites));
         let (cause, explains) = cause.map_or((None, 0), |cause| (Some(cause.text), cause.explains));
-        // An Alertmanager has to know of each alert.
-        let most = if self.stands(to.receiver).is_some() { MOST_ALERTS } else { usize::MAX };
-        for entries in entries.chunks(most) {
+        for entries in entries.chunks(self.most_alerts(to.receiver)) {
             let frame = Frame {
                 id: self.kept.next_id(now),
                 kind: Kind::Alerts,

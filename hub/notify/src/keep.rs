@@ -5,7 +5,7 @@
 //!
 //! Invariant: a notifier that was saved and restored between any two calls gives the same messages as one that was not.
 //!
-//! Sample: `01`, then the book, the groups, the log, ….
+//! Sample: `02`, then the book, the groups, the log, ….
 //!
 //! [`Notifier::reconcile`]: crate::Notifier::reconcile
 
@@ -20,7 +20,7 @@ use crate::mute::Mutes;
 use crate::outage::Outage;
 use crate::outage_news::OutageLog;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// All that a notifier knows beside its policy.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,11 +114,11 @@ mod tests {
             assert_eq!(Kept::read(&bytes[..length]).err(), Some(KeepError::Damaged), "cut at {length}");
         }
         let mut newer = bytes;
-        newer[0] = 2;
+        newer[0] = 3;
         let why = Kept::read(&newer).expect_err("it is of another version");
         assert_eq!(
             why.to_string(),
-            "the kept state of notifications has version 2, and this program knows 1; what fires is told once more, and mutes and acknowledgements are lost"
+            "the kept state of notifications has version 3, and this program knows 2; what fires is told once more, and mutes and acknowledgements are lost"
         );
     }
 

@@ -4,6 +4,8 @@
 //! An outage that nobody has in hand goes up the steps of those routes, each counted from when the route was first told of it. Acknowledging the alert of
 //! any appliance of it stops that for all of it, until it is over.
 //!
+//! An Alertmanager is told of each appliance, in several messages if they are many, and again before it forgets.
+//!
 //! Not told: appliances that are muted or worked on. Quiet hours do not count: this is what one wants to be woken for.
 //!
 //! Sample: 40 sites gone, 35 of them `crew`'s: one message for `crew` with 35 appliances.
@@ -18,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::Policy;
 use crate::compose::{self, Frame};
 use crate::flush::{Round, after, targets};
-use crate::message::{AlertId, Entry, Kind, Outgoing, Severity, State};
+use crate::message::{AlertId, Entry, Kind, MOST_ALERTS, Outgoing, Severity, State};
 use crate::outage::{Outage, Place as Rack, Tell};
+use crate::refresh;
 use crate::route::{Place, Route};
 
 /// Whom it was told of which appliances.
@@ -30,6 +33,8 @@ pub(crate) struct OutageLog {
     reached: BTreeMap<String, Reached>,
     /// Somebody has it in hand.
     pub(crate) is_in_hand: bool,
+    /// When Alertmanagers were last told.
+    refreshed_at: BTreeMap<String, i64>,
 }
 
 /// How far an outage was escalated by a route.
@@ -56,15 +61,26 @@ impl OutageLog {
         self.told.values().any(|racks| racks.contains(rack))
     }
 
-    /// When the next step is due.
+    /// When the next step is due, or an Alertmanager is to be told again.
     pub(crate) fn due(&self, policy: &Policy) -> Option<i64> {
-        self.next(policy).map(|(at, _)| at)
+        let next = self.next(policy).map(|(at, _)| at);
+        next.into_iter().chain(self.refreshes(policy).map(|(_, at)| at)).min()
+    }
+
+    /// Alertmanagers that were told of it, and when each is to be told again.
+    fn refreshes(&self, policy: &Policy) -> impl Iterator<Item = (&String, i64)> {
+        let knows = |name: &String| self.told.get(name).is_some_and(|racks| !racks.is_empty());
+        let told = self.refreshed_at.iter().filter(move |(name, _)| knows(name));
+        told.filter_map(|(name, at)| Some((name, at.saturating_add(refresh::period(policy, name)?))))
     }
 
     /// The clock was set by so much.
     pub(crate) fn shift(&mut self, by_ms: i64) {
         for reached in self.reached.values_mut() {
             reached.told_at = reached.told_at.saturating_add(by_ms);
+        }
+        for at in self.refreshed_at.values_mut() {
+            *at = at.saturating_add(by_ms);
         }
     }
 
@@ -115,6 +131,7 @@ impl Round<'_> {
             // What is left of it is an alert as any other, at the next look at its group.
         } else {
             self.escalate(&outage);
+            self.refresh_outage(&outage);
             self.has_changed |= outage != before;
             self.kept.outage = Some(outage);
         }
@@ -142,7 +159,7 @@ impl Round<'_> {
             let cause = if outage.gone.is_empty() { "all sites are back".to_owned() } else { text };
             let still = racks.iter().filter(|rack| outage.gone.contains_key(*rack)).cloned().collect();
             self.kept.outage_log.told.insert(receiver.to_string(), still);
-            self.send_outage(&receiver, ("", 0), outage.since, entries, cause, all);
+            self.send_outage(&receiver, ("", 0), outage.since, &entries, &cause, all);
         }
         outage.forget_back();
     }
@@ -163,7 +180,24 @@ impl Round<'_> {
                 let cause = format!("{} sites are gone at once", outage.sites());
                 self.kept.outage_log.told.entry(receiver.to_string()).or_default().extend(racks);
                 let at = (route.as_str(), step);
-                self.send_outage(&receiver, at, outage.since, entries, cause, outage.gone.len());
+                self.send_outage(&receiver, at, outage.since, &entries, &cause, outage.gone.len());
+            }
+        }
+    }
+
+    /// Tells Alertmanagers again of what is still gone.
+    fn refresh_outage(&mut self, outage: &Outage) {
+        let due = self.kept.outage_log.refreshes(self.policy).filter(|(_, at)| *at <= self.now);
+        let due: Vec<String> = due.map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let told = self.kept.outage_log.told.get(&name);
+            let still = told.into_iter().flatten().filter(|rack| outage.gone.contains_key(*rack));
+            let entries: Vec<Entry> = still.map(|rack| self.entry(rack, outage)).collect();
+            self.kept.outage_log.refreshed_at.insert(name.clone(), self.now);
+            self.has_changed = true;
+            if !entries.is_empty() {
+                let cause = format!("{} sites are gone at once", outage.sites());
+                self.send_outage(&name.into(), ("", 0), outage.since, &entries, &cause, outage.gone.len());
             }
         }
     }
@@ -174,7 +208,7 @@ impl Round<'_> {
         let text =
             format!("the hub itself was cut off for {minutes} min; whoever seemed gone may have been well");
         for receiver in self.whom(racks.iter(), |_| Some(0..=0)).receivers.into_keys() {
-            self.send_outage(&receiver, ("", 0), outage.since, Vec::new(), text.clone(), racks.len());
+            self.send_outage(&receiver, ("", 0), outage.since, &[], &text, racks.len());
         }
     }
 
@@ -183,23 +217,31 @@ impl Round<'_> {
         receiver: &Arc<str>,
         (route, escalation): (&str, usize),
         since: i64,
-        entries: Vec<Entry>,
-        cause: String,
+        entries: &[Entry],
+        cause: &str,
         explains: usize,
     ) {
-        let frame = Frame {
-            id: self.kept.next_id(self.now),
-            kind: Kind::Outage,
-            at: self.now,
-            group_key: format!("outage:{since}"),
-            group_labels: BTreeMap::new(),
-            route,
-            escalation,
-        };
-        let mut message = compose::message(frame, entries, self.world);
-        message.cause = Some(cause);
-        message.explains = explains;
-        self.out.push(Outgoing { receiver: Arc::clone(receiver), message });
+        let most = self.most_alerts(receiver);
+        if most == MOST_ALERTS {
+            self.kept.outage_log.refreshed_at.insert(receiver.to_string(), self.now);
+        }
+        let parts = entries.chunks(most).map(<[Entry]>::to_vec);
+        let parts = if entries.is_empty() { vec![Vec::new()] } else { parts.collect() };
+        for entries in parts {
+            let frame = Frame {
+                id: self.kept.next_id(self.now),
+                kind: Kind::Outage,
+                at: self.now,
+                group_key: format!("outage:{since}"),
+                group_labels: BTreeMap::new(),
+                route,
+                escalation,
+            };
+            let mut message = compose::message(frame, entries, self.world);
+            message.cause = Some(cause.to_owned());
+            message.explains = explains;
+            self.out.push(Outgoing { receiver: Arc::clone(receiver), message });
+        }
     }
 
     /// Who is to be told of which of these appliances, by these steps of each route.

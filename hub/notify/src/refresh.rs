@@ -14,6 +14,7 @@ use crate::config::Way;
 use crate::dedup::{Key, Known, News};
 use crate::flush::{Round, To};
 use crate::keep::Kept;
+use crate::message::MOST_ALERTS;
 
 /// So often within the time that an alert stands it is told: two messages may be lost.
 const TIMES: i64 = 3;
@@ -26,14 +27,16 @@ fn stands(policy: &Policy, receiver: &str) -> Option<i64> {
     }
 }
 
+/// How often an Alertmanager of this name is told again, in milliseconds; none, if it is none.
+pub(crate) fn period(policy: &Policy, receiver: &str) -> Option<i64> {
+    stands(policy, receiver).map(|stands| stands / TIMES)
+}
+
 /// Entries of the log that are to be told again, and when.
 fn waiting<'k>(policy: &'k Policy, kept: &'k Kept) -> impl Iterator<Item = (&'k Key, &'k Known, i64)> {
     let has_group = |key: &Key| kept.groups.all.contains_key(&key.0);
     let all = kept.log.all().filter(move |(key, known)| !known.firing.is_empty() && has_group(key));
-    all.filter_map(|(key, known)| {
-        let stands = stands(policy, &key.2)?;
-        Some((key, known, known.at.saturating_add(stands / TIMES)))
-    })
+    all.filter_map(|(key, known)| Some((key, known, known.at.saturating_add(period(policy, &key.2)?))))
 }
 
 /// When the next one is to be told again.
@@ -45,9 +48,9 @@ pub(crate) fn due(policy: &Policy, kept: &Kept) -> Option<i64> {
 }
 
 impl Round<'_> {
-    /// How long an alert stands at a receiver, if that is an Alertmanager.
-    pub(crate) fn stands(&self, receiver: &str) -> Option<i64> {
-        stands(self.policy, receiver)
+    /// How many alerts go into one message for a receiver: an Alertmanager has to know of each, so it is told in several.
+    pub(crate) fn most_alerts(&self, receiver: &str) -> usize {
+        if stands(self.policy, receiver).is_some() { MOST_ALERTS } else { usize::MAX }
     }
 
     /// Tells again what has to be.

@@ -272,9 +272,9 @@ fn play(seed: u64) {
         );
         kept = (plain.revision(), plain.save());
         same += usize::from(is_same);
-        now = due.min(next.max(now + 1)).min(now + 20 * SECOND);
+        now = due.min(next.max(now + 1)).min(now + 60 * SECOND);
     }
-    assert!(same > 100, "seed {seed}: {same} turns without any change");
+    assert!(same > 20, "seed {seed}: {same} turns without any change");
 }
 
 #[test]
