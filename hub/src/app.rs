@@ -144,7 +144,7 @@ impl Hub {
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
         let Core { shared, queries, remembered, commits, status, thread } = core(config)?;
-        let (live, updates) = Live::start(shared.clone(), asked.clone());
+        let (live, updates) = Live::start(asked.clone());
         let news = Inbox::default();
         let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries), news: news.clone() };
         let (rules, rules_end) =

@@ -91,7 +91,7 @@ fn the_page_is_live_without_a_reload() {
         "data-rack=\"town-hall/rack-2\"",
         "61.1 °C",
         "link lost",
-        "(1 down)",
+        "(1 not well)",
     ];
     for part in parts {
         assert!(document.contains(part), "{part} is not in the document:\n{document}\n{console}");

@@ -45,11 +45,9 @@ fn what_an_agent_says_is_acked_and_answered_with_a_verdict() {
 fn the_page_shows_the_fleet_without_javascript() {
     let (desk, ..) = running();
     let page = desk.get("/");
-    for text in ["arena-north", "rack-1", "<b data-text=\"word\">up</b>", "48.3 °C", "12 %", "1.2 of 4.0 GiB"]
-    {
+    for text in ["arena-north", "rack-1", "<b data-text=\"word\">well</b>", "48.3 °C"] {
         assert!(page.contains(text), "{text} is not on the page:\n{page}");
     }
-    assert!(page.contains("<rect width=\"57\""), "48.3 of 85 degrees");
     assert!(!page.contains("No appliance"));
 }
 
@@ -338,18 +336,24 @@ fn the_api_lists_sites_with_real_values() {
 #[test]
 fn live_tells_everything_first_and_then_what_changes() {
     let (desk, mut client, mut rack) = running();
-    let mut lines = desk.live().skip_while(|line| line != "event: all");
-    let mut next = || -> Json {
+    let mut lines = desk.live();
+    let mut next = |event: &str| -> Json {
+        lines.find(|line| line.strip_prefix("event: ") == Some(event)).expect("the stream goes on");
         let line = lines.find(|line| line.starts_with("data: ")).expect("the stream goes on");
         serde_json::from_str(&line["data: ".len()..]).expect("JSON")
     };
-    assert_eq!(next()[0]["temperature"]["text"], "48.3 °C");
-    assert_eq!((next(), next()), ("".into(), "".into()), "telemetry can come in, history can be written");
+    assert_eq!(next("all")[0]["temperature"]["text"], "48.3 °C");
+    assert_eq!(next("sites")[0]["site"], "arena-north");
+    assert_eq!(
+        (next("trouble"), next("history")),
+        ("".into(), "".into()),
+        "telemetry can come in, history can be written"
+    );
     assert_eq!(desk.metric("rackside_hub_live_watchers"), Some("1".to_owned()));
     client.send(rack.numbers(&[512, 125, 1_258_291, 4_194_304, 0])).expect("sent");
-    assert_eq!(next()[0]["temperature"]["text"], "51.2 °C");
+    assert_eq!(next("rows")[0]["temperature"]["text"], "51.2 °C");
     client.send(rack.presence(false)).expect("sent");
-    let row = next();
+    let row = next("rows");
     assert_eq!((&row[0]["up"], &row[0]["why"]), (&false.into(), &"link lost".into()));
 }
 

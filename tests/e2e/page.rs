@@ -27,12 +27,6 @@ fn the_page_follows_an_appliance_without_a_reload() {
     let rack = "document.querySelector('[data-rack=\"arena-north/rack-1\"]')";
     expect(&mut browser, "it is listed as up", &format!("{rack}.dataset.up === 'true'"));
     expect(&mut browser, "the page is live", "document.body.dataset.line === 'live'");
-    for measure in ["cpu", "memory"] {
-        // The first reading has no processor usage yet: it takes two.
-        let shown =
-            format!("/[0-9]/.test({rack}.querySelector('[data-measure={measure}] dd span').innerText)");
-        expect(&mut browser, "it has a number", &shown);
-    }
     agent.kill();
     expect(&mut browser, "it goes down", &format!("{rack}.dataset.up === 'false'"));
     let _again = Agent::start(&AgentOptions::new(RACK.0, RACK.1, hub.mqtt()));

@@ -189,6 +189,22 @@ impl Site {
         self.by_hand = None;
     }
 
+    /// Until when it is on air by the word of somebody: a moment, or until it is taken back. None, if it is not.
+    pub fn by_hand(&self, now: i64) -> Option<Option<i64>> {
+        let set = self.by_hand.filter(|hand| hand.is_now(now)).map(|hand| hand.until);
+        let planned = self.settings.on_until.filter(|until| now < *until);
+        match (set, planned) {
+            (Some(None), _) => Some(None),
+            (Some(Some(set)), planned) => Some(Some(planned.map_or(set, |planned| planned.max(set)))),
+            (None, planned) => planned.map(Some),
+        }
+    }
+
+    /// Whether somebody has set it at run time, and not the configuration: only that can be taken back.
+    pub fn is_set_by_hand(&self, now: i64) -> bool {
+        self.by_hand.is_some_and(|hand| hand.is_now(now))
+    }
+
     /// Lets go of every hold: the show is over, somebody says. A tally that is on stays, and so does a show that is live.
     pub fn let_go(&mut self, now: i64) {
         for tally in self.tallies.values_mut() {

@@ -6,11 +6,13 @@ use std::sync::LazyLock;
 use tinytemplate::TinyTemplate;
 
 /// Name and text. The first three are what every page is made of.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("head", include_str!("../templates/head.html")),
     ("top", include_str!("../templates/top.html")),
     ("foot", include_str!("../templates/foot.html")),
     ("fleet", include_str!("../templates/fleet.html")),
+    ("sum", include_str!("../templates/sum.html")),
+    ("group", include_str!("../templates/group.html")),
     ("row", include_str!("../templates/row.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("alerts", include_str!("../templates/alerts.html")),

@@ -93,6 +93,16 @@ impl OnAir {
         self.lock().view(site, now.utc_ms as i64)
     }
 
+    /// Looks at every site: not for long.
+    pub(crate) fn each(&self, look: impl FnMut(&Id, &rackside_onair::Site)) {
+        self.lock().each(look);
+    }
+
+    /// Looks at one: not for long.
+    pub(crate) fn look<T>(&self, site: &Id, look: impl FnOnce(&rackside_onair::Site) -> T) -> Option<T> {
+        self.lock().one(site).map(look)
+    }
+
     /// Puts a site on air by hand, until a moment (milliseconds since 1970) or until it is taken back. People do it with `on_air` of `[[site]]`; this, and
     /// the two that follow, are for a program that has this hub inside.
     pub fn on_by_hand(&self, site: &Id, until: Option<i64>) -> Result<(), UnknownSite> {

@@ -110,6 +110,18 @@ impl Sites {
         self.0.get(site).map(|one| one.site.view(now))
     }
 
+    /// Every site.
+    pub(super) fn each(&self, mut look: impl FnMut(&Id, &Site)) {
+        for (id, one) in &self.0 {
+            look(id, &one.site);
+        }
+    }
+
+    /// One of them.
+    pub(super) fn one(&self, site: &Id) -> Option<&Site> {
+        self.0.get(site).map(|one| &one.site)
+    }
+
     /// The series of all sites.
     pub(super) fn samples(&self, now: i64) -> Vec<(Id, Vec<Sample>)> {
         self.0.iter().map(|(id, one)| (id.clone(), series(&one.site.view(now)))).collect()

@@ -2,7 +2,7 @@
 //!
 //! First `event: all` with every appliance, then `event: rows` with those that changed, at most four times a second, and
 //! after 10 s without either `event: time` with the hub's clock: the line is alive. Whenever it changed since the event
-//! before, `event: trouble` says why no telemetry can come in, or "" when it can, and `event: history` why history cannot be
+//! before, `event: sites` has sites whose name, on-air state or own alerts changed (all of them first), `event: trouble` says why no telemetry can come in, or "" when it can, and `event: history` why history cannot be
 //! written. A client that does not keep up is let go: it comes back by itself and is told everything anew.
 //!
 //! ```text
@@ -10,20 +10,23 @@
 //! data: [{"site":"arena-north","appliance":"rack-1","up":true,...}]
 //! ```
 
-use super::row;
-use super::{Troubles, Web};
+use super::around::{Around, Venue};
+use super::{Troubles, Web, page, row};
 use crate::clock;
 use crate::ingest::Ingest;
-use crate::ingest::task::{Shared, Watcher};
+use crate::ingest::task::Watcher;
 use crate::shutdown;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rackside_pages::fleet::Group;
+use rackside_proto::AgentName;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -34,6 +37,8 @@ const WATCHERS: usize = 256;
 const BEHIND: usize = 16;
 /// Changes are gathered for so long.
 const GATHER: Duration = Duration::from_millis(250);
+/// What fires and who is on air is looked at this often.
+const LOOK: Duration = Duration::from_secs(1);
 /// The time is told this often when nothing changes: proxies close lines that say nothing, and a page wants to know.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -42,6 +47,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub struct Live {
     updates: broadcast::Sender<Bytes>,
     watchers: Arc<AtomicUsize>,
+    /// Where rows are made: there is none before the pages are served, and nobody watches.
+    web: Arc<OnceLock<Weak<Web>>>,
 }
 
 /// Gathers changes for those who watch.
@@ -53,12 +60,23 @@ pub struct Updates {
 
 impl Live {
     /// Nobody watches yet. [`Updates`] goes to ingest.
-    pub fn start(shared: Shared, shutdown: watch::Receiver<bool>) -> (Self, Updates) {
-        let live = Self { updates: broadcast::channel(BEHIND).0, watchers: Arc::default() };
+    pub fn start(shutdown: watch::Receiver<bool>) -> (Self, Updates) {
+        let (updates, watchers) = (broadcast::channel(BEHIND).0, Arc::default());
+        let live = Self { updates, watchers, web: Arc::default() };
         // Unbounded is bounded here: the gatherer empties it four times a second, and a slot is a number.
         let (changed, gathered) = mpsc::unbounded_channel();
-        tokio::spawn(gather(shared, gathered, live.clone(), shutdown));
+        tokio::spawn(gather(gathered, live.clone(), shutdown));
         (live.clone(), Updates { changed, live })
+    }
+
+    /// Rows are made there.
+    pub(super) fn attend(&self, web: Weak<Web>) {
+        // There is one hub in a program, and it has one set of pages.
+        let _ = self.web.set(web);
+    }
+
+    fn web(&self) -> Option<Arc<Web>> {
+        self.web.get()?.upgrade().filter(|_| self.watchers() > 0)
     }
 
     /// How many watch.
@@ -77,38 +95,91 @@ impl Watcher for Updates {
 }
 
 async fn gather(
-    shared: Shared,
     mut gathered: mpsc::UnboundedReceiver<Vec<usize>>,
     live: Live,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut tick = tokio::time::interval(GATHER);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before: Option<Around> = None;
     loop {
+        let mut slots = BTreeSet::new();
         tokio::select! {
             first = gathered.recv() => {
                 let Some(first) = first else { return };
-                let mut slots: BTreeSet<usize> = first.into_iter().collect();
+                slots.extend(first);
                 tick.tick().await;
                 while let Ok(more) = gathered.try_recv() {
                     slots.extend(more);
                 }
-                // Nobody to tell is no error.
-                let _ = live.updates.send(rows("rows", &shared, slots.into_iter()));
             }
+            _ = look.tick() => {}
             () = shutdown::asked(&mut shutdown) => return,
+        }
+        // What was so when nobody watched says nothing of what has changed since.
+        let Some(web) = live.web() else {
+            before = None;
+            continue;
+        };
+        let telling = tokio::task::spawn_blocking(move || tell(&web, slots, before));
+        let (events, around) = telling.await.expect("writing rows does not panic, and is not cancelled");
+        before = Some(around);
+        for event in events {
+            // Nobody to tell is no error.
+            let _ = live.updates.send(event);
         }
     }
 }
 
-fn rows(event: &str, shared: &Shared, slots: impl Iterator<Item = usize>) -> Bytes {
+/// What is new: the rows of `slots` and of those of which something else fires than before, and sites.
+fn tell(web: &Web, mut slots: BTreeSet<usize>, before: Option<Around>) -> (Vec<Bytes>, Around) {
     let now = clock::now();
-    let ingest = shared.read();
+    let around = web.around(now);
+    let mut events = Vec::new();
+    if let Some(before) = before {
+        let ingest = web.shared.read();
+        let names = around
+            .differing(&before)
+            .into_iter()
+            .filter_map(|(site, appliance)| AgentName::new(site, appliance).ok());
+        slots.extend(names.filter_map(|name| ingest.fleet().slot(&name)));
+        let heads = |(site, venue): (&String, &Venue)| {
+            (before.venue(site) != Some(venue)).then(|| page::group(site, Some(venue), Vec::new()))
+        };
+        let heads: Vec<Group> = around.venues().iter().filter_map(heads).collect();
+        if !heads.is_empty() {
+            events.push(event("sites", &heads));
+        }
+    }
+    if !slots.is_empty() {
+        events.push(rows("rows", web, &around, slots.into_iter()));
+    }
+    (events, around)
+}
+
+fn rows(name: &str, web: &Web, around: &Around, slots: impl Iterator<Item = usize>) -> Bytes {
+    let now = clock::now();
+    let ingest = web.shared.read();
     let appliances = ingest.fleet().appliances();
-    let rows: Vec<_> = slots.filter_map(|slot| appliances.get(slot)).map(|one| row::of(one, now)).collect();
+    let rows: Vec<_> =
+        slots.filter_map(|slot| appliances.get(slot)).map(|one| row::of(one, now, around)).collect();
     drop(ingest);
-    let json = serde_json::to_string(&rows).expect("rows have text keys only");
-    Bytes::from(format!("event: {event}\ndata: {json}\n\n"))
+    event(name, &rows)
+}
+
+fn event<T: Serialize>(name: &str, data: &T) -> Bytes {
+    let json = serde_json::to_string(data).expect("what pages show has text keys only");
+    Bytes::from(format!("event: {name}\ndata: {json}\n\n"))
+}
+
+/// Every appliance, then every site.
+fn everything(web: &Web) -> Vec<Bytes> {
+    let around = web.around(clock::now());
+    let heads: Vec<Group> =
+        around.venues().iter().map(|(site, venue)| page::group(site, Some(venue), Vec::new())).collect();
+    vec![rows("all", web, &around, 0..crate::fleet::APPLIANCES), event("sites", &heads)]
 }
 
 /// Counted as long as it lives.
@@ -131,7 +202,7 @@ impl Drop for Seat {
 
 struct Stream {
     web: Arc<Web>,
-    first: Option<Bytes>,
+    first: std::vec::IntoIter<Bytes>,
     updates: broadcast::Receiver<Bytes>,
     shutdown: watch::Receiver<bool>,
     /// What was said last of what is wrong, by event.
@@ -141,7 +212,7 @@ struct Stream {
 
 impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(first) = self.first.take() {
+        if let Some(first) = self.first.next() {
             return Some(first);
         }
         let Troubles { way, history } = self.web.troubles();
@@ -170,13 +241,13 @@ pub(super) async fn live(State(web): State<Arc<Web>>) -> Response {
     };
     // Subscribed before the snapshot is made, so that nothing falls between the two.
     let updates = web.live.updates.subscribe();
-    let shared = web.shared.clone();
+    let of = Arc::clone(&web);
     // A large fleet takes a while to write: not on a thread that serves others.
-    let writing = tokio::task::spawn_blocking(move || rows("all", &shared, 0..crate::fleet::APPLIANCES));
-    let all = writing.await.expect("writing rows does not panic, and is not cancelled");
+    let writing = tokio::task::spawn_blocking(move || everything(&of));
+    let first = writing.await.expect("writing rows does not panic, and is not cancelled").into_iter();
     let shutdown = web.shutdown.clone();
     let said = [("trouble", None), ("history", None)];
-    let stream = Stream { web, first: Some(all), updates, shutdown, said, _seat: seat };
+    let stream = Stream { web, first, updates, shutdown, said, _seat: seat };
     let body = futures_util::stream::unfold(stream, |mut stream| async move {
         let next = stream.next().await?;
         Some((Ok::<_, Infallible>(next), stream))

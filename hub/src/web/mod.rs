@@ -12,6 +12,7 @@
 mod accept;
 mod alerts;
 pub mod api;
+mod around;
 mod assets;
 mod change;
 mod exposition;
@@ -31,6 +32,7 @@ mod row;
 pub mod server;
 mod silences;
 mod sites;
+mod sparks;
 mod visitor;
 
 pub(crate) use health::ready;
@@ -119,6 +121,7 @@ pub struct Web {
     /// True once the hub stops: streams end.
     pub shutdown: watch::Receiver<bool>,
     exposition: Mutex<exposition::Exposition>,
+    sparks: sparks::Sparks,
     rules: Rules,
     api: Arc<Api>,
 }
@@ -138,6 +141,7 @@ impl Web {
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
+            live.attend(web.clone());
             let web = web.clone();
             let metadata = Box::new(move || web.upgrade().map(|web| web.meanings()).unwrap_or_default());
             let view = Box::new({
@@ -158,6 +162,7 @@ impl Web {
                 started,
                 shutdown,
                 exposition,
+                sparks: sparks::Sparks::default(),
                 rules,
                 api,
             }

@@ -1,55 +1,120 @@
 //! `/`: the fleet. Rendered whole on the server, so that it reads without JavaScript; `fleet.js` then keeps it
 //! fresh through `/api/live`.
+//!
+//! `?q=hall&tag=stage&state=trouble` leaves out what is not looked for; `?view=wall` is for a screen on the wall.
 
 use super::accept::answer;
+use super::api::Form;
+use super::around::{Around, Venue};
 use super::visitor::Visitor;
 use super::{Web, row};
-use crate::clock;
+use crate::clock::{self, Now};
+use crate::moment::span;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use rackside_pages::fleet::{Fleet, Row};
+use rackside_pages::fleet::{Filter, Fleet, Group, Row, Standing, Sum};
 use rackside_pages::{Banner, Here};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Web {
-    fn page(&self, visitor: &Visitor) -> String {
+    fn page(&self, visitor: &Visitor, asked: &Form) -> String {
         let now = clock::now();
-        let mut rows: Vec<Row> = {
-            let ingest = self.shared.read();
-            ingest.fleet().by_name().into_iter().map(|appliance| row::of(appliance, now)).collect()
-        };
-        // What needs somebody comes first.
-        rows.sort_by_key(|row| row.up);
-        let up = rows.iter().filter(|row| row.up).count();
-        let twice = rows.iter().filter(|row| row.twice).count();
+        let around = self.around(now);
+        let mut groups = self.groups(visitor, &around, now);
+        let sum = Sum::of(&groups, |at| span(now.utc_ms.saturating_sub(at)));
+        let tags: BTreeSet<String> = groups.iter().flat_map(|group| group.tags.iter().cloned()).collect();
+        let filter = Filter::new(asked.first("q"), asked.first("tag"), asked.first("state"), tags);
+        let any_left = filter.apply(&mut groups);
         let mut frame = self.frame("", Here::Fleet, visitor);
-        frame.banners.push(Banner {
-            id: "lost",
-            state: "critical",
-            head: "Not live.".to_owned(),
-            text: "The hub does not answer; what you see is old.".to_owned(),
-            hidden: true,
-        });
+        frame.banners.push(lost());
         let fleet = Fleet {
             frame,
-            empty: rows.is_empty(),
+            empty: groups.is_empty(),
             address: self.way.address(),
             broker: self.way.is_broker(),
-            total: rows.len(),
-            up,
-            down: rows.len() - up,
-            any_down: up < rows.len(),
-            any_twice: twice > 0,
-            twice,
-            rows,
+            wall: asked.first("view") == "wall",
+            sum,
+            filter,
+            none_left: !any_left,
+            groups,
+            blank: vec![Group { rows: vec![Row::default()], ..Group::default() }],
         };
         fleet.html()
     }
+
+    /// Every site that `visitor` sees, the worst first.
+    fn groups(&self, visitor: &Visitor, around: &Around, now: Now) -> Vec<Group> {
+        let curves = self.sparks.newest(&self.queries, now);
+        let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        {
+            let ingest = self.shared.read();
+            for appliance in ingest.fleet().appliances() {
+                let row = row::of(appliance, now, around);
+                rows.entry(row.site.clone()).or_default().push(row);
+            }
+        }
+        for site in around.venues().keys() {
+            rows.entry(site.clone()).or_default();
+        }
+        let mut groups: Vec<Group> = rows
+            .into_iter()
+            .map(|(site, rows)| group(&site, around.venue(&site), rows))
+            .filter(|group| visitor.sees(&group.site, &group.tags))
+            .collect();
+        for row in groups.iter_mut().flat_map(|group| &mut group.rows) {
+            let name = (row.site.clone(), row.appliance.clone());
+            row.spark = curves.get(&name).cloned().unwrap_or_default();
+        }
+        groups.sort_by_cached_key(|group| (rank(group), !group.air.on, group.title.clone()));
+        groups
+    }
 }
 
-pub(super) async fn page(State(web): State<Arc<Web>>, visitor: Visitor, headers: HeaderMap) -> Response {
-    whole(headers, move || web.page(&visitor)).await
+/// What there is of a site.
+pub(super) fn group(site: &str, venue: Option<&Venue>, mut rows: Vec<Row>) -> Group {
+    rows.sort_by(|a, b| (a.rank, &a.appliance).cmp(&(b.rank, &b.appliance)));
+    let own = venue.map_or(Standing::Well, |venue| venue.fires.standing());
+    let worst = rows.first().filter(|row| row.rank < own as u8);
+    Group {
+        site: site.to_owned(),
+        title: venue.map_or_else(|| site.to_owned(), |venue| venue.title.clone()),
+        tags: venue.map(|venue| venue.tags.clone()).unwrap_or_default(),
+        state: worst.map_or(own.as_str(), |row| row.state),
+        own: own.as_str(),
+        trouble: worst.map_or(own.is_trouble(), |row| row.trouble),
+        air: venue.map(|venue| venue.air.clone()).unwrap_or_default(),
+        alert: venue.map(|venue| venue.fires.link()).unwrap_or_default(),
+        rows,
+        hidden: false,
+    }
+}
+
+fn rank(group: &Group) -> usize {
+    let own = Standing::ALL.iter().position(|standing| standing.as_str() == group.own);
+    let rows = group.rows.iter().map(|row| usize::from(row.rank));
+    rows.chain(own).min().unwrap_or(Standing::Well as usize)
+}
+
+fn lost() -> Banner {
+    Banner {
+        id: "lost",
+        state: "critical",
+        head: "Not live.".to_owned(),
+        text: "The hub does not answer; what you see is old.".to_owned(),
+        hidden: true,
+    }
+}
+
+pub(super) async fn page(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let asked = Form::of_address(&uri);
+    whole(headers, move || web.page(&visitor, &asked)).await
 }
 
 /// A page, written on a thread that serves nobody else.

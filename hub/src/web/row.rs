@@ -3,59 +3,113 @@
 //!
 //! `{"site":"arena-north","appliance":"rack-1","up":true,"word":"up","temperature":"48.3 °C",...}`
 
+use super::around::{Around, Fires};
 use crate::clock::Now;
 use crate::fleet::{About, Appliance, Latest, RunState, State};
 use crate::moment::{rfc3339, span};
-use rackside_pages::fleet::{Measure, Row};
-use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, metric};
+use rackside_pages::fleet::{Cell, Note, Row, Standing};
+use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, Value, metric};
+use std::collections::BTreeMap;
 
-/// An SoC throttles at 85 degrees; a bar that is full there tells how much is left.
-const HOT_CELSIUS: f64 = 85.0;
 /// From here on the page points at it: 80 degrees is where the firmware of a Pi begins to slow it down.
 const WARM_CELSIUS: f64 = 80.0;
-/// A share from which CPU or memory is worth a look.
+/// A share from which CPU or memory is worth a word.
 const FULL: f64 = 0.9;
+/// Names of what fails that have room in a row.
+const NAMED: usize = 2;
 
 /// What the page shows of it.
-pub(super) fn of(appliance: &Appliance, now: Now) -> Row {
+pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
+    let (site, name) = (appliance.name.site.as_str(), appliance.name.appliance.as_str());
+    let nothing = Fires::default();
+    let fires = around.fires(site, name).unwrap_or(&nothing);
+    let has_power = around.venue(site).is_none_or(|venue| venue.has_power);
     let run = appliance.shown();
     let latest = run.and_then(|run| run.latest.as_ref());
-    let up = appliance.state.is_up();
     let live_runs = appliance.live_runs(now);
-    let about = run.and_then(|run| run.about.as_ref());
-    let backlog = latest.and_then(|latest| latest.quantity_of(metric::AGENT_BACKLOG.name)).unwrap_or(0.0);
-    // A record or two are always on their way.
-    let has_backlog = up && backlog > 10.0;
+    let up = appliance.state.is_up();
+    let (standing, look, word) = standing(appliance.state, fires, has_power);
+    // Of an alert, since when it fires; else since when it is up or not.
+    let since_ms = fires.since().filter(|_| up && standing.is_trouble()).unwrap_or(appliance.since_ms);
     Row {
-        site: appliance.name.site.to_string(),
-        appliance: appliance.name.appliance.to_string(),
+        site: site.to_owned(),
+        appliance: name.to_owned(),
         up,
-        word: if up { "up" } else { "down" },
-        why: why(appliance.state),
-        since_ms: appliance.since_ms,
-        since: span(now.utc_ms.saturating_sub(appliance.since_ms)),
-        since_at: rfc3339(appliance.since_ms),
+        state: look.as_str(),
+        rank: standing as u8,
+        trouble: standing.is_trouble(),
+        word,
+        why: if up || has_power { why(appliance.state) } else { "by plan" },
+        since_ms,
+        since: span(now.utc_ms.saturating_sub(since_ms)),
+        since_at: rfc3339(since_ms),
         seen_ms: appliance.seen.utc_ms,
         seen: span(now.utc_ms.saturating_sub(appliance.seen.utc_ms)),
         seen_at: rfc3339(appliance.seen.utc_ms),
         temperature: temperature(latest),
-        cpu: cpu(latest),
-        memory: memory(latest),
-        backlog: if has_backlog { format!("backlog {backlog}") } else { String::new() },
+        probes: states(latest, metric::PROBE_SUCCESS.name, "probe", "well"),
+        streams: states(latest, metric::STREAM_UP.name, "stream", "up"),
+        alert: fires.link(),
+        hand: fires.hand(),
+        notes: notes(run, up, live_runs),
         twice: live_runs > 1,
-        twice_text: if live_runs > 1 { format!("{live_runs} machines use this name") } else { String::new() },
-        machine: about.map_or_else(String::new, machine),
-        clock: match run.and_then(RunState::clock_source) {
-            Some(ClockSource::Hub) => "time from the hub",
-            Some(ClockSource::None) => "no clock",
-            Some(ClockSource::Ntp | ClockSource::Trusted) | None => "",
-        },
-        spool: match about.map(|about| about.spool) {
-            Some(SpoolPlace::Memory) => "backlog in memory only",
-            Some(SpoolPlace::Disk) | None => "",
-        },
-        pace: about.map_or_else(String::new, pace),
+        machine: run.and_then(|run| run.about.as_ref()).map_or_else(String::new, machine),
+        spark: String::new(),
+        hidden: false,
     }
+}
+
+/// Where it stands in the order, what it looks like, and its word.
+fn standing(state: State, fires: &Fires, has_power: bool) -> (Standing, Standing, &'static str) {
+    let alert = fires.standing();
+    match state {
+        State::Up if alert == Standing::Muted => (Standing::Muted, Standing::Muted, "muted"),
+        State::Up => (alert, alert, alert.as_str()),
+        State::Gone(_) | State::Silent | State::Unknown if !has_power => {
+            (Standing::Muted, Standing::Muted, "off")
+        }
+        State::Unknown => (alert.min(Standing::Unknown), Standing::Unknown, "unknown"),
+        State::Gone(_) | State::Silent => (alert.min(Standing::Down), Standing::Down, "down"),
+    }
+}
+
+/// What else is worth saying of it.
+fn notes(run: Option<&RunState>, up: bool, live_runs: usize) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let mut say = |text: String, high: bool| {
+        if !text.is_empty() {
+            notes.push(Note { text, high });
+        }
+    };
+    if live_runs > 1 {
+        say(format!("{live_runs} machines use this name"), true);
+    }
+    let Some(run) = run else { return notes };
+    let latest = run.latest.as_ref();
+    let about = run.about.as_ref();
+    let backlog = quantity(latest, &metric::AGENT_BACKLOG).unwrap_or(0.0);
+    // A record or two are always on their way.
+    if up && backlog > 10.0 {
+        say(format!("backlog {backlog}"), true);
+    }
+    let share = |share: Option<f64>, what: &str| {
+        share
+            .filter(|share| *share >= FULL)
+            .map_or_else(String::new, |share| format!("{what} {:.0} %", share * 100.0))
+    };
+    say(share(quantity(latest, &metric::CPU_USAGE), "CPU"), true);
+    say(share(memory(latest), "memory"), true);
+    let clock = match run.clock_source() {
+        Some(ClockSource::Hub) => "time from the hub",
+        Some(ClockSource::None) => "no clock",
+        Some(ClockSource::Ntp | ClockSource::Trusted) | None => "",
+    };
+    say(clock.to_owned(), false);
+    if about.is_some_and(|about| about.spool == SpoolPlace::Memory) {
+        say("backlog in memory only".to_owned(), false);
+    }
+    say(about.map_or_else(String::new, pace), false);
+    notes
 }
 
 /// What is worth saying of how often it sends: nothing when each reading comes by itself.
@@ -93,41 +147,93 @@ fn quantity(latest: Option<&Latest>, metric: &metric::Metric) -> Option<f64> {
     latest.and_then(|latest| latest.quantity_of(metric.name))
 }
 
-fn temperature(latest: Option<&Latest>) -> Measure {
+fn temperature(latest: Option<&Latest>) -> Cell {
     let celsius = quantity(latest, &metric::SOC_TEMPERATURE);
-    let value = celsius.unwrap_or(0.0);
-    Measure::new(celsius.map(|value| format!("{value:.1} °C")), value / HOT_CELSIUS, value >= WARM_CELSIUS)
+    let held_back = throttled(latest);
+    let Some(celsius) = celsius else { return Cell { note: held_back, ..Cell::nothing() } };
+    Cell {
+        text: format!("{celsius:.1} °C"),
+        none: false,
+        high: celsius >= WARM_CELSIUS || held_back.starts_with("throttled"),
+        note: held_back,
+    }
 }
 
-fn cpu(latest: Option<&Latest>) -> Measure {
-    let share = quantity(latest, &metric::CPU_USAGE);
-    let value = share.unwrap_or(0.0);
-    Measure::new(share.map(|value| format!("{:.0} %", value * 100.0)), value, value >= FULL)
+/// Whether the firmware holds the SoC back now, and why, or has done so since its start.
+fn throttled(latest: Option<&Latest>) -> String {
+    let Some(latest) = latest else { return String::new() };
+    let series = latest.listing.series().iter().enumerate();
+    let of_it = series.filter(|(at, entry)| {
+        entry.served
+            && *entry.name == *metric::SOC_THROTTLED.name
+            && latest.quantity(*at).is_some_and(|is| is > 0.0)
+    });
+    let (mut now, mut since_boot) = (Vec::new(), false);
+    for (_, entry) in of_it {
+        match label(entry, "when") {
+            "now" => now.push(label(entry, "cause").replace('_', " ")),
+            _ => since_boot = true,
+        }
+    }
+    match (now.is_empty(), since_boot) {
+        (false, _) => format!("throttled: {}", now.join(", ")),
+        (true, true) => "was throttled".to_owned(),
+        (true, false) => String::new(),
+    }
 }
 
-fn memory(latest: Option<&Latest>) -> Measure {
-    let (used, total) = (quantity(latest, &metric::MEMORY_USED), quantity(latest, &metric::MEMORY_TOTAL));
-    let share = match (used, total) {
-        (Some(used), Some(total)) if total > 0.0 => used / total,
-        _ => 0.0,
+fn label<'e>(entry: &'e crate::fleet::Entry, name: &str) -> &'e str {
+    entry.labels.iter().find(|(one, _)| **one == *name).map_or("", |(_, value)| value)
+}
+
+/// How many of the series of a state are well, and which are not; by `key`, or else by probe.
+fn states(latest: Option<&Latest>, name: &str, key: &str, well: &str) -> Cell {
+    let Some(latest) = latest else { return Cell::nothing() };
+    // A stream that several probes watch is as bad as the worst of them says.
+    let mut found: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+    for (at, entry) in latest.listing.series().iter().enumerate() {
+        if !entry.served || *entry.name != *name {
+            continue;
+        }
+        let called = [label(entry, key), label(entry, "path"), label(entry, "probe")];
+        let called = called.into_iter().find(|name| !name.is_empty()).unwrap_or("?");
+        let is = match latest.values[at] {
+            Value::Absent => continue,
+            Value::Unknown => None,
+            Value::Known(_) => latest.quantity(at).map(|is| is > 0.0),
+        };
+        let worst = found.entry(called).or_insert(is);
+        *worst = match (*worst, is) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (None, _) | (_, None) => None,
+            (Some(true), Some(true)) => Some(true),
+        };
+    }
+    let of = |state: Option<bool>| -> Vec<&str> {
+        found.iter().filter(|(_, is)| **is == state).map(|(name, _)| *name).collect()
     };
-    let text = match (used, total) {
-        (Some(used), Some(total)) => Some(format!("{} of {}", bytes(used, total), unit(total, total))),
-        (Some(used), None) => Some(unit(used, used)),
-        _ => None,
+    let (fail, unknown) = (of(Some(false)), of(None));
+    let named = |names: &[&str]| match names.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..NAMED].join(", ")),
+        _ => names.join(", "),
     };
-    Measure::new(text, share, share >= FULL)
+    let note = match (fail.is_empty(), unknown.is_empty()) {
+        (false, _) => format!("not {well}: {}", named(&fail)),
+        (true, false) => format!("not known: {}", named(&unknown)),
+        (true, true) => String::new(),
+    };
+    let total = found.len();
+    if total == 0 {
+        return Cell::nothing();
+    }
+    let text = format!("{} of {total}", total - fail.len() - unknown.len());
+    Cell { text, none: false, high: !fail.is_empty(), note }
 }
 
-const GIB: f64 = 1_073_741_824.0;
-const MIB: f64 = 1_048_576.0;
-
-fn bytes(value: f64, of: f64) -> String {
-    if of >= GIB { format!("{:.1}", value / GIB) } else { format!("{:.0}", value / MIB) }
-}
-
-fn unit(value: f64, of: f64) -> String {
-    format!("{} {}", bytes(value, of), if of >= GIB { "GiB" } else { "MiB" })
+/// How full its memory is.
+fn memory(latest: Option<&Latest>) -> Option<f64> {
+    let (used, total) = (quantity(latest, &metric::MEMORY_USED)?, quantity(latest, &metric::MEMORY_TOTAL)?);
+    (total > 0.0).then(|| used / total)
 }
 
 #[cfg(test)]
@@ -137,13 +243,6 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn memory_is_told_in_one_unit() {
-        assert_eq!(bytes(1.25 * GIB, 4.0 * GIB), "1.2");
-        assert_eq!(unit(4.0 * GIB, 4.0 * GIB), "4.0 GiB");
-        assert_eq!(unit(512.0 * MIB, 512.0 * MIB), "512 MiB");
-    }
-
-    #[test]
     fn a_backlog_is_not_shown_as_if_it_were_now() {
         let now = crate::clock::now();
         let mut ingest = Ingest::new(rackside_proto::Prefix::default(), 1, Arc::new(NoPast), now);
@@ -151,7 +250,7 @@ mod tests {
             let via = crate::inbound::Via::Broker;
             let message = crate::inbound::Inbound { topic, payload: body.into(), retained: false, via };
             ingest.take(&message, now);
-            super::of(&ingest.fleet().appliances()[0], now)
+            super::of(&ingest.fleet().appliances()[0], now, &Around::default())
         };
         let mut rack = crate::rack::Rack::new("arena-north", "rack-1");
         take(rack.presence(true));

@@ -1,0 +1,289 @@
+//! What stands around appliances: what fires of them, which site is on air, who can be called. Gathered once for a page or for a round of live updates, so
+//! that a thousand rows cost one look at the alerts and one at the sites.
+//!
+//! Not to be made while ingest is held: it waits for the notifier.
+//!
+//! ```text
+//! arena-north          on air: program tally · Sunday service until 11:30
+//! arena-north/rack-1   2 fire, the worst: critical, "SoC is at 84 °C" since 21:04, desk has it in hand
+//! ```
+
+use super::Web;
+use crate::clock::Now;
+use crate::onair::OnAir;
+use crate::site::SiteConfig;
+use rackside_notify::{Booked, Held, Severity, State};
+use rackside_onair::{Phase, Reason, Show, Site, View, Zone};
+use rackside_pages::fleet::{Air, AlertLink, Standing};
+use rackside_proto::Id;
+use std::collections::{BTreeMap, HashMap};
+
+/// A show that begins within this is what comes next, in milliseconds.
+const AHEAD: i64 = 14 * 86_400_000;
+const DAY: i64 = 86_400_000;
+
+/// What fires of an appliance, or of a site itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Fires {
+    worst: Option<Worst>,
+    heard: usize,
+    muted: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Worst {
+    severity: Severity,
+    since: i64,
+    id: String,
+    text: String,
+    hand: String,
+}
+
+impl Fires {
+    fn add(&mut self, alert: &Booked) {
+        if matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_))) {
+            self.muted += 1;
+            return;
+        }
+        self.heard += 1;
+        // Of two that are as bad, what nobody has in hand, and then the newer one.
+        let weight = |severity, hand: &str, since| (severity, hand.is_empty(), since);
+        let hand = alert.acknowledged.as_ref().map_or("", |by| &by.by);
+        let is_worse = self.worst.as_ref().is_none_or(|worst| {
+            weight(alert.severity, hand, alert.starts_at) > weight(worst.severity, &worst.hand, worst.since)
+        });
+        if is_worse {
+            let summary = alert.annotations.get("summary").filter(|text| !text.is_empty());
+            self.worst = Some(Worst {
+                severity: alert.severity,
+                since: alert.starts_at,
+                id: alert.id.to_string(),
+                text: summary.map_or_else(|| alert.name().to_owned(), Clone::clone),
+                hand: hand.to_owned(),
+            });
+        }
+    }
+
+    /// How what it is about stands by it.
+    pub(super) fn standing(&self) -> Standing {
+        match self.worst.as_ref().map(|worst| worst.severity) {
+            Some(Severity::Critical) => Standing::Critical,
+            Some(Severity::Warning) => Standing::Warning,
+            None if self.muted > 0 => Standing::Muted,
+            Some(Severity::Info) | None => Standing::Well,
+        }
+    }
+
+    /// Since when the worst of it fires, in milliseconds since 1970.
+    pub(super) fn since(&self) -> Option<u64> {
+        self.worst.as_ref().map(|worst| worst.since.max(0) as u64)
+    }
+
+    /// Who has the worst of it in hand.
+    pub(super) fn hand(&self) -> String {
+        self.worst
+            .as_ref()
+            .filter(|worst| !worst.hand.is_empty())
+            .map_or_else(String::new, |worst| format!("in hand: {}", worst.hand))
+    }
+
+    /// The way to the worst of it.
+    pub(super) fn link(&self) -> AlertLink {
+        let more = match (self.heard, self.muted) {
+            (0 | 1, 0) => String::new(),
+            (0, muted) => format!("{muted} muted"),
+            (heard, 0) => format!("and {} more", heard - 1),
+            (heard, muted) => format!("and {} more, {muted} muted", heard - 1),
+        };
+        let worst = self.worst.as_ref();
+        AlertLink {
+            text: worst.map_or_else(String::new, |worst| worst.text.clone()),
+            id: worst.map_or_else(String::new, |worst| worst.id.clone()),
+            more,
+        }
+    }
+}
+
+/// A site, beside its appliances.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Venue {
+    /// What people call it.
+    pub(super) title: String,
+    /// Words to find it by.
+    pub(super) tags: Vec<String>,
+    /// Whether it is on air, in words.
+    pub(super) air: Air,
+    /// Whether its racks are meant to have power.
+    pub(super) has_power: bool,
+    /// What fires of the site itself.
+    pub(super) fires: Fires,
+}
+
+/// All of it at a moment.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    venues: BTreeMap<String, Venue>,
+    /// By site, then by appliance.
+    fires: HashMap<String, HashMap<String, Fires>>,
+}
+
+impl Around {
+    /// Every site that is configured, or that on-air awareness knows.
+    pub(super) fn venues(&self) -> &BTreeMap<String, Venue> {
+        &self.venues
+    }
+
+    /// A site.
+    pub(super) fn venue(&self, site: &str) -> Option<&Venue> {
+        self.venues.get(site)
+    }
+
+    /// What fires of an appliance.
+    pub(super) fn fires(&self, site: &str, appliance: &str) -> Option<&Fires> {
+        self.fires.get(site)?.get(appliance)
+    }
+
+    /// The appliances of which something else fires than there does.
+    pub(super) fn differing<'a>(&'a self, before: &'a Self) -> Vec<(&'a str, &'a str)> {
+        let all = |of: &'a Self| {
+            of.fires.iter().flat_map(|(site, fires)| {
+                fires.iter().map(move |(appliance, fires)| (&**site, &**appliance, fires))
+            })
+        };
+        let one_way = |of: &'a Self, than: &'a Self| {
+            all(of)
+                .filter(move |(site, appliance, fires)| than.fires(site, appliance) != Some(fires))
+                .map(|(site, appliance, _)| (site, appliance))
+        };
+        let mut differing: Vec<_> = one_way(self, before).chain(one_way(before, self)).collect();
+        differing.sort_unstable();
+        differing.dedup();
+        differing
+    }
+}
+
+impl Web {
+    /// What stands around appliances now.
+    pub(super) fn around(&self, now: Now) -> Around {
+        let mut around = Around::default();
+        let told = self.on_air.configs();
+        let told = told.borrow();
+        let configs: HashMap<&Id, &SiteConfig> = told.iter().map(|config| (&config.id, config)).collect();
+        venues(&self.on_air, &configs, now.utc_ms as i64, &mut around.venues);
+        let mut of_sites: BTreeMap<String, Fires> = BTreeMap::new();
+        self.notifications.look(|notifier, _| {
+            for alert in notifier.alerts().filter(|alert| alert.fires() && alert.state != State::Resolved) {
+                let (site, appliance) = (alert.site(), alert.appliance());
+                let fires = if appliance.is_empty() {
+                    of_sites.entry(site.to_owned()).or_default()
+                } else {
+                    let of_site = around.fires.entry(site.to_owned()).or_default();
+                    of_site.entry(appliance.to_owned()).or_default()
+                };
+                fires.add(alert);
+            }
+        });
+        for (site, fires) in of_sites {
+            if let Some(venue) = around.venues.get_mut(&site) {
+                venue.fires = fires;
+            }
+        }
+        around
+    }
+}
+
+fn venues(
+    on_air: &OnAir,
+    configs: &HashMap<&Id, &SiteConfig>,
+    now: i64,
+    venues: &mut BTreeMap<String, Venue>,
+) {
+    on_air.each(|id, site| {
+        let config = configs.get(id);
+        let zone = config.map_or(Zone::UTC, |config| config.zone());
+        let view = site.view(now);
+        venues.insert(
+            id.to_string(),
+            Venue {
+                title: config.map_or_else(|| id.to_string(), |config| config.title().to_owned()),
+                tags: config.map(|config| config.tags.clone()).unwrap_or_default(),
+                has_power: view.power_expected,
+                air: air(site, &view, zone, now),
+                fires: Fires::default(),
+            },
+        );
+    });
+}
+
+/// Whether a site is on air, why, until when, and what comes next, by its own clocks.
+pub(super) fn air(site: &Site, view: &View, zone: Zone, now: i64) -> Air {
+    let on = view.on_air();
+    let mut why: Vec<String> = view
+        .reasons
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(reason, _)| said(*reason, site, view, zone, now))
+        .collect();
+    if !on {
+        let phase = |phase: Phase, word: &str| {
+            let show = site.shows().iter().find(|show| show.phase(now) == Some(phase))?;
+            Some(format!("{word} {}", show.name))
+        };
+        why.extend(phase(Phase::RigUp, "rig-up for").or_else(|| phase(Phase::Strike, "strike after")));
+    }
+    if view.tallies[2] > 0 {
+        why.push("tally not known".to_owned());
+    }
+    let can_tell = on || view.tallies != [0; 3] || view.phases.is_some();
+    let next = site
+        .shows()
+        .iter()
+        .filter(|show| now < show.live && show.live < now + AHEAD)
+        .min_by_key(|show| show.live);
+    Air {
+        on,
+        word: if on {
+            "on air"
+        } else if can_tell {
+            "off air"
+        } else {
+            ""
+        },
+        why: why.join(" · "),
+        next: next
+            .map_or_else(String::new, |show| format!("next: {}, {}", show.name, when(show.live, zone, now))),
+    }
+}
+
+fn said(reason: Reason, site: &Site, view: &View, zone: Zone, now: i64) -> String {
+    match reason {
+        Reason::Tally if view.tallies[0] > 0 => "program tally".to_owned(),
+        Reason::Tally => "tally is over, and held".to_owned(),
+        Reason::Calendar => live(site, now).map_or_else(
+            || "calendar".to_owned(),
+            |show| format!("{} until {}", show.name, when(show.end, zone, now)),
+        ),
+        Reason::Manual => match site.by_hand(now) {
+            Some(Some(until)) => format!("by hand until {}", when(until, zone, now)),
+            Some(None) | None => "by hand".to_owned(),
+        },
+    }
+}
+
+/// The show that is live; of several, the one that ends last.
+fn live(site: &Site, now: i64) -> Option<&Show> {
+    site.shows().iter().filter(|show| show.phase(now) == Some(Phase::Live)).max_by_key(|show| show.end)
+}
+
+/// A moment by the clocks of the place: `19:00`, `Fri 19:00`, `2026-12-05 19:00`.
+pub(super) fn when(at: i64, zone: Zone, now: i64) -> String {
+    let (local, today) = (zone.local(at), zone.local(now));
+    let form = if local.date() == today.date() {
+        "%H:%M"
+    } else if (now - DAY..now + 6 * DAY).contains(&at) {
+        "%a %H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    local.format(form).to_string()
+}
