@@ -76,7 +76,7 @@ pub(crate) fn test(path: &Path, target: &Target) -> Result<String, String> {
     if failed == 0 { Ok(said) } else { Err(format!("a test message did not arrive\n{}", said.trim_end())) }
 }
 
-/// What would be told to whom, in a line. Or what is wrong with a template, or with a secret.
+/// What would be told to whom, in a line. Or what is wrong with a template, a secret, a proxy or a file of certificates.
 pub(crate) fn outlook(config: &Config) -> Result<String, String> {
     let policy = config.policy().map_err(|(key, why)| format!("{key}: {why}"))?;
     for one in &policy.receivers {
@@ -90,7 +90,14 @@ pub(crate) fn outlook(config: &Config) -> Result<String, String> {
             let checked = if is_payload { template::check_payload(body) } else { template::check(body) };
             checked.map_err(|why| said("`body`", why))?;
         }
-        address::addresses(one, &policy).map_err(|error| error.to_string())?;
+        address::check(one, &policy).map_err(|error| error.to_string())?;
+    }
+    let of_all = |why: String| format!("[notify]: {why}");
+    if let Some(proxy) = &policy.proxy {
+        address::proxy_of(proxy).map_err(of_all)?;
+    }
+    if let Some(file) = &policy.ca {
+        address::own_trust(file).map_err(of_all)?;
     }
     Ok(post::counted(&policy))
 }
@@ -129,5 +136,20 @@ mod tests {
             remarks(&config, 0),
             ["route \"all\": no [[site]] has the tag \"noth\"; did you mean \"north\"?"]
         );
+    }
+
+    #[test]
+    fn authorities_and_proxies_that_cannot_be_used_are_told() {
+        let hook = "[[receiver]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://hub.example.org/\"\n";
+        for (text, why) in [
+            ("ca = \"/nonexistent/ca.pem\"\n", "receiver \"hook\": `ca`: /nonexistent/ca.pem: No such file"),
+            ("proxy = { file = \"/nonexistent/proxy\" }\n", "receiver \"hook\": /nonexistent/proxy: "),
+            ("[notify]\nca = \"/nonexistent/ca.pem\"\n", "[notify]: `ca`: /nonexistent/ca.pem: No such file"),
+            ("[notify]\nproxy = { env = \"RACKSIDE_NO_SUCH_PROXY\" }\n", "receiver \"hook\": "),
+        ] {
+            let config = Config::parse(&format!("{hook}{text}"), "hub.toml").expect("right");
+            let said = outlook(&config).expect_err(text);
+            assert!(said.starts_with(why), "{said}");
+        }
     }
 }

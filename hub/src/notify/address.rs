@@ -12,12 +12,14 @@
 
 use rackside_config::{Secret, host_and_port};
 use rackside_notify::Policy;
-use rackside_notify::config::{self, Given, Login, check_url};
+use rackside_notify::config::{self, Given, Login, ProxyAddress, Proxying, check_url};
 use rackside_onair::Zone;
+use rackside_receivers::send::{Proxy, Trust};
 use rackside_receivers::worker::Post;
 use rackside_receivers::{Hidden, Receiver, Way};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// Why a receiver has no address: which, and why not.
@@ -42,6 +44,18 @@ pub(crate) fn addresses(of: &config::Receiver, policy: &Policy) -> Result<Vec<Re
     Ok(ways.into_iter().map(|way| receiver(of, policy, way)).collect())
 }
 
+/// The same, and whether the proxy and the authorities that stand between can be used.
+pub(crate) fn check(of: &config::Receiver, policy: &Policy) -> Result<(), AddressError> {
+    let error = |why: String| AddressError { receiver: of.name.to_string(), why };
+    for address in addresses(of, policy)? {
+        proxy(of, policy, &address.way).map_err(error)?;
+    }
+    match &of.ca {
+        Some(file) => own_trust(file).map(drop).map_err(error),
+        None => Ok(()),
+    }
+}
+
 fn receiver(of: &config::Receiver, policy: &Policy, way: Way) -> Receiver {
     Receiver {
         name: of.name.to_string(),
@@ -64,35 +78,76 @@ pub(crate) fn nowhere(of: &config::Receiver, policy: &Policy, error: &AddressErr
     Post { receiver, carrier: Err(error.why.clone()) }
 }
 
-/// Where its servers are, `host:port` each: to try whether the hub reaches anything. This machine is no such place: it always answers.
-pub(crate) fn places(of: &config::Receiver) -> Vec<String> {
-    let of_url = |url: &str| {
-        let (default, rest) = match url.split_once("://")? {
-            ("https", rest) => (443, rest),
-            (_, rest) => (80, rest),
-        };
-        let (host, port) = host_and_port(rest.split(['/', '?', '#']).next()?)?;
-        place(host, port.unwrap_or(default))
+/// Where the hub goes to reach it, `host:port` each, its proxy in its stead: to try whether the hub reaches anything. This machine is no such place: it
+/// always answers.
+pub(crate) fn places(of: &config::Receiver, policy: &Policy) -> Vec<String> {
+    let to = |way: &Way| {
+        let server = server(of, way)?;
+        match proxy(of, policy, way) {
+            Ok(Some(proxy)) => place(&proxy.host, proxy.port),
+            _ => Some(server),
+        }
     };
-    match ways(of) {
-        Ok(ways) => ways
-            .iter()
-            .filter_map(|way| match way {
-                Way::Slack { url } | Way::Discord { url } | Way::Webhook { url, .. } => of_url(url.expose()),
-                Way::Telegram { server, .. } | Way::PagerDuty { server, .. } | Way::Ntfy { server, .. } => {
-                    of_url(server)
-                }
-                Way::Alertmanager { server, .. } => of_url(server.expose()),
-                Way::Email { .. } => match &of.way {
-                    config::Way::Email(mail) => place(&mail.host, mail.port),
-                    _ => None,
-                },
-                // The broker is on the hub's own side as often as not.
-                Way::Mqtt { .. } => None,
-            })
-            .collect(),
-        Err(_) => Vec::new(),
+    ways(of).unwrap_or_default().iter().filter_map(to).collect()
+}
+
+/// Where a receiver's server is, `host:port`; none, if it is on this machine or at the broker.
+fn server(of: &config::Receiver, way: &Way) -> Option<String> {
+    match way {
+        Way::Slack { url } | Way::Discord { url } | Way::Webhook { url, .. } => server_of(url.expose()),
+        Way::Telegram { server, .. } | Way::PagerDuty { server, .. } | Way::Ntfy { server, .. } => {
+            server_of(server)
+        }
+        Way::Alertmanager { server, .. } => server_of(server.expose()),
+        Way::Email { .. } => match &of.way {
+            config::Way::Email(mail) => place(&mail.host, mail.port),
+            _ => None,
+        },
+        // The broker is on the hub's own side as often as not.
+        Way::Mqtt { .. } => None,
     }
+}
+
+/// Through whom requests to it go: its own proxy, or that of `[notify]` if it is not on this machine. Mail and MQTT are no requests.
+pub(crate) fn proxy(of: &config::Receiver, policy: &Policy, way: &Way) -> Result<Option<Proxy>, String> {
+    let given = match &of.proxy {
+        _ if matches!(way, Way::Email { .. } | Way::Mqtt { .. }) => None,
+        Proxying::Direct => None,
+        Proxying::By(given) => Some(given),
+        Proxying::AsNotify => policy.proxy.as_ref().filter(|_| server(of, way).is_some()),
+    };
+    given.map(proxy_of).transpose()
+}
+
+/// A proxy as it is given.
+pub(crate) fn proxy_of(given: &Given) -> Result<Proxy, String> {
+    let url = given.read().map_err(|error| error.to_string())?;
+    let address = ProxyAddress::read(&url).map_err(|why| format!("`proxy` {why}"))?;
+    let basic = |login: String| Hidden::new(format!("Basic {}", base64(login.as_bytes())));
+    Ok(Proxy { host: address.host, port: address.port, authorization: address.login.map(basic) })
+}
+
+/// Who may vouch for it: who its own `ca` names, else that of `[notify]`, else whom the system trusts.
+pub(crate) fn trust(of: &config::Receiver, policy: &Policy, system: &Trust) -> Result<Trust, String> {
+    match of.ca.as_ref().or(policy.ca.as_ref()) {
+        Some(file) => own_trust(file),
+        None => Ok(system.clone()),
+    }
+}
+
+/// Those of a file.
+pub(crate) fn own_trust(file: &Path) -> Result<Trust, String> {
+    Trust::of_file(file).map_err(|error| format!("`ca`: {error}"))
+}
+
+/// The same of a URL.
+pub(crate) fn server_of(url: &str) -> Option<String> {
+    let (default, rest) = match url.split_once("://")? {
+        ("https", rest) => (443, rest),
+        (_, rest) => (80, rest),
+    };
+    let (host, port) = host_and_port(rest.split(['/', '?', '#']).next()?)?;
+    place(host, port.unwrap_or(default))
 }
 
 fn place(host: &str, port: u16) -> Option<String> {
@@ -230,7 +285,7 @@ mod tests {
             ("Europe/Berlin", "https://hub.example.org")
         );
         assert!(!format!("{found:?}").contains("hunter2"));
-        assert_eq!(places(crew), ["hooks.example.org:443"]);
+        assert_eq!(places(crew, &policy), ["hooks.example.org:443"]);
     }
 
     fn write(file: &std::path::Path, text: &str) {
@@ -248,9 +303,13 @@ mod tests {
              [[receiver]]\nname = \"am6\"\nkind = \"alertmanager\"\nurls = [\"http://[::1]:9093\"]\n",
         );
         assert_eq!(addresses(&policy.receivers[0], &policy).expect("no secrets").len(), 2);
-        assert_eq!(places(&policy.receivers[0]), ["am.example.org:443"], "the hub always reaches itself");
-        assert_eq!(places(&policy.receivers[1]), ["mail.example.org:587"]);
-        assert_eq!(places(&policy.receivers[2]), [""; 0]);
-        assert_eq!(places(&policy.receivers[3]), [""; 0]);
+        assert_eq!(
+            places(&policy.receivers[0], &policy),
+            ["am.example.org:443"],
+            "the hub always reaches itself"
+        );
+        assert_eq!(places(&policy.receivers[1], &policy), ["mail.example.org:587"]);
+        assert_eq!(places(&policy.receivers[2], &policy), [""; 0]);
+        assert_eq!(places(&policy.receivers[3], &policy), [""; 0]);
     }
 }

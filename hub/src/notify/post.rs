@@ -20,7 +20,7 @@ use rackside_receivers::send::{
     Carrier, HttpClient, Limits, MailServer, Mailer, Publisher, Publishing, Security, Trust,
 };
 use rackside_receivers::worker::{Charts, Couriers, DeadMan, Patience, Post, Surroundings};
-use rackside_receivers::{Hidden, MqttParcel, Outbox, Receiver, Signer};
+use rackside_receivers::{Hidden, MqttParcel, Outbox, Receiver, Signer, Way};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,7 +150,7 @@ impl Office {
                         clusters.insert(Arc::clone(&of.name), found.len());
                     }
                     for (at, receiver) in found.into_iter().enumerate() {
-                        let carrier = self.carrier(of, trust.as_ref());
+                        let carrier = self.carrier(of, policy, &receiver.way, trust.as_ref());
                         let name = member(&of.name, at).to_string();
                         let signer = Some(self.0.signer.clone());
                         posts.push(Post { receiver: Receiver { name, signer, ..receiver }, carrier });
@@ -166,14 +166,24 @@ impl Office {
         posts
     }
 
-    fn carrier(&self, of: &config::Receiver, trust: Result<&Trust, &String>) -> Result<Carrier, String> {
+    fn carrier(
+        &self,
+        of: &config::Receiver,
+        policy: &Policy,
+        way: &Way,
+        system: Result<&Trust, &String>,
+    ) -> Result<Carrier, String> {
+        let trust = || address::trust(of, policy, system.map_err(Clone::clone)?);
         match &of.way {
             config::Way::Mqtt { .. } => Ok(Carrier::Mqtt(Arc::clone(&self.0.publisher))),
             config::Way::Email(mail) => {
-                let mailer = Mailer::new(server(mail)?, trust.map_err(Clone::clone)?);
+                let mailer = Mailer::new(server(mail)?, &trust()?);
                 Ok(Carrier::Mail(mailer.map_err(|error| error.to_string())?))
             }
-            _ => Ok(Carrier::Http(HttpClient::new(trust.map_err(Clone::clone)?, None, Limits::default()))),
+            _ => {
+                let proxy = address::proxy(of, policy, way)?;
+                Ok(Carrier::Http(HttpClient::new(&trust()?, proxy, Limits::default())))
+            }
         }
     }
 }
@@ -225,9 +235,14 @@ impl Watch {
         let url = dead_man.url.read().map_err(|error| error.to_string());
         let checked = url.and_then(|url| {
             check_url(&url, dead_man.allow_plain).map_err(|why| format!("its URL {why}"))?;
-            Ok((url, Trust::of_the_system().map_err(|error| error.to_string())?))
+            let trust = match &policy.ca {
+                Some(file) => address::own_trust(file)?,
+                None => Trust::of_the_system().map_err(|error| error.to_string())?,
+            };
+            let proxy = policy.proxy.as_ref().filter(|_| address::server_of(&url).is_some());
+            Ok((url, trust, proxy.map(address::proxy_of).transpose()?))
         });
-        let (url, trust) = match checked {
+        let (url, trust, proxy) = match checked {
             Ok(checked) => checked,
             Err(why) => {
                 log::error!("dead_man in [notify]: {why}; nobody is told when this hub is gone");
@@ -235,7 +250,7 @@ impl Watch {
             }
         };
         let every = Duration::from_millis(dead_man.every.unsigned_abs());
-        let client = HttpClient::new(&trust, None, Limits::default());
+        let client = HttpClient::new(&trust, proxy, Limits::default());
         let asks = DeadMan::new(Hidden::new(url), every, client, Box::new(ms));
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move { asks.run(move || way.ready().0, stopped).await });
@@ -268,6 +283,9 @@ impl Publisher for ByTheHub {
         })
     }
 }
+
+#[cfg(test)]
+mod through;
 
 #[cfg(test)]
 mod tests {

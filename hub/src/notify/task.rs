@@ -108,5 +108,5 @@ impl Thread {
 
 /// What says whether the hub reaches anything.
 fn places(policy: &Policy) -> Vec<String> {
-    policy.receivers.iter().flat_map(address::places).collect()
+    policy.receivers.iter().flat_map(|one| address::places(one, policy)).collect()
 }

@@ -21,6 +21,7 @@
 mod given;
 mod maintenance;
 mod policy;
+mod proxy;
 mod receiver;
 mod remarks;
 mod route;
@@ -30,6 +31,7 @@ mod url;
 pub use given::Given;
 pub use maintenance::MaintenanceConfig;
 pub use policy::{DeadMan, Heartbeat, Inhibition, Policy};
+pub use proxy::{ProxyAddress, Proxying};
 pub use receiver::{
     Chat, Email, Login, MailTls, Receiver, ReceiverConfig, ReceiverKind, TemplateConfig, Way,
 };
@@ -41,6 +43,7 @@ pub use url::check_url;
 use rackside_config::Span;
 use rackside_onair::Zone;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// Most characters of a name.
 const LINE: usize = 80;
@@ -75,6 +78,10 @@ pub struct NotifyConfig {
     pub heartbeat: Option<HeartbeatConfig>,
     /// A page of somebody else's who tells when the hub itself is gone.
     pub dead_man: Option<DeadManConfig>,
+    /// Through whom requests go out, unless their receiver says otherwise.
+    pub proxy: Option<Given>,
+    /// The certificates of those who may vouch for receivers, in place of the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// `heartbeat`.

@@ -15,6 +15,7 @@ use rackside_config::{Span, nearest};
 use rackside_onair::Zone;
 use rackside_promql::is_label_name;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,11 @@ pub struct Policy {
     pub heartbeat: Option<Heartbeat>,
     /// What is asked for as long as the hub lives.
     pub dead_man: Option<DeadMan>,
+    /// Through whom requests go out, unless their receiver says otherwise; one that is a secret is held to
+    /// [`ProxyAddress::read`](super::ProxyAddress::read) once it is read.
+    pub proxy: Option<Given>,
+    /// The certificates of those who may vouch for receivers, in place of the system's, unless their receiver says otherwise.
+    pub ca: Option<PathBuf>,
     /// Who can be told.
     pub receivers: Vec<Receiver>,
     /// Who is on call.
@@ -251,6 +257,9 @@ impl NotifyConfig {
             // It is what people's browsers go to: nothing is sent there.
             check_url(&self.external_url, true).map_err(|why| ("external_url".to_owned(), why))?;
         }
+        if let Some(proxy) = &self.proxy {
+            super::proxy::checked(proxy)?;
+        }
         let inside = |table: &'static str| move |(key, why): Objection| (format!("{table}.{key}"), why);
         let heartbeat = self.heartbeat.as_ref().map(|it| it.checked(names));
         let dead_man = self.dead_man.as_ref().map(DeadManConfig::checked);
@@ -259,6 +268,8 @@ impl NotifyConfig {
             time_zone: self.time_zone,
             heartbeat: heartbeat.transpose().map_err(inside("heartbeat"))?,
             dead_man: dead_man.transpose().map_err(inside("dead_man"))?,
+            proxy: self.proxy.clone(),
+            ca: self.ca.clone(),
             ..Policy::default()
         })
     }

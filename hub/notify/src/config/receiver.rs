@@ -11,6 +11,7 @@
 //! ```
 
 use super::given::Given;
+use super::proxy::{self, Proxying};
 use super::url::{check_url, is_this_machine};
 use super::{Objection, line, ms, objection};
 use rackside_config::{Secret, Span};
@@ -18,6 +19,7 @@ use rackside_onair::Zone;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +72,10 @@ pub struct ReceiverConfig {
     pub secret: Option<Secret>,
     /// How long an alert stands at an Alertmanager without being told again.
     pub stands: Option<Span>,
+    /// Through whom its requests go out, or "none".
+    pub proxy: Option<Given>,
+    /// The certificates of those who may vouch for it.
+    pub ca: Option<PathBuf>,
     /// Whether `http://` and mail without TLS may leave this machine.
     #[serde(default)]
     pub allow_plain: bool,
@@ -146,6 +152,10 @@ pub struct Receiver {
     pub send_resolved: bool,
     /// Where its readers' clocks are; none: as `[notify]` says.
     pub time_zone: Option<Zone>,
+    /// Through whom its requests go out.
+    pub proxy: Proxying,
+    /// The certificates of those who may vouch for it; none: as `[notify]` says.
+    pub ca: Option<PathBuf>,
     /// Whether `http://` and mail without TLS may leave this machine: for [`check_url`] of a URL that is a secret.
     pub allow_plain: bool,
 }
@@ -224,13 +234,13 @@ impl ReceiverKind {
     /// The keys that it takes, beside those that all do.
     const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Slack | Self::Discord => &["url"],
-            Self::Email => &["host", "port", "tls", "user", "password", "from", "to"],
-            Self::Telegram => &["token", "chat", "thread", "url"],
-            Self::PagerDuty => &["routing_key", "url"],
-            Self::Ntfy => &["topic", "url", "token", "user", "password"],
-            Self::Webhook => &["url", "secret", "user", "password", "bearer"],
-            Self::Alertmanager => &["urls", "user", "password", "bearer", "stands"],
+            Self::Slack | Self::Discord => &["url", "proxy", "ca"],
+            Self::Email => &["host", "port", "tls", "user", "password", "from", "to", "ca"],
+            Self::Telegram => &["token", "chat", "thread", "url", "proxy", "ca"],
+            Self::PagerDuty => &["routing_key", "url", "proxy", "ca"],
+            Self::Ntfy => &["topic", "url", "token", "user", "password", "proxy", "ca"],
+            Self::Webhook => &["url", "secret", "user", "password", "bearer", "proxy", "ca"],
+            Self::Alertmanager => &["urls", "user", "password", "bearer", "stands", "proxy", "ca"],
             Self::Mqtt => &["topic", "retain"],
         }
     }
@@ -306,12 +316,14 @@ impl ReceiverConfig {
             template: self.template.clone(),
             send_resolved: self.send_resolved,
             time_zone: self.time_zone,
+            proxy: proxy::of_receiver(self.proxy.as_ref())?,
+            ca: self.ca.clone(),
             allow_plain: self.allow_plain,
         })
     }
 
     /// Each key that is not for all kinds, and whether it is given.
-    fn given(&self) -> [(&'static str, bool); 18] {
+    fn given(&self) -> [(&'static str, bool); 20] {
         [
             ("url", self.url.is_some()),
             ("urls", self.urls.is_some()),
@@ -331,6 +343,8 @@ impl ReceiverConfig {
             ("retain", self.retain.is_some()),
             ("secret", self.secret.is_some()),
             ("stands", self.stands.is_some()),
+            ("proxy", self.proxy.is_some()),
+            ("ca", self.ca.is_some()),
         ]
     }
 

@@ -37,7 +37,7 @@ pub fn check_url(url: &str, allow_plain: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn can_be_a_host(host: &str) -> bool {
+pub(super) fn can_be_a_host(host: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     host.parse::<IpAddr>().is_ok() || (!host.is_empty() && host.chars().all(is_name))
 }

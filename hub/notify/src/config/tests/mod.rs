@@ -329,6 +329,35 @@ fn heartbeat_and_dead_man_are_read_or_said_with_their_key() {
     }
 }
 
+#[test]
+fn a_proxy_and_authorities_are_read_or_said_with_their_key() {
+    let hook = "[[receiver]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://hub.example.org/\"\n";
+    let policy = right(&format!(
+        "{hook}proxy = \"none\"\nca = \"/etc/a.pem\"\n{CREW}proxy = {{ env = \"P\" }}\n[notify]\nproxy = \"http://proxy.example.org:3128\"\nca = \"/etc/b.pem\"\n"
+    ));
+    assert_eq!(policy.proxy, Some(Given::Here("http://proxy.example.org:3128".to_owned())));
+    assert_eq!(
+        (policy.ca, policy.receivers[0].ca.clone()),
+        (Some("/etc/b.pem".into()), Some("/etc/a.pem".into()))
+    );
+    assert_eq!(policy.receivers[0].proxy, Proxying::Direct);
+    assert_eq!(policy.receivers[1].proxy, Proxying::By(Given::Elsewhere(secret("P"))));
+    assert_eq!(right(CREW).receivers[0].proxy, Proxying::AsNotify);
+    let login = "has a login in it, which does not belong in this file; write { file = \"/path/of/the/secret\" } or { env = \"NAME\" }";
+    assert_eq!(
+        said("[notify]\nproxy = \"http://hub:hunter2@proxy.example.org:3128\""),
+        format!("2: notify.proxy: {login}")
+    );
+    assert_eq!(
+        said(&format!("{hook}proxy = \"proxy.example.org\"")),
+        "5: receiver.proxy: does not begin with http://, which is how proxies are spoken to; write for example http://proxy.example.org:3128"
+    );
+    assert_eq!(
+        said("[[receiver]]\nname = \"a\"\nkind = \"mqtt\"\ntopic = \"a\"\nproxy = \"none\""),
+        "5: receiver.proxy: a receiver of kind \"mqtt\" has no such key; it takes topic, retain"
+    );
+}
+
 /// Dates at the ends of what can be written: refused or taken, and then asked at any moment.
 #[test]
 fn no_date_is_too_far_away() {

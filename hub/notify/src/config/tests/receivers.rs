@@ -94,11 +94,11 @@ const WRONG_RECEIVERS: &[(&str, &str)] = &[
     ("kind = \"slack\"", "1: receiver.url: is missing: a receiver of kind \"slack\" needs it"),
     (
         "kind = \"slack\"\nurll = 1",
-        "4: unknown key `urll` in [[receiver]]; did you mean `url`? (known keys: name, kind, url, urls, host, port, tls, user, password, bearer, from, to, token, chat, thread, routing_key, topic, retain, secret, stands, allow_plain, template, send_resolved, time_zone)",
+        "4: unknown key `urll` in [[receiver]]; did you mean `url`? (known keys: name, kind, url, urls, host, port, tls, user, password, bearer, from, to, token, chat, thread, routing_key, topic, retain, secret, stands, proxy, ca, allow_plain, template, send_resolved, time_zone)",
     ),
     (
         "kind = \"slack\"\nurl = { env = \"U\" }\ntopic = \"a\"",
-        "5: receiver.topic: a receiver of kind \"slack\" has no such key; it takes url",
+        "5: receiver.topic: a receiver of kind \"slack\" has no such key; it takes url, proxy, ca",
     ),
     (
         "kind = \"slack\"\nurl = \"https://hooks.example.org/hunter2\"",
