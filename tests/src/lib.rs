@@ -12,6 +12,7 @@
 //! 7. [`prometheus`] is a Prometheus of one's own, to compare answers with.
 //! 8. [`python`] has what looks at the web: Schemathesis and axe-core.
 //! 9. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
+//! 10. [`witness`] is a webhook that writes down what people would have been told.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
@@ -41,3 +42,4 @@ pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod simulation;
+pub mod witness;

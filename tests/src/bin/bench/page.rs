@@ -13,12 +13,11 @@
 use crate::{Effort, build};
 use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::hub::{Hub, Way};
+use rackside_tests::witness::Witness;
 use rackside_tests::{clock, http};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 const TRIES: usize = 200;
@@ -48,7 +47,7 @@ groups:
 struct Scene {
     hub: Hub,
     agent: Agent,
-    webhook: Webhook,
+    webhook: Witness,
     // Last: the programs work in it.
     directory: tempfile::TempDir,
 }
@@ -76,13 +75,13 @@ impl Scene {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let (rules, panel) = (directory.path().join("paged.yml"), directory.path().join("panel"));
         fs::create_dir(&panel).and_then(|()| fs::write(&rules, RULES)).map_err(|error| error.to_string())?;
-        let webhook = Webhook::start()?;
+        let webhook = Witness::start();
         let more = format!(
             "[rules]\ndefaults = false\nfiles = [{:?}]\n\
-             [[receiver]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"http://{}/hook\"\nsend_resolved = false\n\
+             [[receiver]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{}\"\nsend_resolved = false\n\
              [[route]]\nname = \"all\"\nto = [\"hook\"]\ngroup_by = [\"...\"]\ngroup_wait = \"0s\"\n",
             rules.display().to_string(),
-            webhook.address
+            webhook.url()
         );
         let hub = Hub::with(Way::Listener, program, &more);
         let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
@@ -105,9 +104,9 @@ impl Scene {
             file.and_then(|mut file| file.write_all(level.as_bytes())).map_err(|error| error.to_string())
         };
         std::thread::sleep(APART);
-        let begun = clock::now();
+        let (begun, before) = (clock::now(), self.webhook.count());
         write("0")?;
-        let arrived = self.webhook.next("Closed").ok_or_else(|| self.lost("Closed"))?;
+        let arrived = self.arrived(before, "Closed")?;
         std::thread::sleep(APART);
         write("1")?;
         self.until("0", "the contact opens", "rackside_tally_active")?;
@@ -117,9 +116,9 @@ impl Scene {
     /// From the kill to the message that has come.
     fn killed(&mut self) -> Result<Duration, String> {
         std::thread::sleep(APART);
-        let begun = clock::now();
+        let (begun, before) = (clock::now(), self.webhook.count());
         self.agent.kill();
-        let arrived = self.webhook.next("ApplianceGone").ok_or_else(|| self.lost("ApplianceGone"))?;
+        let arrived = self.arrived(before, "ApplianceGone")?;
         self.agent.restart();
         self.until("1", "the agent is back", "rackside_appliance_up")?;
         Ok(arrived - begun)
@@ -136,61 +135,11 @@ impl Scene {
         there.ok_or_else(|| format!("{what}: not within {PATIENCE:?}\n{}", self.hub.last_words()))
     }
 
-    fn lost(&self, what: &str) -> String {
-        format!("nobody was told of {what}\n{}\n{}", self.hub.last_words(), self.agent.last_words())
-    }
-}
-
-/// A server that says when a message came, and what of.
-struct Webhook {
-    address: SocketAddr,
-    heard: Receiver<(Instant, String)>,
-}
-
-impl Webhook {
-    fn start() -> Result<Self, String> {
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let (sender, heard) = channel();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let sender = sender.clone();
-                std::thread::spawn(move || serve(stream, &sender));
-            }
-        });
-        Ok(Self { address, heard })
-    }
-
-    /// When the next message of this alert came.
-    fn next(&self, alert: &str) -> Option<Instant> {
-        loop {
-            let (at, body) = self.heard.recv_timeout(PATIENCE).ok()?;
-            if body.contains(&format!("\"{alert}\"")) {
-                return Some(at);
-            }
-        }
-    }
-}
-
-/// Answers every request on a connection with 200.
-fn serve(stream: TcpStream, heard: &Sender<(Instant, String)>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let (mut length, mut line) = (0, String::new());
-        while line != "\r\n" {
-            line.clear();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().ok()?;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        heard.send((clock::now(), String::from_utf8_lossy(&body).into_owned())).ok()?;
-        reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
+    /// When the message of this alert came, those before number `from` let be.
+    fn arrived(&self, from: usize, alert: &str) -> Result<Instant, String> {
+        let told = self.webhook.find(from, PATIENCE, |told| told.names(alert, "firing"));
+        told.map(|told| told.at).ok_or_else(|| {
+            format!("nobody was told of {alert}\n{}\n{}", self.hub.last_words(), self.agent.last_words())
+        })
     }
 }
