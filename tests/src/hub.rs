@@ -69,6 +69,18 @@ impl Hub {
         Self::among(environment, port::local(port::free()), Way::Listener, program, more)
     }
 
+    /// A hub whose clock is set while it runs: `offset` is a file that says by how many seconds it is off, `+3600`.
+    pub fn by_clock(offset: &Path, program: &Path, more: &str) -> Self {
+        let environment = [
+            ("LD_PRELOAD", programs::faketime().display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", offset.display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Self::among(environment, port::local(port::free()), Way::Listener, program, more)
+    }
+
     fn among(
         environment: Vec<(String, String)>,
         mqtt: SocketAddr,

@@ -39,6 +39,8 @@ pub(crate) struct Appliance {
     custody: Custody,
     next_tick: Instant,
     start: Instant,
+    /// Where among all of them it is, from 0 to 1.
+    share: f64,
     /// Whether the catalog has changed since the last birth.
     birth_is_due: bool,
     /// Whether an ack came on the present connection.
@@ -99,6 +101,7 @@ impl Appliance {
             custody: Custody::new(run, start),
             next_tick: start + jitter,
             start,
+            share,
             birth_is_due: false,
             heard: false,
         }
@@ -113,10 +116,18 @@ impl Appliance {
         tokio::time::sleep_until(self.start.into()).await;
         let mut wait = Duration::from_millis(200);
         while *self.phase.borrow() != Phase::Over {
+            if self.dark_from().is_some_and(|from| from <= clock::now()) {
+                // Ends with the simulation.
+                let _ = self.phase.changed().await;
+                wait = Duration::from_millis(200);
+                continue;
+            }
             self.connection += 1;
             let began = clock::now();
             match self.connect().await {
-                Ok(()) => break,
+                Ok(()) if *self.phase.borrow() == Phase::Over => break,
+                // Its power is gone.
+                Ok(()) => continue,
                 Err(why) => self.tally.failed(why),
             }
             if clock::now() > began + BACKOFF_MAX {
@@ -177,6 +188,9 @@ impl Appliance {
             if *phase.borrow_and_update() == Phase::Over {
                 return self.goodbye(link, &mut writer, *is_up).await;
             }
+            if self.dark_from().is_some_and(|from| from <= now) {
+                return Ok(());
+            }
             let wake = self.wake(link, now);
             tokio::select! {
                 biased;
@@ -198,9 +212,17 @@ impl Appliance {
         }
     }
 
+    /// When its power goes, or went.
+    fn dark_from(&self) -> Option<Instant> {
+        match *self.phase.borrow() {
+            Phase::Dark { from, over } => Some(from + over.mul_f64(self.share)),
+            Phase::Working | Phase::Finishing | Phase::Over => None,
+        }
+    }
+
     /// When the task has something to do, whatever comes.
     fn wake(&self, link: &Link, now: Instant) -> Instant {
-        let mut wake = link.deadline();
+        let mut wake = self.dark_from().map_or(link.deadline(), |dark| dark.min(link.deadline()));
         if let Some(deadline) = self.custody.deadline().filter(|_| self.options.custody) {
             wake = wake.min(deadline);
         }
@@ -213,7 +235,7 @@ impl Appliance {
 
     /// What is due now: a reading of a steady appliance, as many as may be held of a blasting one.
     fn make(&mut self, now: Instant) {
-        if *self.phase.borrow() != Phase::Working {
+        if matches!(*self.phase.borrow(), Phase::Finishing | Phase::Over) {
             return;
         }
         match self.options.mode {

@@ -22,7 +22,7 @@ use crate::clock;
 use appliance::Appliance;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long the end of a run may take: until the last record is acknowledged, and the connections are closed.
@@ -41,6 +41,13 @@ pub struct Simulation {
 pub(crate) enum Phase {
     /// Making records.
     Working,
+    /// Losing their power one after another, from a moment on and over so long; then dark.
+    Dark {
+        /// When the first one goes.
+        from: Instant,
+        /// How long it is until the last one does.
+        over: Duration,
+    },
     /// Making none any more, waiting for the last acks.
     Finishing,
     /// Gone.
@@ -91,6 +98,16 @@ impl Simulation {
     /// Waits until every appliance is connected.
     pub fn wait_connected(&self, appliances: usize, within: Duration) -> bool {
         clock::eventually(within, || (self.tally.connected() >= appliances as u64).then_some(())).is_some()
+    }
+
+    /// Takes the power away from one appliance after another: connections break without a goodbye.
+    pub fn lose_power(&self, over: Duration) {
+        let _ = self.phase.send(Phase::Dark { from: clock::now(), over });
+    }
+
+    /// Gives it back to all of them.
+    pub fn regain_power(&self) {
+        let _ = self.phase.send(Phase::Working);
     }
 
     /// Ends it: no more records, then patience for the last acks, then the connections are closed.
