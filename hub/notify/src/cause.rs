@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::book::{Book, Booked};
 use crate::inhibit::{says_gone, says_no_way_out, text};
 use crate::message::AlertId;
+use crate::world::World;
 
 /// What explains, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ enum Layer {
     Other,
 }
 
-fn layer(booked: &Booked) -> Layer {
-    if says_gone(&booked.labels) {
+fn layer(booked: &Booked, world: &dyn World) -> Layer {
+    if says_gone(&booked.labels, world) {
         return Layer::Gone;
     }
     if says_no_way_out(&booked.labels) {
@@ -48,16 +49,16 @@ fn layer(booked: &Booked) -> Layer {
 }
 
 /// Whether an alert can be why another one fires at the same site.
-fn can_explain(cause: &Booked, other: &Booked) -> bool {
-    match layer(cause) {
-        Layer::Gone => cause.appliance() == other.appliance() && layer(other) != Layer::Gone,
-        Layer::NoWayOut | Layer::Network | Layer::Device => layer(other) == Layer::Stream,
+fn can_explain(cause: &Booked, other: &Booked, world: &dyn World) -> bool {
+    match layer(cause, world) {
+        Layer::Gone => cause.appliance() == other.appliance() && layer(other, world) != Layer::Gone,
+        Layer::NoWayOut | Layer::Network | Layer::Device => layer(other, world) == Layer::Stream,
         Layer::Stream | Layer::Other => false,
     }
 }
 
 /// What probably explains a message about these alerts; `sites` are all that fire.
-pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book, sites: &Sites) -> Option<Cause> {
+pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book, sites: &Sites, world: &dyn World) -> Option<Cause> {
     let told: Vec<&Booked> = told.iter().filter_map(|id| book.alert(*id)).collect();
     let site = told.first()?.site();
     if site.is_empty() || told.iter().any(|booked| booked.site() != site) {
@@ -65,11 +66,17 @@ pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book, sites: &Sites) -> Option
     }
     let there: Vec<&Booked> = sites.0.get(site)?.iter().filter_map(|id| book.alert(*id)).collect();
     let is_concerned = |cause: &Booked| {
-        told.iter().any(|booked| booked.id == cause.id || booked.fires() && can_explain(cause, booked))
+        told.iter().any(|booked| booked.id == cause.id || booked.fires() && can_explain(cause, booked, world))
     };
-    let causes = there.iter().filter(|cause| layer(cause) < Layer::Stream && is_concerned(cause));
+    let causes = there.iter().filter(|cause| layer(cause, world) < Layer::Stream && is_concerned(cause));
     let mut causes: Vec<(Layer, usize, &Booked)> = causes
-        .map(|cause| (layer(cause), there.iter().filter(|other| can_explain(cause, other)).count(), *cause))
+        .map(|cause| {
+            (
+                layer(cause, world),
+                there.iter().filter(|other| can_explain(cause, other, world)).count(),
+                *cause,
+            )
+        })
         .filter(|(_, explains, _)| *explains > 0)
         .collect();
     causes.sort_by_key(|(layer, explains, cause)| (*layer, usize::MAX - explains, cause.starts_at, cause.id));

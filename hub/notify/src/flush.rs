@@ -3,8 +3,9 @@
 //! Who was told that an alert fires is told that it is over, whatever holds it back by then, and whether or not they are on call any more; during
 //! quiet hours that waits for their end.
 //!
-//! That an appliance is gone is told only once the hub knows that it is not cut off itself, or has looked in vain for ten seconds. What was told already
-//! waits for no such answer: it was true then.
+//! That an appliance is gone is told only once the hub knows that it is not cut off itself, or has looked in vain for ten seconds, and not while appliances
+//! are just coming back to a hub that heard nobody. What was told already waits for no such answer: it was true then. When the doubt is over, so is the
+//! waiting: that keeps to no timetable.
 //!
 //! Sample: `on air:{site="hall"}` with `StreamDown` firing and `PictureFrozen` muted: `crew` is told of one alert.
 
@@ -19,7 +20,7 @@ use crate::compose::{self, Frame};
 use crate::dedup::{self, Known, Manner, News};
 use crate::escalate;
 use crate::group::{Group, Member};
-use crate::inhibit::Inhibitor;
+use crate::inhibit::{Inhibitor, says_gone};
 use crate::keep::Kept;
 use crate::maintenance::Plan;
 use crate::message::{AlertId, Entry, Kind, Message, Outgoing, State};
@@ -74,14 +75,12 @@ impl Round<'_> {
         if booked.state == State::Unknown {
             return Some(Held::Unknown);
         }
-        if crate::inhibit::says_gone(&booked.labels) {
+        if says_gone(&booked.labels, self.world) {
             if self.is_told_with_others(booked.site(), booked.appliance()) {
                 return Some(Held::Outage);
             }
-            match self.world.uplink() {
-                Uplink::Down => return Some(Held::CutOff),
-                Uplink::Checking if !is_trusted => return Some(Held::CutOff),
-                Uplink::Checking | Uplink::Well => {}
+            if let Some(held) = self.is_doubtful(booked, is_trusted) {
+                return Some(held);
             }
         }
         let firing = self.firing.get_or_insert_with(|| Firing {
@@ -99,13 +98,38 @@ impl Round<'_> {
         Some(Held::Maintenance(under_way.maintenance.name.to_string()))
     }
 
+    /// Why it is not to be told that an appliance is gone: nobody can say, or it may be the hub that is cut off.
+    fn is_doubtful(&self, booked: &Booked, is_trusted: bool) -> Option<Held> {
+        if self.world.is_unsure(booked.site(), booked.appliance()) {
+            return Some(Held::Unknown);
+        }
+        match self.world.uplink() {
+            Uplink::Down => Some(Held::CutOff),
+            Uplink::Checking if !is_trusted => Some(Held::CutOff),
+            Uplink::Checking | Uplink::Well => None,
+        }
+    }
+
+    /// Whether an alert of a group was held back in doubt, and there is none any more: that waits for no timetable.
+    fn is_settled(&self, group: &Group) -> bool {
+        let firing = group.members.keys().filter_map(|id| self.kept.book.alert(*id));
+        let mut doubted = firing.filter(|booked| {
+            booked.counts_as_firing()
+                && booked.state != State::Unknown
+                && matches!(booked.held, Some(Held::CutOff | Held::Unknown))
+                && says_gone(&booked.labels, self.world)
+        });
+        doubted.any(|booked| self.is_doubtful(booked, group.has_waited(self.now)).is_none())
+    }
+
     /// Takes a group's alerts up the steps of escalation, and looks at it if it is time.
     pub(crate) fn look(&mut self, key: &str) {
         let Some(group) = self.kept.groups.all.get_mut(key) else { return };
         let route = self.policy.route(&group.route);
         let reached = escalate::step(group, &self.kept.book, self.now, |step| after(route, step));
         let is_answered = group.checking_since.is_some() && self.world.uplink() != Uplink::Checking;
-        if group.next <= self.now || is_answered {
+        let is_due = group.next <= self.now || is_answered;
+        if is_due || self.kept.groups.all.get(key).is_some_and(|group| self.is_settled(group)) {
             self.flush(key);
         } else if let Some(steps) = reached {
             self.flush_steps(key, steps);
@@ -295,7 +319,7 @@ impl Round<'_> {
         let entries = all.filter_map(|id| self.kept.book.alert(*id));
         let entries: Vec<Entry> = entries.map(|booked| compose::entry(booked, self.world)).collect();
         let sites = self.firing.as_ref().map(|firing| &firing.sites);
-        let cause = sites.and_then(|sites| cause::of(&news.firing, &self.kept.book, sites));
+        let cause = sites.and_then(|sites| cause::of(&news.firing, &self.kept.book, sites, self.world));
         let (cause, explains) = cause.map_or((None, 0), |cause| (Some(cause.text), cause.explains));
         for entries in entries.chunks(self.most_alerts(to.receiver)) {
             let frame = Frame {

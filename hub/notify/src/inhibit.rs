@@ -18,6 +18,11 @@ use crate::world::World;
 
 /// The alerts that say that an appliance is gone; they are not below it.
 const GONE: [&str; 2] = ["ApplianceGone", "NotBackAtRigUp"];
+/// A rule of the user's own says so by this label and value, or by what it asks.
+const GONE_LABEL: (&str, &str) = ("gone", "true");
+/// What such a rule asks, and the ways to write that it is not heard.
+const UP: &str = "rackside_appliance_up";
+const NOT_UP: [&str; 3] = ["==0", "<1", "!=1"];
 /// The alerts that say that nothing gets out of a site.
 const NO_WAY_OUT: [&str; 1] = ["CaptivePortal"];
 /// A rule of the user's own says so by this label and value.
@@ -25,9 +30,24 @@ const NO_WAY_OUT_LABEL: (&str, &str) = ("uplink", "down");
 /// What needs the way out.
 const STREAM: &str = "stream";
 
-/// Whether an alert says that its appliance is gone.
-pub(crate) fn says_gone(labels: &Labels) -> bool {
-    GONE.contains(&labels.value("alertname"))
+/// Whether an alert says that its appliance is gone: by its name, by a label, or because its rule asks just that.
+pub(crate) fn says_gone(labels: &Labels, world: &dyn World) -> bool {
+    let (alert, (name, value)) = (labels.value("alertname"), GONE_LABEL);
+    GONE.contains(&alert) || labels.value(name) == value || asks_who_is_gone(&world.query(alert))
+}
+
+/// Whether an expression begins with `rackside_appliance_up == 0`, of all appliances or of some. What else it asks after that makes it no other question;
+/// where it comes later it is a condition of another one.
+fn asks_who_is_gone(query: &str) -> bool {
+    let query = query.trim_start_matches(|first: char| first == '(' || first.is_whitespace());
+    let Some(rest) = query.strip_prefix(UP) else { return false };
+    let rest = match rest.trim_start().strip_prefix('{') {
+        Some(selector) => selector.split_once('}').map_or("", |(_, rest)| rest),
+        None => rest,
+    };
+    let rest: String = rest.chars().filter(|one| !one.is_whitespace()).take(4).collect();
+    let goes_on = |next: char| next == '.' || next.is_ascii_digit();
+    NOT_UP.iter().any(|test| rest.strip_prefix(test).is_some_and(|more| !more.starts_with(goes_on)))
 }
 
 /// Whether an alert says that nothing gets out of its site.
@@ -84,14 +104,10 @@ impl<'a> Inhibitor<'a> {
     fn by_gone(&self, booked: &Booked) -> Option<Silencer> {
         let (site, appliance) = (booked.site(), booked.appliance());
         let is_of_one = !site.is_empty() && !appliance.is_empty();
-        let is_gone =
-            is_of_one && self.world.is_up(site, appliance) == Some(false) && !self.says_gone(booked);
+        let is_gone = is_of_one
+            && self.world.is_up(site, appliance) == Some(false)
+            && !says_gone(&booked.labels, self.world);
         is_gone.then(|| Silencer { text: format!("{site}/{appliance} is gone"), source: None })
-    }
-
-    /// Whether it says that its appliance is gone: by its name, or, with a rule of the user's own, by what it asks.
-    fn says_gone(&self, booked: &Booked) -> bool {
-        says_gone(&booked.labels) || self.world.query(booked.name()).contains("rackside_appliance_up == 0")
     }
 
     fn by_way_out(&self, booked: &Booked, book: &Book) -> Option<Silencer> {
@@ -133,4 +149,27 @@ pub(crate) fn text(booked: &Booked) -> String {
 
 fn equal(rule: &Inhibition, labels: &Labels) -> Vec<String> {
     rule.equal.iter().map(|name| labels.value(name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_asks_who_is_gone_is_known_by_how_it_begins() {
+        for (query, is) in [
+            ("rackside_appliance_up == 0", true),
+            ("rackside_appliance_up==0 and on (site) rackside_site_on_air == 1", true),
+            ("( (rackside_appliance_up{site=~\"arena-.*\"} < 1) unless x )", true),
+            ("rackside_appliance_up != 1", true),
+            ("rackside_appliance_up == 0.5", false),
+            ("rackside_appliance_up", false),
+            ("rackside_appliance_up == 1", false),
+            ("rackside_appliance_up_total == 0", false),
+            ("rackside_load1 > 4 unless on (site, appliance) rackside_appliance_up == 0", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_who_is_gone(query), is, "{query}");
+        }
+    }
 }

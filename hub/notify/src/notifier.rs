@@ -12,7 +12,6 @@ use crate::book::{Booked, Held, Orphan, Turn};
 use crate::escalate;
 use crate::flush::{self, Round};
 use crate::group::{self, Seed};
-use crate::inhibit::says_gone;
 use crate::keep::{KeepError, Kept};
 use crate::maintenance::Plan;
 use crate::message::{AlertId, Outgoing, Severity, State};
@@ -111,7 +110,9 @@ impl Notifier {
         let place = Place::of(&booked.labels, world);
         booked.routed_on_air = place.on_air;
         let taken = self.policy.routed(&booked.labels, &place, now);
-        booked.held = if taken.is_empty() { Some(Held::NotRouted) } else { None };
+        // Whether what holds it still does is looked at when its groups are.
+        let held = booked.held.take().filter(|held| *held != Held::NotRouted);
+        booked.held = if taken.is_empty() { Some(Held::NotRouted) } else { held };
         let (starts_at, severity) = (booked.starts_at, booked.severity);
         let mut into: BTreeSet<String> = BTreeSet::new();
         for taken in &taken {
@@ -296,7 +297,7 @@ impl Notifier {
 
     /// Whether an alert says that an appliance is gone, and that is told as a part of an outage.
     fn is_of_outage(&self, id: AlertId) -> bool {
-        let booked = self.kept.book.alert(id).filter(|booked| says_gone(&booked.labels));
+        let booked = self.kept.book.alert(id).filter(|booked| booked.held == Some(Held::Outage));
         let outage = self.kept.outage.as_ref();
         booked.zip(outage).is_some_and(|(booked, outage)| outage.has(booked.site(), booked.appliance()))
     }

@@ -23,6 +23,13 @@ pub trait World {
     /// Whether an appliance is heard; none, if there is no such appliance or nobody can say (yet).
     fn is_up(&self, site: &str, appliance: &str) -> Option<bool>;
 
+    /// Whether nobody can say for the moment that an appliance is gone, though it is not heard, and soon will: nobody can be heard, or appliances
+    /// are just coming back.
+    fn is_unsure(&self, site: &str, appliance: &str) -> bool {
+        let _ = (site, appliance);
+        false
+    }
+
     /// Every appliance that is gone and was not switched off by plan; none of them, while nobody can say.
     fn gone(&self) -> Vec<Gone>;
 

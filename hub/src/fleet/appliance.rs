@@ -101,6 +101,11 @@ impl Appliance {
         if self.gone_before { 0 } else { self.since_ms }
     }
 
+    /// When its shown run was last heard to live, by this hub.
+    pub fn heard_at(&self) -> Option<Instant> {
+        self.shown().and_then(|state| state.heard)
+    }
+
     /// The run that is shown.
     pub fn shown(&self) -> Option<&RunState> {
         self.runs.iter().find(|state| Some(state.run) == self.shown)

@@ -10,7 +10,7 @@
 use crate::clock::{self, Now};
 use rackside_notify::Uplink;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -39,6 +39,8 @@ struct State {
     places: Vec<String>,
     /// The newest answer, and when it came.
     answer: Option<(Now, bool)>,
+    /// When the newest bad one came.
+    down: Option<Instant>,
     /// A check is on its way.
     checking: bool,
 }
@@ -58,6 +60,11 @@ impl Check {
         if state.places != places {
             (state.places, state.answer) = (places, None);
         }
+    }
+
+    /// When it was last found to be down.
+    pub(super) fn was_down(&self) -> Option<Instant> {
+        self.0.state().down
     }
 
     /// How it stands.
@@ -93,8 +100,10 @@ impl Inner {
         let mut state = self.state();
         state.checking = false;
         if state.places == places {
-            state.answer = Some((clock::now(), reached));
+            let now = clock::now();
+            state.answer = Some((now, reached));
             if !reached {
+                state.down = Some(now.instant);
                 log::warn!("the hub's own uplink: none of {} takes a connection", places.join(", "));
             }
         }

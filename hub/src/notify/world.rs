@@ -1,14 +1,14 @@
 //! What the notifier asks of its surroundings, answered from the hub's memory: sites from the configuration and on-air awareness, appliances from
 //! the fleet.
 //!
-//! Who cannot be heard is not gone: not while the way in is down or has just come back, not right after a start (the fleet then says "unknown"),
+//! Who cannot be heard is not gone: not while the way in is down, nor for a minute after it has come back or the hub has started unless it was heard since,
 //! not where power is off by plan, and not who said goodbye before an update, a planned stop or a shutdown; what that leaves undone is for rules to say.
 //!
 //! Sample: `arena-north/rack-1` has been silent since 21:04:10, its site is on air: gone. `town-hall/rack-1` stopped for an update: not gone.
 
 use super::uplink::Check;
 use crate::clock::Now;
-use crate::fleet::State;
+use crate::fleet::{Appliance, State};
 use crate::ingest::task::Shared;
 use crate::onair::OnAir;
 use crate::rules::Expressions;
@@ -80,6 +80,15 @@ impl Moment<'_> {
         self.of.sites.get(&id)
     }
 
+    /// Whether nobody can say that an appliance which is not up is gone: nobody can be heard, or it was not heard since that is so again, a minute ago at
+    /// most. A hub that reaches nothing is heard by nobody.
+    fn is_in_doubt(&self, appliance: &Appliance) -> bool {
+        let Some(open_since) = self.of.open_since else { return true };
+        let open_since = self.of.uplink.was_down().map_or(open_since, |down| down.max(open_since));
+        let was_heard = appliance.heard_at().is_some_and(|at| at > open_since);
+        !was_heard && self.now.since(open_since) < COMES_BACK
+    }
+
     fn view(&self, site: &Id) -> Option<rackside_onair::View> {
         self.of.on_air.view(site, self.now)
     }
@@ -127,14 +136,19 @@ impl World for Moment<'_> {
         }
     }
 
+    fn is_unsure(&self, site: &str, appliance: &str) -> bool {
+        let Ok(name) = AgentName::new(site, appliance) else { return false };
+        let ingest = self.of.shared.read();
+        let found = ingest.fleet().find(&name).filter(|appliance| !appliance.state.is_up());
+        found.is_some_and(|appliance| self.is_in_doubt(appliance))
+    }
+
     fn gone(&self) -> Vec<Gone> {
-        if self.of.open_since.is_none_or(|since| self.now.since(since) < COMES_BACK) {
-            return Vec::new();
-        }
         let gone: Vec<(AgentName, u64)> = {
             let ingest = self.of.shared.read();
             let appliances = ingest.fleet().appliances().iter();
-            let gone = appliances.filter(|appliance| is_gone(appliance.state));
+            let gone =
+                appliances.filter(|appliance| is_gone(appliance.state) && !self.is_in_doubt(appliance));
             gone.map(|appliance| (appliance.name.clone(), appliance.gone_since_ms())).collect()
         };
         let mut has_power: HashMap<&Id, bool> = HashMap::new();
@@ -320,6 +334,30 @@ mod tests {
         scene.gone();
         scene.now.utc_ms += 86_400_000;
         assert_eq!(scene.gone().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_was_heard_since_the_way_is_open_and_is_not_any_more_is_gone_at_once() {
+        let mut scene = Scene::new();
+        let (rack, other) = (Rack::new("arena-north", "rack-1"), Rack::new("arena-north", "rack-2"));
+        scene.take(rack.presence(true));
+        scene.take(other.presence(true));
+        scene.way.0.store(false, Ordering::Relaxed);
+        scene.gone();
+        scene.way.0.store(true, Ordering::Relaxed);
+        scene.take(rack.presence(false));
+        scene.take(other.presence(false));
+        assert_eq!(scene.gone().len(), 0);
+        let unsure =
+            |scene: &mut Scene, name| scene.surroundings.at(scene.now).is_unsure("arena-north", name);
+        assert!(unsure(&mut scene, "rack-1") && unsure(&mut scene, "rack-2"));
+        scene.now = scene.now.plus(Duration::from_secs(1));
+        let back = rack.started_again(2);
+        scene.take(back.presence(true));
+        assert!(!unsure(&mut scene, "rack-1"), "it is there");
+        scene.take(back.presence(false));
+        assert_eq!(scene.gone(), ["arena-north/rack-1"]);
+        assert!(!unsure(&mut scene, "rack-1") && unsure(&mut scene, "rack-2"));
     }
 
     #[tokio::test]
