@@ -17,6 +17,7 @@ use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
 use crate::rules::{Ground, Rules};
 use crate::storage::{self, Commits, Status};
+use crate::turns::Turns;
 use crate::web::server::{self, BindError, Bounds};
 use crate::web::{self, Known, Live, Queried, Updates, WayIn, Web};
 use futures_util::future::select_all;
@@ -186,7 +187,8 @@ impl Hub {
         };
         let (notifications, notify_end) =
             Notifications::start(policy, told).map_err(StartError::NotifyThread)?;
-        let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone());
+        let turns = Turns { rules: rules.turn().clone(), notifications: notifications.turn().clone() };
+        let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone(), turns.clone());
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let known = Known {
             shared: shared.clone(),
@@ -204,7 +206,7 @@ impl Hub {
             ("the history", thread),
             ("on-air awareness", hears),
             ("notifications", tokio::spawn(notifications.clone().until(asked.clone(), notify_end))),
-            ("the couriers", tokio::spawn(office.run(Arc::clone(&way), asked.clone()))),
+            ("the couriers", tokio::spawn(office.run(Arc::clone(&way), turns, asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
             ("the web server", tokio::spawn(serving)),
         ];

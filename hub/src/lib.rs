@@ -46,6 +46,7 @@ pub mod shutdown;
 pub mod site;
 pub mod storage;
 pub mod text;
+mod turns;
 pub mod web;
 
 #[cfg(test)]

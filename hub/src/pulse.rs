@@ -1,13 +1,14 @@
 //! Whether the hub works, for the systemd that started it: its one line, and its signs of life.
 //!
-//! A sign of life says that all three who must turn do turn: the runtime (this is a task of it), ingest (it never leaves undone for
-//! long what is due), and the thread that writes the history. A disk that is full is no reason to be killed: the thread goes on to try,
+//! A sign of life says that all who must turn do turn: the runtime (this is a task of it), ingest (it never leaves undone for
+//! long what is due), and the threads that write the history, evaluate rules and make messages of alerts. A disk that is full is no reason to be killed: the thread goes on to try,
 //! and `/health/readiness` says so. A disk that gives no answer at all, or a thread that hangs, is one: nothing in this process will end
 //! that, every record is still with its agent, and a hub that is started anew either works or says why it cannot open its history.
 
 use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
 use crate::storage::Status;
+use crate::turns::Turns;
 use crate::web::{self, WayIn};
 use rackside_systemd::Systemd;
 use std::cell::RefCell;
@@ -26,6 +27,7 @@ pub(crate) struct Pulse {
     shared: Shared,
     way: Arc<dyn WayIn>,
     history: Status,
+    turns: Turns,
 }
 
 impl fmt::Debug for Pulse {
@@ -35,15 +37,15 @@ impl fmt::Debug for Pulse {
 }
 
 impl Pulse {
-    pub(crate) fn new(shared: Shared, way: Arc<dyn WayIn>, history: Status) -> Self {
-        Self { shared, way, history }
+    pub(crate) fn new(shared: Shared, way: Arc<dyn WayIn>, history: Status, turns: Turns) -> Self {
+        Self { shared, way, history, turns }
     }
 
     /// Tells systemd how things are, again and again; never returns. `systemd` is not borrowed while this waits.
     pub(crate) async fn beat(&self, systemd: &RefCell<Systemd>) {
         loop {
             let now = clock::now();
-            let line = web::ready(self.way.as_ref(), &self.history, now).1;
+            let line = web::ready(self.way.as_ref(), &self.history, &self.turns, now).1;
             {
                 let mut systemd = systemd.borrow_mut();
                 systemd.status(&line);
@@ -56,7 +58,9 @@ impl Pulse {
 
     fn is_alive(&self, now: Now) -> bool {
         let ingest = self.shared.read().due();
-        [Some(ingest), self.history.turned()].into_iter().flatten().all(|then| now.since(then) < STILL)
+        let all_turn =
+            [Some(ingest), self.history.turned()].into_iter().flatten().all(|then| now.since(then) < STILL);
+        all_turn && self.turns.trouble(now).is_none()
     }
 }
 
@@ -90,7 +94,7 @@ mod tests {
         let config = crate::storage::HistoryConfig::default();
         let store = crate::storage::open(directory.path(), &config, now.utc_ms).expect("it opens");
         let ingest = Ingest::new(Prefix::default(), 1, Arc::new(store.reader()), now);
-        Pulse::new(Shared::new(ingest), Arc::new(Way), Status::new(directory.path().into()))
+        Pulse::new(Shared::new(ingest), Arc::new(Way), Status::new(directory.path().into()), Turns::new(now))
     }
 
     #[test]
@@ -98,8 +102,12 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let now = clock::now();
         let pulse = pulse(&directory, now);
+        let others = [pulse.turns.rules.clone(), pulse.turns.notifications.clone()];
         pulse.history.turn(now);
         assert!(pulse.is_alive(now.plus(STILL / 2)));
+        for turn in others {
+            turn.turn(now.plus(2 * STILL));
+        }
         assert!(!pulse.is_alive(now.plus(2 * STILL)), "nobody turned");
         pulse.history.turn(now.plus(2 * STILL));
         assert!(!pulse.is_alive(now.plus(2 * STILL)), "ingest did not");
@@ -107,6 +115,27 @@ mod tests {
         assert!(pulse.is_alive(now.plus(2 * STILL)));
         pulse.shared.tick(now.plus(3 * STILL));
         assert!(!pulse.is_alive(now.plus(3 * STILL)), "the history's thread hangs");
+    }
+
+    #[test]
+    fn a_hub_whose_rules_or_notifications_hang_is_not_alive_and_says_so() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let begun = clock::now();
+        let pulse = pulse(&directory, begun);
+        let later = begun.plus(Duration::from_secs(70));
+        let looks = |turned: &[&crate::turns::Turn]| {
+            pulse.history.turn(later);
+            pulse.shared.tick(later);
+            for turn in turned {
+                turn.turn(later);
+            }
+            (pulse.is_alive(later), web::ready(pulse.way.as_ref(), &pulse.history, &pulse.turns, later))
+        };
+        let (is_alive, (is_ready, line)) = looks(&[]);
+        assert!(!is_alive && !is_ready && line.contains("rules") && line.contains("notifications"), "{line}");
+        let (is_alive, (is_ready, line)) = looks(&[&pulse.turns.rules]);
+        assert!(!is_alive && !is_ready && line.contains("nobody is told of alerts"), "{line}");
+        assert_eq!(looks(&[&pulse.turns.notifications]), (true, (true, "agents can come in".to_owned())));
     }
 
     #[test]
@@ -118,7 +147,7 @@ mod tests {
         pulse.history.failed(&rackside_history::StoreError::Full { path: "history.db".into() }, now);
         pulse.history.turn(now);
         assert!(pulse.is_alive(now));
-        let line = web::ready(pulse.way.as_ref(), &pulse.history, now).1;
+        let line = web::ready(pulse.way.as_ref(), &pulse.history, &pulse.turns, now).1;
         assert!(line.contains("the disk is full; make room"), "{line}");
     }
 }

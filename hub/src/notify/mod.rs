@@ -32,6 +32,7 @@ use crate::onair::OnAir;
 use crate::rules::Rules;
 use crate::shutdown;
 use crate::storage;
+use crate::turns::Turn;
 use crate::web::WayIn;
 use rackside_notify::{Notifier, Policy};
 use rackside_receivers::{Bounds, Outbox};
@@ -48,6 +49,8 @@ struct Inner {
     notifier: Mutex<Notifier>,
     inbox: Inbox,
     office: Office,
+    /// When the thread turned last.
+    turn: Turn,
 }
 
 /// What notifications stand on.
@@ -83,7 +86,12 @@ impl Notifications {
             );
         }
         let (inbox, office) = (ground.inbox.clone(), ground.office.clone());
-        let notifications = Self(Arc::new(Inner { notifier: Mutex::new(notifier), inbox, office }));
+        let notifications = Self(Arc::new(Inner {
+            notifier: Mutex::new(notifier),
+            inbox,
+            office,
+            turn: Turn::new(clock::now()),
+        }));
         let (ended, end) = oneshot::channel();
         let thread = task::Thread::new(notifications.clone(), ground);
         let work = move || {
@@ -126,6 +134,11 @@ impl Notifications {
         let said = look(&mut self.notifier(), clock::now().utc_ms as i64);
         self.0.inbox.ring();
         said
+    }
+
+    /// When the thread turned last.
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.0.turn
     }
 
     /// Where messages wait, and who brings them.

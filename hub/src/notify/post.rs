@@ -12,6 +12,7 @@ use super::step::Watchman;
 use crate::clock;
 use crate::inbound::{Blocked, Outbound, Outlet};
 use crate::shutdown;
+use crate::turns::Turns;
 use crate::web::WayIn;
 use bytes::Bytes;
 use rackside_notify::config::{self, Email, MailTls, check_url};
@@ -99,7 +100,7 @@ impl Office {
     }
 
     /// Sends couriers by the policy of the moment, tends the outbox, and asks for the dead man's URL while the hub is well, until `shutdown` says so.
-    pub(crate) async fn run(self, way: Arc<dyn WayIn>, mut shutdown: watch::Receiver<bool>) {
+    pub(crate) async fn run(self, way: Arc<dyn WayIn>, turns: Turns, mut shutdown: watch::Receiver<bool>) {
         let mut policies = self.0.policies.subscribe();
         policies.mark_changed();
         let (mut dead_man, mut watchman) = (None, Watchman::new(clock::now()));
@@ -112,7 +113,7 @@ impl Office {
                     }
                     let policy = policies.borrow_and_update().clone();
                     self.employ(&policy).await;
-                    drop(dead_man.replace(Watch::keep(&policy, Arc::clone(&way))));
+                    drop(dead_man.replace(Watch::keep(&policy, Arc::clone(&way), turns.clone())));
                 }
                 () = tokio::time::sleep(TEND) => {
                     let outbox = Arc::clone(&self.0.outbox);
@@ -230,7 +231,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn keep(policy: &Policy, way: Arc<dyn WayIn>) -> Option<Self> {
+    fn keep(policy: &Policy, way: Arc<dyn WayIn>, turns: Turns) -> Option<Self> {
         let dead_man = policy.dead_man.as_ref()?;
         let url = dead_man.url.read().map_err(|error| error.to_string());
         let checked = url.and_then(|url| {
@@ -253,7 +254,8 @@ impl Watch {
         let client = HttpClient::new(&trust, proxy, Limits::default());
         let asks = DeadMan::new(Hidden::new(url), every, client, Box::new(ms));
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move { asks.run(move || way.ready().0, stopped).await });
+        let is_well = move || way.ready().0 && turns.trouble(clock::now()).is_none();
+        tokio::spawn(async move { asks.run(is_well, stopped).await });
         Some(Self { _stop: stop })
     }
 }

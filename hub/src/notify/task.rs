@@ -48,6 +48,7 @@ impl Thread {
     pub(super) fn run(mut self) {
         loop {
             let letters = self.wait();
+            self.notifications.turn().turn(clock::now());
             let stops = letters.stops;
             let outgoing = self.turn(letters);
             self.keep(outgoing);

@@ -19,11 +19,13 @@ mod witness;
 pub use config::RulesConfig;
 pub use files::{DEFAULTS, Files, Loaded, defaults};
 
+use crate::clock;
 use crate::ingest::Ingest;
 use crate::ingest::task::{Shared, Watcher};
 use crate::notify::Inbox;
 use crate::query::{Fleetwide, Touched};
 use crate::shutdown;
+use crate::turns::Turn;
 use rackside_alerting::{Engine, Overview, RulesView, Standings};
 use rackside_notify::Observed;
 use std::collections::HashMap;
@@ -56,6 +58,8 @@ struct Inner {
     standings: watch::Sender<Arc<Standings>>,
     /// What the alerts watch.
     expressions: watch::Sender<Arc<Expressions>>,
+    /// When the thread turned last.
+    turn: Turn,
 }
 
 /// The expression of each alerting rule, by the name of its alerts. Where rules of one name differ, none is told.
@@ -86,6 +90,7 @@ impl Rules {
             shown: Mutex::new(Arc::new(RulesView { groups: Vec::new() })),
             standings: watch::Sender::default(),
             expressions: watch::Sender::default(),
+            turn: Turn::new(clock::now()),
         }));
         let (ended, end) = oneshot::channel();
         let thread = thread::Thread::new(rules.clone(), config, ground)?;
@@ -96,6 +101,11 @@ impl Rules {
         };
         std::thread::Builder::new().name("rules".to_owned()).spawn(work)?;
         Ok((rules, end))
+    }
+
+    /// When the thread turned last.
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.0.turn
     }
 
     /// These series changed out of turn. Takes no time.
@@ -197,7 +207,6 @@ impl Watcher for Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
     use crate::ingest::NoPast;
     use crate::query::Kept;
     use rackside_alerting::{RuleView, State};
@@ -282,6 +291,27 @@ mod tests {
         assert!(!is_early || evaluations.at_once + evaluations.regular == 0, "{evaluations:?}");
         desk.series.warm(&[], clock::now(), &|| false);
         desk.wait_until_it_fires();
+    }
+
+    #[test]
+    fn a_thread_that_hangs_turns_no_more() {
+        let desk = Desk::new();
+        desk.series.warm(&[], clock::now(), &|| false);
+        let turns = |desk: &Desk, patience: Duration| {
+            let (turn, begun) = (desk.rules.turn(), clock::now());
+            let turned_after = || turn.ago(clock::now()) < clock::now().since(begun.instant);
+            while !turned_after() && clock::now().since(begun.instant) < patience {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            turned_after()
+        };
+        assert!(turns(&desk, PATIENCE) && turns(&desk, PATIENCE), "with nothing to do it turns each second");
+        let hangs = desk.rules.engine();
+        // One that waits for its time turns once more.
+        let still = (0..10).find(|_| !turns(&desk, Duration::from_secs(3)));
+        assert!(still.is_some(), "it waits for what never comes");
+        drop(hangs);
+        assert!(turns(&desk, PATIENCE), "and goes on");
     }
 
     #[test]

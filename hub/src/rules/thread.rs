@@ -86,6 +86,7 @@ impl Thread {
         self.warm_up();
         loop {
             let touched = self.wait();
+            self.rules.turn().turn(clock::now());
             if clock::now().since(self.looked.instant) >= FILES {
                 self.looked = clock::now();
                 if self.files.changed(&self.config) {

@@ -1,12 +1,13 @@
 //! `/health/liveness`, `/health/readiness`, `/health/detailed`: `{status, message, timestamp, details}`, 200 or 503.
 //!
-//! Alive is who answers. Ready is who can take telemetry and keep it: the listener listens, or the outside broker is
-//! connected, and history can be written.
+//! Alive is who answers. Ready is who can take telemetry, keep it and tell people of alerts: the listener listens, or the outside broker is
+//! connected, history can be written, and the threads of rules and notifications turn.
 
 use super::{WayIn, Web, own};
 use crate::clock::{self, Now};
 use crate::moment::rfc3339;
 use crate::storage::Status;
+use crate::turns::Turns;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -33,19 +34,17 @@ pub(super) async fn readiness(State(web): State<Arc<Web>>) -> Response {
     health(ready, &message, &json!({}))
 }
 
-/// Whether telemetry can come in and be kept, and how or why not.
-pub(crate) fn ready(way: &dyn WayIn, history: &Status, now: Now) -> (bool, String) {
+/// Whether telemetry can come in and be kept, and people are told of alerts, and how or why not.
+pub(crate) fn ready(way: &dyn WayIn, history: &Status, turns: &Turns, now: Now) -> (bool, String) {
     let (ready, message) = way.ready();
-    match history.trouble(now) {
-        Some(trouble) if ready => (false, trouble),
-        Some(trouble) => (false, format!("{message}; {trouble}")),
-        None => (ready, message),
-    }
+    let troubles = history.trouble(now).into_iter().chain(turns.trouble(now));
+    let all: Vec<String> = (!ready).then(|| message.clone()).into_iter().chain(troubles).collect();
+    if all.is_empty() { (true, message) } else { (false, all.join("; ")) }
 }
 
 impl Web {
     fn ready(&self, now: Now) -> (bool, String) {
-        ready(self.way.as_ref(), &self.history, now)
+        ready(self.way.as_ref(), &self.history, &self.turns(), now)
     }
 }
 

@@ -46,6 +46,7 @@ use crate::query::Fleetwide;
 use crate::rules::Rules;
 use crate::storage::Status;
 use crate::text::{Format, Sink, Text};
+use crate::turns::Turns;
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::from_fn;
@@ -176,6 +177,11 @@ impl Web {
         let mut meanings = api::of_vocabulary();
         meanings.extend(api::of_openmetrics(&text.out));
         meanings
+    }
+
+    /// Whether those turn without whom nobody is told of anything.
+    fn turns(&self) -> Turns {
+        Turns { rules: self.rules.turn().clone(), notifications: self.notifications.turn().clone() }
     }
 
     /// What is wrong: nothing can come in, history cannot be written. Each is empty while that is well.
