@@ -3,6 +3,7 @@
 //! Each test has its own hub, agent, broker, ports and directories. What a single part can be held to without the others
 //! stands in that part's own tests.
 
+mod alarm;
 mod chaos;
 mod complete;
 mod cross;
