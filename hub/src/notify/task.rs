@@ -29,7 +29,7 @@ impl Thread {
         let Ground { shared, on_air, way, rules, inbox, .. } = ground;
         let uplink = Check::new(Handle::current(), move || inbox.ring());
         uplink.set(places(notifications.notifier().policy()));
-        let surroundings = Surroundings::new(shared, on_air, way, uplink, rules.expressions());
+        let surroundings = Surroundings::new(shared, on_air, way, uplink, rules.expressions(), clock::now());
         let held = rules.observed(clock::now().utc_ms as i64);
         let watchman = Watchman::new(clock::now());
         let mut thread = Self { notifications, surroundings, held, kept: None, watchman };

@@ -34,8 +34,10 @@ pub(super) struct Surroundings {
     configs: watch::Receiver<Vec<SiteConfig>>,
     expressions: watch::Receiver<Arc<Expressions>>,
     sites: HashMap<Id, SiteConfig>,
-    /// Since when messages can come in.
+    /// Since when messages can come in: from the last look at which they could not.
     open_since: Option<Instant>,
+    /// When that was looked at last.
+    looked: Instant,
 }
 
 /// The surroundings at a moment.
@@ -51,12 +53,12 @@ impl Surroundings {
         way: Arc<dyn WayIn>,
         uplink: Check,
         expressions: watch::Receiver<Arc<Expressions>>,
+        now: Now,
     ) -> Self {
         let mut configs = on_air.configs();
         configs.mark_changed();
-        // The fleet knows by itself who was not heard since the start.
-        let open_since = None;
-        Self { shared, on_air, way, uplink, configs, expressions, sites: HashMap::new(), open_since }
+        let (sites, open_since, looked) = (HashMap::new(), None, now.instant);
+        Self { shared, on_air, way, uplink, configs, expressions, sites, open_since, looked }
     }
 
     /// As it is now.
@@ -66,10 +68,11 @@ impl Surroundings {
             self.sites = configs.iter().map(|config| (config.id.clone(), config.clone())).collect();
         }
         if self.way.ready().0 {
-            self.open_since.get_or_insert(now.instant);
+            self.open_since.get_or_insert(self.looked);
         } else {
             self.open_since = None;
         }
+        self.looked = now.instant;
         Moment { of: self, now }
     }
 }
@@ -265,6 +268,7 @@ mod tests {
                 way.clone(),
                 check,
                 watch::channel(Arc::default()).1,
+                now,
             );
             surroundings.at(now);
             Self { shared, way, surroundings, now: now.plus(COMES_BACK), _stop: stop }
