@@ -73,6 +73,60 @@ fn by_hand_takes_effect_at_once_and_outlives_the_hub() {
 }
 
 #[test]
+fn the_page_of_a_site_puts_it_on_air_until_a_moment_and_takes_that_back() {
+    let site = "[[site]]\nid = \"arena-north\"\nname = \"Arena <North>\"\ntime_zone = \"Europe/Berlin\"\naccess = \"Key at the gate\"\n\
+                [[site.contact]]\nrole = \"stage office\"\nphone = \"+49 30 5550101\"\n\
+                [[site.show]]\nname = \"Gala\"\nstart = \"2026-01-01T00:00\"\nduration = \"2h\"\n\
+                days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
+                [[maintenance]]\nname = \"cabling\"\nstart = \"2026-01-01T00:00\"\nduration = \"1h\"\ndays = [\"mon\"]\n\
+                sites = [\"arena-north\"]\n";
+    let mut desk = Desk::with(&format!("{LISTENER}{site}"));
+    wait(&desk, "manual", "0");
+    let page = desk.get("/sites/arena-north");
+    let parts = [
+        "Arena &lt;North&gt;",
+        "href=\"tel:+49305550101\"",
+        "Key at the gate",
+        "Gala",
+        "cabling",
+        "rig-up 22:00",
+    ];
+    for part in parts {
+        assert!(page.contains(part), "{part} is not on the page:\n{page}");
+    }
+    let post = |desk: &Desk, asked: &str| {
+        let origin = format!("http://{}", desk.web());
+        let browser = [("Accept", "text/html"), ("Origin", &*origin), ("Sec-Fetch-Site", "same-origin")];
+        desk.request("POST", &format!("/sites/arena-north?{asked}"), &browser)
+    };
+    let berlin: Zone = "Europe/Berlin".parse().expect("a zone");
+    let tomorrow = berlin.local(clock::now().utc_ms as i64 + 86_400_000).format("%Y-%m-%dT%H:%M").to_string();
+    assert_eq!(post(&desk, &format!("do=on_air&until={tomorrow}")).status, 303);
+    wait(&desk, "manual", "1");
+    desk.restart();
+    wait(&desk, "manual", "1");
+    let page = desk.get("/sites/arena-north");
+    assert!(page.contains("by hand until") && page.contains("Take it back"), "{page}");
+    assert!(desk.get("/").contains("by hand until"));
+    assert_eq!(post(&desk, "do=take_back").status, 303);
+    wait(&desk, "manual", "0");
+    for asked in [
+        "do=on_air&until=2026-01-01T00:00",
+        "do=on_air&until=2999-01-01T00:00",
+        "do=on_air&until=soon",
+        "do=nothing",
+    ] {
+        let answer = post(&desk, asked);
+        assert_eq!(answer.status, 400, "{asked}");
+        assert!(answer.text().contains("role=\"alert\""), "{asked}");
+    }
+    wait(&desk, "manual", "0");
+    let foreign =
+        desk.request("POST", "/sites/arena-north?do=let_go", &[("Origin", "https://elsewhere.example")]);
+    assert_eq!((foreign.status, desk.request("GET", "/sites/elsewhere", &[]).status), (403, 404));
+}
+
+#[test]
 fn the_configuration_puts_a_site_on_air_by_hand_and_takes_it_off() {
     let site = "[[site]]\nid = \"arena-north\"\ntime_zone = \"Europe/Berlin\"\n";
     let mut desk = Desk::with(&format!("{LISTENER}{site}on_air = \"2999-01-01T00:00\"\n"));

@@ -25,11 +25,12 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type, content.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("base.css", CSS, include_str!("../static/base.css")),
     ("theme.js", JS, include_str!("../static/theme.js")),
     ("icon.svg", SVG, include_str!("../static/icon.svg")),
     ("fleet.css", CSS, include_str!("../static/fleet.css")),
+    ("site.css", CSS, include_str!("../static/site.css")),
     ("fleet.js", JS, include_str!("../static/fleet.js")),
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
 ];

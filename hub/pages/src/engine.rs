@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use tinytemplate::TinyTemplate;
 
 /// Name and text. The first three are what every page is made of.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("head", include_str!("../templates/head.html")),
     ("top", include_str!("../templates/top.html")),
     ("foot", include_str!("../templates/foot.html")),
@@ -14,6 +14,7 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("sum", include_str!("../templates/sum.html")),
     ("group", include_str!("../templates/group.html")),
     ("row", include_str!("../templates/row.html")),
+    ("site", include_str!("../templates/site.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("alerts", include_str!("../templates/alerts.html")),
     ("alert", include_str!("../templates/alert.html")),

@@ -39,6 +39,7 @@ mod frame;
 pub mod missing;
 pub mod moment;
 pub mod quantity;
+pub mod site;
 
 pub use engine::render;
 pub use frame::{Banner, Frame, Here, Who};

@@ -1,4 +1,4 @@
-// Keeps the fleet's page fresh through /api/live, and finds what is typed as it is typed. The server renders everything first; this changes texts, states and
+// Keeps the fleet's page, and a site's, fresh through /api/live, and finds what is typed as it is typed. The server renders everything first; this changes texts, states and
 // order. Texts go in as text, never as HTML: agents and operators choose some of them.
 "use strict";
 
@@ -8,6 +8,8 @@
   const lineText = document.querySelector(".line-text");
   const blank = document.getElementById("blank");
   const form = document.querySelector(".filter");
+  // The page of one site.
+  const only = document.body.dataset.site;
   const order = ["critical", "down", "warning", "unknown", "muted", "well"];
   const rank = (state) => {
     const at = order.indexOf(state);
@@ -81,8 +83,11 @@
     mark(node, "title", site.title);
     mark(node, "own", site.own);
     node.dataset.tags = site.tags.map((tag) => tag + "\n").join("");
-    put(node.querySelector("h2 a"), site.title);
-    node.querySelector("h2 a").href = "/sites/" + site.site;
+    const title = node.querySelector(".site-head h2 a");
+    if (title) {
+      put(title, site.title);
+      title.href = "/sites/" + site.site;
+    }
     const lamp = node.querySelector(".lamp");
     mark(lamp, "on", site.air.on);
     put(lamp, site.air.word);
@@ -117,6 +122,7 @@
     }
     const seen = new Set();
     for (const row of rows) {
+      if (only && row.site !== only) continue;
       const key = row.site + "/" + row.appliance;
       seen.add(key);
       let node = racks.get(key);
@@ -143,7 +149,7 @@
       if (heads.length) location.reload();
       return;
     }
-    for (const site of heads) head(groupOf(site.site), site);
+    for (const site of heads) if (!only || site.site === only) head(groupOf(site.site), site);
     settle();
   };
 
@@ -166,6 +172,7 @@
   };
 
   const sum = () => {
+    if (only) return;
     const all = [...racks.values()];
     const trouble = all.filter((node) => node.dataset.trouble === "true");
     const open = trouble.filter((node) => !node.querySelector(".hand").textContent);
@@ -258,12 +265,14 @@
     for (const group of groups.values()) {
       sorted(group.querySelector(".racks"), (a, b) => rank(a.dataset.state) - rank(b.dataset.state) || text(a.dataset.rack, b.dataset.rack));
     }
-    sorted(sites, (a, b) => rank(a.dataset.state) - rank(b.dataset.state) || onAir(a) - onAir(b) || text(a.dataset.title, b.dataset.title));
+    if (!only) sorted(sites, (a, b) => rank(a.dataset.state) - rank(b.dataset.state) || onAir(a) - onAir(b) || text(a.dataset.title, b.dataset.title));
   };
 
   const tell = () => {
     const now = Date.now() + skew;
     for (const part of document.querySelectorAll("[data-span], #newest-span")) put(part, span(now - Number(part.dataset.ms)));
+    const local = document.getElementById("local");
+    if (local) put(local, new Date(now).toLocaleString("en-GB", { timeZone: local.dataset.zone, weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", ""));
     if (document.body.dataset.line === "lost") put(lineText, "not live for " + span(Date.now() - heard));
   };
 
@@ -276,7 +285,7 @@
 
   let source;
   const connect = () => {
-    source = new EventSource("/api/live");
+    source = new EventSource(only ? "/api/live?site=" + only : "/api/live");
     const on = (name, take) =>
       source.addEventListener(name, (event) => {
         heard = Date.now();
@@ -303,7 +312,7 @@
 
   // Curves are in no live update: they are asked for again now and then, sooner while there are none.
   const curves = async () => {
-    const answer = document.hidden ? null : await fetch("/").catch(() => null);
+    const answer = document.hidden ? null : await fetch(only ? "/sites/" + only : "/").catch(() => null);
     if (answer && answer.ok && !answer.redirected) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const now of page.querySelectorAll(".rack")) {

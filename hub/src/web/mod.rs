@@ -5,7 +5,7 @@
 //! elsewhere, no script or style stands in a page.
 //!
 //! ```text
-//! /  /alerts  /alerts/{id}  /api/alerts  /api/silences  /api/receivers
+//! /  /sites/{site}  /alerts  /alerts/{id}  /api/alerts  /api/silences  /api/receivers
 //! /metrics  /health/liveness  /health/readiness  /health/detailed  /api/sites  /api/live  /api/v1/…  /static/<file>
 //! ```
 
@@ -31,6 +31,7 @@ mod receivers;
 mod row;
 pub mod server;
 mod silences;
+mod site;
 mod sites;
 mod sparks;
 mod visitor;
@@ -199,6 +200,7 @@ pub fn router(web: Arc<Web>) -> Router {
     let api = api::router(Arc::clone(&web.api));
     Router::new()
         .route("/", get(page::page))
+        .route("/sites/{site}", get(site::site).post(site::change))
         .route("/metrics", get(metrics::metrics))
         .route("/health/liveness", get(health::liveness))
         .route("/health/readiness", get(health::readiness))

@@ -94,7 +94,8 @@ impl Desk {
     fn open(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> TcpStream {
         let mut stream = TcpStream::connect(self.web()).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout can be set");
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n");
+        let host = self.web();
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
         for (name, value) in headers {
             write!(text, "{name}: {value}\r\n").expect("a String takes everything");
         }

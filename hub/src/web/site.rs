@@ -1,0 +1,357 @@
+//! `/sites/{site}`: a venue's page, and what can be done there: put it on air by hand, take that back, let go of what tallies hold.
+//!
+//! ```text
+//! GET  /sites/arena-north
+//! POST /sites/arena-north   do=on_air&until=2026-11-20T22:00   303, back to the page
+//! POST /sites/arena-north   do=take_back
+//! POST /sites/arena-north   do=let_go
+//! ```
+
+use super::accept::wants_page;
+use super::alerts::refused;
+use super::api::Form;
+use super::around::when;
+use super::change::is_ours;
+use super::page::{group, whole};
+use super::visitor::Visitor;
+use super::{Web, missing, row};
+use crate::clock::{self, Now};
+use crate::fleet::Appliance;
+use crate::moment::{rfc3339, span};
+use crate::site::SiteConfig;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rackside_access::Right;
+use rackside_notify::{Booked, Held, Notifier, Severity, State as At};
+use rackside_onair::{Local, Phase, Show as Planned, Window, Zone};
+use rackside_pages::Here;
+use rackside_pages::fleet::{Group, Row, Standing};
+use rackside_pages::site::{Alert, Contact, Hand, Hold, Show, Site};
+use rackside_proto::Id;
+use std::sync::Arc;
+
+/// Shows, mutes and maintenance within this are on the page, in milliseconds.
+const AHEAD: i64 = 14 * 86_400_000;
+/// Most of each.
+const MOST: usize = 50;
+/// The longest that a site can be put on air by hand for.
+const LONGEST: i64 = 14 * 86_400_000;
+const HOUR: i64 = 3_600_000;
+
+impl Web {
+    /// The page of a site; none, if nobody knows it or the visitor does not see it.
+    fn site(&self, id: &Id, visitor: &Visitor, wrong: &str) -> Option<String> {
+        let now = clock::now();
+        let at = now.utc_ms as i64;
+        let config = self.site_config(id);
+        let around = self.around(now);
+        let venue = around.venue(id.as_str());
+        let rows = self.rows_of(id, now, &around);
+        if venue.is_none() && rows.is_empty() {
+            return None;
+        }
+        let group = group(id.as_str(), venue, rows);
+        if !visitor.sees(&group.site, &group.tags) {
+            return None;
+        }
+        let zone = config.as_ref().map_or(Zone::UTC, SiteConfig::zone);
+        let (shows, is_set) = self
+            .on_air
+            .look(id, |site| (shows(site.shows(), zone, at), site.is_set_by_hand(at)))
+            .unwrap_or_default();
+        let (alerts, held) = self
+            .notifications
+            .look(|notifier, _| (alerts(notifier, &group.site, now), holds(notifier, &group, zone, at)));
+        let has_shows = config.as_ref().is_some_and(|config| config.settings().has_shows);
+        let page = Site {
+            frame: self.frame(&group.title, Here::Fleet, visitor),
+            blank: vec![Group { rows: vec![Row::default()], ..Group::default() }],
+            has_title: group.title != group.site,
+            local: zone.local(at).format("%a %H:%M").to_string(),
+            zone: zone.name().to_owned(),
+            has_zone: config.as_ref().is_some_and(|config| config.time_zone.is_some()),
+            hand: Hand {
+                may: visitor.may(Right::Act),
+                is_set,
+                until: zone.local(proposed(at)).format("%Y-%m-%dT%H:%M").to_string(),
+                wrong: wrong.to_owned(),
+            },
+            contacts: config.iter().flat_map(|config| &config.contact).map(contact).collect(),
+            access: config.iter().flat_map(|config| config.access.lines()).map(str::to_owned).collect(),
+            shows,
+            has_shows,
+            alerts,
+            held,
+            group,
+        };
+        Some(page.html())
+    }
+
+    fn site_config(&self, id: &Id) -> Option<SiteConfig> {
+        self.on_air.configs().borrow().iter().find(|config| config.id == *id).cloned()
+    }
+
+    fn rows_of(&self, id: &Id, now: Now, around: &super::around::Around) -> Vec<Row> {
+        let curves = self.sparks.newest(&self.queries, now);
+        let ingest = self.shared.read();
+        let here = |appliance: &&Appliance| appliance.name.site == *id;
+        let rows = ingest.fleet().appliances().iter().filter(here).map(|appliance| {
+            let mut row = row::of(appliance, now, around);
+            let name = (row.site.clone(), row.appliance.clone());
+            row.spark = curves.get(&name).cloned().unwrap_or_default();
+            row
+        });
+        rows.collect()
+    }
+
+    /// Does what the form asks for.
+    fn at_site(&self, id: &Id, form: &Form, who: &str) -> Result<(), String> {
+        let now = clock::now();
+        let at = now.utc_ms as i64;
+        let unknown = |_| format!("there is no site {id}");
+        match form.first("do") {
+            "on_air" => {
+                let zone = self.site_config(id).map_or(Zone::UTC, |config| config.zone());
+                let until: Local = form.first("until").parse()?;
+                let until = zone.last_moment(until.0);
+                if until <= at {
+                    return Err("that is over already: say a moment to come".to_owned());
+                }
+                if until > at + LONGEST {
+                    return Err("that is more than a fortnight ahead: say when it ends".to_owned());
+                }
+                self.on_air.on_by_hand(id, Some(until)).map_err(unknown)?;
+                log::info!("site {id}: on air by hand until {}, says {who}", rfc3339(until as u64));
+            }
+            "take_back" => {
+                self.on_air.off_by_hand(id).map_err(unknown)?;
+                log::info!("site {id}: no longer on air by hand, says {who}");
+            }
+            "let_go" => {
+                self.on_air.let_go(id, now).map_err(unknown)?;
+                log::info!("site {id}: the show is over, says {who}; tallies hold nothing");
+            }
+            _ => return Err("`do` is on_air, take_back or let_go".to_owned()),
+        }
+        Ok(())
+    }
+}
+
+/// Two hours from now, at the next quarter.
+fn proposed(now: i64) -> i64 {
+    let quarter = HOUR / 4;
+    (now + 2 * HOUR).div_euclid(quarter) * quarter + quarter
+}
+
+fn contact(contact: &crate::site::Contact) -> Contact {
+    Contact::new(&contact.role, &contact.name, &contact.phone, &contact.hours)
+}
+
+/// From when to when, by the clocks of the place: `Fri 27 Nov 19:00–22:00`.
+fn stretch(from: i64, to: i64, zone: Zone) -> String {
+    let (from, to) = (zone.local(from), zone.local(to));
+    let end = if from.date() == to.date() { "%H:%M" } else { "%a %-d %b %H:%M" };
+    format!("{}–{}", from.format("%a %-d %b %H:%M"), to.format(end))
+}
+
+fn shows(all: &[Planned], zone: Zone, now: i64) -> Vec<Show> {
+    let mut ahead: Vec<&Planned> =
+        all.iter().filter(|show| now < show.strike && show.rig_up < now + AHEAD).collect();
+    ahead.sort_by_key(|show| show.live);
+    let line = |show: &&Planned| {
+        let time = |at: i64| zone.local(at).format("%H:%M").to_string();
+        let parts = [
+            (show.rig_up < show.live).then(|| format!("rig-up {}", time(show.rig_up))),
+            (show.end < show.strike).then(|| format!("strike until {}", time(show.strike))),
+        ];
+        Show {
+            name: show.name.to_string(),
+            live: stretch(show.live, show.end, zone),
+            around: parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            phase: match show.phase(now) {
+                Some(Phase::RigUp) => "rig-up",
+                Some(Phase::Live) => "live",
+                Some(Phase::Strike) => "strike",
+                None => "",
+            },
+        }
+    };
+    ahead.iter().take(MOST).map(line).collect()
+}
+
+fn alerts(notifier: &Notifier, site: &str, now: Now) -> Vec<Alert> {
+    let mut all: Vec<&Booked> =
+        notifier.alerts().filter(|alert| alert.site() == site && alert.state != At::Resolved).collect();
+    all.sort_by_key(|alert| {
+        (!alert.fires(), std::cmp::Reverse(alert.severity), std::cmp::Reverse(alert.starts_at))
+    });
+    let line = |alert: &&Booked| {
+        let is_muted = matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_)));
+        let state = match (alert.state, alert.severity) {
+            _ if is_muted => Standing::Muted.as_str(),
+            (At::Unknown, _) => Standing::Unknown.as_str(),
+            (At::Pending, _) | (_, Severity::Info) => "info",
+            (_, Severity::Warning) => Standing::Warning.as_str(),
+            (_, Severity::Critical) => Standing::Critical.as_str(),
+        };
+        let summary = alert.annotations.get("summary").filter(|text| !text.is_empty());
+        let since = alert.starts_at.max(0) as u64;
+        Alert {
+            id: alert.id.to_string(),
+            state,
+            word: match alert.state {
+                _ if is_muted => format!("muted {}", alert.severity.as_str()),
+                At::Pending => format!("pending {}", alert.severity.as_str()),
+                _ => alert.severity.as_str().to_owned(),
+            },
+            text: summary.map_or_else(|| alert.name().to_owned(), Clone::clone),
+            appliance: alert.appliance().to_owned(),
+            since: span(now.utc_ms.saturating_sub(since)),
+            since_at: rfc3339(since),
+            hand: alert.acknowledged.as_ref().map_or_else(String::new, |by| format!("in hand: {}", by.by)),
+        }
+    };
+    all.iter().take(MOST).map(line).collect()
+}
+
+/// Mutes and maintenance that hold here, or will within a fortnight.
+fn holds(notifier: &Notifier, group: &Group, zone: Zone, now: i64) -> Vec<Hold> {
+    let mutes = notifier.mutes().iter().filter(|mute| now < mute.ends_at && mute.starts_at < now + AHEAD);
+    let here = mutes.filter(|mute| {
+        mute.matchers
+            .iter()
+            .filter(|matcher| &*matcher.name == "site")
+            .all(|matcher| matcher.accepts(&group.site))
+    });
+    let mut holds: Vec<(i64, Hold)> = here
+        .map(|mute| {
+            let by = if mute.comment.is_empty() {
+                mute.by.clone()
+            } else {
+                format!("{}: {}", mute.by, mute.comment)
+            };
+            let hold = Hold {
+                kind: "mute",
+                is_now: mute.holds(now),
+                what: mute.matchers.texts().join(", "),
+                when: format!("until {}", when(mute.ends_at, zone, now)),
+                by,
+            };
+            (mute.starts_at, hold)
+        })
+        .collect();
+    for one in &notifier.policy().maintenance {
+        let among = |all: &[String], is: &dyn Fn(&String) -> bool| all.is_empty() || all.iter().any(is);
+        if !among(&one.sites, &|site| *site == group.site)
+            || !among(&one.tags, &|tag| group.tags.contains(tag))
+        {
+            continue;
+        }
+        let window = Window { from: now, to: now + AHEAD };
+        holds.extend(one.times(zone, window).into_iter().filter(|(_, to)| now < *to).map(|(from, to)| {
+            let what = if one.matchers.is_empty() {
+                "all alerts".to_owned()
+            } else {
+                one.matchers.texts().join(", ")
+            };
+            let hold = Hold {
+                kind: "maintenance",
+                is_now: from <= now,
+                what: format!("{}: {what}", one.name),
+                when: stretch(from, to, zone),
+                by: String::new(),
+            };
+            (from, hold)
+        }));
+    }
+    holds.sort_by_key(|(from, _)| *from);
+    holds.truncate(MOST);
+    holds.into_iter().map(|(_, hold)| hold).collect()
+}
+
+pub(super) async fn site(
+    State(web): State<Arc<Web>>,
+    Path(site): Path<String>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    shown(web, site, visitor, headers, uri, String::new()).await
+}
+
+async fn shown(
+    web: Arc<Web>,
+    site: String,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+    wrong: String,
+) -> Response {
+    let Ok(id) = site.parse::<Id>() else { return missing::not_found(headers, uri).await };
+    let writing = tokio::task::spawn_blocking(move || web.site(&id, &visitor, &wrong));
+    let page = writing.await.expect("writing the page does not panic, and is not cancelled");
+    let Some(page) = page else { return missing::not_found(headers, uri).await };
+    let mut response = whole(headers, move || page).await;
+    // So that the form says that it comes from here. Nobody else is told.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+pub(super) async fn change(
+    State(web): State<Arc<Web>>,
+    Path(site): Path<String>,
+    visitor: Visitor,
+    request: Request<Body>,
+) -> Response {
+    let (headers, uri) = (request.headers().clone(), request.uri().clone());
+    let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
+    if let Err(why) = is_ours(&headers, &external) {
+        return refused(StatusCode::FORBIDDEN, &why);
+    }
+    if !visitor.may(Right::Act) {
+        return refused(StatusCode::FORBIDDEN, "who puts a site on air has to be an operator");
+    }
+    let Ok(form) = Form::read(request).await else {
+        return refused(StatusCode::BAD_REQUEST, "the form cannot be read");
+    };
+    let tags = |id: &Id| web.site_config(id).map(|config| config.tags).unwrap_or_default();
+    let Some(id) = site.parse::<Id>().ok().filter(|id| visitor.sees(id.as_str(), &tags(id))) else {
+        return missing::not_found(headers, uri).await;
+    };
+    let who = visitor.name.as_deref().unwrap_or("somebody at the hub's own machine").to_owned();
+    match web.at_site(&id, &form, &who) {
+        Ok(()) if wants_page(&headers) => {
+            (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/sites/{id}"))]).into_response()
+        }
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(why) if wants_page(&headers) => {
+            let mut response = shown(web, site, visitor, headers, uri, why).await;
+            if response.status() == StatusCode::OK {
+                *response.status_mut() = StatusCode::BAD_REQUEST;
+            }
+            response
+        }
+        Err(why) => refused(StatusCode::BAD_REQUEST, &why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_795_176_000_000;
+
+    #[test]
+    fn what_is_proposed_is_two_hours_ahead_at_a_quarter() {
+        assert_eq!(rfc3339(proposed(NOON + 60_000) as u64), "2026-11-20T14:15:00.000Z");
+        assert_eq!(rfc3339(proposed(NOON + 14 * 60_000) as u64), "2026-11-20T14:15:00.000Z");
+    }
+
+    #[test]
+    fn a_stretch_over_midnight_names_both_days() {
+        assert_eq!(stretch(NOON, NOON + HOUR, Zone::UTC), "Fri 20 Nov 12:00–13:00");
+        assert_eq!(stretch(NOON, NOON + 13 * HOUR, Zone::UTC), "Fri 20 Nov 12:00–Sat 21 Nov 01:00");
+    }
+}
