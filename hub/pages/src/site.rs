@@ -87,6 +87,8 @@ pub struct Show {
     pub around: String,
     /// `live`, `rig-up` or `strike` while it is that, else nothing.
     pub phase: &'static str,
+    /// Whether it is live.
+    pub is_live: bool,
 }
 
 /// An alert of the site.
@@ -165,7 +167,7 @@ mod tests {
             hand: Hand { may: true, is_set: true, until: text(), wrong: text() },
             contacts: vec![Contact::new(HOSTILE, HOSTILE, HOSTILE, HOSTILE)],
             access: vec![text()],
-            shows: vec![Show { name: text(), live: text(), around: text(), phase: "live" }],
+            shows: vec![Show { name: text(), live: text(), around: text(), phase: "live", is_live: true }],
             has_shows: true,
             alerts: vec![Alert {
                 id: text(),

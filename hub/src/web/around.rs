@@ -53,12 +53,11 @@ impl Fires {
             weight(alert.severity, hand, alert.starts_at) > weight(worst.severity, &worst.hand, worst.since)
         });
         if is_worse {
-            let summary = alert.annotations.get("summary").filter(|text| !text.is_empty());
             self.worst = Some(Worst {
                 severity: alert.severity,
                 since: alert.starts_at,
                 id: alert.id.to_string(),
-                text: summary.map_or_else(|| alert.name().to_owned(), Clone::clone),
+                text: text(alert),
                 hand: hand.to_owned(),
             });
         }
@@ -213,6 +212,14 @@ fn venues(
             },
         );
     });
+}
+
+/// What is wrong, where it is known already of which appliance.
+pub(super) fn text(alert: &Booked) -> String {
+    let summary = alert.annotations.get("summary").map_or("", String::as_str);
+    let whose = format!("{}/{}: ", alert.site(), alert.appliance());
+    let text = summary.strip_prefix(&*whose).unwrap_or(summary);
+    if text.is_empty() { alert.name().to_owned() } else { text.to_owned() }
 }
 
 /// Whether a site is on air, why, until when, and what comes next, by its own clocks.

@@ -23,6 +23,19 @@ impl Web {
         }));
         frame
     }
+
+    /// The frame of a page that a script keeps fresh, and that says when it no longer does.
+    pub(super) fn live_frame(&self, title: &str, here: Here, visitor: &Visitor) -> Frame {
+        let mut frame = self.frame(title, here, visitor);
+        frame.banners.push(Banner {
+            id: "lost",
+            state: "critical",
+            head: "Not live.".to_owned(),
+            text: "The hub does not answer; what you see is old.".to_owned(),
+            hidden: true,
+        });
+        frame
+    }
 }
 
 /// The frame of a page that is made where nobody knows for whom.

@@ -13,8 +13,8 @@ use crate::moment::span;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use rackside_pages::Here;
 use rackside_pages::fleet::{Filter, Fleet, Group, Row, Standing, Sum};
-use rackside_pages::{Banner, Here};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -27,10 +27,8 @@ impl Web {
         let tags: BTreeSet<String> = groups.iter().flat_map(|group| group.tags.iter().cloned()).collect();
         let filter = Filter::new(asked.first("q"), asked.first("tag"), asked.first("state"), tags);
         let any_left = filter.apply(&mut groups);
-        let mut frame = self.frame("", Here::Fleet, visitor);
-        frame.banners.push(lost());
         let fleet = Fleet {
-            frame,
+            frame: self.live_frame("", Here::Fleet, visitor),
             empty: groups.is_empty(),
             address: self.way.address(),
             broker: self.way.is_broker(),
@@ -95,16 +93,6 @@ fn rank(group: &Group) -> usize {
     let own = Standing::ALL.iter().position(|standing| standing.as_str() == group.own);
     let rows = group.rows.iter().map(|row| usize::from(row.rank));
     rows.chain(own).min().unwrap_or(Standing::Well as usize)
-}
-
-fn lost() -> Banner {
-    Banner {
-        id: "lost",
-        state: "critical",
-        head: "Not live.".to_owned(),
-        text: "The hub does not answer; what you see is old.".to_owned(),
-        hidden: true,
-    }
 }
 
 pub(super) async fn page(

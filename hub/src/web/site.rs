@@ -10,7 +10,7 @@
 use super::accept::wants_page;
 use super::alerts::refused;
 use super::api::Form;
-use super::around::when;
+use super::around::{text, when};
 use super::change::is_ours;
 use super::page::{group, whole};
 use super::visitor::Visitor;
@@ -66,7 +66,7 @@ impl Web {
             .look(|notifier, _| (alerts(notifier, &group.site, now), holds(notifier, &group, zone, at)));
         let has_shows = config.as_ref().is_some_and(|config| config.settings().has_shows);
         let page = Site {
-            frame: self.frame(&group.title, Here::Fleet, visitor),
+            frame: self.live_frame(&group.title, Here::Fleet, visitor),
             blank: vec![Group { rows: vec![Row::default()], ..Group::default() }],
             has_title: group.title != group.site,
             local: zone.local(at).format("%a %H:%M").to_string(),
@@ -170,6 +170,7 @@ fn shows(all: &[Planned], zone: Zone, now: i64) -> Vec<Show> {
             name: show.name.to_string(),
             live: stretch(show.live, show.end, zone),
             around: parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            is_live: show.phase(now) == Some(Phase::Live),
             phase: match show.phase(now) {
                 Some(Phase::RigUp) => "rig-up",
                 Some(Phase::Live) => "live",
@@ -196,7 +197,6 @@ fn alerts(notifier: &Notifier, site: &str, now: Now) -> Vec<Alert> {
             (_, Severity::Warning) => Standing::Warning.as_str(),
             (_, Severity::Critical) => Standing::Critical.as_str(),
         };
-        let summary = alert.annotations.get("summary").filter(|text| !text.is_empty());
         let since = alert.starts_at.max(0) as u64;
         Alert {
             id: alert.id.to_string(),
@@ -206,7 +206,7 @@ fn alerts(notifier: &Notifier, site: &str, now: Now) -> Vec<Alert> {
                 At::Pending => format!("pending {}", alert.severity.as_str()),
                 _ => alert.severity.as_str().to_owned(),
             },
-            text: summary.map_or_else(|| alert.name().to_owned(), Clone::clone),
+            text: text(alert),
             appliance: alert.appliance().to_owned(),
             since: span(now.utc_ms.saturating_sub(since)),
             since_at: rfc3339(since),
