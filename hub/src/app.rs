@@ -19,7 +19,7 @@ use crate::rules::{Ground, Rules};
 use crate::storage::{self, Commits, Status};
 use crate::turns::Turns;
 use crate::web::server::{self, BindError, Bounds};
-use crate::web::{self, Known, Live, Queried, Updates, WayIn, Web};
+use crate::web::{self, Door, Known, Live, Queried, Updates, WayIn, Web};
 use futures_util::future::select_all;
 use rackside_history::{OpenError, StoreError};
 use rackside_series::Recent;
@@ -189,12 +189,14 @@ impl Hub {
             Notifications::start(policy, told).map_err(StartError::NotifyThread)?;
         let turns = Turns { rules: rules.turn().clone(), notifications: notifications.turn().clone() };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone(), turns.clone());
+        let door = Door::open(&storage::whole(&config.data), &config.web, on_air.configs());
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let known = Known {
             shared: shared.clone(),
             on_air: on_air.clone(),
             notifications: notifications.clone(),
             links,
+            door: door.clone(),
         };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
@@ -209,12 +211,14 @@ impl Hub {
             ("the couriers", tokio::spawn(office.run(Arc::clone(&way), turns, asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
             ("the web server", tokio::spawn(serving)),
+            ("the log of users", tokio::spawn(door.clone().tell(asked))),
         ];
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",
             env!("CARGO_PKG_VERSION"),
             way.address()
         );
+        door.say_how_to_begin(address, &notifications.external_url(), clock::now().utc_ms as i64);
         Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, on_air, notifications, tasks })
     }
 

@@ -1,5 +1,9 @@
 //! The command line, as words to a [`Command`]. Does nothing itself.
 
+mod access;
+
+pub use access::{AccessCommand, TokenWanted};
+
 use crate::listener::is_user_name;
 use lexopt::prelude::*;
 use std::ffi::OsString;
@@ -22,6 +26,15 @@ Usage:
   rackside-hub rules defaults DIR     write the rules that come with the hub to DIR, as files to be changed
   rackside-hub notify test --config FILE (--receiver NAME | --route NAME)
                                       send a test message, and say what came of it
+  rackside-hub user add NAME --role ROLE [--site ID]... [--tag TAG]... [--config FILE]
+  rackside-hub user change NAME --role ROLE [--site ID]... [--tag TAG]... [--config FILE]
+  rackside-hub user list | remove NAME | password NAME [--config FILE]
+                                      who may log in; ROLE is viewer, operator or admin; asks for the password, or
+                                      takes the first line of stdin
+  rackside-hub token create NAME [--scope SCOPE]... [--site ID]... [--tag TAG]... [--user NAME] [--expires 365d | never]
+                             [--config FILE]
+  rackside-hub token list | revoke NAME [--config FILE]
+                                      what programs show instead of a password; SCOPE is read, metrics, act or manage
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -33,7 +46,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, rules, notify, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -85,6 +98,13 @@ pub enum Command {
         /// To whom.
         target: Target,
     },
+    /// Do something about users and tokens.
+    Access {
+        /// What.
+        what: AccessCommand,
+        /// The configuration of the hub whose users they are; defaults without one.
+        config: Option<PathBuf>,
+    },
     /// Decode one message.
     Decode {
         /// Its topic, or the last word of it.
@@ -121,6 +141,8 @@ pub enum CliError {
     Needs(&'static str, &'static str),
     /// A name that no user can have.
     Name(String),
+    /// A word that makes no sense where it stands.
+    Word(String),
 }
 
 impl fmt::Display for CliError {
@@ -131,10 +153,13 @@ impl fmt::Display for CliError {
                 let there_are = match word.split_once(' ') {
                     Some(("rules", _)) => RULES,
                     Some(("notify", _)) => "notify test",
+                    Some(("user", _)) => access::USER,
+                    Some(("token", _)) => access::TOKEN,
                     _ => COMMANDS,
                 };
                 write!(f, "no command {word:?}; there are {there_are}")?;
             }
+            Self::Word(what) => f.write_str(what)?,
             Self::Needs(command, option) => write!(f, "{command} needs {option}")?,
             Self::Name(name) => write!(
                 f,
@@ -167,6 +192,9 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
     }
     if command == "notify" {
         return notify(&mut words);
+    }
+    if matches!(command.as_str(), "user" | "token") {
+        return access::parse(&command, &mut words);
     }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
         return Err(CliError::Command(command));
@@ -336,7 +364,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

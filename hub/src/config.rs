@@ -27,7 +27,7 @@ use crate::site::{self, SiteConfig};
 use crate::storage::HistoryConfig;
 use crate::web::api::QueryConfig;
 use log::LevelFilter;
-use rackside_config::ConfigError;
+use rackside_config::{ConfigError, Span};
 use rackside_notify::Policy;
 use rackside_notify::config::{
     InhibitConfig, MaintenanceConfig, NotifyConfig, ReceiverConfig, RouteConfig, Tables, TeamConfig,
@@ -35,7 +35,7 @@ use rackside_notify::config::{
 use rackside_proto::Prefix;
 use serde::Deserialize;
 use serde::de::Error;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The whole configuration.
@@ -84,8 +84,14 @@ pub struct WebConfig {
     /// Where to listen.
     #[serde(deserialize_with = "rackside_config::listen_address")]
     pub address: SocketAddr,
-    /// Whether everybody who reaches the address may read everything, from other machines too.
+    /// Whether everybody who reaches the address may read everything, from other machines too, without a name.
     pub allow_anonymous: bool,
+    /// Proxies beside those on this machine whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+    /// How long a login lasts at most.
+    pub session: Span,
+    /// How long it lasts without being used.
+    pub session_idle: Span,
 }
 
 /// `[log]`.
@@ -152,7 +158,13 @@ impl Default for Config {
 
 impl Default for WebConfig {
     fn default() -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), allow_anonymous: false }
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            allow_anonymous: false,
+            proxies: Vec::new(),
+            session: Span::seconds(30 * 86_400),
+            session_idle: Span::seconds(7 * 86_400),
+        }
     }
 }
 
@@ -189,10 +201,17 @@ impl Config {
                 "agents come in through [listener] or through a broker, not both; leave out one of the two tables",
             );
         }
-        if !config.web.address.ip().is_loopback() && !config.web.allow_anonymous {
-            let message = "other machines could read everything without a password; put a proxy that asks for one in \
-                           front of a loopback address, or say `allow_anonymous = true` in [web]";
-            return objection("web.address", message);
+        if config.web.session_idle > config.web.session {
+            return objection(
+                "web.session_idle",
+                "it is longer than `session`, after which a login has ended anyway",
+            );
+        }
+        if config.web.session_idle < Span::seconds(60) {
+            return objection(
+                "web.session_idle",
+                "it is less than a minute, to which it is counted; write for example \"7d\"",
+            );
         }
         if let Some(listener) = &config.listener {
             let open = listener.users.is_none() && !listener.allow_anonymous;

@@ -14,8 +14,9 @@
 //! 9. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
-//! [`decode`], [`password`], [`rules_command`] and `notify_command` are for its commands that need no hub. Only [`clock`] reads a clock.
+//! [`decode`], [`password`], [`rules_command`], `notify_command` and `access_command` are for its commands that need no hub. Only [`clock`] reads a clock.
 
+mod access_command;
 pub mod app;
 pub mod broker;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! The commands of `rackside-hub`, for [`main`](../main.rs): what they print and how they end.
 
+use crate::access_command;
 use crate::app::Hub;
 use crate::cli::{self, Command};
 use crate::config::Config;
@@ -43,6 +44,7 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::NotifyTest { config, target }) => {
             notify_command::test(&config, &target).and_then(|said| print(&said))
         }
+        Ok(Command::Access { what, config }) => access(&what, config.as_deref()),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),
@@ -158,12 +160,20 @@ fn read(config: Option<&Path>) -> Result<Config, String> {
     config.map_or_else(|| Ok(Config::default()), |path| Config::read(path).map_err(|error| error.to_string()))
 }
 
+/// Does something about users and tokens. What a program would take is alone on stdout.
+fn access(what: &cli::AccessCommand, config: Option<&Path>) -> Result<(), String> {
+    let done = access_command::run(what, &read(config)?.data)?;
+    eprint!("{}", done.remark);
+    print(&done.out)
+}
+
 /// Copies the history of a hub that may be running.
 fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
     let copy = rackside_history::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_series::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_receivers::outbox::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_access::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
         copy.display(),

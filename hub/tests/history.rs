@@ -270,7 +270,7 @@ fn a_full_disk_stops_acks_and_nothing_else_and_heals_by_itself() {
     let temperature = "rackside_soc_temperature_celsius{site=\"arena-north\",appliance=\"rack-1\"}";
     hub.eventually("the fleet is shown as ever", |hub| hub.metric(temperature).filter(|now| *now > 55.0));
     assert_eq!(hub.metric("rackside_hub_history_up"), Some(0.0));
-    assert!(hub.get("/").1.contains("The hub's disk:"), "the page says so");
+    assert!(hub.get("/").1.contains("The hub&#39;s disk:"), "the page says so");
     client.send(rack.birth()).expect("sent");
     let unacked = Ack::decode(&client.expect("/ack")).expect("an ack").safe[0].below;
     assert!(unacked < rack.seq, "somebody is there, and acks nothing new");

@@ -213,7 +213,7 @@ fn acknowledging_takes_a_post_from_our_own_page() {
     assert_eq!(post("Origin: https://elsewhere.example\r\n", body), 403);
     assert_eq!(
         post("X-Forwarded-For: 192.0.2.7\r\n", body),
-        403,
+        401,
         "beyond this machine a signed link is needed"
     );
     assert_eq!(post("", "do=acknowledge"), 400, "nobody is nobody");
@@ -250,10 +250,10 @@ fn whoever_was_sent_the_link_acknowledges_from_anywhere_and_only_that() {
     let form = "Content-Type: application/x-www-form-urlencoded\r\nX-Forwarded-For: 192.0.2.7\r\n";
     let post = |path: &str| hub.post(path, form, "do=acknowledge&note=on+my+way").0;
     let (page, rest) = link.split_once('?').expect("a query");
-    assert_eq!(post(page), 403, "without the signature");
-    assert_eq!(post(&link.replace("by=first", "by=second")), 403, "in another's name");
+    assert_eq!(post(page), 401, "without the signature");
+    assert_eq!(post(&link.replace("by=first", "by=second")), 401, "in another's name");
     let other = rest.replace("since=", "since=1");
-    assert_eq!(post(&format!("{page}?{other}")), 403, "of another time");
+    assert_eq!(post(&format!("{page}?{other}")), 401, "of another time");
     assert!(hub.get(link).1.contains("I have it in hand"), "the page has a form");
     alert(&hub, |alert| alert["state"] == "firing");
     assert_eq!(post(link), 204);
@@ -274,7 +274,7 @@ fn a_mute_is_made_and_ended_from_this_machine_alone_and_keeps_quiet() {
     let text = mute.to_string();
     assert_eq!(post("Content-Type: text/plain\r\n", &text).0, 415);
     assert_eq!(post(&format!("{json}Origin: https://elsewhere.example\r\n"), &text).0, 403);
-    assert_eq!(post(&format!("{json}X-Forwarded-For: 192.0.2.7\r\n"), &text).0, 403);
+    assert_eq!(post(&format!("{json}X-Forwarded-For: 192.0.2.7\r\n"), &text).0, 401);
     assert_eq!(post(json, "{}").0, 400);
     assert_eq!(post(json, &text).0, 201);
     turn(&mut client, &mut rack, false);

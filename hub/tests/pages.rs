@@ -69,7 +69,7 @@ fn every_answer_carries_the_headers_that_keep_a_browser_in() {
             policy,
             "x-content-type-options: nosniff",
             "x-frame-options: deny",
-            "referrer-policy: no-referrer",
+            "referrer-policy: same-origin",
         ] {
             assert!(head.contains(line), "{path} lacks {line}:\n{head}");
         }

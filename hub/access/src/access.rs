@@ -59,6 +59,13 @@ pub struct Knock {
     is_known: bool,
 }
 
+impl Knock {
+    /// Whether somebody has the name. Not to be told to who knocks.
+    pub fn is_somebody(&self) -> bool {
+        self.is_known
+    }
+}
+
 /// Why somebody cannot try to log in now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KnockError {

@@ -62,6 +62,8 @@ pub enum Reach {
 pub enum How {
     /// From the hub's own machine, while there are no users.
     Open,
+    /// Not at all: may see what everybody may, and nothing else.
+    Nobody,
     /// `allow_anonymous`: reads, and changes nothing.
     Anonymous,
     /// By the signed link of a message, to the page of its alert and nowhere else.
@@ -261,6 +263,12 @@ impl Visitor {
         Self { role: Role::Viewer, how: How::Anonymous, ..Self::open() }
     }
 
+    /// Who is not known.
+    pub fn nobody() -> Self {
+        let reach = Reach::Some { sites: BTreeSet::new(), tags: BTreeSet::new() };
+        Self { role: Role::Viewer, how: How::Nobody, reach, ..Self::open() }
+    }
+
     /// By the signed link of a message.
     pub fn by_link() -> Self {
         Self { role: Role::Viewer, how: How::Link, ..Self::open() }
@@ -270,6 +278,7 @@ impl Visitor {
     pub fn may(&self, what: Right) -> bool {
         let allowed = match &self.how {
             How::Open | How::Session => true,
+            How::Nobody => false,
             How::Anonymous => matches!(what, Right::See | Right::Metrics),
             How::Link => what == Right::See,
             How::Token(scopes) => scopes.may(what),
@@ -320,6 +329,7 @@ mod tests {
             (Role::Admin, How::Session, "read metrics act manage"),
             (Role::Admin, How::Anonymous, "read metrics"),
             (Role::Admin, How::Link, "read"),
+            (Role::Admin, How::Nobody, ""),
             (Role::Admin, token("metrics"), "metrics"),
             (Role::Admin, token("read"), "read metrics"),
             (Role::Admin, token("act"), "act"),
@@ -353,6 +363,7 @@ mod tests {
         assert!(visitor.sees("arena", &[]) && visitor.sees("hall", &[]) && !visitor.sees("barn", &[]));
         assert_eq!(visitor.only().map(BTreeSet::len), Some(2));
         assert_eq!(Reach::All.resolved(known), Reach::All);
+        assert!(!Visitor::nobody().sees("arena", &north) && !Visitor::nobody().may(Right::See));
     }
 
     #[test]

@@ -25,7 +25,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type, content.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: &[(&str, &str, &str)] = &[
     ("base.css", CSS, include_str!("../static/base.css")),
     ("theme.js", JS, include_str!("../static/theme.js")),
     ("icon.svg", SVG, include_str!("../static/icon.svg")),
@@ -33,6 +33,7 @@ const FILES: [(&str, &str, &str); 7] = [
     ("site.css", CSS, include_str!("../static/site.css")),
     ("fleet.js", JS, include_str!("../static/fleet.js")),
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
+    ("settings.css", CSS, include_str!("../static/settings.css")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use tinytemplate::TinyTemplate;
 
 /// Name and text. The first three are what every page is made of.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: &[(&str, &str)] = &[
     ("head", include_str!("../templates/head.html")),
     ("top", include_str!("../templates/top.html")),
     ("foot", include_str!("../templates/foot.html")),
@@ -15,6 +15,8 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("group", include_str!("../templates/group.html")),
     ("row", include_str!("../templates/row.html")),
     ("site", include_str!("../templates/site.html")),
+    ("login", include_str!("../templates/login.html")),
+    ("setup", include_str!("../templates/setup.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("alerts", include_str!("../templates/alerts.html")),
     ("alert", include_str!("../templates/alert.html")),

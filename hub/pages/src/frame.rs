@@ -23,7 +23,11 @@ pub enum Here {
 }
 
 /// The row of links: only pages that there are.
-const NAV: [(Here, &str, &str); 2] = [(Here::Fleet, "/", "Fleet"), (Here::Alerts, "/alerts", "Alerts")];
+const NAV: [(Here, &str, &str); 3] = [
+    (Here::Fleet, "/", "Fleet"),
+    (Here::Alerts, "/alerts", "Alerts"),
+    (Here::Settings, "/settings", "Settings"),
+];
 
 /// Who looks at a page.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +36,12 @@ pub struct Who<'a> {
     pub name: Option<&'a str>,
     /// What each form of theirs has to carry.
     pub csrf: &'a str,
+    /// Whether they have logged in, and may log out.
+    pub is_in: bool,
+    /// Whether there is a login that would show them more.
+    pub may_log_in: bool,
+    /// Whether `/settings` has anything for them.
+    pub has_settings: bool,
 }
 
 /// Something that everybody has to know, above the page.
@@ -64,6 +74,8 @@ pub struct Frame {
     nav: Vec<Link>,
     /// Who is logged in, or nothing.
     visitor: String,
+    is_in: bool,
+    may_log_in: bool,
     /// For forms: `<input type="hidden" name="csrf" value="{frame.csrf}">`.
     pub csrf: String,
     /// Above the page.
@@ -84,7 +96,13 @@ impl Frame {
         let now = rfc3339(now_ms);
         Self {
             title: if title.is_empty() { "Rackside".to_owned() } else { format!("{title} · Rackside") },
-            nav: NAV.iter().map(|&(of, href, label)| Link { href, label, here: of == here }).collect(),
+            nav: NAV
+                .iter()
+                .filter(|(of, ..)| *of != Here::Settings || who.has_settings)
+                .map(|&(of, href, label)| Link { href, label, here: of == here })
+                .collect(),
+            is_in: who.is_in,
+            may_log_in: who.may_log_in,
             visitor: who.name.unwrap_or_default().to_owned(),
             csrf: who.csrf.to_owned(),
             banners: Vec::new(),
@@ -106,5 +124,14 @@ mod tests {
         let here: Vec<_> = frame.nav.iter().filter(|link| link.here).map(|link| link.href).collect();
         assert_eq!(here, ["/alerts"]);
         assert_eq!(frame.title, "Alerts · Rackside");
+    }
+
+    #[test]
+    fn settings_are_there_for_whom_they_have_something() {
+        let shown = |has_settings| {
+            let frame = Frame::new("", Here::Fleet, &Who { has_settings, ..Who::default() }, "1", 0);
+            frame.nav.iter().any(|link| link.href == "/settings")
+        };
+        assert!(shown(true) && !shown(false));
     }
 }

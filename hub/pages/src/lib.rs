@@ -36,6 +36,7 @@ pub mod chart;
 mod engine;
 pub mod fleet;
 mod frame;
+pub mod login;
 pub mod missing;
 pub mod moment;
 pub mod quantity;

@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn it_shows_an_address_and_banners_as_text() {
-        let who = Who { name: Some(HOSTILE), csrf: HOSTILE };
+        let who = Who { name: Some(HOSTILE), csrf: HOSTILE, is_in: true, ..Who::default() };
         let mut frame = Frame::new(HOSTILE, Here::Elsewhere, &who, HOSTILE, 0);
         let (id, state) = ("trouble", "critical");
         frame.banners.push(Banner {

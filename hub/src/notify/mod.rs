@@ -37,7 +37,7 @@ use crate::web::WayIn;
 use rackside_notify::{Notifier, Policy};
 use rackside_receivers::{Bounds, Outbox};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{oneshot, watch};
 
 /// The notifications, for whoever looks at them or has a say. Cheap to clone; all clones are the same.
@@ -51,6 +51,8 @@ struct Inner {
     office: Office,
     /// When the thread turned last.
     turn: Turn,
+    /// Where people reach the hub, for whoever must not wait for the notifier.
+    external_url: RwLock<Arc<str>>,
 }
 
 /// What notifications stand on.
@@ -86,11 +88,13 @@ impl Notifications {
             );
         }
         let (inbox, office) = (ground.inbox.clone(), ground.office.clone());
+        let external_url = RwLock::new(Arc::from(notifier.policy().external_url.as_str()));
         let notifications = Self(Arc::new(Inner {
             notifier: Mutex::new(notifier),
             inbox,
             office,
             turn: Turn::new(clock::now()),
+            external_url,
         }));
         let (ended, end) = oneshot::channel();
         let thread = task::Thread::new(notifications.clone(), ground);
@@ -120,8 +124,15 @@ impl Notifications {
 
     /// Goes by this policy from now on.
     pub fn load(&self, policy: Policy) {
+        let external_url = Arc::from(policy.external_url.as_str());
+        *self.0.external_url.write().unwrap_or_else(PoisonError::into_inner) = external_url;
         self.0.office.load(&policy);
         self.0.inbox.load(policy);
+    }
+
+    /// Where people reach the hub; empty, if that is not configured.
+    pub fn external_url(&self) -> Arc<str> {
+        Arc::clone(&self.0.external_url.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Looks at the notifier: not for long, and not while ingest is held.

@@ -1,6 +1,6 @@
 //! `/alerts`, `/alerts/{id}` and `/api/alerts`: what fires, who was told, who has it in hand.
 //!
-//! Acknowledging is a POST to the alert's page and nothing else; `change` says who may. A link in a message carries `by`, `since` and `key`, which the
+//! Acknowledging is a POST to the alert's page and nothing else; `admit` says who may. A link in a message carries `by`, `since` and `key`, which the
 //! page hands on.
 //!
 //! ```text
@@ -10,16 +10,15 @@
 
 use super::accept::{answer, wants_page};
 use super::api::Form;
-use super::change::{Peer, is_local, is_ours};
 use super::visitor::Visitor;
 use super::{Web, missing, receivers};
 use crate::clock::{self, Now};
 use crate::moment::{rfc3339, span};
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use rackside_access::Right;
 use rackside_notify::{AlertId, Booked, Held, State as At, What};
 use rackside_pages::{Frame, Here};
 use serde::Serialize;
@@ -243,25 +242,23 @@ fn booked(web: &Web, id: &str) -> Option<Booked> {
 pub(super) async fn alert(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    Extension(peer): Extension<Peer>,
     visitor: Visitor,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let Some(alert) = booked(&web, &id) else { return missing::not_found(headers, uri).await };
     let form = Form::of_address(&uri);
-    let may = is_local(&headers, peer) || sent_to(&web, &alert, &form).is_some();
+    let may = visitor.may(Right::Act) || sent_to(&web, &alert, &form).is_some();
     let why_not = match (may, form.first("key").is_empty()) {
         (true, _) => "",
-        (false, true) => "To say that you have it in hand, open the link in the message that told you.",
+        (false, true) => {
+            "To say that you have it in hand, log in as an operator, or open the link in the message that told you."
+        }
         (false, false) => "The link that you came by is of another time; this alert has fired anew since.",
     };
     let why_not = why_not.to_owned();
     let body = rackside_pages::render("alert", &shown(&web, &alert, &form, &visitor, why_not));
-    let mut response = answer(&headers, "text/html; charset=utf-8", body);
-    // So that the form says that it comes from here. Nobody else is told.
-    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    response
+    answer(&headers, "text/html; charset=utf-8", body)
 }
 
 fn shown(web: &Web, alert: &Booked, form: &Form, visitor: &Visitor, why_not: String) -> Page {
@@ -313,20 +310,16 @@ fn shown(web: &Web, alert: &Booked, form: &Form, visitor: &Visitor, why_not: Str
 pub(super) async fn change(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    Extension(peer): Extension<Peer>,
+    visitor: Visitor,
     request: Request<Body>,
 ) -> Response {
     let (headers, uri) = (request.headers().clone(), request.uri().clone());
-    let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
-    if let Err(why) = is_ours(&headers, &external) {
-        return refused(StatusCode::FORBIDDEN, &why);
-    }
     let Ok(form) = Form::read(request).await else {
         return refused(StatusCode::BAD_REQUEST, "the form cannot be read");
     };
     let Some(alert) = booked(&web, &id) else { return missing::not_found(headers, uri).await };
     let link = sent_to(&web, &alert, &form);
-    if link.is_none() && !is_local(&headers, peer) {
+    if link.is_none() && !visitor.may(Right::Act) {
         return refused(
             StatusCode::FORBIDDEN,
             "open the link in the newest message that told you of this alert",
@@ -334,6 +327,8 @@ pub(super) async fn change(
     }
     let who = line(form.first("who"), WHO);
     let by = match (who.is_empty(), link) {
+        // Whoever is logged in is who they are.
+        (_, None) if visitor.name.is_some() => visitor.shown().to_owned(),
         (false, Some(link)) => format!("{who} ({link})"),
         (false, None) => who,
         (true, Some(link)) => link,

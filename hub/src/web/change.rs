@@ -1,8 +1,7 @@
-//! Who may change something through the web. The web has no users yet, so little may be changed, and not by everybody.
+//! Whose page makes a browser ask, and whether somebody sits at this machine. What follows from that is `admit`'s to decide.
 //!
-//! From this machine: by whoever reaches a loopback address without a proxy in between. From elsewhere: by whoever was sent a signed link, and only
-//! what the link is for. Never by a page of somebody else's that makes a browser ask (`Origin`, `Sec-Fetch-Site`), nor by one whose name was
-//! pointed at this hub (`Host`). A GET changes nothing, whoever asks: mail scanners follow links.
+//! Nothing is changed by a page of somebody else's that makes a browser ask (`Origin`, `Sec-Fetch-Site`), nor, where no session's secret tells us apart,
+//! by one whose name was pointed at this hub (`Host`). A GET changes nothing, whoever asks: mail scanners follow links.
 //!
 //! ```text
 //! POST /alerts/274019e265251482   Host: 127.0.0.1:8080   Origin: http://127.0.0.1:8080      from 127.0.0.1: yes
@@ -32,18 +31,35 @@ pub(super) fn is_local(headers: &HeaderMap, peer: Peer) -> bool {
     peer.0.ip().to_canonical().is_loopback() && FORWARDED.iter().all(|name| !headers.contains_key(name))
 }
 
-/// Whether a browser asks on behalf of a page of this hub, or nobody's; else in one line why it is refused. `external` is where people reach the hub.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// Host and port of where people reach the hub; empty, if that is not configured.
+fn authority(external: &str) -> &str {
+    let rest = external.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// Whether the hub is asked by a name that is its own, and for a page of its own or nobody's; else in one line why it is refused. `external` is
+/// where people reach the hub.
 pub(super) fn is_ours(headers: &HeaderMap, external: &str) -> Result<(), String> {
-    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let external = external.split_once("://").map_or("", |(_, rest)| rest);
-    let external = external.split('/').next().unwrap_or_default();
-    let host = text(&header::HOST).unwrap_or_default();
-    let is_external = |authority: &str| !external.is_empty() && authority.eq_ignore_ascii_case(external);
-    if !is_external(host) && !is_no_name(host) {
+    let host = text(headers, &header::HOST).unwrap_or_default();
+    let known = authority(external);
+    let is_external = !known.is_empty() && host.eq_ignore_ascii_case(known);
+    if !is_external && !is_no_name(host) {
         return Err(format!(
             "this hub is not known as {host:?}; say where people reach it: `external_url` in [notify]"
         ));
     }
+    is_same_origin(headers, external)
+}
+
+/// Whether a browser asks on behalf of a page of this hub, by whatever name, or of nobody's.
+pub(super) fn is_same_origin(headers: &HeaderMap, external: &str) -> Result<(), String> {
+    let text = |name: &HeaderName| text(headers, name);
+    let (host, external) = (text(&header::HOST).unwrap_or_default(), authority(external));
+    let is_external = |authority: &str| !external.is_empty() && authority.eq_ignore_ascii_case(external);
     let site = text(&HeaderName::from_static("sec-fetch-site")).unwrap_or("same-origin");
     if !matches!(site, "same-origin" | "none") {
         return Err("another site's page asks for it".to_owned());
@@ -109,6 +125,14 @@ mod tests {
             assert!(is_ours(&headers(pairs), HUB).is_err(), "{pairs:?}");
             assert!(is_ours(&headers(pairs), "").is_err(), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_nobody_told_us_has_pages_of_its_own() {
+        let named = |origin| headers(&[("host", "hub.local:8080"), ("origin", origin)]);
+        assert_eq!(is_same_origin(&named("http://hub.local:8080"), ""), Ok(()));
+        assert!(is_same_origin(&named("http://elsewhere.example"), "").is_err());
+        assert!(is_same_origin(&named("null"), "").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Web;
 use super::visitor::Visitor;
 use crate::clock;
+use rackside_access::How;
 use rackside_pages::{Banner, Frame, Here, Who};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -10,7 +11,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 impl Web {
     /// The frame of a page that is made now for `visitor`.
     pub(super) fn frame(&self, title: &str, here: Here, visitor: &Visitor) -> Frame {
-        let who = Who { name: visitor.name.as_deref(), csrf: &visitor.csrf };
+        let who = Who {
+            name: visitor.name.as_deref(),
+            csrf: &visitor.csrf,
+            is_in: visitor.how == How::Session,
+            may_log_in: matches!(visitor.how, How::Anonymous | How::Nobody | How::Link),
+            has_settings: false,
+        };
         let mut frame = Frame::new(title, here, &who, VERSION, clock::now().utc_ms);
         let troubles = self.troubles();
         let of_the_hub = [
@@ -21,6 +28,17 @@ impl Web {
             let hidden = text.is_empty();
             Banner { id, state: "critical", head: head.to_owned(), text, hidden }
         }));
+        if visitor.how == How::Open {
+            frame.banners.push(Banner {
+                id: "open",
+                state: "info",
+                head: "Open.".to_owned(),
+                text: "There are no users yet: whoever is on the hub's own machine sees and changes everything, and nobody \
+                       else anything. Make the first one with `rackside-hub user add`."
+                    .to_owned(),
+                hidden: false,
+            });
+        }
         frame
     }
 

@@ -22,7 +22,8 @@ pub(super) async fn not_allowed(method: Method, headers: HeaderMap, uri: Uri) ->
     say(&headers, &uri, StatusCode::METHOD_NOT_ALLOWED, "Not possible", &what)
 }
 
-fn say(headers: &HeaderMap, uri: &Uri, code: StatusCode, title: &str, what: &str) -> Response {
+/// Says no: as a page, as one line, or as a problem.
+pub(super) fn say(headers: &HeaderMap, uri: &Uri, code: StatusCode, title: &str, what: &str) -> Response {
     if problem::is_here(uri.path()) {
         return Problem::new(code, what).into_response();
     }

@@ -10,11 +10,14 @@
 //! ```
 
 mod accept;
+mod admit;
 mod alerts;
 pub mod api;
 mod around;
 mod assets;
 mod change;
+mod cookie;
+mod door;
 mod exposition;
 mod frame;
 mod guard;
@@ -22,12 +25,14 @@ mod health;
 mod histogram;
 mod listener;
 mod live;
+mod login;
 mod metrics;
 mod missing;
 mod own;
 mod page;
 mod problem;
 mod receivers;
+mod rights;
 mod row;
 pub mod server;
 mod silences;
@@ -36,6 +41,7 @@ mod sites;
 mod sparks;
 mod visitor;
 
+pub use door::Door;
 pub(crate) use health::ready;
 pub use live::{Live, Updates};
 
@@ -50,8 +56,8 @@ use crate::text::{Format, Sink, Text};
 use crate::turns::Turns;
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
-use axum::middleware::from_fn;
-use axum::routing::{get, put};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post, put};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::watch;
 
@@ -89,6 +95,8 @@ pub struct Known {
     pub notifications: Notifications,
     /// What links in messages are signed with.
     pub links: LinkKey,
+    /// Who may come in.
+    pub door: Door,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -116,6 +124,7 @@ pub struct Web {
     /// Who is told of alerts.
     pub notifications: Notifications,
     links: LinkKey,
+    door: Door,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -139,7 +148,7 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air, notifications, links } = known;
+        let Known { shared, on_air, notifications, links, door } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -160,6 +169,7 @@ impl Web {
                 on_air,
                 notifications,
                 links,
+                door,
                 queries,
                 started,
                 shutdown,
@@ -213,12 +223,15 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/silences/{id}", put(silences::change).delete(silences::end))
         .route("/api/receivers", get(receivers::list))
         .route("/api/live", get(live::live))
+        .route("/login", get(login::form).post(login::enter))
+        .route("/logout", post(login::leave))
+        .route("/setup/{code}", get(login::setup).post(login::set_up))
         .route("/static/{file}", get(assets::asset))
         .fallback(missing::not_found)
         .method_not_allowed_fallback(missing::not_allowed)
         .nest_service("/api/v1", api)
-        .layer(from_fn(visitor::admit))
+        .layer(from_fn_with_state(Arc::clone(&web), admit::admit))
         .layer(from_fn(problem::everywhere))
-        .layer(from_fn(guard::guard))
+        .layer(from_fn_with_state(Arc::clone(&web), guard::guard))
         .with_state(web)
 }

@@ -1,4 +1,4 @@
-//! `/api/silences`: mutes, to be listed, made, changed and ended. From this machine alone may they be changed: see `change`.
+//! `/api/silences`: mutes, to be listed, made, changed and ended. Whoever may act may change them: see `admit`.
 //!
 //! ```text
 //! GET /api/silences                 {"silences": [{"id": 3, "matchers": ["site=\"arena-north\""], "ends_at": "…", …}]}
@@ -10,15 +10,15 @@
 use super::Web;
 use super::accept::answer;
 use super::api::Form;
-use super::change::{Peer, is_local, is_ours};
 use super::problem::Problem;
+use super::visitor::Visitor;
 use crate::moment::rfc3339;
-use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use rackside_notify::{Mute, MuteError, NewMute};
+use rackside_access::How;
+use rackside_notify::{Matchers, Mute, MuteError, NewMute};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,27 +44,37 @@ fn of(mute: &Mute, now: i64) -> Json {
     })
 }
 
-pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    let silences: Vec<Json> =
-        web.notifications.look(|notifier, now| notifier.mutes().iter().map(|mute| of(mute, now)).collect());
+pub(super) async fn list(State(web): State<Arc<Web>>, visitor: Visitor, headers: HeaderMap) -> Response {
+    let silences: Vec<Json> = web.notifications.look(|notifier, now| {
+        let mutes = notifier.mutes().iter().filter(|mute| within(&visitor, &mute.matchers).is_ok());
+        mutes.map(|mute| of(mute, now)).collect()
+    });
     answer(&headers, "application/json", json!({ "silences": silences }).to_string())
 }
 
-/// Whether whoever asks may change mutes.
-fn allowed(web: &Web, headers: &HeaderMap, peer: Peer) -> Result<(), Problem> {
-    let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
-    let why = match is_ours(headers, &external) {
-        Err(why) => why,
-        Ok(()) if is_local(headers, peer) => return Ok(()),
-        Ok(()) => "mutes can be changed from the hub's own machine only, at its loopback address".to_owned(),
-    };
-    Err(Problem::forbidden(why))
+/// Whoever sees some sites alone mutes what is said of one of them, and nothing else.
+fn within(visitor: &Visitor, matchers: &Matchers) -> Result<(), Problem> {
+    let Some(sites) = visitor.only() else { return Ok(()) };
+    let texts = matchers.texts();
+    if sites.iter().any(|site| texts.contains(&format!("site=\"{site}\""))) {
+        return Ok(());
+    }
+    let what = "a mute of yours needs a matcher for one of your sites, such as site=\"arena-north\"";
+    Err(Problem::forbidden(what))
 }
 
-/// A mute as it was sent, by whoever may.
-async fn sent(web: &Web, peer: Peer, request: Request<Body>) -> Result<NewMute, Problem> {
+/// The same of a mute that there is. What is none of theirs is not there for them.
+fn within_theirs(web: &Web, visitor: &Visitor, id: u64) -> Result<(), Problem> {
+    web.notifications.look(|notifier, _| match notifier.mutes().iter().find(|mute| mute.id == id) {
+        Some(mute) => within(visitor, &mute.matchers)
+            .map_err(|_| Problem::not_found(MuteError::Unknown(id).to_string())),
+        None => Ok(()),
+    })
+}
+
+/// A mute as it was sent, of whoever may make it.
+async fn sent(visitor: &Visitor, request: Request<Body>) -> Result<NewMute, Problem> {
     let (parts, body) = request.into_parts();
-    allowed(web, &parts.headers, peer)?;
     // A page of somebody else's cannot send this type without asking first.
     let kind =
         parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -74,15 +84,18 @@ async fn sent(web: &Web, peer: Peer, request: Request<Body>) -> Result<NewMute, 
     let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await else {
         return Err(Problem::bad_request("the mute is larger than 64 KiB, or broke off"));
     };
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
+    let mut new: NewMute =
+        serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
+    within(visitor, &new.matchers)?;
+    // Whoever is logged in is who they are.
+    if let (How::Session, Some(name)) = (&visitor.how, &visitor.name) {
+        new.by = name.to_string();
+    }
+    Ok(new)
 }
 
-pub(super) async fn make(
-    State(web): State<Arc<Web>>,
-    Extension(peer): Extension<Peer>,
-    request: Request<Body>,
-) -> Response {
-    let new = match sent(&web, peer, request).await {
+pub(super) async fn make(State(web): State<Arc<Web>>, visitor: Visitor, request: Request<Body>) -> Response {
+    let new = match sent(&visitor, request).await {
         Ok(new) => new,
         Err(refusal) => return refusal.into_response(),
     };
@@ -98,10 +111,13 @@ pub(super) async fn make(
 pub(super) async fn change(
     State(web): State<Arc<Web>>,
     Path(id): Path<u64>,
-    Extension(peer): Extension<Peer>,
+    visitor: Visitor,
     request: Request<Body>,
 ) -> Response {
-    let new = match sent(&web, peer, request).await {
+    if let Err(refusal) = within_theirs(&web, &visitor, id) {
+        return refusal.into_response();
+    }
+    let new = match sent(&visitor, request).await {
         Ok(new) => new,
         Err(refusal) => return refusal.into_response(),
     };
@@ -114,15 +130,15 @@ pub(super) async fn change(
 pub(super) async fn end(
     State(web): State<Arc<Web>>,
     Path(id): Path<u64>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    visitor: Visitor,
     uri: Uri,
 ) -> Response {
-    if let Err(refusal) = allowed(&web, &headers, peer) {
+    if let Err(refusal) = within_theirs(&web, &visitor, id) {
         return refusal.into_response();
     }
     let form = Form::of_address(&uri);
-    let by = form.first("by");
+    // Whoever is logged in is who they are.
+    let by = visitor.name.as_deref().unwrap_or_else(|| form.first("by"));
     match web.notifications.with(|notifier, now| notifier.unmute(id, by, now)) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => failed(&error),

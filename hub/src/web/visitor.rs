@@ -2,17 +2,21 @@
 //!
 //! Invariant: no handler runs without one, since `admit` stands before all of them.
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 use std::ops::Deref;
 use std::sync::Arc;
 
 /// Whoever asks. Cheap to clone, for work on another thread.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor(Arc<rackside_access::Visitor>);
+
+impl From<rackside_access::Visitor> for Visitor {
+    fn from(visitor: rackside_access::Visitor) -> Self {
+        Self(Arc::new(visitor))
+    }
+}
 
 impl Deref for Visitor {
     type Target = rackside_access::Visitor;
@@ -28,10 +32,4 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
         parts.extensions.get().cloned().ok_or(StatusCode::FORBIDDEN)
     }
-}
-
-/// Says who asks.
-pub(super) async fn admit(mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(Visitor(Arc::new(rackside_access::Visitor::open())));
-    next.run(request).await
 }

@@ -52,6 +52,13 @@ impl Form {
         form
     }
 
+    /// Of a form's body that was read already.
+    pub(in crate::web) fn of_body(body: &[u8]) -> Self {
+        let mut form = Self::default();
+        form.add(body);
+        form
+    }
+
     /// As if these had been asked.
     #[cfg(test)]
     pub(super) fn of(pairs: &[(&str, &str)]) -> Self {
@@ -74,7 +81,7 @@ impl Form {
     }
 
     /// Every value of `name`.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(in crate::web) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 

@@ -1,0 +1,109 @@
+//! Which right a request needs: one table, by method and path. Pure.
+//!
+//! Invariant: what is not named here can be read by whoever may see, and changed by whoever may act; nothing is public by being forgotten.
+//!
+//! ```text
+//! GET /status          everybody            POST /api/silences     act
+//! GET /sites/hall      see                  POST /api/users        manage
+//! ```
+
+use axum::http::Method;
+use rackside_access::Right;
+
+/// What a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing.
+    Nothing,
+    /// A right.
+    Right(Right),
+    /// A right, or the signed link of a message about this alert.
+    RightOrLink(Right),
+}
+
+/// Whether it changes nothing by its method.
+pub(super) fn only_reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether it changes something. A query of Prometheus's API is a POST as often as not.
+pub(super) fn changes(method: &Method, path: &str) -> bool {
+    !only_reads(method) && !path.starts_with("/api/v1/")
+}
+
+/// What it needs.
+pub(super) fn needed(method: &Method, path: &str) -> Need {
+    let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let usual = if changes(method, path) { Right::Act } else { Right::See };
+    match words[..] {
+        ["static" | "setup", _] | ["health", "liveness" | "readiness"] | ["status" | "login" | "logout"] => {
+            Need::Nothing
+        }
+        ["metrics"] => Need::Right(Right::Metrics),
+        ["settings"] | ["settings", "password"] => Need::Right(Right::See),
+        ["api", "users" | "tokens", ..] | ["api", "receivers", _, "test"] | ["settings", ..] => {
+            Need::Right(Right::Manage)
+        }
+        ["alerts", _] => Need::RightOrLink(usual),
+        _ => Need::Right(usual),
+    }
+}
+
+/// Whether requests for it come out of a budget.
+pub(super) fn is_rationed(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/api/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Need::Nothing;
+    use Right::{Act, Manage, Metrics, See};
+
+    #[test]
+    fn every_path_needs_what_the_table_says() {
+        let right = Need::Right;
+        for (method, path, need) in [
+            ("GET", "/", right(See)),
+            ("GET", "/status", Nothing),
+            ("GET", "/static/base.css", Nothing),
+            ("GET", "/static", right(See)),
+            ("GET", "/health/liveness", Nothing),
+            ("GET", "/health/readiness", Nothing),
+            ("GET", "/health/detailed", right(See)),
+            ("GET", "/login", Nothing),
+            ("POST", "/login", Nothing),
+            ("POST", "/logout", Nothing),
+            ("POST", "/setup/6f1c", Nothing),
+            ("GET", "/setup", right(See)),
+            ("GET", "/metrics", right(Metrics)),
+            ("GET", "/sites/hall/rack-1", right(See)),
+            ("POST", "/sites/hall/on-air", right(Act)),
+            ("GET", "/alerts", right(See)),
+            ("GET", "/alerts/274019e265251482", Need::RightOrLink(See)),
+            ("POST", "/alerts/274019e265251482", Need::RightOrLink(Act)),
+            ("GET", "/alerts/274019e265251482/chart.svg", right(See)),
+            ("GET", "/api/live", right(See)),
+            ("GET", "/api/v1/query", right(See)),
+            ("POST", "/api/v1/query", right(See)),
+            ("GET", "/api/silences", right(See)),
+            ("POST", "/api/silences", right(Act)),
+            ("DELETE", "/api/silences/3", right(Act)),
+            ("GET", "/api/users", right(Manage)),
+            ("PUT", "/api/users/desk", right(Manage)),
+            ("GET", "/api/tokens", right(Manage)),
+            ("GET", "/api/receivers", right(See)),
+            ("POST", "/api/receivers/crew/test", right(Manage)),
+            ("GET", "/settings", right(See)),
+            ("POST", "/settings/password", right(See)),
+            ("POST", "/settings/users/desk", right(Manage)),
+            ("GET", "/nothing/here", right(See)),
+            ("BREW", "/nothing/here", right(Act)),
+            ("GET", "/status/", right(See)),
+            ("GET", "//status", Nothing),
+        ] {
+            let method: Method = method.parse().expect("a method");
+            assert_eq!(needed(&method, path), need, "{method} {path}");
+        }
+    }
+}
