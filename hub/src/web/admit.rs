@@ -123,7 +123,7 @@ async fn form_of(
     }
     let decides = visitor.how == How::Session || matches!(need, Need::RightOrLink(_));
     if !decides || !is_form(&parts.headers) {
-        return Ok((Form::default(), body));
+        return Ok((Form::of_address(&parts.uri), body));
     }
     let read = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await;
     let Ok(Ok(bytes)) = read else {
@@ -131,7 +131,7 @@ async fn form_of(
         return Err(say(parts, StatusCode::BAD_REQUEST, "Not possible", what).into());
     };
     let bytes: Bytes = bytes;
-    Ok((Form::of_body(&bytes), Body::from(bytes)))
+    Ok((Form::of_body(&bytes, &parts.uri), Body::from(bytes)))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -52,10 +52,11 @@ impl Form {
         form
     }
 
-    /// Of a form's body that was read already.
-    pub(in crate::web) fn of_body(body: &[u8]) -> Self {
+    /// Of a form's body that was read already, and the address.
+    pub(in crate::web) fn of_body(body: &[u8], address: &Uri) -> Self {
         let mut form = Self::default();
         form.add(body);
+        form.add(address.query().unwrap_or("").as_bytes());
         form
     }
 
