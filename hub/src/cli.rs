@@ -36,7 +36,7 @@ Usage:
   rackside-hub token list | revoke NAME [--config FILE]
                                       what programs show instead of a password; SCOPE is read, metrics, act or manage
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
-                                      word (presence, birth, data, event, ack, verdict), data unless given
+                                      word (presence, birth, data, event, ack, verdict, still), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
                                       takes the first line of stdin
   rackside-hub --version

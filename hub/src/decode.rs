@@ -4,8 +4,8 @@
 //! them: `{"utc_ms": 1795145119250}` or `{"boot": "0badcafe", "boot_ms": 60000}`.
 
 use rackside_proto::{
-    Ack, Birth, Catalog, Change, Channel, Data, DecodeError, Envelope, Event, Message, Presence, Time, Value,
-    Verdict, Want, What,
+    Ack, Birth, Catalog, Change, Channel, Data, DecodeError, Envelope, Event, Message, Presence, Still, Time,
+    Value, Verdict, Want, What,
 };
 use serde_json::{Value as Json, json};
 use std::fmt::{self, Write};
@@ -24,7 +24,7 @@ impl fmt::Display for ShowError {
         match self {
             Self::Topic(topic) => write!(
                 f,
-                "{topic:?} does not end in a channel's name: presence, birth, data, event, ack, verdict"
+                "{topic:?} does not end in a channel's name: presence, birth, data, event, ack, verdict, still"
             ),
             Self::Body(channel, error) => write!(f, "these bytes are no {channel} message: {error}"),
         }
@@ -45,6 +45,7 @@ pub fn show(topic: &str, body: &[u8]) -> Result<Json, ShowError> {
         Message::Event(record) => with(&record.envelope, event(&record.body)),
         Message::Ack(ack) => self::ack(&ack),
         Message::Verdict(verdict) => self::verdict(verdict),
+        Message::Still(still) => self::still(&still),
     })
 }
 
@@ -192,6 +193,19 @@ fn verdict(verdict: Verdict) -> Json {
     json!({ "severity": verdict.severity.as_str(), "firing": verdict.firing, "valid_s": verdict.valid_s })
 }
 
+/// All but the picture.
+fn still(still: &Still<'_>) -> Json {
+    json!({
+        "probe": still.probe,
+        "time": time(still.time),
+        "clock": still.clock.as_str(),
+        "width": still.width,
+        "height": still.height,
+        "format": still.format.as_str(),
+        "bytes": still.picture.len(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +227,12 @@ mod tests {
         assert_eq!(show("birth", &body).expect("a birth")["catalog"]["number"], 1);
         let (_, body) = rack.event(What::Text { subject: "default_route", text: "eth0" });
         assert_eq!(show("event", &body).expect("an event")["event"]["text"]["text"], "eth0");
+        let (topic, body) = rack.still("programme", &[0xff, 0xd8], 0);
+        let shown = show(&topic, &body).expect("a still");
+        assert_eq!(
+            shown.to_string(),
+            r#"{"bytes":2,"clock":"ntp","format":"jpeg","height":36,"probe":"programme","time":{"utc_ms":0},"width":64}"#
+        );
     }
 
     #[test]
@@ -220,7 +240,7 @@ mod tests {
         let line = |topic: &str, body: &[u8]| show(topic, body).expect_err("wrong").to_string();
         assert_eq!(
             line("rackside/1/a/b/noise", &[]),
-            "\"rackside/1/a/b/noise\" does not end in a channel's name: presence, birth, data, event, ack, verdict"
+            "\"rackside/1/a/b/noise\" does not end in a channel's name: presence, birth, data, event, ack, verdict, still"
         );
         assert_eq!(line("ack", &[]), "these bytes are no ack message: the body is empty");
         assert_eq!(

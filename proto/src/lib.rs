@@ -11,6 +11,7 @@
 //! 4. Everything from here on is in custody: a [`Record`] is numbered by run and `seq`, and the agent keeps it until
 //!    the hub's [`Ack`] covers it. A record is a [`Data`] (a catalog, or [`Readings`] coded against one) or an [`Event`].
 //! 5. [`Verdict`] tells the appliance what the hub thinks of it.
+//! 6. [`Still`] is a picture of a stream, where the appliance's own configuration wants one sent. It is in nobody's custody.
 //!
 //! Every body is one version byte, then postcard. [`Message::decode`] takes any channel's bytes.
 //!
@@ -44,6 +45,7 @@ mod message;
 pub mod metric;
 mod presence;
 mod record;
+mod still;
 mod time;
 mod topic;
 mod value;
@@ -63,6 +65,7 @@ pub use id::{AgentName, Id, IdError};
 pub use message::Message;
 pub use presence::{Presence, Reason};
 pub use record::{Envelope, Record, Run, Sending};
+pub use still::{Format, Still};
 pub use time::{ClockSource, Time};
 pub use topic::{Channel, Prefix, TOPIC_MAX, Topic, TopicError};
 pub use value::Value;

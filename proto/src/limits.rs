@@ -11,6 +11,10 @@ pub const LABELS: usize = 8;
 pub const LARGE: usize = 256 * 1024;
 /// Largest body of anything else, in bytes.
 pub const SMALL: usize = 64 * 1024;
+/// Longest side of a picture, in pixels.
+pub const SIDE: u16 = 2048;
+/// Largest picture, in bytes: what [`SMALL`] leaves when everything around it is as long as it may be.
+pub const PICTURE: usize = SMALL - 128;
 /// Most readings in one data record.
 pub const READINGS: usize = 1024;
 /// Most runs in one ack, and most wants.

@@ -1,6 +1,6 @@
 //! Any body, by its channel.
 
-use crate::{Ack, Birth, Channel, Data, DecodeError, Event, Presence, Record, Verdict};
+use crate::{Ack, Birth, Channel, Data, DecodeError, Event, Presence, Record, Still, Verdict};
 
 /// The body of a message on one of the channels that this version speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Message<'a> {
     Ack(Ack),
     /// On `verdict`.
     Verdict(Verdict),
+    /// On `still`.
+    Still(Still<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -29,7 +31,8 @@ impl<'a> Message<'a> {
             Channel::Event => Record::<Event<'a>>::decode(bytes).map(Self::Event),
             Channel::Ack => Ack::decode(bytes).map(Self::Ack),
             Channel::Verdict => Verdict::decode(bytes).map(Self::Verdict),
-            Channel::Command | Channel::Reply | Channel::Config | Channel::Still => {
+            Channel::Still => Still::decode(bytes).map(Self::Still),
+            Channel::Command | Channel::Reply | Channel::Config => {
                 Err(DecodeError::Malformed("channel: this version does not speak it"))
             }
         }

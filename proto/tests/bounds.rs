@@ -2,8 +2,8 @@
 
 use rackside_proto::{
     Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, DecodeError, EncodeError,
-    Envelope, Event, Id, IdError, Kind, Label, Labels, Message, Prefix, Run, Scale, Sending, Series,
-    SpoolPlace, TOPIC_MAX, Time, Topic, TopicError, Value, What, limits,
+    Envelope, Event, Format, Id, IdError, Kind, Label, Labels, Message, Prefix, Run, Scale, Sending, Series,
+    SpoolPlace, Still, TOPIC_MAX, Time, Topic, TopicError, Value, What, limits,
 };
 
 const TIME: Time = Time::Utc { ms: 0 };
@@ -175,7 +175,7 @@ fn bodies_end_where_their_channel_says() {
     for channel in Channel::ALL {
         let body = vec![1; channel.limit() + 1];
         let result = Message::decode(channel, &body);
-        let spoken = !matches!(channel, Channel::Command | Channel::Reply | Channel::Config | Channel::Still);
+        let spoken = !matches!(channel, Channel::Command | Channel::Reply | Channel::Config);
         if spoken {
             let expected = DecodeError::TooLong { len: channel.limit() + 1, limit: channel.limit() };
             assert_eq!(result, Err(expected), "{channel}");
@@ -281,4 +281,40 @@ fn the_longest_topic_has_the_length_that_is_said() {
     let longest =
         Channel::ALL.map(|channel| Topic { agent: agent.clone(), channel }.under(&prefix).to_string().len());
     assert_eq!(longest.into_iter().max(), Some(TOPIC_MAX));
+}
+
+#[test]
+fn a_still_has_a_name_a_size_and_bytes_within_the_wires_bounds() {
+    let picture = vec![0; limits::PICTURE + 1];
+    let still = |probe: &'static str, width, height, len: usize| {
+        let (time, clock) = (Time::Boot { boot: u32::MAX, ms: u64::MAX }, ClockSource::None);
+        let still =
+            Still { probe, time, clock, width, height, format: Format::Webp, picture: &picture[..len] };
+        let mut bytes = Vec::new();
+        still.encode(&mut bytes).map(|()| bytes)
+    };
+    let largest = still(leaked(64), limits::SIDE, limits::SIDE, limits::PICTURE).expect("within all bounds");
+    assert!(largest.len() <= limits::SMALL && Message::decode(Channel::Still, &largest).is_ok());
+    for (probe, width, height, len, what) in [
+        (leaked(65), 1, 1, 1, "probe"),
+        ("", 1, 1, 1, "probe"),
+        ("p", 0, 1, 1, "size of the picture"),
+        ("p", 1, limits::SIDE + 1, 1, "size of the picture"),
+        ("p", 1, 1, 0, "bytes of the picture"),
+        ("p", 1, 1, limits::PICTURE + 1, "bytes of the picture"),
+    ] {
+        assert_eq!(still(probe, width, height, len), Err(EncodeError::Limit(what)));
+    }
+    // The same from a sender that does not keep to it: version, probe, time, clock, size, format, picture.
+    for (forged, what) in [
+        (&[1, 0, 0, 0, 0, 1, 1, 0, 1, 7][..], "probe"),
+        (&[1, 1, b'p', 0, 0, 0, 0, 1, 0, 1, 7], "size of the picture"),
+        (&[1, 1, b'p', 0, 0, 0, 1, 0x81, 0x10, 0, 1, 7], "size of the picture"),
+        (&[1, 1, b'p', 0, 0, 0, 1, 1, 0, 0], "bytes of the picture"),
+    ] {
+        assert_eq!(Message::decode(Channel::Still, forged), Err(DecodeError::Limit(what)));
+    }
+    let long = vec![1; limits::SMALL + 1];
+    let told = DecodeError::TooLong { len: limits::SMALL + 1, limit: limits::SMALL };
+    assert_eq!(Message::decode(Channel::Still, &long), Err(told));
 }

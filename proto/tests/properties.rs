@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use rackside_proto::{
-    Ack, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Kind, Label,
-    Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity,
-    SpoolPlace, Time, Topic, Value, Verdict, Want, What, limits,
+    Ack, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Format,
+    Kind, Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series,
+    Severity, SpoolPlace, Still, Time, Topic, Value, Verdict, Want, What, limits,
 };
 
 fn run() -> impl Strategy<Value = Run> {
@@ -159,7 +159,11 @@ fn walk(message: &Message<'_>) {
                 }
             }
         },
-        Message::Presence(_) | Message::Event(_) | Message::Ack(_) | Message::Verdict(_) => {}
+        Message::Presence(_)
+        | Message::Event(_)
+        | Message::Ack(_)
+        | Message::Verdict(_)
+        | Message::Still(_) => {}
     }
 }
 
@@ -309,6 +313,22 @@ proptest! {
         verdict.encode(&mut bytes).unwrap();
         prop_assert_eq!(Message::decode(Channel::Verdict, &bytes), Ok(Message::Verdict(verdict)));
         assert_no_prefix_decodes(Channel::Verdict, &bytes)?;
+    }
+
+    #[test]
+    fn stills_survive_the_round_trip(
+        (time, probe) in (time(), "\\PC{1,16}"),
+        (width, height) in (1..=limits::SIDE, 1..=limits::SIDE),
+        picture in prop::collection::vec(any::<u8>(), 1..200),
+    ) {
+        for format in [Format::Jpeg, Format::Webp] {
+            let (probe, clock) = (limits::fit(&probe), ClockSource::Trusted);
+            let still = Still { probe, time, clock, width, height, format, picture: &picture };
+            let mut bytes = Vec::new();
+            still.encode(&mut bytes).unwrap();
+            prop_assert_eq!(Message::decode(Channel::Still, &bytes), Ok(Message::Still(still)));
+            assert_no_prefix_decodes(Channel::Still, &bytes)?;
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ fn encoded(message: &Message<'_>) -> Option<Vec<u8>> {
         Message::Presence(presence) => presence.encode(&mut bytes),
         Message::Ack(ack) => ack.encode(&mut bytes),
         Message::Verdict(verdict) => verdict.encode(&mut bytes),
+        Message::Still(still) => still.encode(&mut bytes),
         Message::Birth(birth) => birth.encode(birth.catalog.as_ref().map(catalog).as_deref(), &mut bytes),
         Message::Data(record) => {
             match &record.body {

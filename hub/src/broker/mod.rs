@@ -176,8 +176,8 @@ impl Broker {
             let password = password.map_or_else(String::new, |secret| secret.expose().to_owned());
             options.login = Some(Login { user: user.clone(), password });
         }
-        let filters =
-            ["presence", "birth", "data", "event"].map(|channel| format!("{prefix}/1/+/+/{channel}"));
+        let filters = ["presence", "birth", "data", "event", "still"]
+            .map(|channel| format!("{prefix}/1/+/+/{channel}"));
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let message = format!("connecting to the broker at {}", config.place());
         let (status_sender, status) = watch::channel(Status { up: false, message });
@@ -259,7 +259,7 @@ impl WayIn for Broker {
 struct Task {
     dialer: Dialer,
     options: Options,
-    filters: [String; 4],
+    filters: [String; 5],
     inbound: InboundSender,
     queue: mpsc::Receiver<Outbound>,
     status: watch::Sender<Status>,
@@ -372,7 +372,12 @@ impl Task {
                     let filters = self.filters.each_ref().map(|filter| (filter.as_str(), Qos::AtLeastOnce));
                     link.subscribe(&filters, clock::now().instant).map_err(Ended::Link)?;
                 }
-                LinkEvent::Subscribed { refused } if refused.is_empty() => {
+                LinkEvent::Subscribed { refused }
+                    if refused.iter().all(|filter| filter.ends_with("/still")) =>
+                {
+                    if let Some(filter) = refused.first() {
+                        log::info!("the broker keeps {filter} from the hub: no stills are shown");
+                    }
                     self.say(true, format!("connected to the broker at {}", self.dialer.place()));
                     self.mirror.send_replace(self.mirror_allowed);
                 }

@@ -40,10 +40,11 @@ use crate::inbound::{Inbound, Outbound};
 use crate::json::Records;
 use crate::mirror::Mirror;
 use crate::query::{Feed, Touched};
+use crate::stills::{NoPicture, Stills};
 use bytes::Bytes;
 use rackside_alerting::Standings;
 use rackside_history::{Account, Batch, KnownAgent};
-use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Topic};
+use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Still, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,6 +74,8 @@ pub struct Ingest {
     waiting: Waiting,
     counts: Counts,
     mirror: Mirror,
+    /// Pictures of streams; nothing where none are wanted.
+    stills: Option<Stills>,
     /// When the next part of the mirror's snapshot is due, if there is one.
     mirror_due: Option<Instant>,
     acks: BTreeSet<(Instant, usize)>,
@@ -97,6 +100,7 @@ impl Ingest {
             waiting: Waiting::default(),
             counts: Counts::default(),
             mirror: Mirror::default(),
+            stills: Some(Stills::default()),
             mirror_due: None,
             acks: BTreeSet::new(),
             verdicts: BTreeSet::new(),
@@ -133,6 +137,16 @@ impl Ingest {
     /// What rules and queries are fed by, instead of one of its own: set before the first message.
     pub fn feed(&mut self, feed: Feed) {
         self.fleet = Fleet::new(feed);
+    }
+
+    /// No stills are taken: set before the first message.
+    pub fn without_stills(&mut self) {
+        self.stills = None;
+    }
+
+    /// The newest still of each stream; nothing where none are wanted.
+    pub fn stills(&self) -> Option<&Stills> {
+        self.stills.as_ref()
     }
 
     /// Which series changed out of turn since this was last asked: by an event, or since their appliance came or went.
@@ -290,6 +304,9 @@ impl Ingest {
         let late = now.since(self.swept);
         if late >= SWEEP {
             self.swept = now.instant;
+            if let Some(stills) = &mut self.stills {
+                stills.tick(now);
+            }
             // Once: a hub that is always late has to look all the same.
             self.spared = late >= STOOD_STILL && !self.spared;
             if !self.spared {
@@ -303,7 +320,7 @@ impl Ingest {
         self.counts.message(topic.channel);
         match topic.channel {
             channel if channel.is_from_hub() => return Err(Reason::NotFromAgents),
-            Channel::Reply | Channel::Still => return Err(Reason::NotSpoken),
+            Channel::Reply => return Err(Reason::NotSpoken),
             _ => {}
         }
         let decoded = Message::decode(topic.channel, &message.payload);
@@ -315,6 +332,7 @@ impl Ingest {
             Message::Birth(birth) => self.birth(&topic.agent, &birth, message.retained, now),
             Message::Data(record) => self.data(&topic.agent, &record, message, now),
             Message::Event(record) => self.event(&topic.agent, &record, message, now),
+            Message::Still(still) => self.still(&topic.agent, &still, message.retained, now),
             Message::Ack(_) | Message::Verdict(_) => Err(Reason::NotFromAgents),
         }
     }
@@ -366,6 +384,23 @@ impl Ingest {
             self.verdict(slot, now);
         }
         Ok(())
+    }
+
+    /// Beside everything else: no record, no sign of life, nothing that the mirror is told of.
+    fn still(
+        &mut self,
+        agent: &AgentName,
+        still: &Still<'_>,
+        retained: bool,
+        now: Now,
+    ) -> Result<(), Reason> {
+        let stills = self.stills.as_mut().ok_or(Reason::NotSpoken)?;
+        // Nobody but a fleet that has room for its appliance holds a picture of it.
+        let known = self.fleet.find(agent).is_some();
+        if retained || !known {
+            return Err(Reason::Picture);
+        }
+        stills.take(agent, still, now).map_err(|NoPicture| Reason::Picture)
     }
 
     /// What is stored of a run is known from now on; nobody's account begins at `floor`. If what is stored cannot be

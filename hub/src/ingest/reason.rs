@@ -17,7 +17,7 @@ pub enum Reason {
     Channel,
     /// A channel on which only the hub speaks.
     NotFromAgents,
-    /// A channel that this version does not speak yet.
+    /// A channel that this version does not speak yet, or that this hub is told not to take.
     NotSpoken,
     /// There are no bytes.
     Empty,
@@ -31,11 +31,13 @@ pub enum Reason {
     Limit,
     /// The fleet has no room for one more.
     FleetFull,
+    /// A still that is not the picture that it says it is, that a broker had kept, or whose appliance has not said that it is there.
+    Picture,
 }
 
 impl Reason {
     /// Every reason, in the order of the metric's lines.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Prefix,
         Self::TopicVersion,
         Self::Site,
@@ -49,6 +51,7 @@ impl Reason {
         Self::Malformed,
         Self::Limit,
         Self::FleetFull,
+        Self::Picture,
     ];
 
     /// The word in `rackside_hub_rejected_total{reason}`.
@@ -67,6 +70,7 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::Limit => "limit",
             Self::FleetFull => "fleet_full",
+            Self::Picture => "picture",
         }
     }
 }

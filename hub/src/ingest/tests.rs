@@ -1,7 +1,9 @@
 //! What ingest promises: each record once, nothing acked that is not held, garbage counted and nothing else. What it promises of
-//! the disk is in `disk`, what it tells appliances about themselves in `verdicts`.
+//! the disk is in `disk`, what it tells appliances about themselves in `verdicts`,
+//! what becomes of pictures in `stills`.
 
 mod disk;
+mod stills;
 mod verdicts;
 
 use super::*;

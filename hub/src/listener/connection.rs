@@ -370,7 +370,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let shared = &self.shared;
         topic::check_name(&will.topic, &shared.limits).map_err(|_| None)?;
         let passage = shared.permissions.publish(identity, &will.topic);
-        if passage == Passage::Forbidden {
+        if matches!(passage, Passage::Forbidden | Passage::Private) {
             return Err(Some((code::NOT_AUTHORIZED, Reason::NotAuthorized)));
         }
         let qos = if will.qos == QoS::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
@@ -416,7 +416,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
                 continue;
             }
-            for_ingest += usize::from(passage == Passage::Ingest);
+            for_ingest += usize::from(passage.is_for_ingest());
             passed.push((publish, passage));
         }
         let permit = if for_ingest > 0 { Some(self.room().await?) } else { None };
@@ -424,7 +424,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         if let Some(permit) = permit {
             let via = Via::Listener { connection: self.pass.connection };
             let mut inbound = Vec::with_capacity(for_ingest);
-            inbound.extend(passed.into_iter().filter(|(_, passage)| *passage == Passage::Ingest).map(
+            inbound.extend(passed.into_iter().filter(|(_, passage)| passage.is_for_ingest()).map(
                 |(publish, _)| Inbound {
                     topic: publish.topic,
                     payload: publish.payload,

@@ -9,6 +9,7 @@
 //! | `<prefix>/json/#` | it is what the hub understood |
 //! | `$…` | reserved by the standard for the server |
 //!
+//! Stills (`<prefix>/<version>/<site>/<appliance>/still`) go to the hub and to no subscriber: they are for operators, whom the pages know, and a will cannot be one.
 //! Any version is held shut, so that today's hub does not leave tomorrow's topics open.
 
 use rackside_proto::{Channel, Prefix};
@@ -30,10 +31,19 @@ pub(super) enum Identity {
 pub(super) enum Passage {
     /// To ingest and to subscribers.
     Ingest,
+    /// To ingest only, and never kept: not for subscribers.
+    Private,
     /// To subscribers only.
     Route,
     /// Nowhere: who published it may not.
     Forbidden,
+}
+
+impl Passage {
+    /// Whether ingest gets it.
+    pub(super) const fn is_for_ingest(self) -> bool {
+        matches!(self, Self::Ingest | Self::Private)
+    }
 }
 
 /// The rules, for one prefix.
@@ -66,8 +76,11 @@ impl Permissions {
         }
         let channel = levels.nth(2);
         let whole = levels.next().is_none();
-        let from_hub = channel.and_then(|word| word.parse().ok()).is_some_and(Channel::is_from_hub);
-        if from_hub && whole { Passage::Forbidden } else { Passage::Ingest }
+        match channel.and_then(|word| word.parse().ok()) {
+            Some(channel) if whole && Channel::is_from_hub(channel) => Passage::Forbidden,
+            Some(Channel::Still) if whole => Passage::Private,
+            _ => Passage::Ingest,
+        }
     }
 
     /// Below what the JSON mirror lies: `rackside/json`.
@@ -87,6 +100,9 @@ mod tests {
         for (topic, passage) in [
             ("rackside/1/arena-north/rack-1/data", Passage::Ingest),
             ("rackside/1/arena-north/rack-1/presence", Passage::Ingest),
+            ("rackside/1/arena-north/rack-1/still", Passage::Private),
+            ("rackside/2/arena-north/rack-1/still", Passage::Private),
+            ("rackside/1/arena-north/rack-1/still/more", Passage::Ingest),
             ("rackside/1/arena-north/rack-1/nonsense", Passage::Ingest),
             ("rackside/", Passage::Ingest),
             ("rackside/1/arena-north/rack-1/ack/more", Passage::Ingest),

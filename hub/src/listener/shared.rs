@@ -49,13 +49,14 @@ impl Shared {
 
     /// Routes what a client published; the lock is taken once, and for reading if nothing is retained.
     pub(super) fn route(&self, messages: &[(Publish, Passage)]) {
-        let publications = messages.iter().map(|(publish, _)| Publication {
+        let routed = || messages.iter().filter(|(_, passage)| *passage != Passage::Private);
+        let publications = routed().map(|(publish, _)| Publication {
             topic: &publish.topic,
             payload: &publish.payload,
             qos: if publish.qos == QoS::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce },
             retain: publish.retain,
         });
-        if messages.iter().any(|(publish, _)| publish.retain) {
+        if routed().any(|(publish, _)| publish.retain) {
             self.write().keep_and_route(publications);
         } else {
             self.router.read().unwrap_or_else(PoisonError::into_inner).route(publications);

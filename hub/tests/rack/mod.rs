@@ -8,8 +8,9 @@
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
 use rackside_proto::{
-    Birth, Capabilities, Catalog, CatalogHead, ClockSource, Data, Envelope, Event, Kind, Label, Presence,
-    Reason, Record, Revision, Run, Scale, Sending, Series, SpoolPlace, Time, Value, What, metric,
+    Birth, Capabilities, Catalog, CatalogHead, ClockSource, Data, Envelope, Event, Format, Kind, Label,
+    Presence, Reason, Record, Revision, Run, Scale, Sending, Series, SpoolPlace, Still, Time, Value, What,
+    metric,
 };
 
 /// A topic and a body.
@@ -196,6 +197,15 @@ impl Rack {
     pub fn numbers(&mut self, numbers: &[i64]) -> Sent {
         let values: Vec<_> = numbers.iter().copied().map(Value::Known).collect();
         self.reading(&values)
+    }
+
+    /// A JPEG of a stream, 64 by 36, taken at that moment.
+    pub fn still(&self, probe: &str, picture: &[u8], utc_ms: u64) -> Sent {
+        let (time, clock, format) = (Time::Utc { ms: utc_ms }, ClockSource::Ntp, Format::Jpeg);
+        let mut body = Vec::new();
+        let still = Still { probe, time, clock, width: 64, height: 36, format, picture };
+        still.encode(&mut body).expect("fits");
+        (self.topic("still"), body)
     }
 
     /// The next record: an event.

@@ -5,8 +5,8 @@
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
 use rackside_proto::{
-    Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Kind,
-    Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Time,
+    Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Format, Kind,
+    Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Still, Time,
     Topic, Value, Verdict, Want, What,
 };
 
@@ -310,6 +310,33 @@ fn verdict() {
     verdict.encode(&mut written).unwrap();
     assert_eq!(written, expected);
     assert_eq!(Message::decode(Channel::Verdict, &expected), Ok(Message::Verdict(verdict)));
+}
+
+#[test]
+fn stills() {
+    for (format, byte) in [(Format::Jpeg, 0), (Format::Webp, 1)] {
+        let (time, clock) = (UTC, ClockSource::Ntp);
+        let still = Still { probe: "programme", time, clock, width: 320, height: 180, format, picture: b"\xff\xd8\xff\xd9" };
+        let expected = bytes(&[
+            &[1],                                     // version
+            &[9], b"programme",                       // probe
+            &[0, 0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34], // time: UTC
+            &[0],                                     // by NTP
+            &[0xc0, 0x02],                            // 320 wide
+            &[0xb4, 0x01],                            // 180 high
+            &[byte],                                  // format
+            &[4], b"\xff\xd8\xff\xd9",                // the picture
+        ]);
+        let mut written = Vec::new();
+        still.encode(&mut written).unwrap();
+        assert_eq!(written, expected);
+        assert_eq!(Message::decode(Channel::Still, &expected), Ok(Message::Still(still)));
+    }
+    let boot = Still { probe: "p", time: Time::Boot { boot: 1, ms: 2 }, clock: ClockSource::None, width: 1, height: 2, format: Format::Jpeg, picture: &[7] };
+    let mut written = Vec::new();
+    boot.encode(&mut written).unwrap();
+    // Version, probe, since boot, no clock, size, JPEG, picture.
+    assert_eq!(written, [1, 1, b'p', 1, 1, 2, 2, 1, 2, 0, 1, 7]);
 }
 
 #[test]
