@@ -118,6 +118,9 @@ fn core(config: &Config) -> Result<Core, StartError> {
     let directory = storage::whole(&config.data);
     let store = storage::open(&directory, &config.history, now.utc_ms)?;
     let mut ingest = Ingest::new(config.prefix.clone(), store.id(), Arc::new(store.reader()), now);
+    if !config.web.stills {
+        ingest.without_stills();
+    }
     let recent = Arc::new(Recent::default());
     let derived = Arc::new(query::derived(&directory, now));
     ingest.feed(Feed::new(Arc::clone(&recent), Arc::clone(&derived)));

@@ -92,6 +92,8 @@ pub struct WebConfig {
     pub session: Span,
     /// How long it lasts without being used.
     pub session_idle: Span,
+    /// Whether stills of streams are taken from agents that send them, for operators to see.
+    pub stills: bool,
 }
 
 /// `[log]`.
@@ -164,6 +166,7 @@ impl Default for WebConfig {
             proxies: Vec::new(),
             session: Span::seconds(30 * 86_400),
             session_idle: Span::seconds(7 * 86_400),
+            stills: true,
         }
     }
 }

@@ -446,3 +446,76 @@ fn a_port_in_use_is_one_clear_line() {
     let line = Desk::try_with(&text).err().expect("the port is in use").to_string();
     assert!(line.starts_with(&format!("listener: {} is in use", desk.mqtt())), "{line}");
 }
+
+/// 64 by 36.
+const JPEG: &[u8] = include_bytes!("../../tests/fuzz/corpus/picture/jpeg");
+
+#[test]
+fn a_still_is_for_operators_and_for_nobody_else() {
+    let (desk, mut client, rack) = running();
+    let mut everything = Client::connect(desk.mqtt(), "nosy").expect("it connects");
+    everything.subscribe("#").expect("it subscribes");
+    let (topic, body) = rack.still("hall/left", JPEG, 0);
+    client.publish((topic.clone(), body), true).expect("sent");
+    let told = desk.eventually("the still is there", |desk| {
+        let told = desk.json("/api/sites/arena-north/rack-1/stills");
+        told["stills"].get(0).cloned()
+    });
+    let url = told["url"].as_str().expect("an address");
+    assert!(url.starts_with("/sites/arena-north/rack-1/stills/hall%2Fleft?taken="), "{url}");
+    assert_eq!(
+        (&told["probe"], &told["width"], &told["height"]),
+        (&"hall/left".into(), &64.into(), &36.into())
+    );
+    assert_eq!(told["bytes"], JPEG.len());
+    let answer = desk.request("GET", url, &[]);
+    assert_eq!((answer.status, answer.body.as_slice()), (200, JPEG));
+    for header in [
+        "content-type: image/jpeg",
+        "cache-control: private, no-store",
+        "content-disposition: inline",
+        "x-content-type-options: nosniff",
+        "cross-origin-resource-policy: same-origin",
+    ] {
+        assert!(answer.head.lines().any(|line| line == header), "{header}\n{}", answer.head);
+    }
+    for path in ["/sites/arena-north/rack-1/stills/other", "/sites/arena-north/rack-2/stills/hall%2Fleft"] {
+        assert_eq!(desk.request("GET", path, &[]).status, 404, "{path}");
+    }
+    assert_eq!(desk.request("GET", "/api/sites/arena-north/rack-2/stills", &[]).status, 404);
+    for path in ["/", "/status", "/api/sites", "/metrics"] {
+        assert!(!desk.get(path).contains("hall/left"), "{path}");
+    }
+    // Neither is it routed nor retained: who subscribes to everything hears what is published behind it, and not that.
+    let mut late = Client::connect(desk.mqtt(), "late").expect("it connects");
+    late.subscribe("#").expect("it subscribes");
+    client.publish(("somewhere/behind".to_owned(), b"it".to_vec()), true).expect("sent");
+    for listener in [&mut everything, &mut late] {
+        assert_eq!(listener.expect("behind"), b"it");
+        assert!(listener.none("/still"));
+    }
+}
+
+#[test]
+fn what_is_no_picture_is_counted_and_not_kept() {
+    let (desk, mut client, rack) = running();
+    client.send(rack.still("p", b"<svg onload=alert(1)>", 0)).expect("sent");
+    let line = "rackside_hub_rejected_total{reason=\"picture\"}";
+    desk.eventually("it is refused", |desk| desk.metric(line).filter(|count| count == "1"));
+    assert_eq!(desk.json("/api/sites/arena-north/rack-1/stills")["stills"], serde_json::json!([]));
+    assert_eq!(desk.request("GET", "/sites/arena-north/rack-1/stills/p", &[]).status, 404);
+}
+
+#[test]
+fn a_hub_can_want_no_stills() {
+    let desk = Desk::try_with(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[web]\naddress = \"127.0.0.1:0\"\nstills = false\n",
+    );
+    let (desk, rack) = (desk.expect("it starts"), Rack::new("arena-north", "rack-1"));
+    let mut client = Client::connect(desk.mqtt(), "arena-north/rack-1/7261636b").expect("it connects");
+    client.send(rack.presence(true)).expect("sent");
+    client.send(rack.still("p", JPEG, 0)).expect("sent");
+    let line = "rackside_hub_rejected_total{reason=\"not_spoken\"}";
+    desk.eventually("it is refused", |desk| desk.metric(line).filter(|count| count == "1"));
+    assert_eq!(desk.request("GET", "/sites/arena-north/rack-1/stills/p", &[]).status, 404);
+}

@@ -34,6 +34,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("fleet.js", JS, include_str!("../static/fleet.js")),
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
     ("settings.css", CSS, include_str!("../static/settings.css")),
+    ("stills.css", CSS, include_str!("../static/stills.css")),
+    ("stills.js", JS, include_str!("../static/stills.js")),
 ];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

@@ -20,6 +20,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("missing", include_str!("../templates/missing.html")),
     ("alerts", include_str!("../templates/alerts.html")),
     ("alert", include_str!("../templates/alert.html")),
+    ("stills", include_str!("../templates/stills.html")),
 ];
 
 static TEXTS: LazyLock<Vec<(&str, String)>> =

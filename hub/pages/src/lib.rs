@@ -41,6 +41,7 @@ pub mod missing;
 pub mod moment;
 pub mod quantity;
 pub mod site;
+pub mod stills;
 
 pub use engine::render;
 pub use frame::{Banner, Frame, Here, Who};

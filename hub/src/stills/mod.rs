@@ -188,9 +188,9 @@ mod tests {
         let (mut stills, now) = (Stills::default(), clock::now());
         stills.take(&agent(1), &still("programme", now.utc_ms - 5000), now).expect("a picture");
         stills.tick(now);
-        let last = now.plus(KEPT - Duration::from_millis(5001));
+        let last = now.plus(Duration::from_millis(24 * 3_600_000 - 5001));
         assert!(stills.newest(&agent(1), "programme", last).is_some());
-        let late = now.plus(KEPT - Duration::from_secs(5));
+        let late = now.plus(Duration::from_secs(24 * 3600 - 5));
         assert!(stills.newest(&agent(1), "programme", late).is_none(), "24 hours after it was taken");
         assert_eq!((stills.of(&agent(1), late).count(), stills.bytes), (0, JPEG.len()));
         stills.tick(late);

@@ -39,6 +39,7 @@ mod silences;
 mod site;
 mod sites;
 mod sparks;
+mod stills;
 mod visitor;
 
 pub use door::Door;
@@ -216,6 +217,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/health/readiness", get(health::readiness))
         .route("/health/detailed", get(health::detailed))
         .route("/api/sites", get(sites::sites))
+        .route("/api/sites/{site}/{appliance}/stills", get(stills::list))
+        .route("/sites/{site}/{appliance}/stills/{probe}", get(stills::picture))
         .route("/alerts", get(alerts::list))
         .route("/alerts/{id}", get(alerts::alert).post(alerts::change))
         .route("/api/alerts", get(alerts::api))
