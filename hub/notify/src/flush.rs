@@ -128,7 +128,7 @@ impl Round<'_> {
         let route = self.policy.route(&group.route);
         let reached = escalate::step(group, &self.kept.book, self.now, |step| after(route, step));
         let is_answered = group.checking_since.is_some() && self.world.uplink() != Uplink::Checking;
-        let is_due = group.next <= self.now || is_answered;
+        let is_due = group.due() <= self.now || is_answered;
         if is_due || self.kept.groups.all.get(key).is_some_and(|group| self.is_settled(group)) {
             self.flush(key);
         } else if let Some(steps) = reached {

@@ -7,8 +7,10 @@
 //! first alert ── group_wait ──▶ flush ── group_interval ──▶ flush ── group_interval ──▶ flush …   empty: gone
 //! ```
 //!
-//! Two things differ. An empty group ends at its next flush, not at some tick of half a minute. And where the route does not set `group_wait`, critical
-//! alerts are groups of their own, so that they wait for no warning's timetable.
+//! Three things differ. An empty group ends at its next flush, not at some tick of half a minute. Where the route does not set `group_wait`, critical
+//! alerts are groups of their own, so that they wait for no warning's timetable. And where it does not set `group_interval`, a critical alert that is new to an old
+//! group does not wait for it: five minutes are long for who sleeps, and a second cause is no news of the first one. It waits as in a new group, and
+//! until half a minute after the last look, so that a storm is a message every half minute at most. The group's own times stay as they are.
 //!
 //! Not here: whether there is anything to tell at a flush (`dedup.rs`), and what is held back (`flush.rs`).
 //!
@@ -20,6 +22,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::message::AlertId;
+
+/// So long after a look at a group it is looked at again for a critical alert, at the earliest, in milliseconds.
+const LOOKS_APART: i64 = 30_000;
 
 /// How long the answer of the hub's own uplink is waited for, in milliseconds.
 const ANSWER: i64 = 10_000;
@@ -53,7 +58,10 @@ pub(crate) struct Group {
     pub(crate) members: BTreeMap<AlertId, Member>,
     /// When it is looked at next.
     pub(crate) next: i64,
-    has_flushed: bool,
+    /// When it was looked at last by its timetable.
+    flushed_at: Option<i64>,
+    /// When it is looked at before its time.
+    hurries_at: Option<i64>,
     /// Since when alerts of it wait for what the hub's own uplink is like.
     pub(crate) checking_since: Option<i64>,
 }
@@ -61,14 +69,33 @@ pub(crate) struct Group {
 impl Group {
     /// It is looked at now.
     pub(crate) fn flushed(&mut self, now: i64, interval: i64) {
-        self.has_flushed = true;
-        self.next = now.saturating_add(interval);
+        self.flushed_at = Some(now);
+        let is_early = self.hurries_at.take_if(|at| *at <= now).is_some() && self.checking_since.is_none();
+        if !is_early || self.next <= now {
+            self.next = now.saturating_add(interval);
+            self.hurries_at = None;
+        }
+    }
+
+    /// When it is looked at next, in its time or before.
+    pub(crate) fn due(&self) -> i64 {
+        self.hurries_at.map_or(self.next, |at| at.min(self.next))
+    }
+
+    /// It is looked at no later than that. Says whether it would have been.
+    pub(crate) fn bound(&mut self, latest: i64) -> bool {
+        let is_later = self.next > latest || self.hurries_at.is_some_and(|at| at > latest);
+        self.next = self.next.min(latest);
+        self.hurries_at = self.hurries_at.map(|at| at.min(latest));
+        is_later
     }
 
     /// The clock was set by so much.
     pub(crate) fn shift(&mut self, by_ms: i64) {
         let told = self.members.values_mut().filter_map(|member| member.told_at.as_mut());
-        for at in told.chain(&mut self.checking_since).chain([&mut self.next]) {
+        let own =
+            [&mut self.checking_since, &mut self.flushed_at, &mut self.hurries_at].into_iter().flatten();
+        for at in told.chain(own).chain([&mut self.next]) {
             *at = at.saturating_add(by_ms);
         }
     }
@@ -104,14 +131,21 @@ impl Groups {
             labels: seed.labels,
             members: BTreeMap::new(),
             next: now.saturating_add(wait),
-            has_flushed: false,
+            flushed_at: None,
+            hurries_at: None,
             checking_since: None,
         });
+        let is_new = !group.members.contains_key(&id);
         let member = group.members.entry(id).or_insert(Member::new());
         member.is_current = true;
-        if !group.has_flushed {
-            let at = if starts_at.saturating_add(wait) < now { now } else { now.saturating_add(wait) };
-            group.next = group.next.min(at);
+        let at = if starts_at.saturating_add(wait) < now { now } else { now.saturating_add(wait) };
+        match group.flushed_at {
+            None => group.next = group.next.min(at),
+            Some(last) if is_new && seed.hurries => {
+                let at = at.max(last.saturating_add(LOOKS_APART));
+                group.hurries_at = Some(group.hurries_at.map_or(at, |other| other.min(at)));
+            }
+            Some(_) => {}
         }
     }
 
@@ -142,6 +176,8 @@ pub(crate) struct Seed<'a> {
     pub(crate) labels: BTreeMap<String, String>,
     /// How long a new group waits for more, in milliseconds.
     pub(crate) wait: i64,
+    /// Whether this alert, if it is new, is told before the old group's time.
+    pub(crate) hurries: bool,
 }
 
 /// A group's key: its route and its labels, and whether it is one of those that do not wait for others.
@@ -156,7 +192,7 @@ mod tests {
 
     fn insert(groups: &mut Groups, id: u64, wait: i64, starts_at: i64, now: i64) -> i64 {
         let route = "all".into();
-        let seed = Seed { route: &route, labels: BTreeMap::new(), wait };
+        let seed = Seed { route: &route, labels: BTreeMap::new(), wait, hurries: false };
         groups.insert("all:{}", seed, AlertId(id), starts_at, now);
         groups.all["all:{}"].next
     }

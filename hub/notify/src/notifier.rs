@@ -119,7 +119,9 @@ impl Notifier {
             let labels = taken.route.group_labels(&booked.labels);
             let is_urgent = taken.route.group_wait.is_none() && severity == Severity::Critical;
             let key = group::key(&taken.route.name, &labels, is_urgent);
-            let seed = Seed { route: &taken.route.name, labels, wait: taken.route.wait(severity) };
+            let hurries = severity == Severity::Critical && !taken.route.keeps_interval;
+            let wait = taken.route.wait(severity);
+            let seed = Seed { route: &taken.route.name, labels, wait, hurries };
             self.kept.groups.insert(&key, seed, id, starts_at, now);
             into.insert(key);
         }
@@ -169,7 +171,7 @@ impl Notifier {
             let escalation = route.and_then(|route| {
                 escalate::next(group, &self.kept.book, |step| flush::after(Some(route), step))
             });
-            [Some(group.next), escalation].into_iter().flatten()
+            [Some(group.due()), escalation].into_iter().flatten()
         });
         let alerts = self.kept.book.alerts().flat_map(|booked| {
             let found = match booked.orphan {
@@ -200,7 +202,7 @@ impl Notifier {
                 let wait = route.wait(Severity::Warning).max(route.wait(Severity::Critical));
                 route.group_interval.max(wait)
             });
-            self.revision += u64::from(lower(&mut group.next, now.saturating_add(longest)));
+            self.revision += u64::from(group.bound(now.saturating_add(longest)));
         }
         if let (Some(at), Some(heartbeat)) = (&mut self.kept.heartbeat_at, &self.policy.heartbeat) {
             self.revision += u64::from(lower(at, now.saturating_add(heartbeat.every)));

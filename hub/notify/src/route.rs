@@ -51,6 +51,8 @@ pub struct Route {
     pub group_wait: Option<i64>,
     /// How long a group waits for further news.
     pub group_interval: i64,
+    /// Whether critical alerts wait for that as well: somebody has set it.
+    pub keeps_interval: bool,
     /// How long until the same is told again.
     pub repeat_interval: i64,
     /// Whether the routes below are asked as well.

@@ -114,6 +114,7 @@ impl RouteConfig {
             group_by: self.group_by()?,
             group_wait: self.group_wait.map(ms),
             group_interval: interval,
+            keeps_interval: self.group_interval.is_some(),
             repeat_interval: repeat,
             goes_on: self.goes_on,
             escalate: self.steps(names)?,

@@ -40,6 +40,7 @@ fn a_route_has_its_defaults() {
     assert_eq!((route.to.as_slice(), route.goes_on), (&[Target::Receiver("crew".into())][..], false));
     assert_eq!(route.group_by, GroupBy::Labels(vec!["site".into()]));
     assert_eq!((route.group_interval, route.repeat_interval), (300_000, 14_400_000));
+    assert!(!route.keeps_interval, "critical news need not wait for it");
     assert_eq!(
         [Severity::Info, Severity::Warning, Severity::Critical].map(|worst| route.wait(worst)),
         [30_000, 30_000, 1000]
