@@ -148,7 +148,7 @@ impl Hub {
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
         let Core { shared, queries, remembered, commits, status, thread } = core(config)?;
-        let (live, updates) = Live::start(asked.clone());
+        let (live, updates) = Live::new(clock::random() as u32);
         let news = Inbox::default();
         let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries), news: news.clone() };
         let (rules, rules_end) =
@@ -204,6 +204,7 @@ impl Hub {
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
+        let telling = web::live_updates(pages.clone(), asked.clone());
         let serving = server::serve(socket, web::router(pages), Bounds::default(), asked.clone());
         let tasks = vec![
             ("series", tokio::spawn(keeping)),
@@ -213,6 +214,7 @@ impl Hub {
             ("notifications", tokio::spawn(notifications.clone().until(asked.clone(), notify_end))),
             ("the couriers", tokio::spawn(office.run(Arc::clone(&way), turns, asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
+            ("the live updates", tokio::spawn(telling)),
             ("the web server", tokio::spawn(serving)),
             ("the log of users", tokio::spawn(door.clone().tell(asked))),
         ];

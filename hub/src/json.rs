@@ -96,6 +96,42 @@ pub fn presence(appliance: &Appliance) -> String {
     })
 }
 
+/// Those of an appliance's newest values that are at these positions, and not absent.
+struct Chosen<'a> {
+    latest: &'a Latest,
+    positions: &'a [u32],
+}
+
+impl Serialize for Chosen<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let latest = self.latest;
+        let at = |position: &u32| {
+            let at = *position as usize;
+            let (entry, value) = (latest.listing.series().get(at)?, latest.values.get(at)?);
+            (*value != Value::Absent).then_some(Sample { entry, value: *value })
+        };
+        serializer.collect_seq(self.positions.iter().filter_map(at))
+    }
+}
+
+#[derive(Serialize)]
+struct Picked<'a> {
+    site: &'a str,
+    appliance: &'a str,
+    time: Option<String>,
+    series: Chosen<'a>,
+}
+
+/// The newest values of the series at these positions of an appliance's catalog, for who watches them live.
+pub fn picked(appliance: &Appliance, latest: &Latest, positions: &[u32]) -> String {
+    text(&Picked {
+        site: appliance.name.site.as_str(),
+        appliance: appliance.name.appliance.as_str(),
+        time: latest.time_ms.map(rfc3339),
+        series: Chosen { latest, positions },
+    })
+}
+
 #[derive(Serialize)]
 struct Data<'a> {
     site: &'a str,

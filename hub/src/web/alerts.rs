@@ -202,7 +202,7 @@ pub(super) async fn api(State(web): State<Arc<Web>>, headers: HeaderMap) -> Resp
 }
 
 /// An alert as `/api/alerts` has it.
-fn json(alert: &Booked) -> Json {
+pub(super) fn json(alert: &Booked) -> Json {
     let labels: BTreeMap<&str, &str> =
         alert.labels.iter().map(|label| (&*label.name, &*label.value)).collect();
     let history: Vec<Json> = alert

@@ -153,7 +153,6 @@ impl Web {
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
-            live.attend(web.clone());
             let web = web.clone();
             let metadata = Box::new(move || web.upgrade().map(|web| web.meanings()).unwrap_or_default());
             let view = Box::new({
@@ -204,6 +203,11 @@ impl Web {
             history: self.history.trouble(clock::now()).unwrap_or_default(),
         }
     }
+}
+
+/// Tells those who watch live, until the hub stops.
+pub async fn live_updates(web: Arc<Web>, shutdown: watch::Receiver<bool>) {
+    live::run(web, shutdown).await;
 }
 
 /// All endpoints.

@@ -1,0 +1,298 @@
+//! What is new for those who watch, four times a second: appliances that came, went or were read, alerts that changed, entries of the log,
+//! what is wrong with the hub.
+//!
+//! What nobody waits for (another reading, as well as the one before) is gathered for a second, so that a message is worth sending; what turns an
+//! appliance or an alert goes at once.
+
+use super::board::{Board, Channel, Follower, News, Told, whole};
+use super::frame::{Event, Id};
+use super::view::{Topic, View};
+use crate::clock::{self, Now};
+use crate::shutdown;
+use crate::web::around::{Around, Venue};
+use crate::web::{Troubles, Web, alerts, page, row};
+use rackside_notify::{AlertId, Booked};
+use rackside_proto::AgentName;
+use serde::Serialize;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+/// How often is looked.
+const TICK: Duration = Duration::from_millis(250);
+/// What nobody waits for is gathered for so many looks.
+const GATHERED: u32 = 4;
+/// Views are looked through after so many looks.
+const SWEEP: u32 = 40;
+
+/// Tells those who watch, until the hub stops.
+pub(in crate::web) async fn run(web: Arc<Web>, mut shutdown: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = shutdown::asked(&mut shutdown) => return,
+        }
+        if !web.live.is_watched() {
+            continue;
+        }
+        let web = Arc::clone(&web);
+        // A large fleet takes a while to write: not on a thread that serves others.
+        let looking = tokio::task::spawn_blocking(move || web.live.desk().look(&web, clock::now()));
+        looking.await.expect("writing rows does not panic, and is not cancelled");
+    }
+}
+
+/// The views, and what was told, as far as it takes to know what is new.
+#[derive(Debug)]
+pub(super) struct Desk {
+    board: Board,
+    looks: u32,
+    /// By slot, whether it was told to be up.
+    up: Vec<Option<bool>>,
+    alerts: Option<Alerts>,
+    /// What fires and who is on air.
+    around: Option<Around>,
+    /// What is wrong with the hub.
+    hub: Option<[String; 2]>,
+}
+
+/// What was told of alerts.
+#[derive(Debug)]
+struct Alerts {
+    /// The notifier's, when it was looked at.
+    revision: u64,
+    /// What was told of each, as a number.
+    told: HashMap<AlertId, u64>,
+}
+
+impl Desk {
+    /// Nobody watches yet.
+    pub(super) fn new(boot: u32) -> Self {
+        Self { board: Board::new(boot), looks: 0, up: Vec::new(), alerts: None, around: None, hub: None }
+    }
+
+    /// A client comes; there is none if there is no room for its view.
+    pub(super) fn join(&mut self, web: &Web, view: &View, after: Option<Id>, now: Now) -> Option<Follower> {
+        // From here on changes are noted; what was before is in what the client is told first.
+        web.live.watched(true);
+        if self.hub.is_none() {
+            self.hub(web);
+        }
+        if view.wants(Topic::Rows) && self.around.is_none() {
+            self.around = Some(web.around(now));
+        }
+        if (view.wants(Topic::Alerts) || view.wants(Topic::Log)) && self.alerts.is_none() {
+            self.alerts(web);
+        }
+        let nothing = Around::default();
+        let around = self.around.as_ref().unwrap_or(&nothing);
+        self.board.join(view, after, now.instant, |channel| all(web, around, channel, now))
+    }
+
+    fn look(&mut self, web: &Web, now: Now) {
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(SWEEP) {
+            self.board.sweep(now.instant);
+            if self.board.is_idle() {
+                web.live.watched(false);
+                *self = Self { board: std::mem::replace(&mut self.board, Board::new(0)), ..Self::new(0) };
+                return;
+            }
+        }
+        let mut news = News { hub: self.hub(web), ..News::default() };
+        let mut log = web.live.take_log();
+        if self.board.wants(Topic::Alerts) || self.board.wants(Topic::Log) {
+            news.alerts = self.alerts(web);
+            log.extend(news.alerts.iter().map(|alert| (alert.site.clone(), alert.appliance.clone())));
+        }
+        if self.board.wants(Topic::Log) {
+            news.log = log.into_iter().map(entry).collect();
+        }
+        let is_due = self.looks.is_multiple_of(GATHERED);
+        let is_urgent = !news.alerts.is_empty() || !news.log.is_empty() || !news.hub.is_empty();
+        let mut slots = web.live.take_changed();
+        if is_due && self.board.wants(Topic::Rows) {
+            news.sites = self.sites(web, &mut slots, now);
+        }
+        let picked = self.board.picking();
+        if is_due || is_urgent || self.has_turned(web, &slots) {
+            self.note(web, &slots);
+            news.series = series(web, &picked, &slots);
+            if self.board.wants(Topic::Rows) {
+                news.rows = rows(web, self.around(web, now), slots.into_iter(), now);
+            }
+        } else {
+            web.live.put_back(slots);
+        }
+        if is_urgent
+            || !news.sites.is_empty()
+            || !news.rows.is_empty()
+            || news.series.iter().any(|values| !values.is_empty())
+        {
+            self.board.publish(&news, &picked);
+        }
+    }
+
+    /// What fires and who is on air, as it was told.
+    fn around(&mut self, web: &Web, now: Now) -> &Around {
+        self.around.get_or_insert_with(|| web.around(now))
+    }
+
+    /// Sites that are not as they were told; appliances of which something else fires than was told are added to `slots`.
+    fn sites(&mut self, web: &Web, slots: &mut BTreeSet<usize>, now: Now) -> Vec<Told> {
+        let fresh = web.around(now);
+        let before = self.around(web, now);
+        let differing = fresh.differing(before).into_iter();
+        let names = differing.filter_map(|(site, appliance)| AgentName::new(site, appliance).ok());
+        {
+            let ingest = web.shared.read();
+            slots.extend(names.filter_map(|name| ingest.fleet().slot(&name)));
+        }
+        let is_new = |(site, venue): &(&String, &Venue)| before.venue(site) != Some(*venue);
+        let heads = fresh.venues().iter().filter(is_new).map(head).collect();
+        self.around = Some(fresh);
+        heads
+    }
+
+    fn has_turned(&self, web: &Web, slots: &BTreeSet<usize>) -> bool {
+        let ingest = web.shared.read();
+        let appliances = ingest.fleet().appliances();
+        slots.iter().any(|slot| {
+            let is_up = appliances.get(*slot).map(|one| one.state.is_up());
+            is_up != self.up.get(*slot).copied().flatten()
+        })
+    }
+
+    fn note(&mut self, web: &Web, slots: &BTreeSet<usize>) {
+        let ingest = web.shared.read();
+        let appliances = ingest.fleet().appliances();
+        self.up.resize(appliances.len(), None);
+        for &slot in slots {
+            if let (Some(told), Some(one)) = (self.up.get_mut(slot), appliances.get(slot)) {
+                *told = Some(one.state.is_up());
+            }
+        }
+    }
+
+    /// What is wrong with the hub, if that changed since it was told.
+    fn hub(&mut self, web: &Web) -> Vec<Event> {
+        let Troubles { way, history } = web.troubles();
+        let fresh = [way, history];
+        let is_new = self.hub.as_ref().is_some_and(|told| *told != fresh);
+        let events = if is_new { events(&fresh) } else { Vec::new() };
+        self.hub = Some(fresh);
+        events
+    }
+
+    /// Alerts that changed since they were told.
+    fn alerts(&mut self, web: &Web) -> Vec<Told> {
+        let before = self.alerts.take();
+        let (fresh, changed) = web.notifications.look(|notifier, _| {
+            let revision = notifier.revision();
+            if before.as_ref().is_some_and(|before| before.revision == revision) {
+                return (None, Vec::new());
+            }
+            let mut changed = Vec::new();
+            let mut told = HashMap::new();
+            for alert in notifier.alerts() {
+                let number = number(alert);
+                if before.as_ref().is_some_and(|before| before.told.get(&alert.id) != Some(&number)) {
+                    changed.push(alert.clone());
+                }
+                told.insert(alert.id, number);
+            }
+            (Some(Alerts { revision, told }), changed)
+        });
+        self.alerts = fresh.or(before);
+        changed.iter().map(told).collect()
+    }
+}
+
+/// A number that changes with what is told of an alert.
+fn number(alert: &Booked) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let times = (alert.active_at, alert.starts_at, alert.ends_at, alert.unknown_since);
+    (alert.state.as_str(), alert.severity.as_str(), times, alert.history.len()).hash(&mut hasher);
+    alert.history.back().map(|event| event.at).hash(&mut hasher);
+    (alert.acknowledged.as_ref().map(|by| (&by.by, by.at, &by.note)), &alert.annotations).hash(&mut hasher);
+    format!("{:?}", alert.held).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn told(alert: &Booked) -> Told {
+    let (site, appliance) = (alert.site().to_owned(), alert.appliance().to_owned());
+    Told { site, appliance, json: alerts::json(alert).to_string() }
+}
+
+/// That there is something new in the log of an appliance, or of a site.
+fn entry((site, appliance): (String, String)) -> Told {
+    let json = serde_json::json!({ "site": site, "appliance": appliance }).to_string();
+    Told { site, appliance, json }
+}
+
+fn events(hub: &[String; 2]) -> Vec<Event> {
+    let text = |text: &String| serde_json::to_string(text).expect("a text is JSON");
+    vec![("trouble", text(&hub[0])), ("history", text(&hub[1]))]
+}
+
+/// A site without its appliances.
+fn head((site, venue): (&String, &Venue)) -> Told {
+    let group = page::group(site, Some(venue), Vec::new());
+    Told { site: site.clone(), appliance: String::new(), json: json(&group) }
+}
+
+/// The rows of these.
+fn rows(web: &Web, around: &Around, slots: impl Iterator<Item = usize>, now: Now) -> Vec<Told> {
+    let ingest = web.shared.read();
+    let appliances = ingest.fleet().appliances();
+    let rows: Vec<_> =
+        slots.filter_map(|slot| appliances.get(slot)).map(|one| row::of(one, now, around)).collect();
+    drop(ingest);
+    rows.into_iter().map(|row| Told { json: json(&row), site: row.site, appliance: row.appliance }).collect()
+}
+
+fn json(of: &impl Serialize) -> String {
+    serde_json::to_string(of).expect("it has text keys only")
+}
+
+/// What each of these views takes of the series of these appliances.
+fn series(web: &Web, picked: &[Arc<Channel>], slots: &BTreeSet<usize>) -> Vec<Vec<String>> {
+    let ingest = web.shared.read();
+    let appliances = ingest.fleet().appliances();
+    let of = |channel: &Arc<Channel>| {
+        let slots = slots.iter().filter_map(|slot| Some((*slot, appliances.get(*slot)?)));
+        channel.picked(slots)
+    };
+    picked.iter().map(of).collect()
+}
+
+/// Everything that a view is about, as it is now.
+fn all(web: &Web, around: &Around, channel: &Channel, now: Now) -> Vec<Event> {
+    let mut events = Vec::new();
+    if channel.view.wants(Topic::Rows) {
+        let count = web.shared.read().fleet().appliances().len();
+        events.push(whole("all", &rows(web, around, 0..count, now), &channel.view));
+        let heads: Vec<Told> = around.venues().iter().map(head).collect();
+        events.push(whole("sites", &heads, &channel.view));
+    }
+    if channel.view.wants(Topic::Alerts) {
+        let alerts: Vec<Booked> = web
+            .notifications
+            .look(|notifier, _| notifier.alerts().filter(|alert| alert.ends_at.is_none()).cloned().collect());
+        let alerts: Vec<Told> = alerts.iter().map(told).collect();
+        events.push(whole("alerts", &alerts, &channel.view));
+    }
+    if channel.view.has_series() {
+        let ingest = web.shared.read();
+        let values = channel.picked(ingest.fleet().appliances().iter().enumerate());
+        events.push(("series", format!("[{}]", values.join(","))));
+    }
+    let Troubles { way, history } = web.troubles();
+    events.extend(self::events(&[way, history]));
+    events
+}

@@ -1,0 +1,181 @@
+//! A client's line: Server-Sent Events, or WebSocket on upgrade. The same messages either way.
+//!
+//! After 10 s without one `time` says the hub's clock: the line is alive, and proxies leave it open. A line ends when the hub stops, when who
+//! watches falls behind, and when they may not watch any more.
+
+use super::board::{Follower, Next};
+use super::frame::{Frame, Id, PACKED_HEAD, stored};
+use super::seat::Seat;
+use super::view::View;
+use crate::clock;
+use crate::shutdown;
+use crate::web::Web;
+use crate::web::accept::{gzip, text};
+use crate::web::api::Form;
+use crate::web::change::{Peer, is_ours};
+use crate::web::problem::Problem;
+use crate::web::visitor::Visitor;
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The time is told this often when nothing changes: proxies close lines that say nothing, and a page wants to know.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A message that a client has not taken after this is the last one.
+const STALL: Duration = Duration::from_secs(30);
+/// Clients have nothing to say; a longer message than this ends the line.
+const SAID: usize = 4096;
+
+/// Where a client goes on from, when it comes back.
+const LAST: HeaderName = HeaderName::from_static("last-event-id");
+
+/// One client.
+struct Line {
+    follower: Follower,
+    shutdown: watch::Receiver<bool>,
+    _seat: Seat,
+}
+
+/// What goes over a line.
+enum Said {
+    Frame(Arc<Frame>),
+    /// The hub's clock, in milliseconds since 1970.
+    Time(u64),
+}
+
+impl Line {
+    async fn next(&mut self) -> Option<Said> {
+        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        tokio::pin!(heartbeat);
+        loop {
+            match self.follower.next() {
+                Next::Frame(frame) => return Some(Said::Frame(frame)),
+                Next::End => return None,
+                Next::Wait => {}
+            }
+            tokio::select! {
+                () = self.follower.wait() => {}
+                () = &mut heartbeat => return Some(Said::Time(clock::now().utc_ms)),
+                () = shutdown::asked(&mut self.shutdown) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.follower.leave(clock::now().instant);
+    }
+}
+
+pub(in crate::web) async fn live(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    Extension(peer): Extension<Peer>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let asked = Form::of_address(&uri);
+    let view = match View::of(&asked, visitor.only()) {
+        Ok(view) => view,
+        Err(why) => return Problem::bad_request(why).into_response(),
+    };
+    let is_socket = headers.contains_key(header::UPGRADE);
+    let upgrade = match upgrade {
+        Err(rejection) if is_socket => return rejection.into_response(),
+        upgrade => upgrade.ok(),
+    };
+    // A browser asks for any page, and names whose it is; what it is answered it would show to that page.
+    if is_socket && headers.contains_key(header::ORIGIN) {
+        let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
+        if let Err(why) = is_ours(&headers, &external) {
+            return Problem::forbidden(why).into_response();
+        }
+    }
+    let seat = match Seat::take(&web.live, peer.0.ip()) {
+        Ok(seat) => seat,
+        Err(full) => return full.into_response(),
+    };
+    let after = text(&headers, &LAST).unwrap_or_else(|| asked.first("after"));
+    let after = Id::parse(after);
+    let shutdown = web.shutdown.clone();
+    let joining = tokio::task::spawn_blocking(move || web.live.desk().join(&web, &view, after, clock::now()));
+    let Some(follower) = joining.await.expect("writing rows does not panic, and is not cancelled") else {
+        let what = "too many different things are watched already; try again later";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, what).into_response();
+    };
+    let line = Line { follower, shutdown, _seat: seat };
+    match upgrade {
+        Some(upgrade) => upgrade.max_message_size(SAID).on_upgrade(|socket| talk(socket, line)),
+        None => events(line, gzip(&headers)),
+    }
+}
+
+/// Server-Sent Events.
+fn events(line: Line, is_packed: bool) -> Response {
+    let head = is_packed.then(|| Bytes::from_static(PACKED_HEAD));
+    let body = futures_util::stream::unfold((head, line), move |(head, mut line)| async move {
+        let bytes = match head {
+            Some(head) => head,
+            None => match line.next().await? {
+                Said::Frame(frame) if is_packed => frame.packed(),
+                Said::Frame(frame) => frame.plain(),
+                Said::Time(at) if is_packed => stored(&time(at)),
+                Said::Time(at) => Bytes::from(time(at)),
+            },
+        };
+        Some((Ok::<_, Infallible>(bytes), (None, line)))
+    });
+    let mut response = Body::from_stream(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    // nginx would gather them.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    if is_packed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn time(at: u64) -> String {
+    format!("event: time\ndata: {at}\n\n")
+}
+
+/// The same over WebSocket.
+async fn talk(mut socket: WebSocket, mut line: Line) {
+    loop {
+        let said = tokio::select! {
+            said = line.next() => said,
+            heard = socket.recv() => match heard {
+                // Pings are answered where they are read.
+                Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            },
+        };
+        let messages: Vec<Message> = match &said {
+            None => vec![Message::Close(Some(CloseFrame { code: close_code::AWAY, reason: "".into() }))],
+            Some(Said::Frame(frame)) => frame.socket().iter().cloned().map(Message::Text).collect(),
+            Some(Said::Time(at)) => vec![Message::text(format!("{{\"event\":\"time\",\"data\":{at}}}"))],
+        };
+        let sending = async {
+            for message in messages {
+                socket.send(message).await?;
+            }
+            Ok::<_, axum::Error>(())
+        };
+        let sent = tokio::time::timeout(STALL, sending).await;
+        if said.is_none() || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
