@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod parcel;
 pub mod quantity;
 pub mod receiver;
+pub mod runbook;
 mod sample;
 pub mod send;
 pub mod template;

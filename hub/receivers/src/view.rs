@@ -10,6 +10,7 @@
 use crate::Receiver;
 use crate::format::text::{is_url, line, lines};
 use crate::quantity::{Unit, duration, unit_of};
+use crate::runbook;
 use rackside_notify::{Entry, Kind, Message, Severity, SiteFacts, State, Status};
 use rackside_onair::Zone;
 use serde::Serialize;
@@ -365,7 +366,7 @@ impl Words<'_> {
                 .map(|by| moment(by.at, self.message.at, self.receiver.reader))
                 .unwrap_or_default(),
             acknowledged_note: acknowledged.map(|by| line(&by.note, LINE)).unwrap_or_default(),
-            runbook: line(runbook.unwrap_or_default(), LINE),
+            runbook: line(&runbook::said(runbook.unwrap_or_default()), LINE),
             labels: entry.labels.iter().take(MOST_LABELS).map(label_view).collect(),
             acknowledge_url: if url.is_empty() || resolved || entry.state == State::Acknowledged {
                 String::new()

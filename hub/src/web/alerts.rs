@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use rackside_access::Right;
 use rackside_notify::{AlertId, Booked, Held, State as At, What};
 use rackside_pages::{Frame, Here};
+use rackside_receivers::runbook;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -275,7 +276,7 @@ fn shown(web: &Web, alert: &Booked, form: &Form, visitor: &Visitor, why_not: Str
     Page {
         line,
         description: text("description"),
-        runbook: text("runbook"),
+        runbook: runbook::said(&text("runbook")),
         value: alert.value.to_string(),
         on_air: match on_air.map(|view| view.on_air()) {
             Some(true) => "on air",
