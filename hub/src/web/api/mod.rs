@@ -5,6 +5,7 @@
 //! | `query` | an expression at a moment, or at many |
 //! | `series` | which series and labels there are |
 //! | `rules`, `metadata`, `status` | what the hub knows beside series |
+//! | `reach` | what is left of series and rules for who sees some sites alone |
 //! | `form`, `moment` | what is asked: parameters as Go reads them |
 //! | `reply`, `pieces`, `json` | what is answered: to the byte as Prometheus does, a large answer bit by bit |
 //! | `queue`, `counts`, [`QueryConfig`] | what queries may cost, and what has become of them |
@@ -21,6 +22,7 @@ mod moment;
 mod pieces;
 mod query;
 mod queue;
+mod reach;
 mod reply;
 mod rules;
 mod series;

@@ -10,6 +10,7 @@ use super::Api;
 use super::form::Form;
 use super::moment::{Moment, duration};
 use super::pieces::{Compressed, PIECE, Pieces};
+use super::reach;
 use super::reply::{Failure, in_pieces, text, whole};
 use crate::clock;
 use crate::web::accept::gzip;
@@ -19,6 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use rackside_promql::{Outcome, Query, format_query};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
@@ -102,15 +104,15 @@ fn timeout(form: &Form) -> Result<Option<Duration>, Failure> {
 }
 
 pub(super) async fn instant(State(api): State<Arc<Api>>, request: Request) -> Response {
-    let headers = request.headers().clone();
+    let (headers, sites) = (request.headers().clone(), reach::of(&request));
     let question = Form::read(request).await.and_then(|form| Question::instant(&form, clock::now().utc_ms));
-    api.answer(question, &headers).await.unwrap_or_else(|failure| failure.response())
+    api.answer(question, sites.as_ref(), &headers).await.unwrap_or_else(|failure| failure.response())
 }
 
 pub(super) async fn range(State(api): State<Arc<Api>>, request: Request) -> Response {
-    let headers = request.headers().clone();
+    let (headers, sites) = (request.headers().clone(), reach::of(&request));
     let question = Form::read(request).await.and_then(|form| Question::range(&form));
-    api.answer(question, &headers).await.unwrap_or_else(|failure| failure.response())
+    api.answer(question, sites.as_ref(), &headers).await.unwrap_or_else(|failure| failure.response())
 }
 
 /// An answer as far as it is written where the query was worked on.
@@ -133,11 +135,12 @@ impl Api {
     async fn answer(
         &self,
         question: Result<Question, Failure>,
+        sites: Option<&BTreeSet<String>>,
         headers: &HeaderMap,
     ) -> Result<Response, Failure> {
         let question = question.inspect_err(|failure| self.queue.refused(failure.kind()))?;
         let deadline = self.queue.deadline(question.timeout);
-        let (source, is_packed) = (Arc::clone(&self.behind.series), gzip(headers));
+        let (source, is_packed) = (reach::within(&self.behind.series, sites), gzip(headers));
         let work = self.queue.work(deadline, move |reins| {
             let query = question.parsed()?;
             let outcome = reins.held(|limits| match question.when {

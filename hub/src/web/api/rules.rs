@@ -8,6 +8,7 @@
 use super::Api;
 use super::form::Form;
 use super::json::quoted;
+use super::reach;
 use super::reply::{Failure, text};
 use crate::web::accept::gzip;
 use axum::extract::{Request, State};
@@ -44,9 +45,10 @@ impl Wanted {
 
 pub(super) async fn rules(State(api): State<Arc<Api>>, request: Request) -> Response {
     let is_packed = gzip(request.headers());
+    let sites = reach::of(&request);
     let write = |wanted: Wanted| {
         move |api: &Api| {
-            let view = (api.behind.rules)();
+            let view = reach::rules(&(api.behind.rules)(), sites.as_ref());
             if wanted == Wanted::All {
                 return text(&*view, &[]);
             }
@@ -64,7 +66,9 @@ pub(super) async fn rules(State(api): State<Arc<Api>>, request: Request) -> Resp
 }
 
 pub(super) async fn alerts(State(api): State<Arc<Api>>, request: Request) -> Response {
-    api.said(gzip(request.headers()), |api| text(&of_rules(&(api.behind.rules)()), &[])).await
+    let sites = reach::of(&request);
+    let write = move |api: &Api| text(&of_rules(&reach::rules(&(api.behind.rules)(), sites.as_ref())), &[]);
+    api.said(gzip(request.headers()), write).await
 }
 
 #[derive(Serialize)]

@@ -14,6 +14,7 @@ use super::moment::Moment;
 use super::pieces::write_labels;
 use super::query::optional;
 use super::queue::Reins;
+use super::reach;
 use super::reply::{Failure, HEAD, whole, write_end};
 use crate::query::Fleetwide;
 use crate::web::accept::gzip;
@@ -242,11 +243,11 @@ impl Api {
         question: impl FnOnce(&Form) -> Result<Question, Failure>,
         work: impl FnOnce(&Question, &dyn Series, &Reins) -> Result<Vec<u8>, Failure> + Send + 'static,
     ) -> Response {
-        let is_packed = gzip(request.headers());
+        let (is_packed, sites) = (gzip(request.headers()), reach::of(&request));
         let answer = async {
             let form = Form::read(request).await?;
             let question = question(&form).inspect_err(|failure| self.queue.refused(failure.kind()))?;
-            let source = Arc::clone(&self.behind.series);
+            let source = reach::within(&self.behind.series, sites.as_ref());
             let deadline = self.queue.deadline(None);
             self.queue
                 .work(deadline, move |reins| Ok(whole(is_packed, work(&question, &*source, reins)?)))
