@@ -10,6 +10,7 @@
 //! ```
 
 use rackside_notify::AlertId;
+pub use rackside_notify::config::ReceiverKind as Kind;
 use rackside_onair::Zone;
 use std::fmt;
 use std::fmt::Write as _;
@@ -87,46 +88,6 @@ impl Signer {
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Signer(..)")
-    }
-}
-
-/// The kinds of receivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// An incoming webhook of Slack.
-    Slack,
-    /// Mail.
-    Email,
-    /// A bot of Telegram.
-    Telegram,
-    /// A webhook of Discord.
-    Discord,
-    /// Events API v2 of `PagerDuty`.
-    PagerDuty,
-    /// A topic of ntfy.
-    Ntfy,
-    /// Any program that takes what Alertmanager sends.
-    Webhook,
-    /// An Alertmanager.
-    Alertmanager,
-    /// A topic on a broker.
-    Mqtt,
-}
-
-impl Kind {
-    /// As in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Slack => "slack",
-            Self::Email => "email",
-            Self::Telegram => "telegram",
-            Self::Discord => "discord",
-            Self::PagerDuty => "pagerduty",
-            Self::Ntfy => "ntfy",
-            Self::Webhook => "webhook",
-            Self::Alertmanager => "alertmanager",
-            Self::Mqtt => "mqtt",
-        }
     }
 }
 

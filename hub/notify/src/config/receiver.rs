@@ -216,6 +216,19 @@ const fn yes() -> bool {
 }
 
 impl ReceiverKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Slack,
+        Self::Email,
+        Self::Telegram,
+        Self::Discord,
+        Self::PagerDuty,
+        Self::Ntfy,
+        Self::Webhook,
+        Self::Alertmanager,
+        Self::Mqtt,
+    ];
+
     /// As `kind` has it.
     pub const fn as_str(self) -> &'static str {
         match self {

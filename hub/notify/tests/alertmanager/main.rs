@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 
 use rackside_alerting::{Cause, Life, State as Stage};
 use rackside_notify::config::Tables;
-use rackside_notify::{Gone, Matchers, NewMute, Notifier, Observed, Policy, SiteFacts, State, Uplink, World};
-use rackside_onair::Zone;
+use rackside_notify::{Matchers, NewMute, Notifier, Nowhere, Observed, Policy, State};
 use rackside_promql::Labels;
 
 use server::Alertmanager;
@@ -73,36 +72,6 @@ type About = (String, BTreeMap<String, String>);
 type Alerts = BTreeSet<(String, &'static str)>;
 type Messages = BTreeMap<About, Vec<(i64, Alerts)>>;
 
-/// A fleet that is well.
-struct Well;
-
-impl World for Well {
-    fn site(&self, _: &str) -> Option<SiteFacts> {
-        None
-    }
-    fn tags(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-    fn zone(&self, _: &str) -> Zone {
-        Zone::UTC
-    }
-    fn on_air(&self, _: &str) -> bool {
-        false
-    }
-    fn is_up(&self, _: &str, _: &str) -> Option<bool> {
-        None
-    }
-    fn gone(&self) -> Vec<Gone> {
-        Vec::new()
-    }
-    fn fleet(&self) -> usize {
-        5
-    }
-    fn uplink(&self) -> Uplink {
-        Uplink::Well
-    }
-}
-
 fn labels(text: &str) -> Labels {
     let (name, rest) = text.split_once(' ').expect("an alert has labels");
     let pairs = rest.split(' ').map(|pair| pair.split_once('=').expect("name=value"));
@@ -132,7 +101,7 @@ fn ours(happened: &[(i64, Event)]) -> Messages {
         while let Some((at, event)) = rest.next_if(|(at, _)| *at <= now) {
             happens(&mut notifier, *at, *event);
         }
-        for outgoing in notifier.step(now, &Well) {
+        for outgoing in notifier.step(now, &Nowhere) {
             let message = outgoing.message;
             let state = |state| if state == State::Resolved { "resolved" } else { "firing" };
             let alerts = message.alerts.iter().map(|entry| (entry.id.to_string(), state(entry.state)));
@@ -168,7 +137,7 @@ fn happens(notifier: &mut Notifier, at: i64, event: Event) {
     };
     let annotations = [].into();
     let news = Observed { at, labels: labels(text), annotations, value: 1.0, life, cause: Cause::Result };
-    notifier.told(&news, &Well);
+    notifier.told(&news, &Nowhere);
 }
 
 /// What Alertmanager tells, the moments at which things really happened, and how late the latest was.
