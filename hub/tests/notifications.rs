@@ -125,7 +125,7 @@ fn what_fires_and_what_is_over_reaches_the_receiver_and_stands_on_the_pages() {
     assert_eq!((&crew["name"], &crew["kind"]), (&json!("crew"), &json!("webhook")));
     assert_eq!((&crew["delivered"], &crew["queued"], &crew["failures"]), (&json!(2), &json!(0), &json!([])));
     let page = hub.get("/alerts").1;
-    assert!(page.contains("<b>crew</b> · webhook") && page.contains("0 wait, 2 delivered"), "{page}");
+    assert!(!page.contains("<b>Receivers.</b>"), "there is no trouble with them: {page}");
     assert!(!page.contains(&witness.url()), "where it is may be a secret");
 }
 
@@ -216,7 +216,6 @@ fn acknowledging_takes_a_post_from_our_own_page() {
         401,
         "beyond this machine a signed link is needed"
     );
-    assert_eq!(post("", "do=acknowledge"), 400, "nobody is nobody");
     assert_eq!(post("", "do=something&who=desk"), 400);
     alert(&hub, |alert| alert["state"] == "firing" && alert["acknowledged"].is_null());
     assert_eq!(post("", body), 204);
@@ -227,7 +226,84 @@ fn acknowledging_takes_a_post_from_our_own_page() {
     );
     assert_eq!(post("", "do=release&who=desk"), 204);
     alert(&hub, |alert| alert["state"] == "firing");
+    assert_eq!(post("", "do=acknowledge&back=list"), 204);
+    let booked = alert(&hub, |alert| alert["state"] == "acknowledged");
+    assert_eq!(booked["acknowledged"]["by"], "somebody at the hub's machine", "who says no name");
     assert_eq!(hub.get("/alerts/ffffffffffffffff").0, 404);
+}
+
+#[test]
+fn two_taps_mute_from_the_page_and_the_list_ends_it() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    let id = alert(&hub, |alert| alert["state"] == "firing")["id"].as_str().expect("an id").to_owned();
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let post = |path: &str, more: &str, body: &str| hub.post(path, &format!("{form}{more}"), body).0;
+    let path = format!("/alerts/{id}");
+    let body = "do=mute&for=1h&what=site&who=desk&note=%3Cscript%3E";
+    assert_eq!(post(&path, "X-Forwarded-For: 192.0.2.7\r\n", body), 401);
+    assert_eq!(post(&path, "Origin: https://elsewhere.example\r\n", body), 403);
+    for wrong in [
+        "do=mute",
+        "do=mute&for=show",
+        "do=mute&for=until&until=soon",
+        "do=mute&for=until&until=2020-01-01T00:00",
+    ] {
+        assert_eq!(post(&path, "", wrong), 400, "{wrong}");
+    }
+    assert_eq!(post(&path, "", body), 204);
+    let mutes =
+        || serde_json::from_str::<Json>(&hub.get("/api/silences").1).expect("JSON")["silences"].clone();
+    let first = mutes()[0].clone();
+    assert_eq!((&first["matchers"], &first["by"]), (&json!(["site=\"arena-north\""]), &json!("desk")));
+    let page = hub.get("/alerts").1;
+    let held = page.split("id=\"held\"").nth(1).expect("a section of what is held back");
+    assert!(held.contains(&id) && held.contains("by desk: &lt;script&gt;"), "{page}");
+    assert!(!page.contains("<script>"), "a comment is text");
+    assert_eq!(post("/mutes/1", "", "do=something"), 400);
+    assert_eq!(post("/mutes/2", "", "do=end"), 404);
+    assert_eq!(post("/mutes/1", "X-Forwarded-For: 192.0.2.7\r\n", "do=end"), 401);
+    assert_eq!(post("/mutes/1", "", "do=extend&who=desk"), 204);
+    assert!(mutes()[0]["ends_at"].as_str() > first["ends_at"].as_str(), "an hour more");
+    assert_eq!(post("/mutes/1", "", "do=end&who=desk"), 204);
+    assert_eq!(post("/mutes/1", "", "do=end&who=desk"), 409, "it is over");
+    assert_eq!(mutes()[0]["state"], "expired");
+    // Of the rest of its labels, and a page for a browser.
+    let browser = "Accept: text/html\r\n";
+    assert_eq!(post(&path, browser, "do=mute&for=morning&what=alert"), 303);
+    assert_eq!(post(&path, browser, "do=mute&for=never"), 400);
+    let matchers = mutes()[1]["matchers"].to_string();
+    assert!(matchers.contains("alertname") && !matchers.contains("severity"), "{matchers}");
+}
+
+#[test]
+fn the_list_finds_by_site_severity_and_text_and_keeps_what_is_over() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    let id = alert(&hub, |alert| alert["state"] == "firing")["id"].as_str().expect("an id").to_owned();
+    let shows = |query: &str| hub.get(&format!("/alerts{query}")).1.contains(&format!("/alerts/{id}\">"));
+    for (query, is_there) in [
+        ("", true),
+        ("?site=arena-north", true),
+        ("?site=town-hall", false),
+        ("?text=RACK-1+at", true),
+        ("?text=nothing+of+the+kind", false),
+        ("?severity=warning&text=off", true),
+    ] {
+        assert_eq!(shows(query), is_there, "{query}");
+    }
+    turn(&mut client, &mut rack, true);
+    alert(&hub, |alert| alert["state"] == "resolved");
+    let page = hub.get("/alerts").1;
+    let past = page.split("id=\"past\"").nth(1).expect("a section of what is over");
+    assert!(past.contains(&id) && past.contains("crew"), "with who was told: {page}");
+    assert!(page.contains("All is well: nothing fires."), "{page}");
 }
 
 #[test]

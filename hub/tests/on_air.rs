@@ -189,3 +189,63 @@ fn a_site_that_is_added_to_the_configuration_is_known_without_a_restart() {
     let line = running.expect("site arena-north: 1 events in");
     assert!(line.contains("arena-north.ics"), "{line}");
 }
+
+#[test]
+fn the_log_tells_what_happened_in_words_by_pages_and_by_what_is_asked() {
+    let desk = Desk::with(&format!(
+        "{LISTENER}[[site]]\nid = \"arena-north\"\nname = \"Arena <North>\"\ntime_zone = \"Europe/Berlin\"\n"
+    ));
+    let mut client = Client::connect(desk.mqtt(), "rack").expect("it connects");
+    let mut rack = Rack::new("arena-north", "rack-1");
+    let tally = series("rackside_tally_active", &[("tally", "camera-1"), ("bus", "program")]);
+    for message in [rack.presence(true), rack.catalog(&[tally]), rack.numbers(&[0])] {
+        client.send(message).expect("sent");
+    }
+    let text = |subject, text| What::Text { subject, text };
+    let edge = What::Sample { catalog: 1, series: 0, value: Value::Known(1) };
+    for what in [edge, text("error/encoder", "<script>refused</script>"), text("default_route", "wwan0")] {
+        client.send(rack.event(what)).expect("sent");
+    }
+    let log = |query: &str| desk.json(&format!("/api/log{query}"));
+    desk.eventually("all three are there", |desk| {
+        let count = desk.json("/api/log")["log"].as_array().map(Vec::len);
+        (count == Some(3)).then_some(())
+    });
+    let said = |answer: &serde_json::Value| -> Vec<String> {
+        let entries = answer["log"].as_array().expect("a list").iter();
+        let mut said: Vec<String> = entries
+            .map(|one| format!("{} {} {}", one["appliance"], one["kind"], one["what"]).replace('"', ""))
+            .collect();
+        said.sort();
+        said
+    };
+    let all = [
+        "rack-1 network the way out is wwan0",
+        "rack-1 probe encoder: <script>refused</script>",
+        "rack-1 tally camera-1 is on program",
+    ];
+    assert_eq!(said(&log("")), all);
+    assert_eq!(said(&log("?kind=tally")), all[2..]);
+    assert_eq!(said(&log("?text=WWAN&site=arena-north&appliance=rack-1")), all[..1]);
+    for none in ["?site=town-hall", "?until=2026-01-01T00:00", "?from=2100-01-01T00:00", "?kind=alert"] {
+        assert_eq!(said(&log(none)), Vec::<String>::new(), "{none}");
+    }
+    for wrong in ["?kind=else", "?limit=0", "?limit=x", "?after=x", "?from=soon"] {
+        assert_eq!(desk.request("GET", &format!("/api/log{wrong}"), &[]).status, 400, "{wrong}");
+    }
+    // Pages lie end to end.
+    let mut paged = Vec::new();
+    let mut after = String::new();
+    loop {
+        let answer = log(&format!("?limit=1{after}"));
+        paged.extend(said(&answer));
+        let Some(next) = answer["next"].as_str() else { break };
+        after = format!("&after={}", next.replace('/', "%2F"));
+    }
+    paged.sort();
+    assert_eq!(paged, all);
+    let page = desk.get("/log");
+    assert!(page.contains("encoder: &lt;script&gt;refused") && !page.contains("<script>refused"), "{page}");
+    assert!(page.contains("Arena &lt;North&gt;") && page.contains("data-zone=\"Europe/Berlin\""), "{page}");
+    assert!(desk.get("/log?kind=else").contains("there is no kind"));
+}

@@ -18,6 +18,7 @@ use crate::world::World;
 /// What explains, and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cause {
+    pub(crate) id: AlertId,
     pub(crate) text: String,
     pub(crate) explains: usize,
 }
@@ -81,7 +82,7 @@ pub(crate) fn of(told: &BTreeSet<AlertId>, book: &Book, sites: &Sites, world: &d
         .collect();
     causes.sort_by_key(|(layer, explains, cause)| (*layer, usize::MAX - explains, cause.starts_at, cause.id));
     let (_, explains, cause) = causes.first()?;
-    Some(Cause { text: text(cause), explains: *explains })
+    Some(Cause { id: cause.id, text: text(cause), explains: *explains })
 }
 
 /// What fires, by site: gone through once for many messages.

@@ -9,6 +9,7 @@ use rackside_alerting::Cause;
 
 use crate::Policy;
 use crate::book::{Booked, Held, Orphan, Turn};
+use crate::cause;
 use crate::escalate;
 use crate::flush::{self, Round};
 use crate::group::{self, Seed};
@@ -350,6 +351,13 @@ impl Notifier {
     /// Grows whenever [`Notifier::save`] may give something else than before.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// What probably explains an alert, in a few words, how many alerts that explains, and whether it is this one itself.
+    pub fn cause(&self, id: AlertId, world: &dyn World) -> Option<(String, usize, bool)> {
+        let book = &self.kept.book;
+        let found = cause::of(&BTreeSet::from([id]), book, &cause::Sites::of(book), world)?;
+        Some((found.text, found.explains, found.id == id))
     }
 
     /// All that must outlast the program, as bytes.

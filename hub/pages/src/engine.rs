@@ -18,6 +18,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("login", include_str!("../templates/login.html")),
     ("setup", include_str!("../templates/setup.html")),
     ("missing", include_str!("../templates/missing.html")),
+    ("when", include_str!("../templates/when.html")),
+    ("log", include_str!("../templates/log.html")),
     ("alerts", include_str!("../templates/alerts.html")),
     ("alert", include_str!("../templates/alert.html")),
     ("stills", include_str!("../templates/stills.html")),

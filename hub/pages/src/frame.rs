@@ -23,9 +23,10 @@ pub enum Here {
 }
 
 /// The row of links: only pages that there are.
-const NAV: [(Here, &str, &str); 3] = [
+const NAV: &[(Here, &str, &str)] = &[
     (Here::Fleet, "/", "Fleet"),
     (Here::Alerts, "/alerts", "Alerts"),
+    (Here::Log, "/log", "Log"),
     (Here::Settings, "/settings", "Settings"),
 ];
 

@@ -31,20 +31,26 @@
 //!
 //! Words: a span is `3 min` ([`moment::span`]), state is shape and word and colour, never colour alone.
 
+pub mod alert;
+pub mod alerts;
 pub mod asset;
 pub mod chart;
 mod engine;
 pub mod fleet;
 mod frame;
+pub mod log;
 pub mod login;
 pub mod missing;
 pub mod moment;
 pub mod quantity;
+pub mod runbook;
 pub mod site;
 pub mod stills;
+mod when;
 
 pub use engine::render;
 pub use frame::{Banner, Frame, Here, Who};
+pub use when::When;
 
 /// A name that tries to be markup, for the tests of pages.
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";

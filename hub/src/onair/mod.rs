@@ -25,7 +25,7 @@ use crate::site::SiteConfig;
 use crate::text::{Kind, Sink};
 use calendars::Calendars;
 use ears::Hearing;
-use rackside_onair::{FAMILIES, View};
+use rackside_onair::{FAMILIES, Show, View};
 use rackside_proto::Id;
 use rackside_series::Derived;
 use sites::Sites;
@@ -101,6 +101,11 @@ impl OnAir {
     /// Looks at one: not for long.
     pub(crate) fn look<T>(&self, site: &Id, look: impl FnOnce(&rackside_onair::Site) -> T) -> Option<T> {
         self.lock().one(site).map(look)
+    }
+
+    /// The show of a site that is on, from rig-up to strike (of several the one that is live), and the next one, if there are any.
+    pub fn shows(&self, site: &Id, now: Now) -> (Option<Show>, Option<Show>) {
+        self.lock().shows(site, now.utc_ms as i64)
     }
 
     /// Puts a site on air by hand, until a moment (milliseconds since 1970) or until it is taken back. People do it with `on_air` of `[[site]]`; this, and

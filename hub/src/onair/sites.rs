@@ -7,7 +7,7 @@
 use super::ears::Hearing;
 use crate::query::Touched;
 use crate::site::SiteConfig;
-use rackside_onair::{Kept, Sample, Settings, Show, Site, View, series};
+use rackside_onair::{Kept, Phase, Sample, Settings, Show, Site, View, series};
 use rackside_promql::{Labels, METRIC_NAME, STALE};
 use rackside_proto::Id;
 use std::collections::BTreeMap;
@@ -122,6 +122,16 @@ impl Sites {
         self.0.get(site).map(|one| &one.site)
     }
 
+    /// The show that is on, and the next one.
+    pub(super) fn shows(&self, site: &Id, now: i64) -> (Option<Show>, Option<Show>) {
+        let shows = self.0.get(site).map_or(&[][..], |one| one.site.shows());
+        let on = shows.iter().filter(|show| show.phase(now).is_some());
+        let on = on.min_by_key(|show| (show.phase(now) != Some(Phase::Live), show.live));
+        let next =
+            shows.iter().filter(|show| show.live > now && Some(*show) != on).min_by_key(|show| show.live);
+        (on.cloned(), next.cloned())
+    }
+
     /// The series of all sites.
     pub(super) fn samples(&self, now: i64) -> Vec<(Id, Vec<Sample>)> {
         self.0.iter().map(|(id, one)| (id.clone(), series(&one.site.view(now)))).collect()
@@ -202,6 +212,28 @@ mod tests {
         assert_eq!(sites.next_change(2000), Some(5000));
         let all = sites.step(&hearing, 3000, true);
         assert_eq!((all.samples.len(), all.touched.len()), (2, 0));
+    }
+
+    #[test]
+    fn the_live_show_is_the_one_that_is_on_and_the_next_is_to_come() {
+        let mut sites = Sites::default();
+        let site: Id = "arena-north".parse().expect("an id");
+        sites.configure(&configs("[[site]]\nid = \"arena-north\"\n"), 0);
+        let show = |name: &str, live: i64, end| {
+            let margins = rackside_onair::Margins { rig_up: 100, strike: 100 };
+            Show::new(name, live, end, margins).expect("a show")
+        };
+        sites
+            .plan(&site, vec![show("early", 1000, 2000), show("late", 2050, 3000), show("last", 9000, 9500)]);
+        let named = |now| {
+            let (on, next) = sites.shows(&site, now);
+            [on, next].map(|show| show.map_or(String::new(), |show| show.name.into()))
+        };
+        assert_eq!(named(0), ["", "early"]);
+        assert_eq!(named(950), ["early", "late"]);
+        assert_eq!(named(2060), ["late", "last"]);
+        assert_eq!(named(5000), ["", "last"]);
+        assert_eq!(named(9400), ["last", ""]);
     }
 
     #[test]

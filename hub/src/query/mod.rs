@@ -24,7 +24,7 @@ pub use warm::Remembered;
 
 use crate::clock::{self, Now};
 use past::{Past, SERIES_DAYS, Wish, warning};
-use rackside_history::{Reader, SeriesId, SeriesKey, StoreError};
+use rackside_history::{LogPage, LogQuery, Reader, SeriesId, SeriesKey, StoreError};
 use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Query, Sample, Select, Source, SourceError, Stop, Take, Test, Wanted,
 };
@@ -63,6 +63,11 @@ impl Fleetwide {
     /// Whether what rules look back at is in memory: nothing is left to be read, but for what could not be read at once.
     pub fn is_warm(&self) -> bool {
         self.is_warm.load(Ordering::Relaxed)
+    }
+
+    /// What happened, the newest first: see [`Reader::log`]. Without a history nothing did.
+    pub fn log(&self, query: &LogQuery<'_>) -> Result<LogPage, StoreError> {
+        self.history.as_ref().map_or_else(|| Ok(LogPage::default()), |(reader, _)| reader.log(query))
     }
 
     /// The last window of what appliances measure.

@@ -22,18 +22,20 @@ pub(super) async fn not_allowed(method: Method, headers: HeaderMap, uri: Uri) ->
     say(&headers, &uri, StatusCode::METHOD_NOT_ALLOWED, "Not possible", &what)
 }
 
+/// A page that says why something was not done.
+pub(super) fn page(code: StatusCode, title: &str, what: &str) -> Response {
+    let frame = frame::bare(title, Here::Elsewhere);
+    let page = Missing { frame, title: title.to_owned(), what: what.to_owned() };
+    (code, Html(page.html())).into_response()
+}
+
 /// Says no: as a page, as one line, or as a problem.
 pub(super) fn say(headers: &HeaderMap, uri: &Uri, code: StatusCode, title: &str, what: &str) -> Response {
     if problem::is_here(uri.path()) {
         return Problem::new(code, what).into_response();
     }
     if wants_page(headers) {
-        let page = Missing {
-            frame: frame::bare(title, Here::Elsewhere),
-            title: title.to_owned(),
-            what: what.to_owned(),
-        };
-        return (code, Html(page.html())).into_response();
+        return page(code, title, what);
     }
     (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{what}\n")).into_response()
 }

@@ -10,6 +10,7 @@
 //! ```
 
 mod accept;
+mod address;
 mod admit;
 mod alerts;
 pub mod api;
@@ -25,6 +26,7 @@ mod health;
 mod histogram;
 mod listener;
 mod live;
+mod log;
 mod login;
 mod metrics;
 mod missing;
@@ -40,6 +42,7 @@ mod site;
 mod sites;
 mod sparks;
 mod stills;
+mod venue;
 mod visitor;
 
 pub use door::Door;
@@ -224,7 +227,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/sites/{site}/{appliance}/stills", get(stills::list))
         .route("/sites/{site}/{appliance}/stills/{probe}", get(stills::picture))
         .route("/alerts", get(alerts::list))
-        .route("/alerts/{id}", get(alerts::alert).post(alerts::change))
+        .route("/alerts/{id}", get(alerts::page).post(alerts::change))
+        .route("/log", get(log::page))
+        .route("/api/log", get(log::api))
+        .route("/mutes/{id}", post(alerts::change_mute))
         .route("/api/alerts", get(alerts::api))
         .route("/api/silences", get(silences::list).post(silences::make))
         .route("/api/silences/{id}", put(silences::change).delete(silences::end))

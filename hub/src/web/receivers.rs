@@ -45,6 +45,12 @@ pub(super) fn lines(web: &Web, now: i64) -> Vec<Line> {
     all(web).iter().map(|(one, failures)| Line::of(one, failures, now)).collect()
 }
 
+/// What is wrong with receivers, in a line; nothing, if nothing is.
+pub(super) fn trouble(web: &Web, now: i64) -> String {
+    let ill = lines(web, now).into_iter().filter(|line| !line.well);
+    ill.map(|line| format!("{}: {}.", line.name, line.says)).collect::<Vec<_>>().join(" ")
+}
+
 fn ago(at: i64, now: i64) -> String {
     format!("{} ago", span(now.saturating_sub(at).max(0) as u64))
 }
