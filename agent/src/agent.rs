@@ -12,14 +12,16 @@ use crate::panel::led::{Link, Site};
 use crate::panel::limits::Limits;
 use crate::panel::{Happened, Reading, judge};
 use crate::probe::results::Series;
+use crate::probe::stills::Taken;
+use crate::probe::stills::take::Picture;
 use crate::sampler::{Made, Sampler};
 use crate::sensor::{Own, Report, Roots, Sensors};
 use crate::spool::Spool;
 use crate::transport::Traffic;
 use log::{error, info, warn};
 use rackside_proto::{
-    AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Prefix, Presence, Reason, Run, Severity,
-    SpoolPlace, Time, Verdict, What, limits,
+    AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Format, Prefix, Presence, Reason, Run,
+    Severity, SpoolPlace, Still, Time, Verdict, What, limits,
 };
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -267,6 +269,20 @@ impl Agent {
     /// A text changed.
     pub fn told(&mut self, subject: &str, text: &str, moment: &Moment) {
         self.event(What::Text { subject: limits::fit(subject), text: limits::fit(text) }, moment);
+    }
+
+    /// The body of a still. It is in nobody's custody: whoever sends it does so now or never.
+    pub fn still(&self, taken: &Taken, moment: &Moment) -> Result<Vec<u8>, EncodeError> {
+        let ago = moment.now.saturating_duration_since(taken.at).as_millis() as u64;
+        let time = match moment.time() {
+            Time::Utc { ms } => Time::Utc { ms: ms.saturating_sub(ago) },
+            Time::Boot { boot, ms } => Time::Boot { boot, ms: ms.saturating_sub(ago) },
+        };
+        let Picture { width, height, jpeg: picture, .. } = &taken.picture;
+        let (probe, clock, format) = (&*taken.probe, moment.source(), Format::Jpeg);
+        let mut body = Vec::with_capacity(picture.len() + 128);
+        Still { probe, time, clock, width: *width, height: *height, format, picture }.encode(&mut body)?;
+        Ok(body)
     }
 
     fn record(&mut self, report: &Report, moment: &Moment) {

@@ -65,6 +65,9 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
     }
     for planned in &config.probes.probes {
         writeln!(out, "probe    {planned}, every {:?}", planned.every)?;
+        if let Some(plan) = planned.settings.still() {
+            writeln!(out, "still    {}: {plan}", planned.common.name)?;
+        }
         if let Some(plan) = &planned.recovery {
             let (action, attempts) = (&plan.action, plan.limits.attempts);
             writeln!(out, "recovery {}: {action}, {attempts} times at most", planned.common.name)?;

@@ -1,8 +1,8 @@
 //! One connection's conversation with the broker, without I/O: what is subscribed, published and heard, and in which order.
 //!
 //! On connecting: subscribe the hub's channels, say that we are here (presence), who we are (birth), then what is in custody.
-//! The birth goes again whenever the catalog or what else it says changes, or the hub asks. Invariant: presence and birth go before the first
-//! record of a connection, so whoever hears a record can know whose it is and against which catalog it is coded.
+//! The birth goes again whenever the catalog or what else it says changes, or the hub asks; a picture of a stream goes when nothing else waits. Invariant: presence and
+//! birth go before the first record of a connection, so whoever hears a record can know whose it is and against which catalog it is coded.
 
 use crate::agent::{Agent, Gist};
 use crate::clock::Moment;
@@ -22,6 +22,9 @@ const OUTPUT_LIMIT: usize = 1024 * 1024;
 /// The hub may ask for the birth in each of its acks until it has it; it is sent this often at most.
 const BIRTH_PAUSE: Duration = Duration::from_secs(2);
 
+/// A picture that waited so long for records to go first is old: the next one will come.
+const STILL_WAITS: Duration = Duration::from_mins(1);
+
 /// A broker that answers pings and takes no message for this long is stuck; another connection may not be.
 const STUCK: Duration = Duration::from_mins(1);
 
@@ -34,6 +37,7 @@ struct Topics {
     event: String,
     ack: String,
     verdict: String,
+    still: String,
 }
 
 impl Topics {
@@ -46,6 +50,7 @@ impl Topics {
             event: topic(Channel::Event),
             ack: topic(Channel::Ack),
             verdict: topic(Channel::Verdict),
+            still: topic(Channel::Still),
         }
     }
 }
@@ -66,6 +71,8 @@ pub struct Session {
     /// What the newest birth said.
     born: Option<Gist>,
     born_at: Option<Instant>,
+    /// A picture that waits, and until when it is worth sending.
+    still: Option<(Vec<u8>, Instant)>,
     /// When the broker last took a message, or was given one with none before it in flight.
     progress: Instant,
 }
@@ -93,6 +100,7 @@ impl Session {
             birth_wanted: None,
             born: None,
             born_at: None,
+            still: None,
             progress: now,
         }
     }
@@ -215,7 +223,7 @@ impl Session {
                     Ok(body) => self.publish_retained(Channel::Birth, body, now)?,
                     Err(error) => warn!("the birth cannot be sent: {error}"),
                 }
-            } else if !self.publish_record(agent, now)? {
+            } else if !self.publish_record(agent, now)? && !self.publish_still(now)? {
                 break;
             }
         }
@@ -245,6 +253,18 @@ impl Session {
         debug_assert!(body.len() <= limits::LARGE, "custody holds nothing larger");
         let topic = if out.channel == Channel::Event { &self.topics.event } else { &self.topics.data };
         self.link.publish(topic, body.into(), Qos::AtLeastOnce, false, now)?;
+        Ok(true)
+    }
+
+    /// A picture to be sent when nothing else waits; one that waited before it is not sent any more.
+    pub fn show(&mut self, still: Vec<u8>, now: Instant) {
+        self.still = Some((still, now + STILL_WAITS));
+    }
+
+    /// Publishes the picture that waits; false when there is none.
+    fn publish_still(&mut self, now: Instant) -> Result<bool, LinkError> {
+        let Some((body, _)) = self.still.take().filter(|(_, until)| now < *until) else { return Ok(false) };
+        self.link.publish(&self.topics.still, body.into(), Qos::AtMostOnce, false, now)?;
         Ok(true)
     }
 
@@ -407,6 +427,21 @@ mod tests {
         assert_eq!(bench.said(), [""; 0]);
         bench.moment.now += Duration::from_secs(1);
         assert!(bench.said().contains(&"ping".to_owned()));
+    }
+
+    #[test]
+    fn a_still_goes_behind_everything_else_and_the_newest_alone_and_never_late() {
+        let mut bench = Bench::new();
+        bench.hear(&WELCOME);
+        bench.session.show(vec![1; 30_000], bench.moment.now);
+        bench.session.show(vec![1; 40_000], bench.moment.now);
+        let said = bench.said();
+        let (last, before) = said.split_last().expect("something is said");
+        assert_eq!((last.as_str(), before.contains(&"data".to_owned())), ("still", true));
+        assert!(!before.contains(last), "one of the two, not retained: {said:?}");
+        bench.session.show(vec![1; 40_000], bench.moment.now);
+        bench.moment.now += STILL_WAITS;
+        assert!(!bench.said().contains(&"still".to_owned()), "nobody wants it any more");
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn told(news: &[News], path: &str, value: Value) -> Option<Instant> {
                 && reading.labels.iter().any(|label| label == path);
             (is_it && reading.value == value).then_some(happened.at)
         }
-        News::Text { .. } | News::Pulse { .. } => None,
+        News::Text { .. } | News::Pulse { .. } | News::Still(_) => None,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::loss::Loss;
 use crate::panel::led::Link;
 use crate::panel::reach::{Reach, View};
 use crate::panel::{Happened, Panel};
+use crate::probe::stills::Taken;
 use crate::probe::{Context, News, Probes};
 use crate::reload::ConfigFile;
 use crate::sensor::Roots;
@@ -319,12 +320,29 @@ impl App {
         let (tally, maintenance) = (self.panel.is_on_air(), self.panel.is_maintained());
         self.probes.surroundings().see(tally, maintenance, self.agent.default_route(), moment.now);
         self.probes.surroundings().read(moment);
+        self.probes.surroundings().reach(self.is_heard());
         for news in self.probes.step(moment.now) {
             match news {
                 News::Sample(happened) => self.agent.happened(&happened, moment),
                 News::Text { subject, text } => self.agent.told(&subject, &text, moment),
                 News::Pulse { relay, lasts } => self.panel.pulse(&relay, lasts, moment.now),
+                News::Still(taken) => self.show(&taken, moment),
             }
+        }
+    }
+
+    /// Whether the hub answers on this connection.
+    fn is_heard(&self) -> bool {
+        let acked = self.agent.custody.acked_at();
+        self.link == Link::Well && self.connected().is_some_and(|since| acked.is_some_and(|at| at >= since))
+    }
+
+    /// Sends a picture of a stream, if that can be done now.
+    fn show(&mut self, taken: &Taken, moment: &Moment) {
+        let Line::Up(talk) = &mut self.line else { return };
+        match self.agent.still(taken, moment) {
+            Ok(body) => talk.session.show(body, moment.now),
+            Err(error) => warn!("the still of {} cannot be sent: {error}", taken.probe),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A program that a probe starts: in a process group of its own, heard while it runs, and gone with its whole group when the probe's
 //! time is over.
 //!
-//! Never through a shell. It sees `PATH`, `LC_ALL=C` and what its order adds, reads nothing, is nicer than the agent by
+//! Never through a shell. It sees `PATH`, `LC_ALL=C` and what its order adds, reads nothing unless given something (from memory: on no command line, in no file), is nicer than the agent by
 //! [`NICENESS`], and dies with the agent, even by kill -9 (what it has started in its turn then loses its pipes only). No thread of its own:
 //! the kernel's pidfd says when it has ended. Who wants a bound on what it says gives one: [`Child::output`] ends a program that says more.
 //!
@@ -15,12 +15,14 @@ use async_io::{Async, Timer};
 use futures_lite::future;
 use futures_lite::io::AsyncReadExt as _;
 use log::debug;
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
@@ -46,6 +48,27 @@ pub struct Order {
     program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    input: Option<Input>,
+}
+
+/// What a program reads. It may be secret, so it is not shown.
+#[derive(Clone)]
+struct Input(Vec<u8>);
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Input({} bytes)", self.0.len())
+    }
+}
+
+impl Input {
+    /// As a file that is in memory alone and has no name.
+    fn as_file(&self) -> io::Result<Stdio> {
+        let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+        file.write_all(&self.0)?;
+        file.rewind()?;
+        Ok(file.into())
+    }
 }
 
 /// Why a program does not start, or cannot be waited for.
@@ -111,7 +134,7 @@ pub struct Child {
 impl Order {
     /// Starts `program`: a path, or a name that is looked for in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new() }
+        Self { program: program.into(), arguments: Vec::new(), environment: Vec::new(), input: None }
     }
 
     /// Adds an argument.
@@ -135,6 +158,13 @@ impl Order {
         self
     }
 
+    /// What it reads from its standard input.
+    #[must_use]
+    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = Some(Input(bytes));
+        self
+    }
+
     /// Starts it.
     pub fn spawn(&self) -> Result<Child, ChildError> {
         let program = self.program.to_string_lossy().into_owned();
@@ -146,7 +176,8 @@ impl Order {
             .env("PATH", search_path())
             .env("LC_ALL", "C")
             .envs(self.environment.iter().map(|(k, v)| (k, v)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let stdin = self.input.as_ref().map_or_else(|| Ok(Stdio::null()), Input::as_file).map_err(failed)?;
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         rackside_sys::bind_to_parent(&mut command, NICENESS);
         let mut process = command.spawn().map_err(failed)?;
         let (out, err) = (process.stdout.take(), process.stderr.take());
@@ -436,6 +467,17 @@ mod tests {
         let own = ["_", "OLDPWD", "PWD", "SHLVL"];
         let seen: Vec<&str> = seen.split_whitespace().filter(|name| !own.contains(name)).collect();
         assert_eq!(seen, ["LC_ALL", "PATH", "VENUE"]);
+    }
+
+    #[test]
+    fn what_it_is_given_it_reads_and_nobody_sees() {
+        let secret = "hunter2 ".repeat(100_000);
+        let order = shell("cat; tr '\\0' ' ' < /proc/$$/cmdline; env; readlink /proc/self/fd/0")
+            .input(secret.clone().into());
+        let said = String::from_utf8(output(&order, 1_000_000).out).expect("text");
+        let rest = said.strip_prefix(&secret).expect("all of it, and first");
+        assert!(!rest.contains("hunter2") && rest.ends_with("/memfd:input (deleted)\n"), "{rest}");
+        assert!(!format!("{order:?}").contains("hunter2"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::login::Login;
 use super::recovery::fault::Fault;
 use super::recovery::plan::{OnFailure, Plan};
 use super::recovery::quiet::Window;
+use super::stills;
 use rackside_config::{ConfigError, Span};
 use rackside_proto::limits;
 use serde::Deserialize;
@@ -84,6 +85,16 @@ pub trait Settings: Shared + fmt::Debug + Send + Sync {
     /// What it can tell to be wrong with its target, and so `when` its `on_failure` may act.
     fn tells(&self) -> &'static [Fault] {
         &[Fault::Down]
+    }
+
+    /// Whether pictures of it are sent, and how; `check` has found it right.
+    fn still(&self) -> Option<stills::plan::Plan> {
+        None
+    }
+
+    /// Where its media are, for a picture of them. Secrets are read when this is asked.
+    fn media(&self) -> Result<stills::take::Media, String> {
+        Err("this kind of probe looks at no media".to_owned())
     }
 
     /// The probe. Secrets are read when it runs, so that one that is missing fails that probe alone, and says so.

@@ -17,6 +17,7 @@ pub struct Surroundings {
     on_air_until: Cell<Option<Instant>>,
     is_on_air: Cell<bool>,
     is_maintained: Cell<bool>,
+    is_reached: Cell<bool>,
     default_route: RefCell<Option<String>>,
     moment: Cell<Option<Moment>>,
     metered: RefCell<Vec<String>>,
@@ -34,6 +35,16 @@ impl Surroundings {
         if self.default_route.borrow().as_deref() != default_route {
             *self.default_route.borrow_mut() = default_route.map(str::to_owned);
         }
+    }
+
+    /// Whether the hub is heard.
+    pub fn reach(&self, is_reached: bool) {
+        self.is_reached.set(is_reached);
+    }
+
+    /// Whether the hub is heard; not, before anybody has said so.
+    pub const fn is_reached(&self) -> bool {
+        self.is_reached.get()
     }
 
     /// The interfaces whose traffic costs money.

@@ -39,6 +39,7 @@ pub mod results;
 mod runner;
 pub mod schedule;
 pub mod secure;
+pub mod stills;
 pub mod streak;
 mod track;
 

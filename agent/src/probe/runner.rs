@@ -11,6 +11,7 @@ use super::outcome::{Outcome, State, unmeasured};
 use super::recovery::Recoveries;
 use super::results::{Latest, Results, Series};
 use super::schedule::{Schedule, due};
+use super::stills::{Stills, Taken};
 use crate::clock::Clock;
 use crate::panel::Happened;
 use async_io::Timer;
@@ -50,6 +51,8 @@ pub enum News {
         /// For how long.
         lasts: Duration,
     },
+    /// A picture of a stream is there.
+    Still(Taken),
 }
 
 /// One probe.
@@ -95,6 +98,7 @@ pub struct Probes {
     inbox: Vec<Ended>,
     ids: u64,
     recoveries: Recoveries,
+    stills: Stills,
 }
 
 impl Probes {
@@ -111,6 +115,7 @@ impl Probes {
             inbox: Vec::new(),
             ids: 0,
             recoveries: Recoveries::new(),
+            stills: Stills::new(),
         };
         probes.configure(config, now);
         probes
@@ -122,6 +127,7 @@ impl Probes {
         self.config = config;
         self.context.surroundings.meter(&self.config.general.metered);
         self.recoveries.configure(&self.config);
+        self.stills.configure(&self.config, now);
         let mut before = std::mem::take(&mut self.slots);
         for planned in &self.config.probes {
             if let Some(at) = before.iter().position(|slot| slot.planned == *planned) {
@@ -156,6 +162,7 @@ impl Probes {
             }
         }
         news.extend(self.recoveries.step(&self.context.surroundings, &self.executor, now));
+        news.extend(self.stills.step(&self.context.surroundings, &self.executor, now));
         news
     }
 
@@ -225,16 +232,16 @@ impl Probes {
         self.executor.spawn(task).detach();
     }
 
-    /// Drives the runs until one has ended, or an attempt at recovery.
+    /// Drives the runs until one has ended, or an attempt at recovery, or a still is there.
     pub async fn moved(&mut self) {
         if !self.inbox.is_empty() {
             return;
         }
-        let recovered = async {
-            self.recoveries.moved().await;
+        let beside = async {
+            future::or(self.recoveries.moved(), self.stills.moved()).await;
             None
         };
-        let ended = future::or(async { self.ended.recv().await.ok() }, recovered);
+        let ended = future::or(async { self.ended.recv().await.ok() }, beside);
         let ended = self.executor.run(ended).await;
         self.inbox.extend(ended);
     }
@@ -249,7 +256,7 @@ impl Probes {
         };
         let waits = |slot: &&Slot| slot.probe.is_some() && has_room(slot.planned.kind.weight);
         let due = self.slots.iter().filter(waits).map(|slot| slot.schedule.next());
-        due.chain(self.recoveries.deadline()).min()
+        due.chain(self.recoveries.deadline()).chain(self.stills.deadline()).min()
     }
 
     /// The series of all probes at `now`.
@@ -451,7 +458,7 @@ mod tests {
             .iter()
             .filter_map(|news| match news {
                 News::Sample(happened) => Some(happened),
-                News::Text { .. } | News::Pulse { .. } => None,
+                News::Text { .. } | News::Pulse { .. } | News::Still(_) => None,
             })
             .map(|happened| {
                 assert_eq!(happened.reading.metric.name, metric::PROBE_SUCCESS.name);
@@ -467,7 +474,7 @@ mod tests {
                     assert_eq!(subject, "error/encoder");
                     Some(text.as_str())
                 }
-                News::Sample(_) | News::Pulse { .. } => None,
+                News::Sample(_) | News::Pulse { .. } | News::Still(_) => None,
             })
             .collect();
         assert_eq!(texts, ["refused", "deaf"]);
@@ -488,7 +495,7 @@ mod tests {
         let news = until(&mut probes, |probes, _| state(probes, "encoder") == Some(State::Up));
         let text = |news| match news {
             News::Text { text, .. } => Some(text),
-            News::Sample(_) | News::Pulse { .. } => None,
+            News::Sample(_) | News::Pulse { .. } | News::Still(_) => None,
         };
         let texts: Vec<String> = news.into_iter().filter_map(text).collect();
         let told = [

@@ -6,4 +6,5 @@
 mod light;
 mod media;
 mod servers;
+mod stills;
 mod tls;

@@ -23,6 +23,8 @@ use crate::probe::config::{Settings, Shared as _, kind};
 use crate::probe::locator::{Address, Locator};
 use crate::probe::mean::Mean;
 use crate::probe::recovery::fault::Fault;
+use crate::probe::stills::plan::{Plan, StillTable};
+use crate::probe::stills::take::Media;
 use crate::probe::streak::{Seen, Streak};
 use crate::probe::{Context, Outcome, Probe, Running, mask};
 use async_io::Timer;
@@ -66,6 +68,9 @@ kind! {
         /// A bitrate has dropped that is so many per cent below its rolling mean; 50 unless set.
         #[serde(default)]
         bitrate_drop: Option<u8>,
+        /// Whether pictures of it are sent to the hub, and how; none unless set.
+        #[serde(default)]
+        still: Option<StillTable>,
         /// How long ffprobe may take; 15 s unless set.
         #[serde(default)]
         ffprobe_timeout: Option<Span>,
@@ -101,6 +106,7 @@ impl Settings for Stream {
         if self.bitrate_drop.is_some_and(|share| !(1..=99).contains(&share)) {
             return Err(("bitrate_drop", "is out of range; from 1 to 99 per cent is possible".to_owned()));
         }
+        self.still.as_ref().map(StillTable::plan).transpose()?;
         let needed = self.ffprobe_time() + self.watch_time();
         if self.timeout.is_some_and(|timeout| timeout.get() < needed) {
             return Err((
@@ -117,6 +123,16 @@ impl Settings for Stream {
 
     fn tells(&self) -> &'static [Fault] {
         &Fault::ALL
+    }
+
+    fn still(&self) -> Option<Plan> {
+        self.still.as_ref().and_then(|table| table.plan().ok())
+    }
+
+    fn media(&self) -> Result<Media, String> {
+        let address = self.address()?;
+        let options = protocol(&address);
+        Ok(Media { address, options, protocols: PROTOCOLS, ffmpeg: self.ffmpeg_program().to_owned() })
     }
 
     fn open(&self) -> Box<dyn Probe> {
@@ -168,15 +184,21 @@ fn encoded(text: &str) -> String {
 }
 
 /// What ffmpeg and ffprobe have to know of a protocol.
-fn protocol(address: &str) -> Vec<&'static str> {
-    let mut arguments = vec!["-protocol_whitelist", PROTOCOLS];
+fn protocol(address: &str) -> Vec<(&'static str, &'static str)> {
     match address.split_once("://").map_or("", |(scheme, _)| scheme) {
-        // Not -timeout, which makes ffmpeg 5 listen for RTMP.
-        "rtmp" | "rtmps" | "http" | "https" => arguments.extend(["-rw_timeout", SILENCE]),
-        "rtsp" | "rtsps" => arguments.extend(["-rtsp_transport", "tcp", "-timeout", SILENCE]),
-        _ => arguments.extend(["-timeout", SILENCE]),
+        // Not timeout, which makes ffmpeg 5 listen for RTMP.
+        "rtmp" | "rtmps" | "http" | "https" => vec![("rw_timeout", SILENCE)],
+        "rtsp" | "rtsps" => vec![("rtsp_transport", "tcp"), ("timeout", SILENCE)],
+        _ => vec![("timeout", SILENCE)],
     }
-    arguments
+}
+
+/// The same as arguments, with what an address may lead to.
+fn arguments(address: &str) -> Vec<String> {
+    let whitelist = ["-protocol_whitelist".to_owned(), PROTOCOLS.to_owned()];
+    let options =
+        protocol(address).into_iter().flat_map(|(key, value)| [format!("-{key}"), value.to_owned()]);
+    whitelist.into_iter().chain(options).collect()
 }
 
 /// The probe: its settings, and what it saw before.
@@ -265,7 +287,7 @@ impl Watcher {
     async fn describe(&self, address: &str) -> Result<Description, Not> {
         let time = self.settings.ffprobe_time();
         let order = Order::new(self.settings.ffprobe_program()).args(describe::ARGUMENTS);
-        let order = order.args(protocol(address)).args(["-analyzeduration", "5000000", address]);
+        let order = order.args(arguments(address)).args(["-analyzeduration", "5000000", address]);
         let late = async {
             Timer::after(time).await;
             None
@@ -281,7 +303,7 @@ impl Watcher {
     async fn watch(&self, address: &str, description: &Description) -> Result<Window, Not> {
         let watch = self.settings.watch_time();
         let (before, after) = watch::arguments(description, watch);
-        let order = Order::new(self.settings.ffmpeg_program()).args(before).args(protocol(address));
+        let order = Order::new(self.settings.ffmpeg_program()).args(before).args(arguments(address));
         let child = order.args(["-i", address]).args(after).spawn()?;
         let mut window = Window::default();
         let hear = child.hear(|pipe, bytes| {
@@ -376,8 +398,7 @@ mod tests {
 
     #[test]
     fn rtmp_never_gets_the_option_that_makes_ffmpeg_listen() {
-        assert!(!protocol("rtmp://a.example/x").contains(&"-timeout"));
-        assert!(protocol("rtsp://a.example/x").contains(&"-timeout"));
-        assert!(protocol("srt://a.example:9000").contains(&"-timeout"));
+        let has = |address| arguments(address).contains(&"-timeout".to_owned());
+        assert!(!has("rtmp://a.example/x") && has("rtsp://a.example/x") && has("srt://a.example:9000"));
     }
 }
