@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
-use world::{OK, Says, Server, Watch, couriers, limits, message, opened, outgoing, post, until, webhook};
+use world::{
+    OK, Says, Server, Stage, Watch, couriers, limits, message, opened, outgoing, post, until, webhook,
+};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -33,10 +35,7 @@ async fn down_for_an_hour_every_message_arrives_once_and_in_order() {
         (true, _) => Says::Answer(408, "", ""),
     })
     .await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { watch, outbox, couriers, _directory } = Stage::of(&server).await;
     for minute in 1..=60 {
         outbox.commit(b"", &outgoing("crew", minute..=minute), watch.now());
         watch.forward(60_000);
@@ -67,10 +66,7 @@ async fn retry_after_is_obeyed_in_seconds_and_as_a_date() {
         _ => OK,
     })
     .await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { watch, outbox, couriers, _directory } = Stage::of(&server).await;
     outbox.commit(b"", &outgoing("crew", 1..=2), watch.now());
     server.came(4).await;
     let at: Vec<Instant> = server.seen().iter().map(|seen| seen.at).collect();
@@ -88,10 +84,7 @@ async fn what_is_refused_is_shown_and_the_next_one_goes() {
         _ => OK,
     })
     .await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { watch, outbox, couriers, _directory } = Stage::of(&server).await;
     outbox.commit(b"", &outgoing("crew", 1..=3), watch.now());
     until("the third arrives", || of(&couriers.status(), "crew").delivered == 1).await;
     assert_eq!((server.numbers(), of(&couriers.status(), "crew").refused), (vec![1, 2, 3], 2));
@@ -221,10 +214,7 @@ async fn a_group_that_became_a_supergroup_is_written_to_at_its_new_number() {
 #[tokio::test]
 async fn a_try_goes_past_the_queue_and_says_what_the_server_said() {
     let server = Server::start(|_, _| Says::Answer(403, "", "action_prohibited")).await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { outbox, couriers, _directory, .. } = Stage::of(&server).await;
     let mut test = message(1);
     test.kind = About::Test;
     let said = couriers.send_once("crew", test.clone()).await;

@@ -1,9 +1,7 @@
 //! A receiver that answers 500: to one message, or to all.
 
-use crate::world::{
-    OK, Says, Server, Watch, couriers, limits, number, opened, outgoing, post, until, webhook,
-};
-use crate::{directory, of};
+use crate::of;
+use crate::world::{OK, Says, Server, Stage, number, outgoing, until};
 use rackside_notify::Outgoing;
 use rackside_notify::Status::{Firing, Resolved};
 use rackside_receivers::outbox::End;
@@ -20,10 +18,7 @@ async fn a_message_that_a_receiver_fails_at_holds_up_no_other_and_is_there_when_
         _ => OK,
     })
     .await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { watch, outbox, couriers, _directory } = Stage::of(&server).await;
     outbox.commit(b"", &outgoing("crew", 1..=5), watch.now());
     until("the others arrive", || of(&couriers.status(), "crew").delivered == 3).await;
     until("both are set aside", || of(&couriers.status(), "crew").aside.len() == 2).await;
@@ -54,10 +49,7 @@ async fn a_receiver_that_fails_at_everything_for_a_while_gets_all_of_it_in_order
             },
         )
         .await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { watch, outbox, couriers, _directory } = Stage::of(&server).await;
     outbox.commit(b"", &outgoing("crew", 1..=30), watch.now());
     server.came(20).await;
     assert_eq!(of(&couriers.status(), "crew").aside, [], "{:?}", server.numbers());
@@ -83,10 +75,7 @@ async fn older_news_of_a_matter_does_not_come_behind_later_news() {
         _ => OK,
     })
     .await;
-    let (directory, watch) = (directory(), Watch::new());
-    let outbox = opened(directory.path());
-    let couriers = couriers(&outbox, &watch);
-    couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+    let Stage { watch, outbox, couriers, _directory } = Stage::of(&server).await;
     let about = |key: &str, status| {
         let message = crate::world::message(1);
         let message = rackside_notify::Message { group_key: key.to_owned(), status, ..message };

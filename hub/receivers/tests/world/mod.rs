@@ -317,6 +317,25 @@ pub(crate) fn opened(directory: &Path) -> Arc<Outbox> {
     Arc::new(Outbox::open(directory, Bounds::default(), NOW))
 }
 
+/// An outbox, and couriers that do not wait for long.
+pub(crate) struct Stage {
+    pub(crate) watch: Watch,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) couriers: Couriers,
+    pub(crate) _directory: tempfile::TempDir,
+}
+
+impl Stage {
+    /// With one receiver: `crew`, a webhook of this server.
+    pub(crate) async fn of(server: &Server) -> Self {
+        let (directory, watch) = (tempfile::tempdir().expect("a directory"), Watch::new());
+        let outbox = opened(directory.path());
+        let couriers = couriers(&outbox, &watch);
+        couriers.set(vec![post(webhook("crew", &server.url("/")), limits())]).await;
+        Self { watch, outbox, couriers, _directory: directory }
+    }
+}
+
 /// Couriers that do not wait for long.
 pub(crate) fn couriers(outbox: &Arc<Outbox>, watch: &Watch) -> Couriers {
     let patience = Patience { first: Duration::from_millis(5), longest: Duration::from_millis(20) };
