@@ -1,5 +1,7 @@
 //! `rackside-hub` as a program: its commands, what it prints, how it ends.
 
+#[path = "program/access.rs"]
+mod access;
 mod running;
 
 use running::{FREE, Running, file, hub, said};

@@ -18,7 +18,7 @@ mod visitor;
 
 pub use access::{Access, Credential, Knock, KnockError, Seen, Visit};
 pub use error::{ChangeError, Fault, StoreError};
-pub use password::{LONGEST, PasswordFault, SHORTEST};
+pub use password::{LONGEST, PasswordFault, SHORTEST, check as check_password};
 pub use secret::{Secret, TOKEN_PREFIX, is_same};
 pub use store::{Browser, FILE, Lasting, NewToken, NewUser, Note, Session, Store, Token, User, backup};
 pub use visitor::{How, Reach, Right, Role, Scopes, UnknownRight, UnknownRole, Visitor};

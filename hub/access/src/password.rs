@@ -56,7 +56,7 @@ impl fmt::Display for PasswordFault {
 impl std::error::Error for PasswordFault {}
 
 /// Whether a user of this name may have this password.
-pub(crate) fn check(name: &str, password: &str) -> Result<(), PasswordFault> {
+pub fn check(name: &str, password: &str) -> Result<(), PasswordFault> {
     if password.len() > LONGEST {
         return Err(PasswordFault::Long);
     }

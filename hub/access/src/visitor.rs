@@ -198,6 +198,11 @@ impl Scopes {
         self.0.contains(&what) || (what == Right::Metrics && self.0.contains(&Right::See))
     }
 
+    /// Whether this very right was named.
+    pub fn has(&self, what: Right) -> bool {
+        self.0.contains(&what)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -16,6 +16,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("row", include_str!("../templates/row.html")),
     ("site", include_str!("../templates/site.html")),
     ("login", include_str!("../templates/login.html")),
+    ("settings", include_str!("../templates/settings.html")),
+    ("managed", include_str!("../templates/managed.html")),
     ("setup", include_str!("../templates/setup.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("when", include_str!("../templates/when.html")),

@@ -44,6 +44,7 @@ pub mod missing;
 pub mod moment;
 pub mod quantity;
 pub mod runbook;
+pub mod settings;
 pub mod site;
 pub mod stills;
 mod when;

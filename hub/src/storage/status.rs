@@ -41,6 +41,11 @@ impl Status {
         Self { state: Arc::default(), directory: directory.into() }
     }
 
+    /// Where everything that lasts is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -267,7 +267,7 @@ fn say(parts: &Parts, code: StatusCode, title: &str, what: &str) -> Response {
 }
 
 /// As a value in an address.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
             out.push(char::from(byte));

@@ -10,7 +10,10 @@ use crate::config::WebConfig;
 use crate::shutdown;
 use crate::site::SiteConfig;
 use axum::http::{HeaderMap, HeaderName, header};
-use rackside_access::{Access, Browser, Credential, Lasting, Seen, StoreError, TOKEN_PREFIX};
+use rackside_access::{
+    Access, Browser, ChangeError, Credential, Lasting, Seen, Store, StoreError, TOKEN_PREFIX,
+};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +52,27 @@ pub(super) enum Came {
 /// Enough wait already.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Busy;
+
+/// Why nothing was changed.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It cannot be.
+    Change(ChangeError),
+    /// Nobody can be asked.
+    Unwell(Arc<str>),
+    /// Too many wait already.
+    Busy,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Change(error) => error.fmt(f),
+            Self::Unwell(why) => f.write_str(why),
+            Self::Busy => f.write_str("too many passwords are looked at; try again in a few seconds"),
+        }
+    }
+}
 
 /// What lets one password be looked at.
 pub(super) struct Turn(#[expect(dead_code, reason = "given back when dropped")] [OwnedSemaphorePermit; 2]);
@@ -104,7 +128,7 @@ impl Door {
         if address.ip().to_canonical().is_loopback() {
             log::info!(
                 "there are no users: whoever is on this machine may see and change everything at http://{address}/, and nobody else; \
-                 make the first one with `rackside-hub user add NAME --role admin`"
+                 make the first one there in Settings, or with `rackside-hub user add NAME --role admin`"
             );
             return;
         }
@@ -173,6 +197,20 @@ impl Door {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Busy)?;
         Ok(Turn([place, turn]))
+    }
+
+    /// Changes users, sessions or tokens, on a thread that may take its time.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Store) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let access = Arc::clone(self.access().map_err(Refused::Unwell)?);
+        let turn = self.turn().await.map_err(|Busy| Refused::Busy)?;
+        let changing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            access.change(change)
+        });
+        changing.await.expect("changing users does not panic, and is not cancelled").map_err(Refused::Change)
     }
 
     /// Tells each change of users, sessions and tokens in the log, whoever makes it and however, until the hub stops.

@@ -16,7 +16,7 @@ impl Web {
             csrf: &visitor.csrf,
             is_in: visitor.how == How::Session,
             may_log_in: matches!(visitor.how, How::Anonymous | How::Nobody | How::Link),
-            has_settings: false,
+            has_settings: matches!(visitor.how, How::Open | How::Session),
         };
         let mut frame = Frame::new(title, here, &who, VERSION, clock::now().utc_ms);
         let troubles = self.troubles();
@@ -34,7 +34,7 @@ impl Web {
                 state: "info",
                 head: "Open.".to_owned(),
                 text: "There are no users yet: whoever is on the hub's own machine sees and changes everything, and nobody \
-                       else anything. Make the first one with `rackside-hub user add`."
+                       else anything. Make the first user in Settings."
                     .to_owned(),
                 hidden: false,
             });

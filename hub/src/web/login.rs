@@ -43,14 +43,14 @@ fn of_ours(to: &str) -> &str {
 }
 
 /// What is needed to put a page or a session into an answer.
-struct Asked {
+pub(super) struct Asked {
     headers: HeaderMap,
     peer: Peer,
     is_secure: bool,
 }
 
 impl Asked {
-    fn of(web: &Web, headers: HeaderMap, peer: Peer) -> Self {
+    pub(super) fn of(web: &Web, headers: HeaderMap, peer: Peer) -> Self {
         let is_secure = door::is_secure(&headers, peer, &web.notifications.external_url());
         Self { headers, peer, is_secure }
     }
@@ -62,13 +62,13 @@ impl Asked {
     }
 
     /// Where the browser is and what it is, for a thread that may block.
-    fn browser(&self, web: &Web) -> (IpAddr, String) {
+    pub(super) fn browser(&self, web: &Web) -> (IpAddr, String) {
         let Browser { address, agent } = web.door.browser(&self.headers, self.peer);
         (address, agent.to_owned())
     }
 
     /// Leads on, with a new session.
-    fn let_in(&self, web: &Web, secret: &Secret, to: &str) -> Response {
+    pub(super) fn let_in(&self, web: &Web, secret: &Secret, to: &str) -> Response {
         let seconds = web.door.access().map_or(0, |access| access.lasting().longest / 1000);
         let cookie = cookie::given(secret.shown(), self.is_secure, seconds);
         let place = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));

@@ -32,11 +32,13 @@ mod metrics;
 mod missing;
 mod own;
 mod page;
+mod people;
 mod problem;
 mod receivers;
 mod rights;
 mod row;
 pub mod server;
+mod settings;
 mod silences;
 mod site;
 mod sites;
@@ -61,7 +63,7 @@ use crate::turns::Turns;
 use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::watch;
 
@@ -237,6 +239,19 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/receivers", get(receivers::list))
         .route("/api/live", get(live::live))
         .route("/login", get(login::form).post(login::enter))
+        .route("/settings", get(settings::page))
+        .route("/settings/password", post(settings::password))
+        .route("/settings/users", post(settings::add_user))
+        .route("/settings/users/{name}", post(settings::user))
+        .route("/settings/tokens", post(settings::make_token))
+        .route("/settings/tokens/{name}", post(settings::revoke_token))
+        .route("/settings/sessions/{id}", post(settings::end_session))
+        .route("/settings/receivers/{name}", post(settings::try_receiver))
+        .route("/api/users", get(people::users).post(people::add))
+        .route("/api/users/{name}", put(people::change).delete(people::remove))
+        .route("/api/tokens", get(people::tokens).post(people::make_token))
+        .route("/api/tokens/{name}", delete(people::revoke))
+        .route("/api/receivers/{name}/test", post(receivers::test))
         .route("/logout", post(login::leave))
         .route("/setup/{code}", get(login::setup).post(login::set_up))
         .route("/static/{file}", get(assets::asset))

@@ -8,10 +8,14 @@
 
 use super::Web;
 use super::accept::answer;
+use super::problem::Problem;
+use super::visitor::Visitor;
 use crate::moment::{rfc3339, span};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use rackside_notify::{Nowhere, Trial};
+use rackside_receivers::Outcome;
 use rackside_receivers::outbox::{End, Failure};
 use rackside_receivers::worker::{Aside, ReceiverStatus};
 use serde::Serialize;
@@ -49,6 +53,17 @@ pub(super) fn lines(web: &Web, now: i64) -> Vec<Line> {
 pub(super) fn trouble(web: &Web, now: i64) -> String {
     let ill = lines(web, now).into_iter().filter(|line| !line.well);
     ill.map(|line| format!("{}: {}.", line.name, line.says)).collect::<Vec<_>>().join(" ")
+}
+
+/// For `/settings`.
+pub(super) fn settings(web: &Web, now: i64) -> Vec<rackside_pages::settings::Receiver> {
+    let line = |(one, failures): &(ReceiverStatus, Vec<Failure>)| {
+        let Line { name, kind, well, says, .. } = Line::of(one, failures, now);
+        let state = if well { "well" } else { "critical" };
+        let path = super::admit::escaped(&name);
+        rackside_pages::settings::Receiver { path, name, kind: kind.to_owned(), state, says }
+    };
+    all(web).iter().map(line).collect()
 }
 
 fn ago(at: i64, now: i64) -> String {
@@ -129,6 +144,58 @@ fn json(one: &ReceiverStatus, failures: &[Failure]) -> Json {
         "moved_to": one.moved_to,
         "failures": failures.iter().map(failed).collect::<Vec<_>>(),
     })
+}
+
+/// What came of a test message at one receiver.
+pub(super) struct Tried {
+    /// Which; a cluster of Alertmanagers has several.
+    pub(super) receiver: Arc<str>,
+    /// Why it did not arrive, if it did not.
+    pub(super) why: Option<String>,
+}
+
+impl Web {
+    /// Sends a test message past the queue, by the courier of that receiver; nothing, if there is none of that name.
+    pub(super) async fn try_out(&self, name: &str) -> Option<Vec<Tried>> {
+        let target = Trial::Receiver(name.to_owned());
+        let outgoing = self.notifications.with(|notifier, now| notifier.test(&target, now, &Nowhere))?;
+        let office = self.notifications.office();
+        let mut tried = Vec::new();
+        for one in office.spread(outgoing) {
+            let why = match office.couriers().send_once(&one.receiver, one.message).await {
+                Some(Outcome::Delivered) => None,
+                Some(
+                    Outcome::Retry { why, .. }
+                    | Outcome::Final { why, .. }
+                    | Outcome::Elsewhere { why, .. }
+                    | Outcome::Stumbles { why, .. }
+                    | Outcome::Plainer { why },
+                ) => Some(why),
+                None => {
+                    Some("it has no courier: its configuration is not good, the log says more".to_owned())
+                }
+            };
+            tried.push(Tried { receiver: one.receiver, why });
+        }
+        Some(tried)
+    }
+}
+
+/// `POST /api/receivers/{name}/test`: what its server said.
+pub(super) async fn test(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let tried = web.try_out(&name).await;
+    let tried = tried.ok_or_else(|| Problem::not_found(format!("there is no receiver {name:?}")))?;
+    log::info!("users: {} sent a test message to {name}", visitor.shown());
+    let each = tried
+        .iter()
+        .map(|one| json!({ "name": &*one.receiver, "delivered": one.why.is_none(), "why": one.why }));
+    let json = json!({ "receivers": each.collect::<Vec<_>>() });
+    Ok(answer(&headers, "application/json", json.to_string()))
 }
 
 pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {

@@ -65,10 +65,11 @@ impl Running {
             }
         });
         let mut running = Self { child, lines, web: String::new(), agents: String::new() };
-        let line = running.expect("page at http://127.0.0.1:");
+        let line = running.expect("page at http://");
         line.rsplit(' ').next().expect("split gives one at least").clone_into(&mut running.agents);
         let page = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
-        page.expect("an address").clone_into(&mut running.web);
+        // One that listens everywhere listens here.
+        running.web = page.expect("an address").replace("0.0.0.0", "127.0.0.1");
         running
     }
 
@@ -115,6 +116,12 @@ impl Running {
 
     /// Asks in any way.
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let (status, _, body) = self.whole(method, path, headers, body);
+        (status, body)
+    }
+
+    /// The same, with the answer's head between status and body.
+    pub fn whole(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.web).expect("it listens");
         let (host, length) = (&self.web, body.len());
         let head = format!(
@@ -125,7 +132,7 @@ impl Running {
         stream.read_to_string(&mut text).expect("an answer");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        (status, body.to_owned())
+        (status, head.to_owned(), body.to_owned())
     }
 
     /// The value of one line of `/metrics`.

@@ -1,0 +1,312 @@
+//! `/settings`: one's own password; for admins users, tokens, sessions, receivers. This file gathers what the page shows, `change` does what its forms ask.
+//!
+//! What was done leads back to the page (303), so that loading it again does nothing twice; what could not be done is told on the page itself, beside the field
+//! that is wrong. A token that was made is in the answer that made it and nowhere else.
+//!
+//! ```text
+//! POST /settings/password          current, password, again
+//! POST /settings/users             name, password, role, sites, tags
+//! POST /settings/users/desk        do=change (role, sites, tags) | password | remove
+//! POST /settings/tokens            name, scope…, owner, lasts, sites, tags
+//! POST /settings/tokens/grafana    revokes it
+//! POST /settings/sessions/3        ends it
+//! POST /settings/receivers/crew    sends a test message
+//! ```
+
+mod change;
+
+pub(super) use change::{add_user, end_session, make_token, password, revoke_token, try_receiver, user};
+
+use super::accept::answer;
+use super::api::Form;
+use super::door::told;
+use super::visitor::Visitor;
+use super::{Web, missing, receivers};
+use crate::clock;
+use crate::moment::{rfc3339, span};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rackside_access::{Access, How, Reach, Right, Role, SHORTEST, StoreError, Token, User};
+use rackside_pages::Here;
+use rackside_pages::settings::{
+    Change, Choice, Fact, Made, Managed, Own, Session, Settings, Token as TokenLine, TokenForm,
+    User as UserLine, UserForm,
+};
+use std::sync::Arc;
+
+const HTML: &str = "text/html; charset=utf-8";
+const DAY: i64 = 86_400_000;
+/// So many changes are shown.
+const CHANGES: i64 = 20;
+/// How long a token may be good: what is sent, and what is read. The first one is offered.
+const LASTS: [(&str, &str); 4] = [("365", "a year"), ("90", "90 days"), ("30", "30 days"), ("", "ever")];
+/// What was done, by the word that leads back to the page.
+const DONE: [(&str, &str); 8] = [
+    ("password", "Your password is changed, and every other login of yours has ended."),
+    ("added", "The user is added."),
+    ("changed", "Role and sites are changed."),
+    ("given", "The user has another password, and has to log in anew."),
+    ("removed", "The user is removed."),
+    ("revoked", "The token is revoked."),
+    ("ended", "The login has ended."),
+    ("", ""),
+];
+
+/// What the page says beside how things are.
+#[derive(Default)]
+struct Said {
+    done: String,
+    fault: String,
+    made: Option<Made>,
+    current_fault: String,
+    password_fault: String,
+    /// Of a user, by name.
+    of_user: Option<(String, String)>,
+    user: UserForm,
+    token: TokenForm,
+}
+
+/// `all`, or which; tags with a `#`.
+fn seen(reach: &Reach) -> String {
+    match reach {
+        Reach::All => "all".to_owned(),
+        Reach::Some { sites, tags } => {
+            let words = sites.iter().cloned().chain(tags.iter().map(|tag| format!("#{tag}")));
+            words.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn fields(reach: &Reach) -> (String, String) {
+    let line = |words: &std::collections::BTreeSet<String>| {
+        words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    match reach {
+        Reach::All => (String::new(), String::new()),
+        Reach::Some { sites, tags } => (line(sites), line(tags)),
+    }
+}
+
+fn day(at: i64) -> String {
+    rfc3339(at.max(0) as u64)[..10].to_owned()
+}
+
+fn roles(chosen: Role) -> Vec<Choice> {
+    let label = |role| match role {
+        Role::Viewer => "viewer: sees",
+        Role::Operator => "operator: and acknowledges, mutes, puts on air",
+        Role::Admin => "admin: and manages users and tokens, and sees all sites",
+    };
+    let choice = |role: Role| {
+        let (value, label) = (role.as_str().to_owned(), label(role).to_owned());
+        Choice { value, label, chosen: role == chosen }
+    };
+    Role::ALL.map(choice).into()
+}
+
+/// Scopes to choose from; `chosen` are those that were sent.
+fn scopes(chosen: &[&str]) -> Vec<Choice> {
+    let label = |right| match right {
+        Right::See => "read: pages, queries, the API, and metrics",
+        Right::Metrics => "metrics: /metrics alone",
+        Right::Act => "act: acknowledge, mute, put on air",
+        Right::Manage => "manage: users, tokens, test messages",
+    };
+    let choice = |right: Right| {
+        let (value, label) = (right.as_str().to_owned(), label(right).to_owned());
+        Choice { chosen: chosen.contains(&value.as_str()), value, label }
+    };
+    Right::ALL.map(choice).into()
+}
+
+fn lasts(chosen: &str) -> Vec<Choice> {
+    let choice = |(value, label): (&str, &str)| Choice {
+        value: value.to_owned(),
+        label: label.to_owned(),
+        chosen: value == chosen,
+    };
+    LASTS.map(choice).into()
+}
+
+/// As one word of an address.
+fn path(name: &str) -> String {
+    super::admit::escaped(name)
+}
+
+fn user_line(user: &User, fault: Option<&(String, String)>) -> UserLine {
+    let (sites, tags) = fields(&user.reach);
+    let fault =
+        fault.filter(|(name, _)| name.eq_ignore_ascii_case(&user.name)).map(|(_, fault)| fault.clone());
+    UserLine {
+        path: path(&user.name),
+        name: user.name.clone(),
+        role: user.role.to_string(),
+        sees: seen(&user.reach),
+        since: day(user.made_at),
+        roles: roles(user.role),
+        sites,
+        tags,
+        open: fault.is_some(),
+        fault: fault.unwrap_or_default(),
+    }
+}
+
+fn token_line(token: &Token, now: i64) -> TokenLine {
+    TokenLine {
+        path: path(&token.name),
+        name: token.name.clone(),
+        scopes: token.scopes.to_string(),
+        sees: seen(&token.reach),
+        owner: token.owner.clone().unwrap_or_default(),
+        until: token.expires_at.map_or_else(|| "revoked".to_owned(), day),
+        expired: token.expires_at.is_some_and(|at| at <= now),
+        used: token.used_day.map_or_else(|| "never".to_owned(), |on| format!("on {}", day(on * DAY))),
+    }
+}
+
+impl Web {
+    fn managed(
+        &self,
+        access: &Access,
+        visitor: &Visitor,
+        said: &mut Said,
+        now: i64,
+    ) -> Result<Managed, StoreError> {
+        let (users, tokens, sessions, notes) = access.look(|store| {
+            let last = store.last_note()?;
+            let sessions = store.sessions(access.lasting(), now)?;
+            Ok::<_, StoreError>((
+                store.users()?,
+                store.tokens()?,
+                sessions,
+                store.notes_after(last - CHANGES)?,
+            ))
+        })?;
+        let ago = |at: i64| span(now.saturating_sub(at).max(0) as u64);
+        let (mut user, mut token) = (std::mem::take(&mut said.user), std::mem::take(&mut said.token));
+        if user.roles.is_empty() {
+            user.roles = roles(if users.is_empty() { Role::Admin } else { Role::Viewer });
+        }
+        if token.scopes.is_empty() {
+            (token.scopes, token.lasts) = (scopes(&[Right::See.as_str()]), lasts(LASTS[0].0));
+        }
+        let chosen = token.owners.pop().map(|owner| owner.value).unwrap_or_default();
+        let nobody = Choice { value: String::new(), label: "nobody's".to_owned(), chosen: chosen.is_empty() };
+        let owner = |user: &User| Choice {
+            value: user.name.clone(),
+            label: user.name.clone(),
+            chosen: user.name.eq_ignore_ascii_case(&chosen),
+        };
+        token.owners = std::iter::once(nobody).chain(users.iter().map(owner)).collect();
+        Ok(Managed {
+            csrf: visitor.csrf.clone(),
+            users: users.iter().map(|user| user_line(user, said.of_user.as_ref())).collect(),
+            user,
+            tokens: tokens.iter().map(|token| token_line(token, now)).collect(),
+            token,
+            sessions: sessions
+                .into_iter()
+                .map(|one| Session {
+                    id: one.id,
+                    user: one.user,
+                    address: one.address,
+                    agent: one.agent,
+                    since: ago(one.made_at),
+                    seen: ago(one.seen_at),
+                })
+                .collect(),
+            receivers: receivers::settings(self, now),
+            changes: notes
+                .into_iter()
+                .rev()
+                .map(|note| {
+                    let at = rfc3339(note.at.max(0) as u64);
+                    let at = format!("{} {} UTC", &at[..10], &at[11..16]);
+                    Change { at, who: note.who, what: note.what }
+                })
+                .collect(),
+            shortest: SHORTEST,
+        })
+    }
+
+    fn facts(&self) -> Vec<Fact> {
+        let external = self.notifications.external_url();
+        let external = if external.is_empty() { "not configured".to_owned() } else { external.to_string() };
+        vec![
+            Fact { label: "Version", value: env!("CARGO_PKG_VERSION").to_owned() },
+            Fact {
+                label: "Running for",
+                value: span(clock::now().since(self.started.instant).as_millis() as u64),
+            },
+            Fact { label: "Data", value: self.history.directory().display().to_string() },
+            Fact { label: "Agents come in at", value: self.way.address() },
+            Fact { label: "People reach it at", value: external },
+        ]
+    }
+
+    /// The page, for whoever may see it.
+    fn settings(&self, visitor: &Visitor, mut said: Said) -> Result<String, Arc<str>> {
+        let access = self.door.access()?;
+        let now = clock::now().utc_ms as i64;
+        let managed = if visitor.may(Right::Manage) {
+            Some(self.managed(access, visitor, &mut said, now).map_err(|error| told(&error))?)
+        } else {
+            None
+        };
+        let name = visitor.name.as_deref().filter(|_| visitor.how == How::Session);
+        let own = name.map(|name| Own {
+            name: name.to_owned(),
+            says: format!("{}, sees {}", visitor.role, seen(&visitor.reach)),
+            current_fault: said.current_fault,
+            password_fault: said.password_fault,
+            shortest: SHORTEST,
+        });
+        let page = Settings {
+            frame: self.frame("Settings", Here::Settings, visitor),
+            done: said.done,
+            fault: said.fault,
+            made: said.made,
+            own,
+            facts: if managed.is_some() { self.facts() } else { self.facts().into_iter().take(1).collect() },
+            managed,
+        };
+        Ok(page.html())
+    }
+
+    /// The page with what is to be said on it, as an answer.
+    async fn show(
+        self: Arc<Self>,
+        code: StatusCode,
+        headers: HeaderMap,
+        visitor: Visitor,
+        said: Said,
+    ) -> Response {
+        let writing = tokio::task::spawn_blocking(move || match self.settings(&visitor, said) {
+            Ok(page) => {
+                let mut response = answer(&headers, HTML, page);
+                *response.status_mut() = code;
+                response
+            }
+            Err(why) => {
+                let (code, title) = (StatusCode::SERVICE_UNAVAILABLE, "Settings cannot be read");
+                missing::say(&headers, &Uri::from_static("/settings"), code, title, &why)
+            }
+        });
+        writing.await.expect("writing the page does not panic, and is not cancelled")
+    }
+}
+
+pub(super) async fn page(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    if !matches!(visitor.how, How::Open | How::Session) {
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, "/login?to=/settings")]).into_response();
+    }
+    let form = Form::of_address(&uri);
+    let done = DONE.iter().find(|(word, _)| *word == form.first("done")).map_or("", |(_, done)| done);
+    web.show(StatusCode::OK, headers, visitor, Said { done: done.to_owned(), ..Said::default() }).await
+}
