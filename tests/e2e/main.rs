@@ -17,4 +17,5 @@ mod page;
 mod queries;
 mod rubbish;
 mod seen;
+mod stills;
 mod stop;
