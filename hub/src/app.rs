@@ -200,6 +200,7 @@ impl Hub {
             notifications: notifications.clone(),
             links,
             door: door.clone(),
+            cors: config.web.cors.clone(),
         };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =

@@ -26,6 +26,7 @@ use crate::rules::RulesConfig;
 use crate::site::{self, SiteConfig};
 use crate::storage::HistoryConfig;
 use crate::web::api::QueryConfig;
+use crate::web::cors;
 use log::LevelFilter;
 use rackside_config::{ConfigError, Span};
 use rackside_notify::Policy;
@@ -88,6 +89,8 @@ pub struct WebConfig {
     pub allow_anonymous: bool,
     /// Proxies beside those on this machine whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
+    /// Origins whose pages may ask `/api/` from elsewhere.
+    pub cors: Vec<String>,
     /// How long a login lasts at most.
     pub session: Span,
     /// How long it lasts without being used.
@@ -164,6 +167,7 @@ impl Default for WebConfig {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             allow_anonymous: false,
             proxies: Vec::new(),
+            cors: Vec::new(),
             session: Span::seconds(30 * 86_400),
             session_idle: Span::seconds(7 * 86_400),
             stills: true,
@@ -215,6 +219,9 @@ impl Config {
                 "web.session_idle",
                 "it is less than a minute, to which it is counted; write for example \"7d\"",
             );
+        }
+        if let Some(why) = config.web.cors.iter().find_map(|origin| cors::objection(origin)) {
+            return objection("web.cors", &why);
         }
         if let Some(listener) = &config.listener {
             let open = listener.users.is_none() && !listener.allow_anonymous;

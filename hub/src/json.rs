@@ -8,9 +8,10 @@ use crate::clock::Now;
 use crate::fleet::{Appliance, Entry, Latest, RunState};
 use crate::moment::rfc3339;
 use rackside_history::dated;
-use rackside_proto::{Envelope, Event, Revision, Run, Sending, SpoolPlace, Value, What};
+use rackside_proto::{Envelope, Event, Kind, Revision, Run, Sending, SpoolPlace, Value, What};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
+use std::fmt::Write as _;
 
 /// The text of something below.
 pub fn text(of: &impl Serialize) -> String {
@@ -302,6 +303,45 @@ pub struct Records {
     pub duplicates: u64,
     /// Let go by the agent before the hub had them, or never understood for want of their catalog.
     pub lost: u64,
+}
+
+/// One series in `/api/sites/{site}/{appliance}/series`.
+#[derive(Serialize)]
+pub struct OfSeries<'a> {
+    /// It, by name and labels: `rackside_disk_used_bytes{mount="/"}`.
+    pub id: String,
+    name: &'a str,
+    labels: Labels<'a>,
+    unit: &'a str,
+    kind: &'static str,
+    value: Option<Quantity>,
+}
+
+impl<'a> OfSeries<'a> {
+    /// Every series that is served and not absent.
+    pub fn all(latest: &'a Latest) -> Vec<Self> {
+        let series = latest.listing.series().iter().zip(&latest.values);
+        let told = series.filter(|(entry, value)| entry.served && **value != Value::Absent);
+        told.map(|(entry, value)| Self::of(entry, *value)).collect()
+    }
+
+    fn of(entry: &'a Entry, value: Value) -> Self {
+        let mut id = entry.name.to_string();
+        for (at, (name, value)) in entry.labels.iter().enumerate() {
+            // Quoted as PromQL has it.
+            let _ = write!(id, "{}{name}={value:?}", if at == 0 { '{' } else { ',' });
+        }
+        if !entry.labels.is_empty() {
+            id.push('}');
+        }
+        let kind = match entry.kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::State => "state",
+        };
+        let value = value.known().map(|number| Quantity(entry.scale.value(number)));
+        Self { id, name: &entry.name, labels: Labels(entry), unit: &entry.unit, kind, value }
+    }
 }
 
 #[derive(Serialize)]

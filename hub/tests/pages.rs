@@ -1,5 +1,6 @@
 //! The hub in this process, over real sockets: what agents say is what pages, metrics and API show.
 
+mod answers;
 mod client;
 mod desk;
 mod rack;

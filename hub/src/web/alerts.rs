@@ -1,6 +1,6 @@
-//! `/alerts`, `/alerts/{id}` and `/api/alerts`: what fires, who was told, who has it in hand.
+//! `/alerts` and `/alerts/{id}`: what fires, who was told, who has it in hand.
 //!
-//! Here is what the pages and the JSON have in common, and the JSON; `list` and `page` are the pages, `act` is what is done there, `around` what else
+//! Here is what the pages and the JSON (`rest::alerts`) have in common; `list` and `page` are the pages, `act` is what is done there, `around` what else
 //! was going on. Acknowledging and muting are a POST to the alert's page and nothing else; a link in a message carries `by`, `since` and `key`, which the
 //! page hands on.
 //!
@@ -23,18 +23,13 @@ pub(super) use list::list;
 pub(super) use page::page;
 
 use super::Web;
-use super::accept::answer;
 use super::api::Form;
 use super::venue::Venues;
 use super::visitor::Visitor;
 use crate::moment::rfc3339;
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
-use rackside_notify::{AlertId, Booked, Held, State as At, What};
+use rackside_notify::{AlertId, Booked, Held, What};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 fn moment(at: i64) -> String {
     rfc3339(at.max(0) as u64)
@@ -83,30 +78,6 @@ fn happened(what: &What) -> String {
             format!("{receiver} is told: {}{step}", state.as_str())
         }
     }
-}
-
-/// All alerts, what needs somebody first.
-fn sorted(web: &Web) -> Vec<Booked> {
-    let mut alerts: Vec<Booked> = web.notifications.look(|notifier, _| notifier.alerts().cloned().collect());
-    let rank = |alert: &Booked| match alert.state {
-        At::Firing => 0,
-        At::Unknown => 1,
-        At::Acknowledged => 2,
-        At::Pending => 3,
-        At::Resolved => 4,
-    };
-    alerts.sort_by_key(|alert| {
-        (rank(alert), std::cmp::Reverse(alert.severity), std::cmp::Reverse(alert.starts_at))
-    });
-    alerts
-}
-
-pub(super) async fn api(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    let writing = tokio::task::spawn_blocking(move || {
-        let alerts: Vec<Json> = sorted(&web).iter().map(json).collect();
-        answer(&headers, "application/json", json!({ "alerts": alerts }).to_string())
-    });
-    writing.await.expect("writing JSON does not panic, and is not cancelled")
 }
 
 /// An alert as `/api/alerts` has it.

@@ -35,13 +35,13 @@ mod page;
 mod people;
 mod problem;
 mod receivers;
+mod rest;
 mod rights;
 mod row;
 pub mod server;
 mod settings;
 mod silences;
 mod site;
-mod sites;
 mod sparks;
 mod stills;
 mod venue;
@@ -50,6 +50,7 @@ mod visitor;
 pub use door::Door;
 pub(crate) use health::ready;
 pub use live::{Live, Updates};
+pub(crate) use rest::cors;
 
 use crate::clock::{self, Now};
 use crate::ingest::task::Shared;
@@ -103,6 +104,8 @@ pub struct Known {
     pub links: LinkKey,
     /// Who may come in.
     pub door: Door,
+    /// Origins whose pages may ask `/api/`; see `[web] cors`.
+    pub cors: Vec<String>,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -131,6 +134,8 @@ pub struct Web {
     pub notifications: Notifications,
     links: LinkKey,
     door: Door,
+    /// Origins whose pages may ask `/api/`.
+    cors: Vec<String>,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -154,7 +159,7 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air, notifications, links, door } = known;
+        let Known { shared, on_air, notifications, links, door, cors } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -175,6 +180,7 @@ impl Web {
                 notifications,
                 links,
                 door,
+                cors,
                 queries,
                 started,
                 shutdown,
@@ -225,7 +231,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/health/liveness", get(health::liveness))
         .route("/health/readiness", get(health::readiness))
         .route("/health/detailed", get(health::detailed))
-        .route("/api/sites", get(sites::sites))
+        .route("/api/sites", get(rest::sites::list))
+        .route("/api/sites/{site}", get(rest::sites::site))
+        .route("/api/sites/{site}/{appliance}", get(rest::sites::rack))
+        .route("/api/sites/{site}/{appliance}/series", get(rest::sites::series))
         .route("/api/sites/{site}/{appliance}/stills", get(stills::list))
         .route("/sites/{site}/{appliance}/stills/{probe}", get(stills::picture))
         .route("/alerts", get(alerts::list))
@@ -233,7 +242,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/log", get(log::page))
         .route("/api/log", get(log::api))
         .route("/mutes/{id}", post(alerts::change_mute))
-        .route("/api/alerts", get(alerts::api))
+        .route("/api/alerts", get(rest::alerts::list))
+        .route("/api/alerts/{id}", get(rest::alerts::alert))
+        .route("/api/alerts/{id}/acknowledge", post(rest::alerts::acknowledge))
+        .route("/api/alerts/{id}/release", post(rest::alerts::release))
         .route("/api/silences", get(silences::list).post(silences::make))
         .route("/api/silences/{id}", put(silences::change).delete(silences::end))
         .route("/api/receivers", get(receivers::list))
@@ -260,6 +272,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .nest_service("/api/v1", api)
         .layer(from_fn_with_state(Arc::clone(&web), admit::admit))
         .layer(from_fn(problem::everywhere))
+        .layer(from_fn_with_state(Arc::clone(&web), rest::cors::cors))
         .layer(from_fn_with_state(Arc::clone(&web), guard::guard))
         .with_state(web)
 }

@@ -8,11 +8,14 @@
 
 use super::Web;
 use super::accept::answer;
+use super::api::Form;
 use super::problem::Problem;
+use super::rest::paging::Paging;
+use super::rest::tag;
 use super::visitor::Visitor;
 use crate::moment::{rfc3339, span};
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use rackside_notify::{Nowhere, Trial};
 use rackside_receivers::Outcome;
@@ -198,7 +201,19 @@ pub(super) async fn test(
     Ok(answer(&headers, "application/json", json.to_string()))
 }
 
-pub(super) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    let receivers: Vec<Json> = all(&web).iter().map(|(one, failures)| json(one, failures)).collect();
-    answer(&headers, "application/json", json!({ "receivers": receivers }).to_string())
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let paging = Paging::of(&Form::of_address(&uri))?;
+    let mut all = all(&web);
+    all.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let (page, next) = paging.cut(all, |(one, _)| one.name.to_string())?;
+    // What never arrived is of any site.
+    let shown = |failures: &[Failure]| if visitor.only().is_none() { failures.to_vec() } else { Vec::new() };
+    let receivers: Vec<Json> = page.iter().map(|(one, failures)| json(one, &shown(failures))).collect();
+    let body = json!({ "receivers": receivers, "next": next }).to_string();
+    Ok(tag::json(&headers, body.clone(), &body))
 }

@@ -8,9 +8,10 @@
 //! ```
 
 use super::Web;
-use super::accept::answer;
 use super::api::Form;
 use super::problem::Problem;
+use super::rest::paging::Paging;
+use super::rest::tag;
 use super::visitor::Visitor;
 use crate::moment::rfc3339;
 use axum::body::{Body, to_bytes};
@@ -44,12 +45,23 @@ fn of(mute: &Mute, now: i64) -> Json {
     })
 }
 
-pub(super) async fn list(State(web): State<Arc<Web>>, visitor: Visitor, headers: HeaderMap) -> Response {
-    let silences: Vec<Json> = web.notifications.look(|notifier, now| {
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let paging = Paging::of(&Form::of_address(&uri))?;
+    let (page, now) = web.notifications.look(|notifier, now| {
         let mutes = notifier.mutes().iter().filter(|mute| within(&visitor, &mute.matchers).is_ok());
-        mutes.map(|mute| of(mute, now)).collect()
+        let mut mutes: Vec<Mute> = mutes.cloned().collect();
+        mutes.sort_unstable_by_key(|mute| mute.id);
+        (paging.cut(mutes, |mute| mute.id), now)
     });
-    answer(&headers, "application/json", json!({ "silences": silences }).to_string())
+    let (page, next) = page?;
+    let silences: Vec<Json> = page.iter().map(|mute| of(mute, now)).collect();
+    let body = json!({ "silences": silences, "next": next }).to_string();
+    Ok(tag::json(&headers, body.clone(), &body))
 }
 
 /// Whoever sees some sites alone mutes what is said of one of them, and nothing else.
