@@ -107,10 +107,14 @@ async fn a_webhook_that_is_gone_gets_nothing_until_it_is_configured_anew() {
     until("all are refused", || of(&couriers.status(), "crew").refused == 3).await;
     assert_eq!(server.numbers(), [1]);
     assert!(of(&couriers.status(), "crew").disabled.is_some());
-    couriers.set(posts()).await;
+    couriers.exchange(posts(), &["crew".into()].into()).await;
     outbox.commit(b"", &outgoing("crew", 4..=4), watch.now());
+    until("it is refused", || of(&couriers.status(), "crew").refused == 4).await;
+    assert_eq!(server.numbers(), [1], "for it nothing has changed");
+    couriers.set(posts()).await;
+    outbox.commit(b"", &outgoing("crew", 5..=5), watch.now());
     until("it arrives", || of(&couriers.status(), "crew").delivered == 1).await;
-    assert_eq!(server.numbers(), [1, 4]);
+    assert_eq!(server.numbers(), [1, 5]);
     couriers.stop().await;
 }
 

@@ -15,14 +15,15 @@ use crate::shutdown;
 use crate::turns::Turns;
 use crate::web::WayIn;
 use bytes::Bytes;
-use rackside_notify::config::{self, Email, MailTls, check_url};
+use rackside_notify::config::{self, Email, Given, MailTls, Proxying, check_url};
 use rackside_notify::{Outgoing, Policy};
+use rackside_onair::Zone;
 use rackside_receivers::send::{
     Carrier, HttpClient, Limits, MailServer, Mailer, Publisher, Publishing, Security, Trust,
 };
 use rackside_receivers::worker::{Charts, Couriers, DeadMan, Patience, Post, Surroundings};
 use rackside_receivers::{Hidden, MqttParcel, Outbox, Receiver, Signer, Way};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,8 +43,8 @@ struct Inner {
     couriers: Couriers,
     publisher: Arc<dyn Publisher>,
     signer: Signer,
-    /// How many members each cluster has.
-    clusters: Mutex<BTreeMap<Arc<str>, usize>>,
+    /// What the couriers that are there were made of, by their names.
+    made_of: Mutex<BTreeMap<Arc<str>, Ingredients>>,
     policies: watch::Sender<Policy>,
 }
 
@@ -70,7 +71,7 @@ impl Office {
         let couriers = Couriers::new(Arc::clone(&outbox), surroundings);
         let signer = Signer::new(move |alert, since, receiver| links.sign(alert, since, receiver));
         let (policies, _) = watch::channel(policy);
-        Self(Arc::new(Inner { outbox, couriers, publisher, signer, clusters: Mutex::default(), policies }))
+        Self(Arc::new(Inner { outbox, couriers, publisher, signer, made_of: Mutex::default(), policies }))
     }
 
     /// Goes by this policy from now on.
@@ -90,9 +91,9 @@ impl Office {
 
     /// A cluster's messages for each of its members.
     pub(crate) fn spread(&self, outgoing: Vec<Outgoing>) -> Vec<Outgoing> {
-        let clusters = self.0.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = self.0.policies.borrow();
         let each = |one: Outgoing| {
-            let members = clusters.get(&one.receiver).copied().unwrap_or(1);
+            let members = policy.receiver(&one.receiver).map_or(1, members);
             (0..members)
                 .map(move |at| Outgoing { receiver: member(&one.receiver, at), message: one.message.clone() })
         };
@@ -132,39 +133,48 @@ impl Office {
         self.0.couriers.stop().await;
     }
 
-    /// A courier for each receiver, in place of those before.
+    /// A courier for each receiver, in place of those before. Who is told in the same way as before keeps theirs, whatever it is at.
     pub(crate) async fn employ(&self, policy: &Policy) {
         let (taken, office) = (policy.clone(), self.clone());
         // Secrets and certificates are files.
         let made = tokio::task::spawn_blocking(move || office.posts(&taken));
-        self.0.couriers.set(made.await.expect("making posts does not panic, and nobody aborts it")).await;
+        let (posts, unchanged) = made.await.expect("making posts does not panic, and nobody aborts it");
+        self.0.couriers.exchange(posts, &unchanged).await;
         log::info!("{}", counted(policy));
     }
 
-    fn posts(&self, policy: &Policy) -> Vec<Post> {
+    /// All posts, and the names of those that are as they were.
+    fn posts(&self, policy: &Policy) -> (Vec<Post>, BTreeSet<Arc<str>>) {
         let trust = Trust::of_the_system().map_err(|error| error.to_string());
-        let (mut posts, mut clusters) = (Vec::new(), BTreeMap::new());
+        let (mut posts, mut made_of) = (Vec::new(), BTreeMap::new());
         for of in &policy.receivers {
             match addresses(of, policy) {
                 Ok(found) => {
-                    if found.len() > 1 {
-                        clusters.insert(Arc::clone(&of.name), found.len());
-                    }
                     for (at, receiver) in found.into_iter().enumerate() {
                         let carrier = self.carrier(of, policy, &receiver.way, trust.as_ref());
-                        let name = member(&of.name, at).to_string();
-                        let signer = Some(self.0.signer.clone());
+                        let name = member(&of.name, at);
+                        if carrier.is_ok() {
+                            made_of.insert(Arc::clone(&name), Ingredients::of(of, policy, receiver.clone()));
+                        }
+                        let (name, signer) = (name.to_string(), Some(self.0.signer.clone()));
                         posts.push(Post { receiver: Receiver { name, signer, ..receiver }, carrier });
                     }
                 }
                 Err(error) => {
                     log::error!("{error}");
-                    posts.push(address::nowhere(of, policy, &error));
+                    posts.extend((0..members(of)).map(|at| {
+                        let mut post = address::nowhere(of, policy, &error);
+                        post.receiver.name = member(&of.name, at).to_string();
+                        post
+                    }));
                 }
             }
         }
-        *self.0.clusters.lock().unwrap_or_else(PoisonError::into_inner) = clusters;
-        posts
+        let mut before = self.0.made_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = made_of.iter().filter(|(name, of)| before.get(*name) == Some(of));
+        let unchanged = same.map(|(name, _)| Arc::clone(name)).collect();
+        *before = made_of;
+        (posts, unchanged)
     }
 
     fn carrier(
@@ -201,6 +211,48 @@ pub(crate) fn counted(policy: &Policy) -> String {
         [Some(many(policy.receivers.len(), "receiver")), teams, routes].into_iter().flatten().collect();
     let gap = if policy.routes.is_empty() { "; nobody is told of alerts: there is no [[route]]" } else { "" };
     format!("{}{gap}", all.join(", "))
+}
+
+/// What a courier is made of: with the same it would be the same.
+#[derive(PartialEq)]
+struct Ingredients {
+    of: config::Receiver,
+    way: Way,
+    reader: Zone,
+    external_url: String,
+    /// What was read from elsewhere: a password, proxies, authorities.
+    read: [Option<Vec<u8>>; 4],
+}
+
+impl Ingredients {
+    fn of(of: &config::Receiver, policy: &Policy, receiver: Receiver) -> Self {
+        let text = |given: &Given| given.read().ok().map(String::into_bytes);
+        let password = match &of.way {
+            config::Way::Email(Email { login: Some((_, password)), .. }) => password.read().ok(),
+            _ => None,
+        };
+        let own_proxy = match &of.proxy {
+            Proxying::By(given) => text(given),
+            Proxying::Direct | Proxying::AsNotify => None,
+        };
+        let ca = of.ca.as_ref().or(policy.ca.as_ref());
+        let read = [
+            password.map(|password| password.expose().as_bytes().to_vec()),
+            own_proxy,
+            policy.proxy.as_ref().and_then(text),
+            ca.and_then(|file| std::fs::read(file).ok()),
+        ];
+        let Receiver { way, reader, external_url, .. } = receiver;
+        Self { of: of.clone(), way, reader, external_url, read }
+    }
+}
+
+/// How many a receiver is: a cluster is as many as it has addresses.
+fn members(of: &config::Receiver) -> usize {
+    match &of.way {
+        config::Way::Alertmanager { urls, .. } => urls.len().max(1),
+        _ => 1,
+    }
 }
 
 /// A member of a cluster; the first has the receiver's own name.
@@ -329,5 +381,61 @@ mod tests {
         let parcel = MqttParcel { topic: "alerts".to_owned(), payload: b"{}".to_vec(), retain: false };
         let why = publisher.publish(&parcel).await.expect_err("it was dropped");
         assert!(why.contains("did not take"), "{why}");
+    }
+
+    fn policy(text: &str) -> Policy {
+        crate::config::Config::parse(text, "hub.toml").expect("right").policy().expect("right")
+    }
+
+    fn office(policy: Policy, directory: &tempfile::TempDir) -> Office {
+        let outbox = crate::notify::outbox(directory.path(), clock::now());
+        let publisher = Arc::new(ByTheHub { way: Arc::new(Full), outlet: Arc::new(Full) });
+        Office::new(policy, outbox, publisher, LinkKey::open(directory.path()), None)
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_spread_before_anybody_is_employed() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let text = "[[receiver]]\nname = \"am\"\nkind = \"alertmanager\"\nurls = [\"https://a.example.org\", \"https://b.example.org\"]\n";
+        let policy = policy(text);
+        let office = office(policy.clone(), &directory);
+        let mut notifier = rackside_notify::Notifier::new(policy);
+        let trial = rackside_notify::Trial::Receiver("am".to_owned());
+        let outgoing = notifier.test(&trial, 1, &rackside_notify::Nowhere).expect("there is one");
+        let names: Vec<String> = office.spread(outgoing).iter().map(|one| one.receiver.to_string()).collect();
+        assert_eq!(names, ["am", "am#2"]);
+    }
+
+    #[tokio::test]
+    async fn whose_receiver_is_as_it_was_keeps_their_courier_and_a_secret_that_changed_is_a_change() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let secret = directory.path().join("secret");
+        let write = |text: &str| {
+            std::fs::write(&secret, text).expect("it can be written");
+            let ours = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&secret, ours).expect("it is ours");
+        };
+        write("https://a.example.org/1");
+        let text = format!(
+            "[[receiver]]\nname = \"crew\"\nkind = \"webhook\"\nurl = {{ file = \"{}\" }}\n\
+             [[receiver]]\nname = \"desk\"\nkind = \"webhook\"\nurl = \"https://b.example.org\"\n",
+            secret.display()
+        );
+        let office = office(policy(&text), &directory);
+        let unchanged = |text: &str| -> Vec<String> {
+            office.posts(&policy(text)).1.iter().map(ToString::to_string).collect()
+        };
+        assert!(unchanged(&text).is_empty(), "all are new");
+        assert_eq!(unchanged(&text), ["crew", "desk"]);
+        write("https://a.example.org/2");
+        assert_eq!(unchanged(&text), ["desk"]);
+        assert_eq!(unchanged(&text.replace("b.example.org", "c.example.org")), ["crew"]);
+        assert!(
+            unchanged(&format!("{text}[notify]\nexternal_url = \"https://hub.example.org\"\n")).is_empty()
+        );
+        std::fs::remove_file(&secret).expect("it is there");
+        assert_eq!(unchanged(&text), Vec::<String>::new(), "back to no links; and one has no address");
+        write("https://a.example.org/2");
+        assert_eq!(unchanged(&text), ["desk"], "what had no address is looked at anew");
     }
 }

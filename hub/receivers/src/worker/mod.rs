@@ -27,7 +27,7 @@ use crate::{Outcome, Receiver};
 use courier::{Courier, progress};
 use rackside_notify::Message;
 use status::Progress;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -91,11 +91,21 @@ impl Couriers {
 
     /// These receivers, in place of those before. What waits for one that is gone is given up; what is counted goes on.
     pub async fn set(&self, posts: Vec<Post>) {
+        self.exchange(posts, &BTreeSet::new()).await;
+    }
+
+    /// The same, but couriers of these names that are there already go on as they are: nothing has changed for them.
+    pub async fn exchange(&self, posts: Vec<Post>, unchanged: &BTreeSet<Arc<str>>) {
         let _alone = self.exchange.lock().await;
-        let before = self.end().await;
+        let stays: BTreeSet<Arc<str>> =
+            lock(&self.running).keys().filter(|name| unchanged.contains(*name)).cloned().collect();
+        let before = self.end(&stays).await;
         let mut running = BTreeMap::new();
         for post in posts {
             let name: Arc<str> = Arc::from(post.receiver.name.as_str());
+            if stays.contains(&name) {
+                continue;
+            }
             let mut kept = before.get(&name).cloned().unwrap_or_default();
             let waits = !before.contains_key(&name);
             // The configuration may have changed what was wrong.
@@ -115,8 +125,9 @@ impl Couriers {
             running.insert(name, Running { post, progress, stop, task });
         }
         let gone: Vec<Arc<str>> = self.outbox.status().into_iter().map(|queue| queue.receiver).collect();
-        let gone: Vec<Arc<str>> = gone.into_iter().filter(|name| !running.contains_key(name)).collect();
-        *lock(&self.running) = running;
+        let gone = gone.into_iter().filter(|name| !running.contains_key(name) && !stays.contains(name));
+        let gone: Vec<Arc<str>> = gone.collect();
+        lock(&self.running).extend(running);
         if gone.is_empty() {
             return;
         }
@@ -155,11 +166,19 @@ impl Couriers {
     /// Ends all couriers. What is on its way has most of a second to arrive.
     pub async fn stop(&self) {
         let _alone = self.exchange.lock().await;
-        self.end().await;
+        self.end(&BTreeSet::new()).await;
     }
 
-    async fn end(&self) -> BTreeMap<Arc<str>, Progress> {
-        let running = std::mem::take(&mut *lock(&self.running));
+    /// Ends all but these.
+    async fn end(&self, stays: &BTreeSet<Arc<str>>) -> BTreeMap<Arc<str>, Progress> {
+        let running = {
+            let mut all = lock(&self.running);
+            let (stay, end) =
+                std::mem::take(&mut *all).into_iter().partition(|(name, _)| stays.contains(name));
+            *all = stay;
+            let end: BTreeMap<Arc<str>, Running> = end;
+            end
+        };
         // All at once: none waits for another's last message.
         for running in running.values() {
             running.stop.send_replace(true);
