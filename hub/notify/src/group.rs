@@ -159,6 +159,17 @@ impl Groups {
         }
     }
 
+    /// An alert of which nobody was told in these groups is over: as if it had never been there. A group that had nothing else has not begun.
+    pub(crate) fn leave(&mut self, id: AlertId, is_told: impl Fn(&str) -> bool) {
+        self.all.retain(|key, group| {
+            if !group.members.contains_key(&id) || is_told(key) {
+                return true;
+            }
+            group.members.remove(&id);
+            !group.members.is_empty()
+        });
+    }
+
     /// An alert in a group.
     pub(crate) fn member(&mut self, id: AlertId, key: &str) -> Option<&mut Member> {
         self.all.get_mut(key)?.members.get_mut(&id)

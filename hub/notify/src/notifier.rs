@@ -24,6 +24,8 @@ use crate::world::World;
 
 /// How long the rules have to find an alert again whose appliance is heard again, in milliseconds, if they have lost it.
 const FOUND_AGAIN: i64 = 2 * 60_000;
+/// For so long an alert that the rules have lost is kept while its appliance is not heard, in milliseconds.
+const ORPHANED: i64 = 30 * 86_400_000;
 /// How often the book is gone through for what is long over, in milliseconds.
 const FORGET: i64 = 3_600_000;
 
@@ -66,7 +68,17 @@ impl Notifier {
     /// Something has become of an alert.
     pub fn told(&mut self, news: &Observed, world: &dyn World) {
         self.revision += 1;
+        let id = AlertId::of(&news.labels);
+        let doubted = self
+            .kept
+            .book
+            .alert(id)
+            .is_some_and(|booked| matches!(booked.held, Some(Held::CutOff | Held::Unknown)));
         let (id, turn) = self.kept.book.take(news);
+        if turn == Turn::Ends && doubted {
+            let log = &self.kept.log;
+            self.kept.groups.leave(id, |key| log.receivers(key, 0).next().is_some());
+        }
         if turn == Turn::Fires {
             self.route(id, news.at, world);
         }
@@ -174,13 +186,11 @@ impl Notifier {
             });
             [Some(group.due()), escalation].into_iter().flatten()
         });
-        let alerts = self.kept.book.alerts().flat_map(|booked| {
-            let found = match booked.orphan {
-                Orphan::Heard(at) => Some(at.saturating_add(FOUND_AGAIN)),
-                Orphan::No | Orphan::Silent | Orphan::Found => None,
-            };
-            [booked.flaps.steady_at(), found].into_iter().flatten()
-        });
+        let alerts = self
+            .kept
+            .book
+            .alerts()
+            .flat_map(|booked| [booked.flaps.steady_at(), given_up(booked)].into_iter().flatten());
         let outage = self.kept.outage.as_ref().map(crate::outage::Outage::due);
         let heartbeat = self.policy.heartbeat.as_ref().map(|_| self.kept.heartbeat_at.unwrap_or(i64::MIN));
         let refresh = refresh::due(&self.policy, &self.kept);
@@ -255,13 +265,14 @@ impl Notifier {
             let before = booked.orphan;
             booked.orphan = match before {
                 Orphan::Silent if is_heard(booked, world) => Orphan::Heard(now),
-                Orphan::Heard(_) if !is_heard(booked, world) => Orphan::Silent,
+                Orphan::Heard(_) if !is_heard(booked, world) => {
+                    booked.make_unknown(now);
+                    Orphan::Silent
+                }
                 as_it_was => as_it_was,
             };
             self.revision += u64::from(booked.orphan != before);
-            if let Orphan::Heard(at) = booked.orphan
-                && now.saturating_sub(at) >= FOUND_AGAIN
-            {
+            if given_up(booked).is_some_and(|at| at <= now) {
                 booked.orphan = Orphan::No;
                 over.push(booked.id);
             }
@@ -412,6 +423,15 @@ fn lower(moment: &mut i64, bound: i64) -> bool {
     is_later
 }
 
+/// When an alert that the rules have lost is over, if things stay as they are.
+fn given_up(booked: &Booked) -> Option<i64> {
+    match booked.orphan {
+        Orphan::Heard(at) => Some(at.saturating_add(FOUND_AGAIN)),
+        Orphan::Silent => booked.unknown_since.map(|since| since.saturating_add(ORPHANED)),
+        Orphan::No | Orphan::Found => None,
+    }
+}
+
 /// Whether an alert that the rules have lost could be found by them again: its appliance is heard, or it is about none.
 fn is_heard(booked: &Booked, world: &dyn World) -> bool {
     booked.appliance().is_empty() || world.is_up(booked.site(), booked.appliance()) == Some(true)
@@ -424,4 +444,38 @@ pub enum Trial {
     Receiver(String),
     /// All whom the route of this name tells now.
     Route(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Nowhere;
+    use rackside_alerting::Life;
+    use rackside_promql::Labels;
+
+    #[test]
+    fn what_the_rules_have_lost_of_a_box_that_is_never_heard_again_is_over_after_a_month() {
+        let labels = [("alertname", "SocHot"), ("site", "hall"), ("appliance", "rack")];
+        let news = Observed {
+            at: 1_000,
+            labels: Labels::new(labels),
+            annotations: [].into(),
+            value: 78.5,
+            life: Life {
+                state: rackside_alerting::State::Firing,
+                fired_at: Some(1_000),
+                ..Life::begin(1_000)
+            },
+            cause: Cause::Result,
+        };
+        let id = AlertId::of(&news.labels);
+        let mut notifier = Notifier::new(Policy::default());
+        notifier.told(&news, &Nowhere);
+        notifier.reconcile(2_000, &[], &Nowhere);
+        let state = |notifier: &Notifier| notifier.alert(id).map(|booked| booked.state);
+        notifier.step(2_000 + ORPHANED - 1, &Nowhere);
+        assert_eq!((state(&notifier), notifier.due()), (Some(State::Unknown), Some(2_000 + ORPHANED)));
+        notifier.step(2_000 + ORPHANED, &Nowhere);
+        assert_eq!(state(&notifier), Some(State::Resolved));
+    }
 }

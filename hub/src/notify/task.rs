@@ -109,5 +109,6 @@ impl Thread {
 
 /// What says whether the hub reaches anything.
 fn places(policy: &Policy) -> Vec<String> {
-    policy.receivers.iter().flat_map(|one| address::places(one, policy)).collect()
+    let of_receivers = || policy.receivers.iter().flat_map(|one| address::places(one, policy)).collect();
+    policy.uplink.clone().unwrap_or_else(of_receivers)
 }

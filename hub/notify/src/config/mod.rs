@@ -78,6 +78,8 @@ pub struct NotifyConfig {
     pub heartbeat: Option<HeartbeatConfig>,
     /// A page of somebody else's who tells when the hub itself is gone.
     pub dead_man: Option<DeadManConfig>,
+    /// What is tried to know whether this hub is cut off, `host:port` each; none: its receivers.
+    pub uplink: Option<Vec<String>>,
     /// Through whom requests go out, unless their receiver says otherwise.
     pub proxy: Option<Given>,
     /// The certificates of those who may vouch for receivers, in place of the system's.

@@ -11,7 +11,7 @@ use crate::maintenance::Maintenance;
 use crate::matcher::Matchers;
 use crate::rota::Team;
 use crate::route::{Route, Target};
-use rackside_config::{Span, nearest};
+use rackside_config::{Span, host_and_port, nearest};
 use rackside_onair::Zone;
 use rackside_promql::is_label_name;
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Most places that are tried to know whether the hub is cut off.
+const MOST_PLACES: usize = 8;
 /// Most receivers, teams, routes, windows of maintenance and inhibitions, each.
 const MOST: usize = 500;
 
@@ -36,6 +38,8 @@ pub struct Policy {
     pub heartbeat: Option<Heartbeat>,
     /// What is asked for as long as the hub lives.
     pub dead_man: Option<DeadMan>,
+    /// What is tried to know whether this hub is cut off, `host:port` each; none: its receivers.
+    pub uplink: Option<Vec<String>>,
     /// Through whom requests go out, unless their receiver says otherwise; one that is a secret is held to
     /// [`ProxyAddress::read`](super::ProxyAddress::read) once it is read.
     pub proxy: Option<Given>,
@@ -263,15 +267,29 @@ impl NotifyConfig {
         let inside = |table: &'static str| move |(key, why): Objection| (format!("{table}.{key}"), why);
         let heartbeat = self.heartbeat.as_ref().map(|it| it.checked(names));
         let dead_man = self.dead_man.as_ref().map(DeadManConfig::checked);
+        let uplink = self.uplink.as_deref().map(places);
         Ok(Policy {
             external_url: self.external_url.trim_end_matches('/').to_owned(),
             time_zone: self.time_zone,
             heartbeat: heartbeat.transpose().map_err(inside("heartbeat"))?,
             dead_man: dead_man.transpose().map_err(inside("dead_man"))?,
+            uplink: uplink.transpose().map_err(|why| ("uplink".to_owned(), why))?,
             proxy: self.proxy.clone(),
             ca: self.ca.clone(),
             ..Policy::default()
         })
+    }
+}
+
+/// Places that can be tried.
+fn places(texts: &[String]) -> Result<Vec<String>, String> {
+    if texts.len() > MOST_PLACES {
+        return Err(format!("names more than {MOST_PLACES} places; one that answers is enough"));
+    }
+    let bad = texts.iter().find(|text| host_and_port(text).is_none_or(|(_, port)| port.is_none()));
+    match bad {
+        Some(text) => Err(format!("{text:?} is no place to try; write host:port")),
+        None => Ok(texts.to_vec()),
     }
 }
 

@@ -331,6 +331,27 @@ fn heartbeat_and_dead_man_are_read_or_said_with_their_key() {
 }
 
 #[test]
+fn places_that_tell_whether_the_hub_is_cut_off_are_read_or_said_with_their_key() {
+    assert_eq!(right("").uplink, None);
+    assert_eq!(right("[notify]\nuplink = []\n").uplink, Some(Vec::new()));
+    let policy = right("[notify]\nuplink = [\"hub.example.org:443\", \"[2001:db8::1]:53\"]\n");
+    assert_eq!(policy.uplink, Some(vec!["hub.example.org:443".to_owned(), "[2001:db8::1]:53".to_owned()]));
+    for (keys, why) in [
+        (
+            "uplink = [\"hub.example.org\"]",
+            "2: notify.uplink: \"hub.example.org\" is no place to try; write host:port",
+        ),
+        ("uplink = [\"a:0\"]", "2: notify.uplink: \"a:0\" is no place to try; write host:port"),
+        (
+            "uplink = [\"a:1\", \"a:2\", \"a:3\", \"a:4\", \"a:5\", \"a:6\", \"a:7\", \"a:8\", \"a:9\"]",
+            "2: notify.uplink: names more than 8 places; one that answers is enough",
+        ),
+    ] {
+        assert_eq!(said(&format!("[notify]\n{keys}")), why, "{keys}");
+    }
+}
+
+#[test]
 fn a_proxy_and_authorities_are_read_or_said_with_their_key() {
     let hook = "[[receiver]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://hub.example.org/\"\n";
     let policy = right(&format!(
