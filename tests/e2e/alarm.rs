@@ -4,6 +4,7 @@
 //! would have been told.
 
 use crate::complete::{RACK, RECOVERY, has_reading};
+use crate::lamp::touch;
 use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::clock;
 use rackside_tests::hub::{Hub, Way};
@@ -83,8 +84,7 @@ impl Scene {
 
     /// Closes a contact, or opens it.
     fn touch(&self, pin: u8, closed: bool) {
-        let file = self.directory.path().join("panel").join(pin.to_string());
-        fs::write(file, if closed { "0" } else { "1" }).expect("the panel can be written");
+        touch(&self.directory.path().join("panel").join(pin.to_string()), closed);
     }
 
     /// The first message from number `from` on that says so. Panics when none does.
