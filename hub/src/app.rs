@@ -16,6 +16,7 @@ use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
 use crate::rules::{Ground, Rules};
+use crate::status::Public;
 use crate::storage::{self, Commits, Status};
 use crate::turns::Turns;
 use crate::web::server::{self, BindError, Bounds};
@@ -194,11 +195,14 @@ impl Hub {
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone(), turns.clone());
         let door = Door::open(&storage::whole(&config.data), &config.web, on_air.configs());
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
+        let public = Public::open(&config.status, &config.data);
+        let counting = public.clone().count(on_air.clone(), notifications.clone(), asked.clone());
         let known = Known {
             shared: shared.clone(),
             on_air: on_air.clone(),
             notifications: notifications.clone(),
             links,
+            public: public.clone(),
             door: door.clone(),
             cors: config.web.cors.clone(),
         };
@@ -212,6 +216,7 @@ impl Hub {
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),
             ("on-air awareness", hears),
+            ("the status page", tokio::spawn(counting)),
             ("notifications", tokio::spawn(notifications.clone().until(asked.clone(), notify_end))),
             ("the couriers", tokio::spawn(office.run(Arc::clone(&way), turns, asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),

@@ -24,6 +24,7 @@ use crate::broker::MqttConfig;
 use crate::listener::ListenerConfig;
 use crate::rules::RulesConfig;
 use crate::site::{self, SiteConfig};
+use crate::status::StatusConfig;
 use crate::storage::HistoryConfig;
 use crate::web::api::QueryConfig;
 use crate::web::cors;
@@ -70,6 +71,8 @@ pub struct Config {
     pub maintenance: Vec<MaintenanceConfig>,
     /// What explains what.
     pub inhibit: Vec<InhibitConfig>,
+    /// What the public may know.
+    pub status: StatusConfig,
     /// What queries may cost.
     pub query: QueryConfig,
     /// Pages, metrics, API.
@@ -154,6 +157,7 @@ impl Default for Config {
             route: Vec::new(),
             maintenance: Vec::new(),
             inhibit: Vec::new(),
+            status: StatusConfig::default(),
             query: QueryConfig::default(),
             web: WebConfig::default(),
             log: LogConfig::default(),
@@ -235,7 +239,9 @@ impl Config {
                 }
             }
         }
-        for checked in [config.history.check(), config.query.check(), config.rules.check()] {
+        for checked in
+            [config.history.check(), config.query.check(), config.rules.check(), config.status.check()]
+        {
             if let Err((key, message)) = checked {
                 return objection(key, &message);
             }

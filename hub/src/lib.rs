@@ -45,6 +45,7 @@ pub mod rules_command;
 pub mod run;
 pub mod shutdown;
 pub mod site;
+pub mod status;
 pub mod stills;
 pub mod storage;
 pub mod text;

@@ -174,6 +174,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     rackside_series::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_receivers::outbox::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_access::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_status::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
         copy.display(),

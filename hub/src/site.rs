@@ -54,6 +54,11 @@ pub struct SiteConfig {
     /// How to get in.
     #[serde(default)]
     pub access: String,
+    /// Whether the status page for the public has it.
+    #[serde(default)]
+    pub public: bool,
+    /// What the public calls it, if not by its name.
+    pub public_name: Option<String>,
     /// Its calendar, an iCal file.
     pub calendar: Option<PathBuf>,
     /// How long before a show the racks are set up.
@@ -191,6 +196,11 @@ impl SiteConfig {
         self.name.as_deref().unwrap_or(self.id.as_str())
     }
 
+    /// What the public calls it.
+    pub fn public_title(&self) -> &str {
+        self.public_name.as_deref().unwrap_or(self.title())
+    }
+
     /// Where its clocks are.
     pub fn zone(&self) -> Zone {
         self.time_zone.unwrap_or(Zone::UTC)
@@ -229,6 +239,9 @@ impl SiteConfig {
     fn check(&self) -> Result<(), Objection> {
         if let Some(name) = &self.name {
             line("name".to_owned(), name, false)?;
+        }
+        if let Some(name) = &self.public_name {
+            line("public_name".to_owned(), name, false)?;
         }
         if self.has_shows() && self.time_zone.is_none() {
             let key = if self.calendar.is_some() { "calendar" } else { "show" };

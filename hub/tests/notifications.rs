@@ -25,7 +25,7 @@ groups:
   - alert: Off
     expr: rackside_tally_active == 0
     labels: {severity: critical}
-    annotations: {summary: '{{ $labels.appliance }} at {{ $labels.site }} is off'}
+    annotations: {summary: '{{ $labels.appliance }} at {{ $labels.site }} is off', public: 'No <b>picture</b>'}
   - {alert: Lost, expr: rackside_appliance_up == 0}
 ";
 
@@ -423,4 +423,115 @@ fn a_test_message_is_sent_from_the_command_line_and_says_what_came_of_it() {
     assert!(!good && err.contains("503"), "{err}");
     let (good, _, err) = test(&["--receiver", "crow"]);
     assert!(!good && err.contains("there is no receiver \"crow\""), "{err}");
+}
+
+#[test]
+fn the_public_is_told_what_it_may_know_and_nothing_else() {
+    let witness = Witness::start();
+    let public = "[status]\nenabled = true\ntitle = \"Our streams\"\n\
+                  [[site]]\nid = \"arena-north\"\npublic = true\npublic_name = \"The <arena>\"\n\
+                  [[site]]\nid = \"town-hall\"\n";
+    let place = Place::with(&tables(&witness, public));
+    let hub = Running::start(&place.config);
+    // Somebody beyond this machine, who is nobody here.
+    let away = "X-Forwarded-For: 192.0.2.7\r\n";
+    let see = |path: &str| hub.send("GET", path, away, "");
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    alert(&hub, |alert| alert["state"] == "firing");
+    let (code, page) = see("/status");
+    assert_eq!(code, 200, "{page}");
+    assert!(page.contains("Our streams") && page.contains("There is a disturbance."), "{page}");
+    assert!(page.contains("The &lt;arena&gt;") && page.contains("No &lt;b&gt;picture"), "{page}");
+    for inside in ["arena-north", "rack-1", "is off", "town-hall", "Off", "<form", "rackside-hub", "csrf"] {
+        assert!(!page.contains(inside), "the public reads {inside:?}: {page}");
+    }
+    let json: Json = serde_json::from_str(&see("/api/status").1).expect("JSON");
+    assert_eq!((&json["state"], &json["sites"][0]["state"]), (&json!("disturbed"), &json!("disturbed")));
+    assert_eq!(
+        (&json["incidents"][0]["title"], json["sites"].as_array().map(Vec::len)),
+        (&json!("No <b>picture</b>"), Some(1))
+    );
+
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let post = |path: &str, more: &str, body: &str| hub.post(path, &format!("{form}{more}"), body).0;
+    assert!(hub.get("/status").1.contains("<form"), "an operator finds forms");
+    let body = "site=arena-north&title=%3Cscript%3Ealert%281%29&text=We+are+at+it.";
+    assert_eq!(post("/status/incidents", away, body), 401);
+    assert_eq!(post("/status/incidents", "Origin: https://elsewhere.example\r\n", body), 403);
+    assert_eq!(post("/status/incidents", "", "site=arena-north&title="), 400);
+    assert_eq!(post("/status/incidents", "", "site=town-hall&title=x"), 400, "the public knows no such site");
+    assert_eq!(post("/status/incidents", "", body), 303);
+    let page = see("/status").1;
+    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"), "at once: {page}");
+    assert_eq!(post("/status/incidents/1", "", "do=tell&text=Soon."), 303);
+    assert_eq!(post("/status/incidents/1", away, "do=end"), 401);
+    assert_eq!(post("/status/incidents/1", "", "do=end&text=It+is+mended."), 303);
+    assert_eq!(post("/status/incidents/1", "", "do=end"), 404);
+    let json: Json = serde_json::from_str(&see("/api/status").1).expect("JSON");
+    let mended =
+        json["incidents"].as_array().expect("a list").iter().find(|one| one["text"] == "It is mended.");
+    assert!(mended.is_some_and(|one| one["ends_at"].is_string()), "{json}");
+}
+
+#[test]
+fn without_a_word_in_the_configuration_there_is_nothing_for_the_public() {
+    let place = Place::with("[[site]]\nid = \"arena-north\"\npublic = true\n");
+    let hub = Running::start(&place.config);
+    assert_eq!((hub.get("/status").0, hub.get("/api/status").0), (404, 404));
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(hub.post("/status/incidents", form, "title=x").0, 404);
+}
+
+#[test]
+fn whoever_sees_one_site_sees_nothing_of_another_and_does_nothing_there() {
+    let witness = Witness::start();
+    let sites = "[[site]]\nid = \"arena-north\"\n[[site]]\nid = \"town-hall\"\n";
+    let place = Place::with(&tables(&witness, sites));
+    fs::create_dir(place.directory.path().join("data")).expect("the directory can be written");
+    let token = |site: &str| {
+        let words = [
+            "token",
+            "create",
+            site,
+            "--scope",
+            "read",
+            "--scope",
+            "act",
+            "--site",
+            site,
+            "--config",
+            &place.config,
+        ];
+        let (ok, out, err) = running::said(&running::hub(&words).output().expect("it runs"));
+        assert!(ok, "{err}");
+        format!("X-Forwarded-For: 192.0.2.7\r\nAuthorization: Bearer {}\r\n", out.trim_end())
+    };
+    let (here, elsewhere) = (token("arena-north"), token("town-hall"));
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    turn(&mut client, &mut rack, false);
+    witness.next();
+    let see = |who: &str, path: &str| hub.send("GET", path, who, "");
+    let list: Json = serde_json::from_str(&see(&here, "/api/log").1).expect("JSON");
+    let id = list["log"].as_array().expect("a list").iter().find_map(|one| one["alert"].as_str());
+    let id = id.expect("the alert is in the log").to_owned();
+    let path = format!("/alerts/{id}");
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let post = |who: &str, path: &str, body: &str| hub.post(path, &format!("{form}{who}"), body).0;
+    for (who, is_theirs) in [(&here, true), (&elsewhere, false)] {
+        assert_eq!(see(who, "/alerts").1.contains(&id), is_theirs, "the list");
+        assert_eq!(see(who, &path).0, if is_theirs { 200 } else { 404 }, "its page");
+        for log in ["/log", "/api/log", "/api/log?site=arena-north"] {
+            assert_eq!(see(who, log).1.contains(&id), is_theirs, "{log}");
+            assert_eq!(see(who, log).1.contains("rack-1"), is_theirs, "{log}");
+        }
+        assert_eq!(post(who, &path, "do=mute&for=1h&what=site"), if is_theirs { 204 } else { 403 });
+        assert_eq!(see(who, "/alerts").1.contains("because of Off"), is_theirs, "the mute");
+    }
+    assert_eq!(post(&elsewhere, "/mutes/1", "do=end"), 403);
+    assert_eq!(post(&elsewhere, &path, "do=acknowledge"), 403);
+    assert_eq!(post(&here, &path, "do=acknowledge&who=somebody+else"), 204);
+    let page = see(&here, "/alerts").1;
+    assert!(page.contains("In hand: arena-north since"), "the token's own name counts: {page}");
 }

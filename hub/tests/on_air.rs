@@ -249,3 +249,19 @@ fn the_log_tells_what_happened_in_words_by_pages_and_by_what_is_asked() {
     assert!(page.contains("Arena &lt;North&gt;") && page.contains("data-zone=\"Europe/Berlin\""), "{page}");
     assert!(desk.get("/log?kind=else").contains("there is no kind"));
 }
+
+#[test]
+fn the_public_page_may_be_kept_for_a_moment_and_is_asked_for_by_its_tag() {
+    let desk =
+        Desk::with(&format!("{LISTENER}[status]\nenabled = true\n[[site]]\nid = \"hall\"\npublic = true\n"));
+    let away = ("X-Forwarded-For", "192.0.2.7");
+    let first = desk.request("GET", "/status", &[away]);
+    assert!(first.head.contains("cache-control: public, max-age=15"), "{}", first.head);
+    let tag =
+        first.head.split("etag: ").nth(1).and_then(|rest| rest.lines().next()).expect("a tag").to_owned();
+    assert_eq!(desk.request("GET", "/status", &[away, ("If-None-Match", &tag)]).status, 304);
+    let packed = desk.request("GET", "/status", &[away, ("Accept-Encoding", "gzip")]);
+    assert!(packed.head.contains("content-encoding: gzip") && packed.body.starts_with(&[0x1f, 0x8b]));
+    let own = desk.request("GET", "/status", &[]);
+    assert!(own.head.contains("cache-control: no-store"), "an operator's is kept by nobody: {}", own.head);
+}

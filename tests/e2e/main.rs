@@ -8,6 +8,7 @@ mod chaos;
 mod complete;
 mod cross;
 mod custody;
+mod desk;
 mod down;
 mod lamp;
 mod lasting;

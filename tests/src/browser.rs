@@ -89,6 +89,22 @@ impl Browser {
         answer["data"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Presses and lets go of a key, as a person does: `Tab`, `Enter`, `j`.
+    pub fn press(&mut self, key: &str) {
+        let (code, text) = match key {
+            "Tab" => (9, None),
+            "Enter" => (13, Some("\r")),
+            letter => (letter.to_uppercase().bytes().next().map_or(0, u32::from), Some(letter)),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
+            if let (Some(text), "keyDown") = (text, kind) {
+                event["text"] = Json::from(text);
+            }
+            self.command("Input.dispatchKeyEvent", &event);
+        }
+    }
+
     fn command(&mut self, method: &str, parameters: &Json) -> Json {
         self.next += 1;
         let mut command = json!({ "id": self.next, "method": method, "params": parameters });

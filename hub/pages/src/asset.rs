@@ -36,6 +36,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("alerts.js", JS, include_str!("../static/alerts.js")),
     ("log.css", CSS, include_str!("../static/log.css")),
     ("log.js", JS, include_str!("../static/log.js")),
+    ("status.css", CSS, include_str!("../static/status.css")),
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
     ("settings.css", CSS, include_str!("../static/settings.css")),
     ("stills.css", CSS, include_str!("../static/stills.css")),

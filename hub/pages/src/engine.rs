@@ -22,6 +22,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("missing", include_str!("../templates/missing.html")),
     ("when", include_str!("../templates/when.html")),
     ("log", include_str!("../templates/log.html")),
+    ("status", include_str!("../templates/status.html")),
     ("alerts", include_str!("../templates/alerts.html")),
     ("alert", include_str!("../templates/alert.html")),
     ("stills", include_str!("../templates/stills.html")),

@@ -46,6 +46,7 @@ pub mod quantity;
 pub mod runbook;
 pub mod settings;
 pub mod site;
+pub mod status;
 pub mod stills;
 mod when;
 

@@ -43,6 +43,7 @@ mod settings;
 mod silences;
 mod site;
 mod sparks;
+mod status;
 mod stills;
 mod venue;
 mod visitor;
@@ -58,6 +59,7 @@ use crate::notify::{LinkKey, Notifications};
 use crate::onair::OnAir;
 use crate::query::Fleetwide;
 use crate::rules::Rules;
+use crate::status::Public;
 use crate::storage::Status;
 use crate::text::{Format, Sink, Text};
 use crate::turns::Turns;
@@ -106,6 +108,8 @@ pub struct Known {
     pub door: Door,
     /// Origins whose pages may ask `/api/`; see `[web] cors`.
     pub cors: Vec<String>,
+    /// What the public is told.
+    pub public: Public,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -136,6 +140,7 @@ pub struct Web {
     door: Door,
     /// Origins whose pages may ask `/api/`.
     cors: Vec<String>,
+    board: status::Board,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -159,7 +164,7 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air, notifications, links, door, cors } = known;
+        let Known { shared, on_air, notifications, links, door, cors, public } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -181,6 +186,7 @@ impl Web {
                 links,
                 door,
                 cors,
+                board: status::Board::new(public),
                 queries,
                 started,
                 shutdown,
@@ -240,6 +246,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/alerts", get(alerts::list))
         .route("/alerts/{id}", get(alerts::page).post(alerts::change))
         .route("/log", get(log::page))
+        .route("/status", get(status::page))
+        .route("/status/incidents", post(status::begin))
+        .route("/status/incidents/{id}", post(status::change))
+        .route("/api/status", get(status::api))
         .route("/api/log", get(log::api))
         .route("/mutes/{id}", post(alerts::change_mute))
         .route("/api/alerts", get(rest::alerts::list))

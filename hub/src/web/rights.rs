@@ -36,9 +36,10 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
     let words: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let usual = if changes(method, path) { Right::Act } else { Right::See };
     match words[..] {
-        ["static" | "setup", _] | ["health", "liveness" | "readiness"] | ["status" | "login" | "logout"] => {
-            Need::Nothing
-        }
+        ["static" | "setup", _]
+        | ["health", "liveness" | "readiness"]
+        | ["status" | "login" | "logout"]
+        | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
         ["api", "users" | "tokens", ..] | ["api", "receivers", _, "test"] | ["settings", ..] => {
@@ -66,6 +67,8 @@ mod tests {
         for (method, path, need) in [
             ("GET", "/", right(See)),
             ("GET", "/status", Nothing),
+            ("GET", "/api/status", Nothing),
+            ("POST", "/status/incidents", right(Act)),
             ("GET", "/static/base.css", Nothing),
             ("GET", "/static", right(See)),
             ("GET", "/health/liveness", Nothing),

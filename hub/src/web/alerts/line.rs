@@ -159,10 +159,10 @@ fn why_held(alert: &Booked, mutes: &Mutes, zone: Zone, now: i64) -> String {
     }
 }
 
-/// Whether it is kept from people now.
+/// Whether it is kept from people now. What no route takes is not: it waits for somebody to look.
 pub(super) fn is_held(alert: &Booked, mutes: &Mutes, now: i64) -> bool {
     mutes.mutes(&alert.labels, now).is_some()
-        || alert.held.as_ref().is_some_and(|held| !matches!(held, Held::Muted(_)))
+        || alert.held.as_ref().is_some_and(|held| !matches!(held, Held::Muted(_) | Held::NotRouted))
 }
 
 /// For how long one may sensibly mute.

@@ -1,0 +1,103 @@
+//! The pages of alerts in the browser that people have: what fires arrives without a reload, and it is acknowledged and muted with the keyboard alone.
+
+use crate::complete::{RACK, RECOVERY, has_reading};
+use rackside_tests::agent::{Agent, AgentOptions};
+use rackside_tests::browser::Browser;
+use rackside_tests::clock;
+use rackside_tests::hub::{Hub, Way};
+use rackside_tests::programs::programs;
+use serde_json::Value as Json;
+use std::fs;
+use tempfile::TempDir;
+
+/// One alert that fires from the beginning, and one that fires when an appliance is heard.
+const RULES: &str = "
+groups:
+- name: at once
+  interval: 1s
+  rules:
+  - alert: Always
+    expr: vector(1)
+    labels: {severity: critical, site: hall}
+    annotations: {summary: 'Hall: <script>document.title=1</script> is down'}
+  - alert: Heard
+    expr: rackside_appliance_up == 1
+    labels: {severity: warning}
+    annotations: {summary: 'the box is heard'}
+";
+
+fn hub(directory: &TempDir) -> Hub {
+    let rules = directory.path().join("own.yml");
+    fs::write(&rules, RULES).expect("the directory can be written");
+    let tables = format!("[rules]\ndefaults = false\nfiles = [\"{}\"]\n", rules.display());
+    Hub::with(Way::Listener, &programs().hub, &tables)
+}
+
+/// Waits for an expression to become true on the page.
+fn expect(browser: &mut Browser, what: &str, expression: &str) {
+    let found = clock::eventually(RECOVERY, || (browser.evaluate(expression) == true).then_some(()));
+    assert!(found.is_some(), "{what}: {expression}\n{}", browser.evaluate("document.body.innerHTML"));
+}
+
+/// Tab, until what has the focus says this.
+fn tab_to(browser: &mut Browser, says: &str) {
+    for _ in 0..80 {
+        browser.press("Tab");
+        if browser.evaluate("document.activeElement.textContent.trim()") == says {
+            return;
+        }
+    }
+    panic!("Tab does not come to {says:?}: {}", browser.evaluate("document.body.innerHTML"));
+}
+
+fn in_section(section: &str, text: &str) -> String {
+    format!("document.querySelector('[data-list=\"{section}\"]').textContent.includes({text:?})")
+}
+
+#[test]
+fn an_alert_is_acknowledged_and_muted_with_the_keyboard_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let hub = hub(&directory);
+    let page = format!("http://{}/alerts", hub.web());
+    let fires = || hub.body("/api/alerts").contains("\"firing\"").then_some(());
+    assert!(clock::eventually(RECOVERY, fires).is_some(), "it fires");
+    let mut browser = Browser::open(&page, 1280, 900);
+    expect(&mut browser, "it fires", &in_section("firing", "is down"));
+    assert_eq!(browser.evaluate("document.title"), Json::from("Alerts · Rackside"), "no name is markup");
+    tab_to(&mut browser, "Acknowledge");
+    browser.press("Enter");
+    tab_to(&mut browser, "I have it in hand");
+    browser.press("Enter");
+    expect(&mut browser, "somebody has it", &in_section("in-hand", "In hand: somebody at the hub"));
+    tab_to(&mut browser, "Give back");
+    browser.press("Enter");
+    expect(&mut browser, "nobody has it", &in_section("firing", "is down"));
+    // By the page's own keys: j to the first alert, m to its form.
+    browser.press("j");
+    browser.press("m");
+    tab_to(&mut browser, "1 hour");
+    browser.press("Enter");
+    expect(&mut browser, "it is muted", &in_section("held", "muted until"));
+    assert!(hub.body("/api/silences").contains("somebody at the hub's machine"));
+}
+
+#[test]
+fn what_fires_and_what_happens_arrives_without_a_reload() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let hub = hub(&directory);
+    let mut alerts = Browser::open(&format!("http://{}/alerts", hub.web()), 360, 740);
+    let mut log = Browser::open(&format!("http://{}/log", hub.web()), 1280, 900);
+    for browser in [&mut alerts, &mut log] {
+        browser.evaluate("window.notReloaded = true");
+        assert_eq!(browser.evaluate("document.documentElement.scrollWidth === innerWidth"), true, "it fits");
+    }
+    let _agent = Agent::start(&AgentOptions::new(RACK.0, RACK.1, hub.mqtt()));
+    hub.expect("a reading", RECOVERY, RACK, has_reading);
+    expect(&mut alerts, "it fires", &in_section("firing", "the box is heard"));
+    let told = "[...document.querySelectorAll('#entries tr')].some(row => row.textContent.includes('fires: the box is heard'))";
+    expect(&mut log, "the log has it", told);
+    for browser in [&mut alerts, &mut log] {
+        assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
+        expect(browser, "it says that it is live", "document.body.dataset.line === 'live'");
+    }
+}
