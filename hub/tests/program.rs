@@ -2,6 +2,10 @@
 
 #[path = "program/access.rs"]
 mod access;
+mod client;
+mod rack;
+#[path = "program/reach.rs"]
+mod reach;
 mod running;
 
 use running::{FREE, Running, file, hub, said};

@@ -7,21 +7,27 @@ use tempfile::TempDir;
 
 const PASSWORD: &str = "correct horse";
 /// As a browser of another machine asks, through a proxy.
-const FAR: &str = "Accept: text/html\r\nX-Forwarded-For: 192.0.2.7\r\n";
+pub(super) const FAR: &str = "Accept: text/html\r\nX-Forwarded-For: 192.0.2.7\r\n";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 /// A hub with its configuration.
-struct Place {
-    directory: TempDir,
-    config: String,
+pub(super) struct Place {
+    pub(super) directory: TempDir,
+    pub(super) config: String,
 }
 
 impl Place {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("data")).expect("made");
         let config = file(&directory, text);
         Self { directory, config }
+    }
+
+    /// With another configuration.
+    pub(super) fn with(self, text: &str) -> Self {
+        let config = file(&self.directory, text);
+        Self { config, ..self }
     }
 
     /// What a command says of it, with this on its stdin.
@@ -33,7 +39,7 @@ impl Place {
         said(&child.wait_with_output().expect("it ends"))
     }
 
-    fn done(&self, words: &[&str], stdin: &str) -> String {
+    pub(super) fn done(&self, words: &[&str], stdin: &str) -> String {
         let (ok, out, err) = self.command(words, stdin);
         assert!(ok, "{words:?}: {err}");
         out
@@ -49,7 +55,7 @@ impl Place {
         place
     }
 
-    fn token(&self, words: &[&str]) -> String {
+    pub(super) fn token(&self, words: &[&str]) -> String {
         let out = self.done(&[&["token", "create"], words].concat(), "");
         format!("Authorization: Bearer {}\r\n", out.trim_end())
     }
@@ -69,7 +75,7 @@ fn login(hub: &Running, name: &str, password: &str, more: &str) -> (u16, String,
     (status, to, format!("Cookie: {cookie}\r\n"))
 }
 
-fn inside(hub: &Running, name: &str) -> String {
+pub(super) fn inside(hub: &Running, name: &str) -> String {
     let (status, _, cookie) = login(hub, name, PASSWORD, "");
     assert_eq!(status, 303, "{name}");
     cookie

@@ -104,6 +104,11 @@ impl Running {
         self.child.wait().expect("it is ours");
     }
 
+    /// Where its pages are, for who asks by itself.
+    pub fn web(&self) -> &str {
+        &self.web
+    }
+
     /// GET: the status and the body.
     pub fn get(&self, path: &str) -> (u16, String) {
         self.send("GET", path, "", "")

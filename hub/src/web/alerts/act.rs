@@ -84,6 +84,10 @@ fn act(web: &Web, alert: &Booked, visitor: &Visitor, form: &Form) -> Result<(), 
     let link = sent_to(web, alert, form);
     let may = may_act(visitor, &venues, alert.site());
     let what = form.first("do");
+    if link.is_none() && !venues.sees(visitor, alert.site()) {
+        // Not even that it is there.
+        return no(StatusCode::NOT_FOUND, "there is no such alert");
+    }
     if !may && (link.is_none() || what == "mute") {
         let why =
             "open the link in the newest message that told you of this alert, or log in as somebody who may";
