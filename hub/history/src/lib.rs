@@ -37,7 +37,7 @@ pub use batch::{Account, Batch, NewCatalog, NewRecord};
 pub use dating::dated;
 pub use error::{OpenError, StoreError};
 pub use log::{Cursor, Happened, LogEntry, LogPage, LogQuery};
-pub use reader::{Reader, SeriesId};
+pub use reader::{Reader, RunSpan, SeriesId};
 pub use salvage::{Salvaged, SalvagedTable, salvage};
 pub use samples::{Labels, Samples, SeriesKey};
 pub use seqs::{Entry, INTERVALS, Seqs};

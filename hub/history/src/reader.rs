@@ -14,7 +14,8 @@ use crate::view::{Resolution, Trouble, View};
 use crate::{Account, Samples, SeriesKey, StoreError};
 use rackside_proto::{AgentName, Run};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +27,19 @@ const CACHE: i32 = 2_048;
 /// A series of an agent, by its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(pub u32);
+
+/// When a run was heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSpan {
+    /// Which.
+    pub run: Run,
+    /// When its first record came in, in milliseconds since 1970-01-01 UTC.
+    pub first_ms: u64,
+    /// When its last one did.
+    pub last_ms: u64,
+    /// How many of its records are known to be lost.
+    pub lost: u64,
+}
 
 /// A way to look on. Cheap to clone; works on any thread, and none waits for the writer.
 #[derive(Debug, Clone)]
@@ -64,6 +78,38 @@ impl Reader {
             Ok(held.map(|held| held.into_account(agent.clone(), run.0)))
         })
         .map(Option::flatten)
+    }
+
+    /// The agent's runs, the one that was heard of last first, at most so many.
+    pub fn runs(&self, agent: &AgentName, limit: usize) -> Result<Vec<RunSpan>, StoreError> {
+        let runs = self.view(agent, |view| {
+            let mut spans: BTreeMap<u32, RunSpan> = BTreeMap::new();
+            let mut select = view.db.prepare_cached(
+                "SELECT run, first_ms, last_ms, lost FROM runs WHERE agent = ?1 ORDER BY last_ms DESC LIMIT ?2",
+            )?;
+            let kept = select.query_map([i64::from(view.agent), limit as i64], |row| {
+                let run = Run(row.get(0)?);
+                let ms = |column| row.get::<_, i64>(column).map(|ms| ms as u64);
+                Ok(RunSpan { run, first_ms: ms(1)?, last_ms: ms(2)?, lost: ms(3)? })
+            })?;
+            for span in kept {
+                let span = span?;
+                spans.insert(span.run.0, span);
+            }
+            view.rows(|row, received_ms| {
+                if let Some(envelope) = envelope(row.event, row.payload) {
+                    let new = RunSpan { run: envelope.run, first_ms: received_ms, last_ms: received_ms, lost: 0 };
+                    let span = spans.entry(envelope.run.0).or_insert(new);
+                    span.last_ms = span.last_ms.max(received_ms);
+                }
+                Ok(())
+            })?;
+            Ok(spans.into_values().collect::<Vec<_>>())
+        })?;
+        let mut runs = runs.unwrap_or_default();
+        runs.sort_by_key(|span| std::cmp::Reverse((span.last_ms, span.first_ms)));
+        runs.truncate(limit);
+        Ok(runs)
     }
 
     /// A catalog, as `rackside_proto::Catalog` encodes it.
@@ -117,6 +163,36 @@ impl Reader {
         let ids: Vec<u32> = series.iter().map(|id| id.0).collect();
         let several = self.view(agent, |view| view.several(&ids, &range))?.unwrap_or_default();
         Ok(several.into_iter().map(|(id, samples)| (SeriesId(id), samples)).collect())
+    }
+
+    /// The samples of several series, a day of UTC at a time, in order, until `each` has enough: what a year of them takes in memory is a day. All of it is of
+    /// one moment. Days without any are left out.
+    pub fn by_day(
+        &self,
+        agent: &AgentName,
+        series: &[SeriesId],
+        range: Range<u64>,
+        each: &mut dyn FnMut(Vec<(SeriesId, Samples)>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<u32> = series.iter().map(|id| id.0).collect();
+        let mut take = |day: Vec<(u32, Samples)>| {
+            each(day.into_iter().map(|(id, samples)| (SeriesId(id), samples)).collect())
+        };
+        self.view(agent, |view| view.by_day(&ids, &range, &mut take))?;
+        Ok(())
+    }
+
+    /// The same as [`rollup`](Self::rollup) of several series, for less work; those of which nothing is known are left out.
+    pub fn rollups(
+        &self,
+        agent: &AgentName,
+        series: &[SeriesId],
+        range: Range<u64>,
+        resolution: Resolution,
+    ) -> Result<Vec<(SeriesId, Vec<Bucket>)>, StoreError> {
+        let ids: Vec<u32> = series.iter().map(|id| id.0).collect();
+        let several = self.view(agent, |view| view.rollups(&ids, &range, resolution))?.unwrap_or_default();
+        Ok(several.into_iter().map(|(id, buckets)| (SeriesId(id), buckets)).collect())
     }
 
     /// What is known of a series in steps of a minute or an hour within `range`, which is widened to whole steps: from

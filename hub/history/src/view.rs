@@ -12,6 +12,7 @@ use crate::unfold::{Place, Row, Text, Unfold};
 use crate::{Samples, SeriesKey, StoreError};
 use rackside_proto::Kind;
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
@@ -126,6 +127,44 @@ impl<'d> View<'d> {
         Ok(clipped.filter(|(_, samples)| !samples.times.is_empty()).collect())
     }
 
+    /// The samples of several series, a day of UTC at a time, in order, until `each` has enough; days without any are left out. What has not moved on is
+    /// looked through once.
+    pub(crate) fn by_day(
+        &self,
+        series: &[u32],
+        range: &Range<u64>,
+        each: &mut dyn FnMut(Vec<(u32, Samples)>) -> ControlFlow<()>,
+    ) -> Result<(), Trouble> {
+        let fresh = self.unfold(Some(series))?.0;
+        let held = [self.pieces(DAYS, DAY_MS, range)?, self.pieces(HOURS, HOUR_MS, range)?];
+        let oldest = fresh.iter().filter_map(|(_, samples)| samples.times.first().copied()).min();
+        let newest = fresh.iter().filter_map(|(_, samples)| samples.times.last().map(|ms| ms + 1)).max();
+        let places = held.iter().zip([DAY_MS, HOUR_MS]).filter(|(held, _)| !held.is_empty());
+        let places: Vec<(u64, u64)> = places.map(|(held, ms)| (held.start * ms, held.end * ms)).collect();
+        let start =
+            places.iter().map(|place| place.0).chain(oldest).min().unwrap_or(range.end).max(range.start);
+        let end = places.iter().map(|place| place.1).chain(newest).max().unwrap_or(0).min(range.end);
+        for day in start / DAY_MS..end.div_ceil(DAY_MS) {
+            let within = (day * DAY_MS).max(range.start)..((day + 1) * DAY_MS).min(range.end);
+            let mut pieces = Vec::new();
+            for (table, width) in [(DAYS, DAY_MS), (HOURS, HOUR_MS)] {
+                for piece in self.pieces(table, width, &within)? {
+                    pieces.push(self.columns(table, key(piece, self.agent), series)?);
+                }
+            }
+            let part = |(id, samples): &(u32, Samples)| (*id, clip(samples.clone(), &within));
+            pieces.push(fresh.iter().map(part).filter(|(_, samples)| !samples.times.is_empty()).collect());
+            let parts: Vec<&[(u32, Samples)]> = pieces.iter().map(Vec::as_slice).collect();
+            let joined = chunk::join(&parts).into_iter().map(|(id, samples)| (id, clip(samples, &within)));
+            let joined: Vec<(u32, Samples)> =
+                joined.filter(|(_, samples)| !samples.times.is_empty()).collect();
+            if !joined.is_empty() && each(joined).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// What is known of one series in steps, within `range` widened to whole steps.
     pub(crate) fn rollup(
         &self,
@@ -133,26 +172,48 @@ impl<'d> View<'d> {
         range: &Range<u64>,
         resolution: Resolution,
     ) -> Result<Vec<Bucket>, Trouble> {
+        let mut several = self.rollups(&[series], range, resolution)?;
+        Ok(several.pop().map(|(_, buckets)| buckets).unwrap_or_default())
+    }
+
+    /// The same of several series; those of which nothing is known are left out.
+    pub(crate) fn rollups(
+        &self,
+        series: &[u32],
+        range: &Range<u64>,
+        resolution: Resolution,
+    ) -> Result<Vec<(u32, Vec<Bucket>)>, Trouble> {
         let step = resolution.step_ms();
         let window = range.start / step * step..range.end.div_ceil(step).saturating_mul(step);
-        let Some(SeriesKey { kind, .. }) = catalog::one_series(self.db, self.agent, series)? else {
-            return Ok(Vec::new());
-        };
         let (table, width) = match resolution {
             Resolution::Minute => (MINUTES, DAY_MS),
             Resolution::Hour => (MONTHS, MONTH_MS),
         };
-        let mut rolled = Vec::new();
-        for piece in self.pieces(table, width, &window)? {
-            rolled
-                .extend(self.rolled(table, piece, series)?.map(|rollup| rollup.buckets).unwrap_or_default());
+        let mut fresh: BTreeMap<u32, Samples> = self.several(series, &window)?.into_iter().collect();
+        let pieces: Vec<u64> = self.pieces(table, width, &window)?.collect();
+        let mut known = Vec::new();
+        for &id in series {
+            let Some(SeriesKey { kind, .. }) = catalog::one_series(self.db, self.agent, id)? else {
+                continue;
+            };
+            let mut rolled = Vec::new();
+            for &piece in &pieces {
+                let found = self.rolled(table, piece, id)?;
+                rolled.extend(found.map(|rollup| rollup.buckets).unwrap_or_default());
+            }
+            rolled.retain(|bucket| window.contains(&bucket.start));
+            if let Some(samples) = fresh.remove(&id)
+                && let Some(&first) = samples.times.first()
+            {
+                let before = self.before(id, kind, first)?;
+                let fresh = rollup::of(kind, &samples, before, window.clone(), step);
+                rolled = together(rolled, fresh, step);
+            }
+            if !rolled.is_empty() {
+                known.push((id, rolled));
+            }
         }
-        rolled.retain(|bucket| window.contains(&bucket.start));
-        let samples = self.samples(series, window.clone())?;
-        let Some(&first) = samples.times.first() else { return Ok(rolled) };
-        let before = self.before(series, kind, first)?;
-        let fresh = rollup::of(kind, &samples, before, window, step);
-        Ok(together(rolled, fresh, step))
+        Ok(known)
     }
 
     /// The sample ahead of `ms` that a counter rises from or a state holds on from, if there is one.

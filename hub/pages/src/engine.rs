@@ -19,6 +19,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("settings", include_str!("../templates/settings.html")),
     ("managed", include_str!("../templates/managed.html")),
     ("setup", include_str!("../templates/setup.html")),
+    ("appliance", include_str!("../templates/appliance.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("when", include_str!("../templates/when.html")),
     ("log", include_str!("../templates/log.html")),

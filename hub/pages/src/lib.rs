@@ -33,6 +33,7 @@
 
 pub mod alert;
 pub mod alerts;
+pub mod appliance;
 pub mod asset;
 pub mod chart;
 mod engine;
@@ -44,6 +45,7 @@ pub mod missing;
 pub mod moment;
 pub mod quantity;
 pub mod runbook;
+pub mod series;
 pub mod settings;
 pub mod site;
 pub mod status;

@@ -11,14 +11,18 @@
 //! memory is complete, which each appliance knows for itself; the two are joined by their labels. A series that changed its kind or its scale
 //! is several in the history, and one here.
 
+mod curves;
 mod feed;
 mod keeper;
 mod labels;
+mod meanwhile;
 mod past;
 mod warm;
 
+pub use curves::{Curved, SeriesName, UP, Wanted as WantedCurves};
 pub use feed::{Feed, Rows, Touched, up};
 pub use keeper::{Own, keep};
+pub use meanwhile::{Fired, Meanwhile};
 pub use past::Kept;
 pub use warm::Remembered;
 
@@ -407,5 +411,7 @@ fn in_order(samples: &mut Vec<Sample>) {
     samples.reverse();
 }
 
+#[cfg(test)]
+mod curve_tests;
 #[cfg(test)]
 mod tests;

@@ -13,15 +13,15 @@ use std::cell::Cell;
 use std::time::Duration;
 
 /// 2026-11-20T00:00:00Z.
-const DAY0: u64 = 1_795_132_800_000;
+pub(super) const DAY0: u64 = 1_795_132_800_000;
 const TICK: u64 = 10_000;
 
 /// A hub's inside: ingest, its feed, and a history on disk.
-struct Desk {
+pub(super) struct Desk {
     ingest: Ingest,
-    store: Store,
-    now: Now,
-    queries: Fleetwide,
+    pub(super) store: Store,
+    pub(super) now: Now,
+    pub(super) queries: Fleetwide,
     // Held as long as the desk.
     directory: tempfile::TempDir,
 }
@@ -31,7 +31,7 @@ fn at(ms: u64) -> Now {
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::in_directory(tempfile::tempdir().expect("a temporary directory"), at(DAY0))
     }
 
@@ -46,7 +46,7 @@ impl Desk {
         Self { ingest, store, now, queries, directory }
     }
 
-    fn take(&mut self, (topic, body): Sent) {
+    pub(super) fn take(&mut self, (topic, body): Sent) {
         let message = Inbound { topic, payload: body.into(), retained: false, via: Via::Broker };
         self.ingest.take(&message, self.now);
         self.ingest.hurry(self.now);
@@ -56,12 +56,12 @@ impl Desk {
         }
     }
 
-    fn pass(&mut self, ms: u64) {
+    pub(super) fn pass(&mut self, ms: u64) {
         self.now = self.now.plus(Duration::from_millis(ms));
     }
 
     /// The same, of which memory has nothing.
-    fn without_memory(&self) -> Fleetwide {
+    pub(super) fn without_memory(&self) -> Fleetwide {
         let recent = Arc::new(Recent::default());
         for slot in 0..self.queries.recent.appliances() {
             let (site, name) = self.queries.recent.name(slot).expect("it is there");

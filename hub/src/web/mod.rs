@@ -14,6 +14,7 @@ mod address;
 mod admit;
 mod alerts;
 pub mod api;
+mod appliance;
 mod around;
 mod assets;
 mod change;
@@ -241,6 +242,11 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/sites/{site}", get(rest::sites::site))
         .route("/api/sites/{site}/{appliance}", get(rest::sites::rack))
         .route("/api/sites/{site}/{appliance}/series", get(rest::sites::series))
+        .route("/sites/{site}/{appliance}", get(appliance::page))
+        .route("/sites/{site}/{appliance}/chart.svg", get(appliance::picture))
+        .route("/sites/{site}/{appliance}/chart.csv", get(appliance::csv))
+        .route("/api/sites/{site}/{appliance}/chart", get(appliance::data))
+        .route("/api/sites/{site}/{appliance}/latest", get(appliance::latest))
         .route("/api/sites/{site}/{appliance}/stills", get(stills::list))
         .route("/sites/{site}/{appliance}/stills/{probe}", get(stills::picture))
         .route("/alerts", get(alerts::list))

@@ -69,6 +69,21 @@ impl Web {
         told.collect()
     }
 
+    /// The stills of an appliance for its page; none for who may not see them.
+    pub(super) fn stills_for(&self, visitor: &Visitor, name: &AgentName, now: Now) -> stills::Stills {
+        if !self.shows_stills(visitor, name.site.as_str()) {
+            return stills::Stills::default();
+        }
+        let of = name.to_string();
+        let ingest = self.shared.read();
+        let all = ingest.stills().into_iter().flat_map(|stills| stills.of(name, now));
+        let list = all.map(|(probe, kept)| {
+            let age_ms = kept.age(now).as_millis() as u64;
+            stills::Still::new(&of, probe, kept.taken_ms, age_ms, (kept.width, kept.height))
+        });
+        stills::Stills { list: list.collect(), ..stills::Stills::new(&of) }
+    }
+
     /// Whether an appliance of that name was ever heard of.
     fn is_known(&self, name: &AgentName) -> bool {
         self.shared.read().fleet().find(name).is_some()

@@ -125,3 +125,25 @@ fn an_agent_that_nobody_knows_has_nothing() {
     assert_eq!(reader.account(&stranger.agent, stranger.run).expect("reads"), None);
     assert_eq!(reader.catalog(&stranger.agent, stranger.run, 1).expect("reads"), None);
 }
+
+#[test]
+fn runs_are_told_the_latest_first_whether_they_have_moved_on_or_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path(), DAY0);
+    let mut rack = Rack::new("rack-1", 1);
+    let list = rack.list(NAMES, DAY0);
+    store.commit(&batch([list]), DAY0).expect("commits");
+    let early = rack.reading(utc(DAY0), true, DAY0, &[1, 1, 1]);
+    store.commit(&batch([early]), DAY0 + MINUTE).expect("commits");
+    settle(&mut store, DAY0 + 3 * HOUR);
+    let mut later = Rack::new("rack-1", 2);
+    let now = DAY0 + 4 * HOUR;
+    let list = later.list(NAMES, now);
+    store.commit(&batch([list]), now).expect("commits");
+    let told = |limit| {
+        let runs = store.reader().runs(&rack.agent, limit).expect("reads");
+        runs.iter().map(|span| (span.run.0, span.first_ms, span.last_ms)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(8), [(2, now, now), (1, DAY0, DAY0 + MINUTE)]);
+    assert_eq!(told(1), [(2, now, now)]);
+}

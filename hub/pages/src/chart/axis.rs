@@ -6,6 +6,7 @@
 //!
 //! `41.2 … 71.0 °C` is 40, 50, 60, 70; an evening from 18:40 to 22:10 is 19:00, 20:00, 21:00, 22:00.
 
+use super::words::{States, said};
 use crate::quantity::Unit;
 use rackside_onair::Zone;
 use std::ops::Range;
@@ -47,11 +48,29 @@ impl Values {
         Self { low, high, ticks, unit: name }
     }
 
+    /// An axis of states, which have words and nothing between them.
+    pub(super) fn of_states(states: &States, low: f64, high: f64) -> Self {
+        let (low, high) = (low.clamp(-1e6, 1e6).floor(), high.clamp(-1e6, 1e6).ceil());
+        let step = ((high - low) / 4.0).ceil().max(1.0);
+        let each = (0..=4).map(|nth| low + f64::from(nth) * step).take_while(|value| *value <= high);
+        let ticks = each.map(|value| (value, shortened(&said(value, Unit::Number, Some(states))))).collect();
+        Self { low: low - 0.3, high: high + 0.3, ticks, unit: String::new() }
+    }
+
     /// How far up a value is, from 0 to 1.
     pub(super) fn share(&self, value: f64) -> f64 {
         let share = (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0);
         if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.5 }
     }
+}
+
+/// As much of a word as there is room for beside an axis.
+pub(super) fn shortened(word: &str) -> String {
+    const MOST: usize = 8;
+    if word.chars().count() <= MOST {
+        return word.to_owned();
+    }
+    word.chars().take(MOST - 1).chain(['…']).collect()
 }
 
 /// Room above and below; 0 is shown where it is not far.
@@ -238,6 +257,15 @@ mod tests {
             }
             assert!((0.0..=1.0).contains(&axis.share(low)));
         }
+    }
+
+    #[test]
+    fn states_have_words_for_ticks() {
+        let states = States::of_metric("x_state", "It is: 0 dark, 1 well, 2 warning, 3 hub not reachable");
+        let axis = Values::of_states(&states, 1.0, 3.0);
+        let words: Vec<&str> = axis.ticks.iter().map(|tick| tick.1.as_str()).collect();
+        assert_eq!(words, ["well", "warning", "hub not…"]);
+        assert_eq!(Values::of_states(&states, 1.0, 1.0).ticks.len(), 1, "one that stands still");
     }
 
     fn ticks(from: &str, hours: i64, zone: &str) -> String {

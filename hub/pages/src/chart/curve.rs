@@ -75,6 +75,9 @@ pub struct Bucket {
     pub weight: f64,
 }
 
+/// Nobody reads more slowly than every ten minutes.
+const SLOWEST: i64 = 600_000;
+
 /// Gathers columns from what is handed to it in the order of time.
 #[derive(Clone, Debug)]
 pub struct Gather {
@@ -89,6 +92,8 @@ pub struct Gather {
     before: Option<(i64, f64)>,
     /// Until when what came before still holds.
     holds: i64,
+    /// How far apart the last two samples were.
+    apart: i64,
     last: Option<(i64, f64)>,
     /// The next column begins a stretch.
     is_cut: bool,
@@ -106,6 +111,7 @@ impl Gather {
             sum: (0.0, 0.0),
             before: None,
             holds: i64::MIN,
+            apart: 0,
             last: None,
             is_cut: true,
         }
@@ -183,18 +189,22 @@ impl Gather {
 
     /// The sample before, if it still holds at `at`; else what follows begins a stretch.
     fn linked(&mut self, at: i64) -> Option<(i64, f64)> {
-        let before = self.before.filter(|_| at <= self.holds);
+        let then = self.before?.0;
+        let apart = at.saturating_sub(then);
+        // Who reads slowly is not gone: a pause like the one before is its pace.
+        let is_its_pace = apart <= SLOWEST && apart <= self.apart.saturating_add(self.apart / 2);
+        self.apart = apart;
+        let before = self.before.filter(|_| at <= self.holds || is_its_pace);
         self.is_cut |= before.is_none();
         before
     }
 
     fn end(&mut self, at: i64) {
-        if let (Moves::State, Some((then, held))) = (self.moves, self.linked(at))
-            && then < at
-        {
+        let before = self.before.filter(|(then, _)| *then < at && at <= self.holds);
+        if let (Moves::State, Some((then, held))) = (self.moves, before) {
             self.stretch(then..at, (held, held, held), held);
         }
-        (self.before, self.holds, self.is_cut) = (None, i64::MIN, true);
+        (self.before, self.holds, self.apart, self.is_cut) = (None, i64::MIN, 0, true);
     }
 
     /// A counter that rose by so much in a stretch of time.
@@ -324,6 +334,14 @@ mod tests {
         let joins: Vec<bool> = curve.columns.iter().map(|column| column.joins).collect();
         assert_eq!(joins, [false, true, false]);
         assert_eq!(curve.gaps(), [3..6, 9..10], "and what is past the last sample's hold");
+    }
+
+    #[test]
+    fn who_reads_slowly_has_a_line() {
+        let samples: Vec<_> = (0..4).map(|n| (n * 300, Some(1.0))).collect();
+        let joins: Vec<bool> =
+            gather(Moves::Gauge, &samples).columns.iter().map(|column| column.joins).collect();
+        assert_eq!(joins, [false, false, true, true], "once two pauses were alike");
     }
 
     #[test]

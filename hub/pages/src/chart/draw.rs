@@ -3,7 +3,7 @@
 //! From back to front: when the site was on air, gaps, the grid, the band between least and largest, the line of means, the alert's threshold, alerts and the
 //! log above and below, the axes' words. Everything is drawn with attributes that show without a style sheet, and has a class by which one paints it.
 
-use super::axis::{Values, time_ticks};
+use super::axis::{Values, shortened, time_ticks};
 use super::path::{escaped, line, number, rectangle};
 use super::words::{Tone, summary};
 use super::{Chart, Column, LEFT, MarkKind, RIGHT, Size, States};
@@ -215,7 +215,7 @@ impl Plot {
         let words = [(states.words.get(1), inner + 8.0), (states.words.first(), self.bottom)];
         out.push_str("<g class=\"chart-axis\" text-anchor=\"end\" opacity=\".8\">");
         for (word, y) in words {
-            let word = escaped(word.map_or("", String::as_str));
+            let word = escaped(&shortened(word.map_or("", String::as_str)));
             put!(out, "<text x=\"{}\" y=\"{}\">{word}</text>", number(self.left - 5.0), number(y));
         }
         out.push_str("</g>");
@@ -232,7 +232,10 @@ impl Plot {
             (None, None) => return,
         };
         let wanted = ((self.bottom - self.top) / 26.0).max(2.0) as usize;
-        let axis = Values::of(chart.unit, low, high, wanted);
+        let axis = match &chart.states {
+            Some(states) => Values::of_states(states, low, high),
+            None => Values::of(chart.unit, low, high, wanted),
+        };
         let y = |value: f64| self.bottom - axis.share(value) * (self.bottom - self.top);
         self.values(out, &axis, &y);
         let (mut band, mut means) = (String::new(), String::new());
@@ -349,12 +352,20 @@ impl Plot {
         let events = self.spans(chart, MarkKind::Event);
         if !events.is_empty() {
             out.push_str("<g class=\"chart-event\" fill=\"#b9770e\">");
+            let mut all = String::new();
             for (at, _, text) in events {
                 let x = at.clamp(self.left, self.right);
-                let (tip, foot) = (self.bottom - 6.0, self.bottom);
                 let mut peak = String::new();
-                line(&mut peak, [(x, tip), (x + 3.0, foot), (x - 3.0, foot)]);
-                put!(out, "<path d=\"{peak}z\">{}</path>", told(text));
+                line(&mut peak, [(x, self.bottom - 6.0), (x + 3.0, self.bottom), (x - 3.0, self.bottom)]);
+                peak.push('z');
+                if chart.is_telling {
+                    put!(out, "<path d=\"{peak}\">{}</path>", told(text));
+                } else if !all.ends_with(&peak) {
+                    all.push_str(&peak);
+                }
+            }
+            if !all.is_empty() {
+                put!(out, "<path d=\"{all}\"/>");
             }
             out.push_str("</g>");
         }

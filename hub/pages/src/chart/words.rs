@@ -128,7 +128,8 @@ pub fn summary(chart: &Chart) -> String {
         _ => format!("Lowest {}, highest {}, last {} at {when}.", of(low), of(high), of(last)),
     };
     let missing: u32 = curve.gaps().iter().map(|gap| gap.end - gap.start).sum();
-    if missing > 0 {
+    // One column is what a reading that comes late leaves.
+    if missing > 1 {
         let ms = span as f64 * f64::from(missing) / f64::from(curve.width.max(1));
         text = format!("{text} No data for {} of it.", duration((ms / 1000.0).round()));
     }

@@ -39,8 +39,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use counts::Counts;
+pub(super) use moment::Moment;
 use queue::Queue;
 use rackside_alerting::RulesView;
+use rackside_promql::{SourceError, Stop};
+pub(super) use reply::Failure;
 use reply::whole;
 use std::fmt;
 use std::sync::Arc;
@@ -69,6 +72,15 @@ impl Api {
         let counts = Arc::new(Counts::default());
         let queue = Queue::new(config, Arc::clone(&counts), shutdown);
         Arc::new(Self { behind, queue, counts })
+    }
+
+    /// Reads series on a thread of the queries', of which there are so many: `work` is told to stop when nobody waits for it any more.
+    pub(super) async fn reads<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Fn() -> Option<Stop>) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let deadline = self.queue.deadline(None);
+        self.queue.work(deadline, move |reins| Ok(work(&|| reins.stopped())?)).await
     }
 
     /// Its own numbers for `/metrics`.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 /// Nanoseconds since 1970; a day of any year that anybody writes fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(i128);
+pub(in crate::web) struct Moment(i128);
 
 const NANOSECONDS: i128 = 1_000_000_000;
 /// Seconds between 1970 and the first and last moments that Prometheus has a name for.
@@ -32,7 +32,7 @@ impl Moment {
     }
 
     /// Milliseconds since 1970, the part of one cut off.
-    pub(super) fn ms(self) -> i64 {
+    pub(in crate::web) fn ms(self) -> i64 {
         // Within a moment's bounds.
         i64::try_from(self.0.div_euclid(1_000_000)).unwrap_or(i64::MAX)
     }
@@ -43,7 +43,7 @@ impl Moment {
     }
 
     /// Reads a parameter. The error is Prometheus's.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::web) fn parse(text: &str) -> Result<Self, String> {
         let named = || NAMED.iter().find(|(name, _)| *name == text).map(|(_, moment)| *moment);
         of_seconds(text)
             .or_else(|| rfc3339(text))

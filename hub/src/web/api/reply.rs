@@ -42,7 +42,8 @@ impl Failure {
         self.kind
     }
 
-    fn code(&self) -> StatusCode {
+    /// The HTTP code that says it.
+    pub(in crate::web) fn code(&self) -> StatusCode {
         match self.kind {
             ErrorType::BadData => StatusCode::BAD_REQUEST,
             ErrorType::Execution => StatusCode::UNPROCESSABLE_ENTITY,
