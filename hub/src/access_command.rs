@@ -104,7 +104,7 @@ fn create(store: &mut Store, wanted: &TokenWanted, now: i64) -> Result<Done, Cha
     let (_, secret) = store.make_token(&new, WHO, now)?;
     let until = expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {}", day(at)));
     let remark = format!(
-        "the token {} may {}, sees {}, and is good {until}; it is shown this once\n",
+        "the token {} (scopes: {}; sites: {}) is good {until}; it is shown this once\n",
         wanted.name,
         wanted.scopes,
         seen(&wanted.reach)

@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::limit::{Logins, Requests};
 use crate::password::PasswordHash;
 use crate::secret::{Secret, csrf};
-use crate::store::{Browser, Lasting, Store};
+use crate::store::{Browser, Good, Lasting, Live, Store};
 use crate::visitor::{How, Reach, Visitor};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,13 +37,15 @@ pub enum Credential<'a> {
 pub struct Visit {
     /// Who.
     pub visitor: Visitor,
-    /// What [`Access::note`] has to write of it, if anything.
-    pub seen: Option<Seen>,
+    /// By what.
+    pub pass: Pass,
+    /// Whether it is time to write, by [`Access::note`], that it was used.
+    pub is_stale: bool,
 }
 
-/// That a session or a token was used.
+/// A session or a token, without its secret.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen(Which);
+pub struct Pass(Which);
 
 #[derive(Debug, Clone, Copy)]
 enum Which {
@@ -97,6 +99,25 @@ fn within(one: Reach, other: Reach) -> Reach {
     }
 }
 
+fn of_session<'a>(live: Live, csrf: String, sites: impl Iterator<Item = (&'a str, &'a [String])>) -> Visit {
+    let Live { id, user, role, reach, is_stale } = live;
+    let (name, reach) = (Some(Arc::from(user)), reach.resolved(sites));
+    let pass = Pass(Which::Session(id));
+    Visit { visitor: Visitor { name, role, reach, how: How::Session, csrf }, pass, is_stale }
+}
+
+fn of_token<'a>(good: Good, sites: impl Iterator<Item = (&'a str, &'a [String])> + Clone) -> Visit {
+    let Good { token, owner, is_stale } = good;
+    let own = token.reach.resolved(sites.clone());
+    let (role, reach) = match owner {
+        None => (token.scopes.role(), own),
+        Some((role, reach)) => (role, within(own, reach.resolved(sites))),
+    };
+    let (name, how, pass) =
+        (Some(Arc::from(token.name)), How::Token(token.scopes), Pass(Which::Token(token.id)));
+    Visit { visitor: Visitor { name, role, reach, how, csrf: String::new() }, pass, is_stale }
+}
+
 impl Access {
     /// Opens the file in this directory, or makes it.
     pub fn open(directory: &Path, lasting: Lasting) -> Result<Self, StoreError> {
@@ -130,40 +151,37 @@ impl Access {
     ) -> Result<Option<Visit>, StoreError> {
         match credential {
             Credential::Session(secret) => {
-                let Some(live) = lock(&self.reading).live(secret, self.lasting, now)? else {
-                    return Ok(None);
-                };
-                let visitor = Visitor {
-                    name: Some(Arc::from(live.user)),
-                    role: live.role,
-                    reach: live.reach.resolved(sites),
-                    how: How::Session,
-                    csrf: csrf(secret),
-                };
-                Ok(Some(Visit { visitor, seen: live.is_stale.then_some(Seen(Which::Session(live.id))) }))
+                let live = lock(&self.reading).live(secret, self.lasting, now)?;
+                Ok(live.map(|live| of_session(live, csrf(secret), sites)))
             }
             Credential::Token(secret) => {
-                let Some(good) = lock(&self.reading).good(secret, now)? else { return Ok(None) };
-                let own = good.token.reach.resolved(sites.clone());
-                let (role, reach) = match good.owner {
-                    None => (good.token.scopes.role(), own),
-                    Some((role, reach)) => (role, within(own, reach.resolved(sites))),
-                };
-                let visitor = Visitor {
-                    name: Some(Arc::from(good.token.name)),
-                    role,
-                    reach,
-                    how: How::Token(good.token.scopes),
-                    csrf: String::new(),
-                };
-                Ok(Some(Visit { visitor, seen: good.is_stale.then_some(Seen(Which::Token(good.token.id))) }))
+                let good = lock(&self.reading).good(secret, now)?;
+                Ok(good.map(|good| of_token(good, sites)))
             }
         }
     }
 
+    /// Whether somebody who was let in would be again, as the same: the session or token is still good, and role and reach are what they were.
+    pub fn is_still<'a>(
+        &self,
+        pass: Pass,
+        visitor: &Visitor,
+        sites: impl Iterator<Item = (&'a str, &'a [String])> + Clone,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let again = match pass.0 {
+            Which::Session(id) => {
+                let live = lock(&self.reading).live_by_id(id, self.lasting, now)?;
+                live.map(|live| of_session(live, visitor.csrf.clone(), sites))
+            }
+            Which::Token(id) => lock(&self.reading).good_by_id(id, now)?.map(|good| of_token(good, sites)),
+        };
+        Ok(again.is_some_and(|again| again.visitor == *visitor))
+    }
+
     /// Writes that a session or a token was used. Waits for the disk.
-    pub fn note(&self, seen: Seen, now: i64) -> Result<(), StoreError> {
-        match seen.0 {
+    pub fn note(&self, pass: Pass, now: i64) -> Result<(), StoreError> {
+        match pass.0 {
             Which::Session(id) => lock(&self.writing).seen(id, now),
             Which::Token(id) => lock(&self.writing).used(id, now),
         }

@@ -16,7 +16,7 @@ mod secret;
 mod store;
 mod visitor;
 
-pub use access::{Access, Credential, Knock, KnockError, Seen, Visit};
+pub use access::{Access, Credential, Knock, KnockError, Pass, Visit};
 pub use error::{ChangeError, Fault, StoreError};
 pub use password::{LONGEST, PasswordFault, SHORTEST, check as check_password};
 pub use secret::{Secret, TOKEN_PREFIX, is_same};

@@ -46,6 +46,8 @@ pub struct Own {
     pub password_fault: String,
     /// Fewest characters of a password.
     pub shortest: usize,
+    /// Whether the form is open: because something is wrong in it.
+    pub open: bool,
 }
 
 /// What admins see.
@@ -124,6 +126,8 @@ pub struct UserForm {
     pub password_fault: String,
     /// What is wrong with role or sites.
     pub reach_fault: String,
+    /// Whether the form is open: because something is wrong in it, or there is nobody yet.
+    pub open: bool,
 }
 
 /// A token.
@@ -166,6 +170,8 @@ pub struct TokenForm {
     pub name_fault: String,
     /// What is wrong with the scopes or sites.
     pub reach_fault: String,
+    /// Whether the form is open: because something is wrong in it.
+    pub open: bool,
 }
 
 /// A login.
@@ -261,12 +267,13 @@ mod tests {
         };
         let (sites, tags, name, path) = (text(), text(), text(), "x".to_owned());
         let (name_fault, password_fault, reach_fault) = (text(), text(), text());
-        let form = UserForm { name, roles: choice(), sites, tags, name_fault, password_fault, reach_fault };
+        let form =
+            UserForm { name, roles: choice(), sites, tags, name_fault, password_fault, reach_fault, open };
         let (name, scopes, sees, owner, until, used) = (text(), text(), text(), text(), text(), text());
         let token = Token { path, name, scopes, sees, owner, until, expired, used };
         let (sites, tags, name, name_fault, reach_fault) = (text(), text(), text(), text(), text());
         let (scopes, owners, lasts) = (choice(), choice(), choice());
-        let wanted = TokenForm { name, scopes, owners, lasts, sites, tags, name_fault, reach_fault };
+        let wanted = TokenForm { name, scopes, owners, lasts, sites, tags, name_fault, reach_fault, open };
         let (user_, address, agent, since, seen) = (text(), text(), text(), text(), text());
         let session = Session { id: 3, user: user_, address, agent, since, seen };
         let receiver =
@@ -294,7 +301,7 @@ mod tests {
             done: text(),
             fault: text(),
             made: Some(Made { name: text(), secret: text() }),
-            own: Some(Own { name: text(), says, current_fault, password_fault, shortest }),
+            own: Some(Own { name: text(), says, current_fault, password_fault, shortest, open: true }),
             managed: Some(managed()),
             facts: vec![Fact { label: "Data", value: text() }],
         }

@@ -63,8 +63,8 @@ async fn enter(web: &Arc<Web>, parts: &Parts, body: Body) -> Result<(Visitor, Bo
         }
     };
     let visitor = match came {
-        Came::In(visitor, seen) => {
-            note(web, seen, now);
+        Came::In(visitor, used) => {
+            note(web, used, now);
             visitor
         }
         Came::BadToken if need != Need::Nothing => return Err(bad_token().into()),
@@ -81,11 +81,11 @@ async fn enter(web: &Arc<Web>, parts: &Parts, body: Body) -> Result<(Visitor, Bo
 }
 
 /// Writes that a session or a token was used, while its request goes on.
-fn note(web: &Arc<Web>, seen: Option<rackside_access::Seen>, now: i64) {
-    let (Some(seen), Ok(access)) = (seen, web.door.access()) else { return };
+fn note(web: &Arc<Web>, used: Option<rackside_access::Pass>, now: i64) {
+    let (Some(used), Ok(access)) = (used, web.door.access()) else { return };
     let access = Arc::clone(access);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = access.note(seen, now) {
+        if let Err(error) = access.note(used, now) {
             log::warn!("users: when a session or token was used cannot be written: {error}");
         }
     });

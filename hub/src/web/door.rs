@@ -6,14 +6,16 @@ use super::accept::text;
 use super::change::{Peer, is_local};
 use super::cookie;
 use super::visitor::Visitor;
+use crate::clock;
 use crate::config::WebConfig;
 use crate::shutdown;
 use crate::site::SiteConfig;
 use axum::http::{HeaderMap, HeaderName, header};
 use rackside_access::{
-    Access, Browser, ChangeError, Credential, Lasting, Seen, Store, StoreError, TOKEN_PREFIX,
+    Access, Browser, ChangeError, Credential, Lasting, Pass, Store, StoreError, TOKEN_PREFIX, Visit,
 };
 use std::fmt;
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// What the command line changed is told within this.
 const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Whoever is told live is looked at so often.
+const STILL_THERE: Duration = Duration::from_secs(5);
 /// Passwords that may wait for their slow check, whosever they are. An address is held off long before by how often it may try.
 const WAITING: usize = 64;
 
@@ -41,8 +45,8 @@ pub struct Door {
 /// Who it is.
 #[derive(Debug)]
 pub(super) enum Came {
-    /// Somebody, and what is to be written of that.
-    In(Visitor, Option<Seen>),
+    /// Somebody, and of what it is to be written that it was used.
+    In(Visitor, Option<Pass>),
     /// Nobody.
     Nobody,
     /// With a token that is not good.
@@ -157,14 +161,14 @@ impl Door {
         };
         if let Some(token) = token(headers) {
             return Ok(match visit(Credential::Token(&token))? {
-                Some(visit) => Came::In(visit.visitor.into(), visit.seen),
+                Some(visit) => let_in(visit),
                 None => Came::BadToken,
             });
         }
         if let Some(secret) = cookie::sent(headers, is_secure)
             && let Some(visit) = visit(Credential::Session(secret))?
         {
-            return Ok(Came::In(visit.visitor.into(), visit.seen));
+            return Ok(let_in(visit));
         }
         if is_local(headers, peer) && !self.has_users()? {
             return Ok(Came::In(rackside_access::Visitor::open().into(), None));
@@ -173,6 +177,22 @@ impl Door {
             return Ok(Came::In(rackside_access::Visitor::anonymous().into(), None));
         }
         Ok(Came::Nobody)
+    }
+
+    /// Resolves when `visitor` would not be let in again as they were: logged out, removed, revoked, or with another role or reach. Within a few
+    /// seconds; never for who needed nothing to come in.
+    pub(super) async fn gone(self, visitor: Visitor) {
+        let (Some(pass), Ok(access)) = (visitor.pass(), self.access()) else { return pending().await };
+        loop {
+            tokio::time::sleep(STILL_THERE).await;
+            let now = clock::now().utc_ms as i64;
+            let sites = self.sites.borrow();
+            let of_site = sites.iter().map(|site| (site.id.as_str(), site.tags.as_slice()));
+            // What cannot be asked ends nothing: it lets nobody new in either.
+            if !access.is_still(pass, &visitor, of_site, now).unwrap_or(true) {
+                return;
+            }
+        }
     }
 
     /// From where it comes: what a proxy that is trusted says, else the other end of the connection.
@@ -229,6 +249,10 @@ impl Door {
             }
         }
     }
+}
+
+fn let_in(visit: Visit) -> Came {
+    Came::In(Visitor::of(visit.visitor, visit.pass), visit.is_stale.then_some(visit.pass))
 }
 
 /// As it is told to whoever asks. The path says nothing that the log does not.

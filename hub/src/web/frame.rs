@@ -3,7 +3,7 @@
 use super::Web;
 use super::visitor::Visitor;
 use crate::clock;
-use rackside_access::How;
+use rackside_access::{How, Right};
 use rackside_pages::{Banner, Frame, Here, Who};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -24,7 +24,9 @@ impl Web {
             ("trouble", "No telemetry can come in.", troubles.way),
             ("history", "The hub's disk:", troubles.history),
         ];
-        frame.banners.extend(of_the_hub.into_iter().map(|(id, head, text)| {
+        // What is wrong here is nobody's business who may not see the hub.
+        let of_the_hub = of_the_hub.into_iter().filter(|_| visitor.may(Right::See));
+        frame.banners.extend(of_the_hub.map(|(id, head, text)| {
             let hidden = text.is_empty();
             Banner { id, state: "critical", head: head.to_owned(), text, hidden }
         }));
@@ -33,8 +35,8 @@ impl Web {
                 id: "open",
                 state: "info",
                 head: "Open.".to_owned(),
-                text: "There are no users yet: whoever is on the hub's own machine sees and changes everything, and nobody \
-                       else anything. Make the first user in Settings."
+                text: "There are no users yet: whoever is on the hub's own machine sees and changes everything. Make the \
+                       first user in Settings."
                     .to_owned(),
                 hidden: false,
             });

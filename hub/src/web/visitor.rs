@@ -5,16 +5,29 @@
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use rackside_access::Pass;
 use std::ops::Deref;
 use std::sync::Arc;
 
 /// Whoever asks. Cheap to clone, for work on another thread.
 #[derive(Debug, Clone)]
-pub(super) struct Visitor(Arc<rackside_access::Visitor>);
+pub(super) struct Visitor(Arc<rackside_access::Visitor>, Option<Pass>);
 
 impl From<rackside_access::Visitor> for Visitor {
     fn from(visitor: rackside_access::Visitor) -> Self {
-        Self(Arc::new(visitor))
+        Self(Arc::new(visitor), None)
+    }
+}
+
+impl Visitor {
+    /// Whoever was let in by a session or a token.
+    pub(super) fn of(visitor: rackside_access::Visitor, pass: Pass) -> Self {
+        Self(Arc::new(visitor), Some(pass))
+    }
+
+    /// By what they were let in, if by anything that can end.
+    pub(super) fn pass(&self) -> Option<Pass> {
+        self.1
     }
 }
 

@@ -191,3 +191,30 @@ fn live_updates_are_of_ones_own_sites() {
     hub.eventually("the other one is there", |_| first(&admin).contains(SECRET).then_some(()));
     assert!(!first(&limited).contains(SECRET));
 }
+
+#[test]
+fn live_updates_end_with_the_token_that_they_came_by() {
+    let (place, hub, _clients) = start();
+    let token = place.token(&["wall"]);
+    let mut stream = TcpStream::connect(hub.web()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
+    let head = format!("GET /api/live HTTP/1.1\r\nHost: {}\r\n{token}\r\n", hub.web());
+    stream.write_all(head.as_bytes()).expect("it reads");
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.starts_with("data: ") {
+        line.clear();
+        assert_ne!(reader.read_line(&mut line).expect("an answer"), 0, "it ended early");
+    }
+    place.done(&["token", "revoke", "wall"], "");
+    let began = clock::now();
+    // The end of a chunked body is its end, whether or not the connection stays.
+    while line != "0\r\n" {
+        line.clear();
+        let read = reader.read_line(&mut line).expect("something within half a minute");
+        assert!(clock::now().since(began.instant) < Duration::from_mins(1), "it goes on");
+        if read == 0 {
+            break;
+        }
+    }
+}

@@ -26,7 +26,9 @@ mod user;
 pub use audit::Note;
 pub(crate) use open::VERSION;
 pub use open::{FILE, backup};
+pub(crate) use session::Live;
 pub use session::{Browser, Lasting, Session};
+pub(crate) use token::Good;
 pub use token::{NewToken, Token};
 pub use user::{NewUser, User};
 

@@ -4,7 +4,7 @@ use super::{DAY, Store, audit};
 use crate::error::{ChangeError, StoreError};
 use crate::secret::{self, Secret};
 use crate::{Reach, Role};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, ToSql, params};
 use std::net::IpAddr;
 
 /// Most sessions of a user; the one that was unused for longest makes room.
@@ -105,12 +105,28 @@ impl Store {
 
     /// The session with this secret, if it is good now.
     pub(crate) fn live(&self, secret: &str, lasting: Lasting, now: i64) -> Result<Option<Live>, StoreError> {
-        let digest = secret::of(secret);
+        self.live_where("digest", &secret::of(secret), lasting, now)
+    }
+
+    /// The session with this number, if it is good now.
+    pub(crate) fn live_by_id(&self, id: i64, lasting: Lasting, now: i64) -> Result<Option<Live>, StoreError> {
+        self.live_where("id", &id, lasting, now)
+    }
+
+    fn live_where(
+        &self,
+        column: &str,
+        is: &dyn ToSql,
+        lasting: Lasting,
+        now: i64,
+    ) -> Result<Option<Live>, StoreError> {
         self.ask(|connection| {
-            let sql = "SELECT session.id, user.name, user.role, user.sites, user.tags, session.seen_at FROM session JOIN user ON user.name = session.user \
-                       WHERE session.digest = ?1 AND session.seen_at >= ?2 AND session.made_at >= ?3";
-            let mut statement = connection.prepare_cached(sql)?;
-            let one = statement.query_row(params![digest, now - lasting.idle, now - lasting.longest], |row| {
+            let sql = format!(
+                "SELECT session.id, user.name, user.role, user.sites, user.tags, session.seen_at FROM session JOIN user ON user.name = session.user \
+                 WHERE session.{column} = ?1 AND session.seen_at >= ?2 AND session.made_at >= ?3"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let one = statement.query_row(params![is, now - lasting.idle, now - lasting.longest], |row| {
                 let role: String = row.get(2)?;
                 Ok(Live {
                     id: row.get(0)?,

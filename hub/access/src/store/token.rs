@@ -4,7 +4,7 @@ use super::{DAY, Store, audit, reach, user};
 use crate::error::{ChangeError, StoreError};
 use crate::secret::{self, Secret, TOKEN_PREFIX};
 use crate::{Reach, Right, Role, Scopes};
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 
 /// Most tokens.
 const MOST: i64 = 10_000;
@@ -143,13 +143,21 @@ impl Store {
         if !secret.starts_with(TOKEN_PREFIX) {
             return Ok(None);
         }
-        let digest = secret::of(secret);
+        self.good_where("digest", &secret::of(secret), now)
+    }
+
+    /// The token with this number, if it is good now.
+    pub(crate) fn good_by_id(&self, id: i64, now: i64) -> Result<Option<Good>, StoreError> {
+        self.good_where("id", &id, now)
+    }
+
+    fn good_where(&self, column: &str, is: &dyn ToSql, now: i64) -> Result<Option<Good>, StoreError> {
         self.ask(|connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM token WHERE digest = ?1 AND (expires_at IS NULL OR expires_at > ?2)"
+                "SELECT {COLUMNS} FROM token WHERE {column} = ?1 AND (expires_at IS NULL OR expires_at > ?2)"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let Some(token) = statement.query_row(params![digest, now], read).optional()? else {
+            let Some(token) = statement.query_row(params![is, now], read).optional()? else {
                 return Ok(None);
             };
             let owner = match &token.owner {

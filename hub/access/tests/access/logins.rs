@@ -36,8 +36,8 @@ fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
     for day in [6, 12, 18, 24] {
         let now = NOW + day * DAY;
         let visit = access.visit(Credential::Session(secret.shown()), [].into_iter(), now).expect("well");
-        let seen = visit.and_then(|visit| visit.seen).unwrap_or_else(|| panic!("not on day {day}"));
-        access.note(seen, now).expect("written");
+        let visit = visit.filter(|visit| visit.is_stale).unwrap_or_else(|| panic!("not on day {day}"));
+        access.note(visit.pass, now).expect("written");
     }
     assert!(of_session(&access, &secret, NOW + 30 * DAY).is_some());
     assert!(of_session(&access, &secret, NOW + 30 * DAY + 1).is_none(), "however often it was used");
@@ -49,7 +49,8 @@ fn when_a_session_was_seen_is_written_once_a_minute() {
     let secret = login(&access, "first", PASSWORD, NOW).expect("right");
     let seen = |now| {
         let visit = access.visit(Credential::Session(secret.shown()), [].into_iter(), now);
-        visit.expect("well").expect("logged in").seen
+        let visit = visit.expect("well").expect("logged in");
+        visit.is_stale.then_some(visit.pass)
     };
     assert!(seen(NOW + 59_000).is_none());
     access.note(seen(NOW + 60_000).expect("a minute later"), NOW + 60_000).expect("written");
@@ -132,4 +133,26 @@ fn a_set_up_link_is_worth_nothing_once_there_is_a_user() {
     let code = access.change(|store| store.offer_setup(NOW)).expect("well").expect("no users");
     access.change(|store| store.add_user(&new("first", Role::Admin), "a test", NOW)).expect("added");
     assert_eq!(access.look(|store| store.is_setup(code.shown(), NOW)), Ok(false));
+}
+
+#[test]
+fn whoever_was_let_in_is_still_the_same_until_something_changes() {
+    let (_directory, access) = two();
+    let secret = login(&access, "desk", PASSWORD, NOW).expect("right");
+    let visit =
+        access.visit(Credential::Session(secret.shown()), [].into_iter(), NOW).expect("well").expect("in");
+    let still = |now| access.is_still(visit.pass, &visit.visitor, [].into_iter(), now).expect("well");
+    assert!(still(NOW) && still(NOW + 7 * DAY) && !still(NOW + 7 * DAY + 1));
+    let role = |role| {
+        let reach = rackside_access::Reach::All;
+        access.change(|store| store.change_user("desk", role, &reach, "first", NOW)).expect("changed");
+    };
+    role(Role::Operator);
+    assert!(!still(NOW), "it reaches more now");
+    let visit =
+        access.visit(Credential::Session(secret.shown()), [].into_iter(), NOW).expect("well").expect("in");
+    let still = || access.is_still(visit.pass, &visit.visitor, [].into_iter(), NOW).expect("well");
+    assert!(still());
+    access.change(|store| store.end_session(secret.shown())).expect("ended");
+    assert!(!still(), "logged out");
 }

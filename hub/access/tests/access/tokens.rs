@@ -111,8 +111,13 @@ fn the_day_that_a_token_was_used_is_written_once() {
     };
     let used = || access.look(Store::tokens).expect("well")[0].used_day;
     assert_eq!(used(), None);
-    access.note(visit(NOW).seen.expect("the first time"), NOW).expect("written");
+    let first = visit(NOW);
+    assert!(first.is_stale, "the first time");
+    access.note(first.pass, NOW).expect("written");
     assert_eq!(used(), Some(NOW / DAY));
-    assert!(visit(NOW + DAY - 1).seen.is_none());
-    assert!(visit(NOW + DAY).seen.is_some());
+    assert!(!visit(NOW + DAY - 1).is_stale && visit(NOW + DAY).is_stale);
+    let still = || access.is_still(first.pass, &first.visitor, [].into_iter(), NOW).expect("well");
+    assert!(still());
+    access.change(|store| store.revoke_token("grafana", "first", NOW)).expect("revoked");
+    assert!(!still());
 }

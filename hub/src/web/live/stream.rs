@@ -23,6 +23,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ const LAST: HeaderName = HeaderName::from_static("last-event-id");
 struct Line {
     follower: Follower,
     shutdown: watch::Receiver<bool>,
+    /// Resolves when they may not watch any more.
+    gone: Pin<Box<dyn Future<Output = ()> + Send>>,
     _seat: Seat,
 }
 
@@ -65,6 +68,7 @@ impl Line {
                 () = self.follower.wait() => {}
                 () = &mut heartbeat => return Some(Said::Time(clock::now().utc_ms)),
                 () = shutdown::asked(&mut self.shutdown) => return None,
+                () = &mut self.gone => return None,
             }
         }
     }
@@ -107,13 +111,13 @@ pub(in crate::web) async fn live(
     };
     let after = text(&headers, &LAST).unwrap_or_else(|| asked.first("after"));
     let after = Id::parse(after);
-    let shutdown = web.shutdown.clone();
+    let (shutdown, gone) = (web.shutdown.clone(), Box::pin(web.door.clone().gone(visitor)));
     let joining = tokio::task::spawn_blocking(move || web.live.desk().join(&web, &view, after, clock::now()));
     let Some(follower) = joining.await.expect("writing rows does not panic, and is not cancelled") else {
         let what = "too many different things are watched already; try again later";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, what).into_response();
     };
-    let line = Line { follower, shutdown, _seat: seat };
+    let line = Line { follower, shutdown, gone, _seat: seat };
     match upgrade {
         Some(upgrade) => upgrade.max_message_size(SAID).on_upgrade(|socket| talk(socket, line)),
         None => events(line, gzip(&headers)),

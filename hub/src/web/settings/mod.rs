@@ -185,6 +185,8 @@ impl Web {
         })?;
         let ago = |at: i64| span(now.saturating_sub(at).max(0) as u64);
         let (mut user, mut token) = (std::mem::take(&mut said.user), std::mem::take(&mut said.token));
+        user.open = users.is_empty() || !user.roles.is_empty();
+        token.open = !token.scopes.is_empty();
         if user.roles.is_empty() {
             user.roles = roles(if users.is_empty() { Role::Admin } else { Role::Viewer });
         }
@@ -256,6 +258,7 @@ impl Web {
         };
         let name = visitor.name.as_deref().filter(|_| visitor.how == How::Session);
         let own = name.map(|name| Own {
+            open: !(said.current_fault.is_empty() && said.password_fault.is_empty()),
             name: name.to_owned(),
             says: format!("{}, sees {}", visitor.role, seen(&visitor.reach)),
             current_fault: said.current_fault,
