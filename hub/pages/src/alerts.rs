@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// The page.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the template engine knows no comparisons")]
 pub struct Alerts {
     /// What every page has.
     pub frame: Frame,
@@ -30,6 +31,8 @@ pub struct Alerts {
     pub may: bool,
     /// Whether forms have to ask who it is.
     pub ask: bool,
+    /// Whether there is a page for the public.
+    pub public: bool,
 }
 
 /// What is asked for.
@@ -238,6 +241,7 @@ pub(crate) mod tests {
             maintenance: vec![Maintenance { name: hostile(), place: hostile(), when: hostile(), now: true }],
             may: true,
             ask: true,
+            public: true,
         }
     }
 
