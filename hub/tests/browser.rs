@@ -6,11 +6,14 @@ mod rack;
 
 use client::Client;
 use desk::{Desk, program};
-use rack::{Rack, vitals};
+use rack::{Rack, series, vitals};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
+
+/// A name that would be markup.
+const EVIL: &str = "<img src=x onerror=alert(1)>";
 
 /// Passes on to `hub`, but keeps the icon back for a while: Chromium takes the document when the page with all its images is
 /// loaded, and so the script has that long.
@@ -74,10 +77,15 @@ fn the_page_is_live_without_a_reload() {
             desk.metric("rackside_hub_live_watchers").filter(|count| count == "1")
         });
         let mut second = Rack::new("town-hall", "rack-2");
+        second.model = EVIL;
+        let of_evil =
+            [&vitals()[..], &[series("rackside_probe_success", &[("probe", EVIL), ("type", "tcp")])]]
+                .concat();
         let news = [
             rack.numbers(&[523, 125, 1024, 4096, 0]),
-            second.catalog(&vitals()),
-            second.numbers(&[611, 0, 0, 0, 0]),
+            second.birth(),
+            second.catalog(&of_evil),
+            second.numbers(&[611, 0, 0, 0, 0, 0]),
             rack.presence(false),
         ];
         for sent in news {
@@ -93,6 +101,9 @@ fn the_page_is_live_without_a_reload() {
         "link lost",
         "(1 not well)",
     ];
+    // As text, twice: what it runs on, and the probe that fails.
+    assert_eq!(document.matches("&lt;img src=x onerror=").count(), 2, "{document}");
+    assert!(!document.contains("<img src=x"), "{document}");
     for part in parts {
         assert!(document.contains(part), "{part} is not in the document:\n{document}\n{console}");
     }

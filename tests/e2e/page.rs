@@ -4,8 +4,11 @@ use crate::complete::{RACK, RECOVERY, has_reading};
 use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::browser::Browser;
 use rackside_tests::clock;
-use rackside_tests::hub::Hub;
+use rackside_tests::hub::{Hub, Way};
+use rackside_tests::programs::programs;
+use rackside_tests::simulation::{Mode, Simulation, SimulationOptions};
 use serde_json::Value as Json;
+use std::time::Duration;
 
 fn page(hub: &Hub) -> String {
     format!("http://{}/", hub.web())
@@ -36,18 +39,105 @@ fn the_page_follows_an_appliance_without_a_reload() {
     assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
 }
 
+/// Every page that there is. Who makes one adds it here.
+const PAGES: [&str; 5] = [
+    "/",
+    "/?view=wall",
+    "/?q=elsewhere&state=trouble",
+    "/sites/arena-north",
+    "/alerts",
+    "/nothing-of-the-kind",
+];
+
+const SITES: &str = r#"
+[[site]]
+id = "arena-north"
+name = "Arena North"
+time_zone = "Europe/Berlin"
+tags = ["stage", "north"]
+access = "Key at the gate.\nThe rack is behind the stage."
+[[site.contact]]
+role = "stage office"
+phone = "+49 30 5550101"
+hours = "Mon-Fri 9-17"
+[[site.show]]
+name = "Evening show"
+start = "2026-01-01T19:00"
+duration = "3h"
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+[[site]]
+id = "town-hall"
+"#;
+
 #[test]
-fn the_page_fits_a_phone() {
-    let hub = Hub::start();
+fn pages_are_sound_on_a_phone_and_on_a_desk_in_light_and_dark() {
+    let hub = Hub::with(Way::Listener, &programs().hub, SITES);
     let name = "a-site-with-quite-a-long-name-32";
-    let _agent = Agent::start(&AgentOptions::new(name, name, hub.mqtt()));
-    hub.expect("a reading", RECOVERY, (name, name), has_reading);
+    let probe = "[[probe.tcp]]\nname = \"encoder\"\ntarget = \"127.0.0.1:1\"\nevery = \"5s\"\n";
+    let mut agents = Vec::new();
+    for (site, appliance) in [RACK, (RACK.0, "rack-2"), (name, name)] {
+        let mut options = AgentOptions::new(site, appliance, hub.mqtt());
+        probe.clone_into(&mut options.top);
+        agents.push(Agent::start(&options));
+        hub.expect("a reading", RECOVERY, (site, appliance), has_reading);
+    }
+    // One that is down has most to say.
+    agents[1].kill();
+    let mut browser = Browser::open(&page(&hub), 1280, 800);
+    let down =
+        format!("document.querySelector('[data-rack=\"{}/rack-2\"]').dataset.state === 'down'", RACK.0);
+    expect(&mut browser, "it is down", &down);
+    for path in PAGES {
+        browser.assert_sound(&format!("http://{}{path}", hub.web()));
+    }
+}
+
+#[test]
+fn a_site_that_is_put_on_air_is_so_on_every_page_without_a_reload() {
+    let hub = Hub::with(Way::Listener, &programs().hub, SITES);
+    let mut browser = Browser::open(&page(&hub), 1280, 800);
+    expect(&mut browser, "the page is live", "document.body.dataset.line === 'live'");
+    browser.evaluate("window.notReloaded = true");
+    let lamp = "document.querySelector('[data-site=town-hall] .lamp')";
+    assert_eq!(browser.evaluate(&format!("{lamp}.dataset.on")), "false");
+    let mut desk = Browser::open(&format!("http://{}/sites/town-hall", hub.web()), 360, 740);
+    // As a person does it, with what is proposed.
+    desk.evaluate("document.querySelector('.venue-hand button').click()");
+    let done = "[...document.querySelectorAll('button')].some(one => one.innerText === 'Take it back')";
+    expect(&mut desk, "its page says so", done);
+    expect(&mut browser, "the lamp is on", &format!("{lamp}.dataset.on === 'true'"));
+    expect(&mut browser, "and says why", &format!("{lamp}.parentNode.innerText.includes('by hand until')"));
+    assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
+}
+
+#[test]
+fn a_thousand_appliances_are_found_by_what_is_typed() {
+    let hub = Hub::with(Way::Listener, &programs().hub, "");
+    let mut options = SimulationOptions::new(hub.mqtt());
+    (options.appliances, options.series) = (1000, 10);
+    options.mode = Mode::Steady { tick: Duration::from_mins(1) };
+    options.ramp = Duration::from_secs(5);
+    options.keep_alive = Duration::from_mins(2);
+    let simulation = Simulation::start(&options).expect("it starts");
+    assert!(simulation.wait_connected(1000, Duration::from_mins(2)), "all of them connect");
+    let all = || (hub.body("/").matches("data-up=\"true\"").count() == 1000).then_some(());
+    assert!(clock::eventually(Duration::from_mins(2), all).is_some(), "all of them are on the page");
     let mut browser = Browser::open(&page(&hub), 360, 740);
-    let width = browser.evaluate("document.documentElement.scrollWidth");
-    assert_eq!(width, Json::from(360), "nothing sticks out to the side");
-    let small = "[...document.querySelectorAll('main *')].filter(e => e.innerText && e.getClientRects().length && \
-                 parseFloat(getComputedStyle(e).fontSize) < 11).map(e => e.innerText)";
-    assert_eq!(browser.evaluate(small), Json::Array(Vec::new()), "no text is too small to read");
+    assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), Json::from(360));
+    let shown = "[...document.querySelectorAll('.rack')].filter(one => one.checkVisibility()).length";
+    assert_eq!(browser.evaluate(shown), Json::from(1000));
+    let typed = "(() => { const field = document.querySelector('[name=q]'); field.value = 'SITE-19'; \
+                 field.dispatchEvent(new Event('input', { bubbles: true })); return location.search; })()";
+    assert_eq!(browser.evaluate(typed), Json::from("?q=SITE-19"));
+    // site-19 and site-190 to site-199, five each.
+    assert_eq!(browser.evaluate(shown), Json::from(55));
+    let without_script = hub.body("/?q=SITE-19");
+    assert_eq!(without_script.matches("<li class=\"site\"").count(), 201, "with the blank one");
+    let hidden = without_script
+        .lines()
+        .filter(|line| line.contains("<li class=\"site\"") && line.contains(" hidden>"));
+    assert_eq!(hidden.count(), 189, "the same without a script");
+    simulation.finish();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! The pipe is the `DevTools` protocol: JSON messages that end in a zero byte, commands on file descriptor 3, answers on 4.
 
+use crate::python::from_python;
 use crate::{clock, programs};
 use serde_json::{Value as Json, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -13,6 +14,28 @@ use tempfile::TempDir;
 
 /// A cold Chromium on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What [`Browser::faults`] evaluates.
+const LOOK: &str = r#"(async () => {
+  const faults = [];
+  const across = document.documentElement.scrollWidth;
+  if (across > innerWidth) {
+    const out = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5);
+    faults.push(`it is ${across} wide, of ${innerWidth}: ${out.slice(0, 5).map((one) => one.outerHTML.slice(0, 120)).join(" ")}`);
+  }
+  const own = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+  for (const one of document.querySelectorAll("body *")) {
+    const size = parseFloat(getComputedStyle(one).fontSize);
+    if (own(one) && one.getClientRects().length && size < 11) faults.push(`${size} px: ${one.outerHTML.slice(0, 120)}`);
+  }
+  const found = await axe.run(document, { resultTypes: ["violations"] });
+  for (const fault of found.violations) {
+    if (fault.impact !== "serious" && fault.impact !== "critical") continue;
+    const where = fault.nodes.slice(0, 5).map((node) => node.html.slice(0, 160) + " " + node.failureSummary);
+    faults.push(`${fault.id}: ${fault.help}\n  ${where.join("\n  ")}`);
+  }
+  return faults;
+})()"#;
 
 /// A browser with one page.
 #[derive(Debug)]
@@ -68,13 +91,55 @@ impl Browser {
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.command("Target.attachToTarget", &attach);
         session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
-        browser.command("Emulation.setDeviceMetricsOverride", &size);
-        browser.command("Page.navigate", &json!({ "url": url }));
-        let complete =
-            || (browser.evaluate("document.readyState + location.protocol") == "completehttp:").then_some(());
-        assert!(clock::eventually(PATIENCE, complete).is_some(), "{url} does not load");
+        browser.resize(width, height);
+        browser.go(url);
         browser
+    }
+
+    /// Gives the window that many CSS pixels; below 600 across it is a phone's.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.command("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Says that the device likes its pages `dark` or `light`.
+    pub fn prefer(&mut self, colours: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": colours }] });
+        self.command("Emulation.setEmulatedMedia", &features);
+    }
+
+    /// Goes to `url`, and waits until it has loaded. Panics when it does not.
+    pub fn go(&mut self, url: &str) {
+        // What was here before is loaded as well: it gets a mark that goes with it.
+        self.evaluate("window.isOfBefore = true");
+        self.command("Page.navigate", &json!({ "url": url }));
+        let here = "!window.isOfBefore && document.readyState + location.protocol === 'completehttp:'";
+        let complete = || (self.evaluate(here) == true).then_some(());
+        assert!(clock::eventually(PATIENCE, complete).is_some(), "{url} does not load");
+    }
+
+    /// What is wrong with the page that is shown: it sticks out to the side, has text that is too small to read, or shuts people out by axe-core's judgement
+    /// (what it calls serious or critical). A line each.
+    pub fn faults(&mut self) -> Vec<String> {
+        let axe = std::fs::read_to_string(&from_python().axe).expect("tests/python put it there");
+        // The debugger evaluates it, so the page's own policy does not stop it.
+        self.evaluate(&format!("{axe}; 0"));
+        let looked = self.evaluate(LOOK);
+        let faults = looked.as_array().unwrap_or_else(|| panic!("axe does not look: {looked}"));
+        faults.iter().map(|fault| fault.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Asserts that there is nothing wrong with the page at `url` at a phone's and a desk's width, in light and dark. Leaves it at the last of them.
+    pub fn assert_sound(&mut self, url: &str) {
+        for (width, height) in [(360, 740), (1280, 800)] {
+            self.resize(width, height);
+            for colours in ["light", "dark"] {
+                self.prefer(colours);
+                self.go(url);
+                let faults = self.faults();
+                assert!(faults.is_empty(), "{url}, {width} pixels across, {colours}:\n{}", faults.join("\n"));
+            }
+        }
     }
 
     /// The value of a JavaScript expression on the page.

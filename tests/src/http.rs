@@ -11,7 +11,7 @@ pub struct Answer {
     pub status: u16,
     /// The header lines as they came.
     pub head: String,
-    /// The body, put together if it came in chunks.
+    /// The body, put together if it came in chunks; what is no text in it is replaced.
     pub body: String,
 }
 
@@ -74,7 +74,7 @@ impl Connection {
             let length = rest.lines().next().unwrap_or_default().trim();
             body = self.exactly(length.parse().map_err(io::Error::other)?)?;
         }
-        let body = String::from_utf8(body).map_err(io::Error::other)?;
+        let body = String::from_utf8_lossy(&body).into_owned();
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
         Ok(Answer { status: status.ok_or_else(|| io::Error::other("not an HTTP answer"))?, head, body })
     }

@@ -48,7 +48,7 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
         seen_at: rfc3339(appliance.seen.utc_ms),
         temperature: temperature(latest),
         probes: states(latest, metric::PROBE_SUCCESS.name, "probe", "well"),
-        streams: states(latest, metric::STREAM_UP.name, "stream", "up"),
+        streams: streams(latest, around.venue(site).is_some_and(|venue| venue.air.on)),
         alert: fires.link(),
         hand: fires.hand(),
         notes: notes(run, up, live_runs),
@@ -184,6 +184,12 @@ fn throttled(latest: Option<&Latest>) -> String {
 
 fn label<'e>(entry: &'e crate::fleet::Entry, name: &str) -> &'e str {
     entry.labels.iter().find(|(one, _)| **one == *name).map_or("", |(_, value)| value)
+}
+
+/// How many of its streams are there. That one is not is worth a look while its site is on air; else it need not be there.
+fn streams(latest: Option<&Latest>, on_air: bool) -> Cell {
+    let cell = states(latest, metric::STREAM_UP.name, "stream", "up");
+    Cell { high: cell.high && on_air, ..cell }
 }
 
 /// How many of the series of a state are well, and which are not; by `key`, or else by probe.

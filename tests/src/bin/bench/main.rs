@@ -20,6 +20,7 @@ mod history;
 mod hub;
 mod outage;
 mod page;
+mod pages;
 mod peer;
 mod probes;
 mod query;
@@ -35,7 +36,7 @@ const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
 Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
-rules query alert page. All of them when none is named.
+rules query alert page pages. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100), and how many rules, queries and alerts are about (1000)
@@ -50,7 +51,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 18] = [
+const SECTIONS: [Section; 19] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -69,6 +70,7 @@ const SECTIONS: [Section; 18] = [
     ("query", query::query),
     ("alert", alert::alert),
     ("page", page::paged),
+    ("pages", pages::served),
 ];
 
 fn main() -> ExitCode {
