@@ -2,6 +2,7 @@
 
 use crate::complete::{RACK, RECOVERY, has_reading};
 use rackside_tests::agent::{Agent, AgentOptions};
+use rackside_tests::browser::Browser;
 use rackside_tests::ffmpeg::Ffmpeg;
 use rackside_tests::http::{Answer, Connection};
 use rackside_tests::hub::Hub;
@@ -12,6 +13,7 @@ use serde_json::Value as Json;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+const PAGE: &str = "/sites/arena-north/rack-1";
 const LIST: &str = "/api/sites/arena-north/rack-1/stills";
 
 /// `rackside-hub` beside the one that runs; what it says.
@@ -39,6 +41,37 @@ fn ask(hub: &Hub, path: &str, token: &str) -> Answer {
     let header =
         format!("Authorization: Bearer {token}\r\nAccept: application/json\r\nConnection: close\r\n");
     Connection::to(hub.web()).and_then(|mut hub| hub.ask("GET", path, &header, b"")).expect("an answer")
+}
+
+/// On the page the picture is there, its age counts on, and a newer one takes its place without a reload.
+fn follow(hub: &Hub) {
+    let mut browser = Browser::open(&format!("http://{}{PAGE}", hub.web()), 360, 740);
+    let mut expect = |what: &str, expression: &str| {
+        let found = clock::eventually(RECOVERY * 3, || (browser.evaluate(expression) == true).then_some(()));
+        let page = "document.querySelector('[data-stills]')?.outerHTML";
+        assert!(found.is_some(), "{what}: {expression}\n{}", browser.evaluate(page));
+    };
+    expect("the picture is there", "document.querySelector('.still img').naturalWidth === 320");
+    expect(
+        "it is told to who does not see it",
+        "document.querySelector('.still img').alt === 'Still of programme'",
+    );
+    let frame = "document.querySelector('.still img').getBoundingClientRect()";
+    let age = "document.querySelector('.still time').textContent";
+    expect(
+        "looked at",
+        &format!(
+            "(window.age = {age}, window.taken = document.querySelector('.still time').dataset.ms, window.height = {frame}.height) > 0"
+        ),
+    );
+    expect("its age counts on", &format!("{age} !== window.age"));
+    expect("a newer one comes", "document.querySelector('.still time').dataset.ms > window.taken");
+    expect(
+        "and is shown",
+        "document.querySelector('.still img').src.endsWith(document.querySelector('.still time').dataset.ms)",
+    );
+    expect("in the same box", &format!("{frame}.height === window.height"));
+    expect("on a phone", "document.documentElement.scrollWidth === 360");
 }
 
 #[test]
@@ -70,12 +103,18 @@ fn a_still_comes_from_the_stream_to_an_operator_and_to_nobody_else() {
     assert_eq!(shown.status, 200, "while there are no users, whoever is at the hub sees it");
     assert!(shown.head.to_lowercase().contains("content-type: image/jpeg"), "{}", shown.head);
 
+    follow(&hub);
+
     beside(&hub, &["user", "add", "first", "--role", "admin"], "a password of the tests\n");
     let (viewer, operator) = (token(&hub, "wall", &["read"]), token(&hub, "desk", &["read", "act"]));
     assert_eq!(ask(&hub, "/api/sites", &viewer).status, 200, "the viewer sees the rest");
     for path in [LIST, &picture] {
         assert_eq!(ask(&hub, path, &viewer).status, 404, "a viewer: {path}");
         assert_eq!(ask(&hub, path, "rackside_nobody").status, 401, "nobody: {path}");
+    }
+    for (token, is_shown) in [(&viewer, false), (&operator, true)] {
+        let page = ask(&hub, PAGE, token);
+        assert_eq!((page.status, page.body.contains("data-stills")), (200, is_shown), "{}", page.head);
     }
     let told: Json = serde_json::from_str(&ask(&hub, LIST, &operator).body).expect("JSON");
     assert_eq!(told["stills"][0]["probe"], "programme");
