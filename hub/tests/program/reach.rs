@@ -145,7 +145,17 @@ fn what_is_another_sites_is_not_there_for_who_does_not_see_it() {
     });
     let get = |path: &str| hub.send("GET", path, &limited, "").0;
     assert_eq!((get("/sites/quarry"), get(&format!("/alerts/{alert}"))), (404, 404));
-    for path in ["/api/sites/quarry", "/api/sites/quarry/rack-1", "/api/sites/quarry/rack-1/series"] {
+    let chart = "series=rackside_tally_active%7Btally=%22one%22%7D";
+    for path in [
+        "/api/sites/quarry",
+        "/api/sites/quarry/rack-1",
+        "/api/sites/quarry/rack-1/series",
+        "/sites/quarry/rack-1",
+        &format!("/sites/quarry/rack-1/chart.svg?{chart}"),
+        &format!("/sites/quarry/rack-1/chart.csv?{chart}"),
+        &format!("/api/sites/quarry/rack-1/chart?{chart}"),
+        "/api/sites/quarry/rack-1/latest",
+    ] {
         assert_eq!((get(path), get(&path.replace(SECRET, "hall"))), (404, 200), "{path}");
     }
     assert_eq!(get(&format!("/api/alerts/{alert}")), 404);
