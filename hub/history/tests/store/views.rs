@@ -133,7 +133,7 @@ fn runs_are_told_the_latest_first_whether_they_have_moved_on_or_not() {
     let mut rack = Rack::new("rack-1", 1);
     let list = rack.list(NAMES, DAY0);
     store.commit(&batch([list]), DAY0).expect("commits");
-    let early = rack.reading(utc(DAY0), true, DAY0, &[1, 1, 1]);
+    let early = rack.reading(utc(DAY0), true, DAY0 + MINUTE, &[1, 1, 1]);
     store.commit(&batch([early]), DAY0 + MINUTE).expect("commits");
     settle(&mut store, DAY0 + 3 * HOUR);
     let mut later = Rack::new("rack-1", 2);
