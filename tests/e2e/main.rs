@@ -5,6 +5,7 @@
 
 mod alarm;
 mod chaos;
+mod chart;
 mod complete;
 mod cross;
 mod custody;
