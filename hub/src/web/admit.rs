@@ -30,8 +30,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The largest form; a mute or a user is far smaller.
-const BODY: usize = 1 << 20;
 /// A form that takes longer to come is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -71,6 +69,11 @@ async fn enter(web: &Arc<Web>, parts: &Parts, body: Body) -> Result<(Visitor, Bo
         Came::BadToken | Came::Nobody => rackside_access::Visitor::nobody().into(),
     };
     ration(web, parts, peer, &visitor, now)?;
+    // Who is refused whatever a form says is refused before it is read.
+    let visitor = match need {
+        Need::RightOrLink(_) => visitor,
+        _ => allowed(web, parts, &Form::of_address(&parts.uri), need, visitor)?,
+    };
     let (form, body) = form_of(parts, body, &visitor, need).await?;
     let visitor = allowed(web, parts, &form, need, visitor)?;
     if rights::changes(&parts.method, path) {
@@ -125,10 +128,11 @@ async fn form_of(
     if !decides || !is_form(&parts.headers) {
         return Ok((Form::of_address(&parts.uri), body));
     }
-    let read = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await;
+    let most = Form::most(parts.uri.path());
+    let read = tokio::time::timeout(PATIENCE, to_bytes(body, most)).await;
     let Ok(Ok(bytes)) = read else {
-        let what = "the form is larger than 1 MiB, or did not come within half a minute";
-        return Err(say(parts, StatusCode::BAD_REQUEST, "Not possible", what).into());
+        let what = format!("the form is larger than {most} bytes, or did not come within half a minute");
+        return Err(say(parts, StatusCode::BAD_REQUEST, "Not possible", &what).into());
     };
     let bytes: Bytes = bytes;
     Ok((Form::of_body(&bytes, &parts.uri), Body::from(bytes)))

@@ -15,8 +15,10 @@ use rackside_promql::ErrorType;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// The largest body of a form; a query is far smaller.
-const BODY: usize = 1 << 20;
+/// The largest body of a form that asks something in PromQL; a query is far smaller.
+const QUERY: usize = 1 << 20;
+/// The largest body of any other form, which may be of somebody whom nobody knows yet.
+const OTHER: usize = 64 << 10;
 /// A body that takes longer to come is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,16 +35,22 @@ impl Form {
         let (parts, body) = request.into_parts();
         let mut form = Self::default();
         if is_form(&parts) {
-            let reading = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await;
+            let most = Self::most(parts.uri.path());
+            let reading = tokio::time::timeout(PATIENCE, to_bytes(body, most)).await;
             let bytes = reading
                 .map_err(|_| Failure::new(ErrorType::Timeout, "the form did not come within half a minute"))?
                 .map_err(|_| {
-                    Failure::bad_data(format!("the form is larger than {BODY} bytes, or broke off"))
+                    Failure::bad_data(format!("the form is larger than {most} bytes, or broke off"))
                 })?;
             form.add(&bytes);
         }
         form.add(parts.uri.query().unwrap_or("").as_bytes());
         Ok(form)
+    }
+
+    /// The largest body of a form that is sent there, in bytes.
+    pub(in crate::web) fn most(path: &str) -> usize {
+        if path.starts_with("/api/v1/") { QUERY } else { OTHER }
     }
 
     /// What stands in the address alone.
@@ -194,11 +202,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_has_a_largest_size() {
-        let most = format!("a={}", "x".repeat(BODY - 2));
-        assert_eq!(read(Method::POST, "/", FORM, &most).await.expect("it fits").first("a").len(), BODY - 2);
-        let error = read(Method::POST, "/", FORM, &format!("{most}x")).await.expect_err("one too many");
-        assert_eq!(error.kind(), ErrorType::BadData);
+    async fn a_body_has_a_largest_size_and_only_a_query_may_be_long() {
+        for (path, size) in
+            [("/api/v1/query", 1 << 20), ("/login", 64 << 10), ("/alerts/274019e265251482", 64 << 10)]
+        {
+            let most = format!("a={}", "x".repeat(size - 2));
+            let form = read(Method::POST, path, FORM, &most).await.expect("it fits");
+            assert_eq!(form.first("a").len(), size - 2, "{path}");
+            let error = read(Method::POST, path, FORM, &format!("{most}x")).await;
+            let error = error.expect_err("one too many");
+            assert_eq!(error.kind(), ErrorType::BadData, "{path}");
+        }
     }
 
     proptest! {
