@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-const TEXT: &str = include_str!("../../../docs/alerts.md");
+/// The manual of alerts as it stands in the repository. A static, so that it is in the program once, whoever else reads in it.
+pub static MANUAL: &str = include_str!("../../../docs/alerts.md");
 
 static PARAGRAPHS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
-    let sections = TEXT.split("\n### ").skip(1);
+    let sections = MANUAL.split("\n### ").skip(1);
     sections
         .filter_map(|section| {
             let (name, body) = section.split_once('\n')?;

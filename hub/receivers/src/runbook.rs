@@ -1,5 +1,5 @@
 //! What to do, in words. The rules that ship with the hub name a paragraph of the manual, `docs/alerts.md#sochot`, which nobody can open from a phone at night: so
-//! messages and pages say what that paragraph says under **Do**. The manual is compiled in. Other texts, and addresses, are left as they are.
+//! messages and pages say what that paragraph says under **Do**. The manual is the one that pages read. Other texts, and addresses, are left as they are.
 //!
 //! ```text
 //! docs/alerts.md#sochot                  open the rack's door, clean the filter, give the box a hand's breadth of air.
@@ -7,7 +7,8 @@
 //! https://wiki.example.org/hot           https://wiki.example.org/hot
 //! ```
 
-const MANUAL: &str = include_str!("../../../docs/alerts.md");
+use rackside_pages::runbook::MANUAL;
+
 const FILE: &str = "docs/alerts.md#";
 
 /// What a rule's `runbook` says to people.
