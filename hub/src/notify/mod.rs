@@ -15,6 +15,7 @@ mod charts;
 mod inbox;
 mod key;
 mod own;
+mod patient;
 pub(crate) mod post;
 mod step;
 mod task;
@@ -34,10 +35,11 @@ use crate::shutdown;
 use crate::storage;
 use crate::turns::Turn;
 use crate::web::WayIn;
+use patient::Patient;
 use rackside_notify::{Notifier, Policy};
 use rackside_receivers::{Bounds, Outbox};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{oneshot, watch};
 
 /// The notifications, for whoever looks at them or has a say. Cheap to clone; all clones are the same.
@@ -46,7 +48,7 @@ pub struct Notifications(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    notifier: Mutex<Notifier>,
+    notifier: Patient<Notifier>,
     inbox: Inbox,
     office: Office,
     /// When the thread turned last.
@@ -90,7 +92,7 @@ impl Notifications {
         let (inbox, office) = (ground.inbox.clone(), ground.office.clone());
         let external_url = RwLock::new(Arc::from(notifier.policy().external_url.as_str()));
         let notifications = Self(Arc::new(Inner {
-            notifier: Mutex::new(notifier),
+            notifier: Patient::new(notifier),
             inbox,
             office,
             turn: Turn::new(clock::now()),
@@ -158,6 +160,6 @@ impl Notifications {
     }
 
     fn notifier(&self) -> MutexGuard<'_, Notifier> {
-        self.0.notifier.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.notifier.lock()
     }
 }

@@ -100,7 +100,7 @@ pub(in crate::web) async fn live(
     };
     // A browser asks for any page, and names whose it is; what it is answered it would show to that page.
     if is_socket && headers.contains_key(header::ORIGIN) {
-        let external = web.notifications.look(|notifier, _| notifier.policy().external_url.clone());
+        let external = web.notifications.external_url();
         if let Err(why) = is_ours(&headers, &external) {
             return Problem::forbidden(why).into_response();
         }
