@@ -4,6 +4,7 @@
 //! stands in that part's own tests.
 
 mod alarm;
+mod api;
 mod chaos;
 mod chart;
 mod complete;

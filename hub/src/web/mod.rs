@@ -266,6 +266,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/silences/{id}", put(silences::change).delete(silences::end))
         .route("/api/receivers", get(receivers::list))
         .route("/api/live", get(live::live))
+        .route("/api/openapi.json", get(rest::openapi::openapi))
         .route("/login", get(login::form).post(login::enter))
         .route("/settings", get(settings::page))
         .route("/settings/password", post(settings::password))

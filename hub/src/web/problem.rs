@@ -111,10 +111,12 @@ pub(super) async fn everywhere(request: Request, next: Next) -> Response {
     if kind.is_some_and(|kind| kind == PROBLEM_JSON) {
         return response;
     }
+    let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let (mut parts, body) = response.into_parts();
     let words = to_bytes(body, WORDS).await.unwrap_or_default();
     let words = String::from_utf8_lossy(&words);
     let detail = match words.trim() {
+        _ if is_page => status.canonical_reason().unwrap_or("it was refused").to_owned(),
         "" => status.canonical_reason().unwrap_or("it was refused").to_owned(),
         words => words.to_owned(),
     };

@@ -18,6 +18,7 @@ mod death;
 mod fleet;
 mod history;
 mod hub;
+mod live;
 mod outage;
 mod page;
 mod pages;
@@ -36,7 +37,7 @@ const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
 Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
-rules query alert page pages. All of them when none is named.
+rules query alert page pages live. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100), and how many rules, queries and alerts are about (1000)
@@ -51,7 +52,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 19] = [
+const SECTIONS: [Section; 20] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -71,6 +72,7 @@ const SECTIONS: [Section; 19] = [
     ("alert", alert::alert),
     ("page", page::paged),
     ("pages", pages::served),
+    ("live", live::watched),
 ];
 
 fn main() -> ExitCode {
