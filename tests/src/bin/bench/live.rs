@@ -33,9 +33,16 @@ pub(crate) fn watched(effort: Effort) -> Result<(), String> {
         return Err(format!("only {} of {APPLIANCES} connected", simulation.tally().connected()));
     }
     std::thread::sleep(SETTLE);
-    println!("{APPLIANCES} appliances x {SERIES} series at 10 s, over {:.0} s each\n", effort.lasts.as_secs_f64());
+    println!(
+        "{APPLIANCES} appliances x {SERIES} series at 10 s, over {:.0} s each\n",
+        effort.lasts.as_secs_f64()
+    );
     let alone = cpu(&hub, effort.lasts);
-    println!("{:<28} {alone:>5.1} % of one core, RSS {} KiB", "nobody watches", measure::memory(hub.id()).rss_kib);
+    println!(
+        "{:<28} {alone:>5.1} % of one core, RSS {} KiB",
+        "nobody watches",
+        measure::memory(hub.id()).rss_kib
+    );
     for (name, accepts) in [("compressed", "Accept-Encoding: gzip\r\n"), ("not compressed", "")] {
         let watchers = Watchers::start(hub.web(), accepts)?;
         std::thread::sleep(SETTLE);
