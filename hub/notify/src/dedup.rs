@@ -28,6 +28,9 @@ pub(crate) struct Known {
     pub(crate) at: i64,
 }
 
+/// Before any time that a repetition counts from, and after the one that is taken where nothing is repeated.
+const LONG_AGO: i64 = 0;
+
 /// What there is to tell now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News {
@@ -97,6 +100,13 @@ impl Log {
     pub(crate) fn is_told_to(&self, group: &str, id: AlertId, receiver: &str, since: i64) -> bool {
         self.of(group)
             .any(|((.., name), known)| name == receiver && known.firing.contains(&id) && known.at >= since)
+    }
+
+    /// Whoever knows that an alert of a group fires was told so too long ago: it is repeated at the next look.
+    pub(crate) fn grow_old(&mut self, group: &str, id: AlertId) {
+        let from = (group.to_owned(), 0, String::new());
+        let of_group = self.entries.range_mut(from..).take_while(|((of, ..), _)| of == group);
+        of_group.filter(|(_, known)| known.firing.contains(&id)).for_each(|(_, known)| known.at = LONG_AGO);
     }
 
     /// Every entry.

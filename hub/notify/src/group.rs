@@ -38,7 +38,7 @@ pub(crate) struct Member {
     pub(crate) is_current: bool,
     /// How far it was escalated.
     pub(crate) step: usize,
-    /// When it was first told.
+    /// When it was first told; when it was told anew, if somebody had it in hand before and it came back.
     pub(crate) told_at: Option<i64>,
     /// The groups from which it came, by another route; who was told there is not told here.
     pub(crate) from: BTreeSet<String>,
@@ -157,6 +157,18 @@ impl Groups {
             member.from.insert(from.to_owned());
             member.from.remove(to);
         }
+    }
+
+    /// An alert that somebody had in hand is over: should it come back while it is still here, its escalation begins anew.
+    pub(crate) fn let_go(&mut self, id: AlertId) {
+        let members = self.all.values_mut().filter_map(|group| group.members.get_mut(&id));
+        members.for_each(|member| member.told_at = None);
+    }
+
+    /// The groups in which an alert waits that was let go.
+    pub(crate) fn of_those_let_go(&self, id: AlertId, mut of: impl FnMut(&str)) {
+        let waits = |group: &Group| group.members.get(&id).is_some_and(|member| member.told_at.is_none());
+        self.all.iter().filter(|(_, group)| waits(group)).for_each(|(key, _)| of(key));
     }
 
     /// An alert of which nobody was told in these groups is over: as if it had never been there. A group that had nothing else has not begun.

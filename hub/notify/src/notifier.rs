@@ -69,17 +69,21 @@ impl Notifier {
     pub fn told(&mut self, news: &Observed, world: &dyn World) {
         self.revision += 1;
         let id = AlertId::of(&news.labels);
-        let doubted = self
-            .kept
-            .book
-            .alert(id)
-            .is_some_and(|booked| matches!(booked.held, Some(Held::CutOff | Held::Unknown)));
+        let booked = self.kept.book.alert(id);
+        let doubted = booked.is_some_and(|booked| matches!(booked.held, Some(Held::CutOff | Held::Unknown)));
+        let was_in_hand = booked.is_some_and(|booked| booked.acknowledged.is_some());
         let (id, turn) = self.kept.book.take(news);
+        let is_in_hand = self.kept.book.alert(id).is_some_and(|booked| booked.acknowledged.is_some());
+        if turn == Turn::Ends && was_in_hand && !is_in_hand {
+            self.kept.groups.let_go(id);
+        }
         if turn == Turn::Ends && doubted {
             let log = &self.kept.log;
             self.kept.groups.leave(id, |key| log.receivers(key, 0).next().is_some());
         }
         if turn == Turn::Fires {
+            let log = &mut self.kept.log;
+            self.kept.groups.of_those_let_go(id, |key| log.grow_old(key, id));
             self.route(id, news.at, world);
         }
     }
