@@ -269,13 +269,13 @@ mod tests {
         let (name_fault, password_fault, reach_fault) = (text(), text(), text());
         let form =
             UserForm { name, roles: choice(), sites, tags, name_fault, password_fault, reach_fault, open };
-        let (name, scopes, sees, owner, until, used) = (text(), text(), text(), text(), text(), text());
-        let token = Token { path, name, scopes, sees, owner, until, expired, used };
+        let (name, scopes, owner, until) = (text(), text(), text(), text());
+        let token = Token { path, name, scopes, sees: text(), owner, until, expired, used: text() };
         let (sites, tags, name, name_fault, reach_fault) = (text(), text(), text(), text(), text());
         let (scopes, owners, lasts) = (choice(), choice(), choice());
         let wanted = TokenForm { name, scopes, owners, lasts, sites, tags, name_fault, reach_fault, open };
-        let (user_, address, agent, since, seen) = (text(), text(), text(), text(), text());
-        let session = Session { id: 3, user: user_, address, agent, since, seen };
+        let (address, agent) = (text(), text());
+        let session = Session { id: 3, user: text(), address, agent, since: text(), seen: text() };
         let receiver =
             Receiver { path: "x".to_owned(), name: text(), kind: text(), state: "critical", says: text() };
         let change = Change { at: text(), who: text(), what: text() };
