@@ -32,10 +32,13 @@ fn lively(rules: &TempDir) -> (Hub, Agent) {
     let fires =
         clock::eventually(RECOVERY, || hub.body("/api/alerts?state=firing").contains("\"Up\"").then_some(()));
     assert!(fires.is_some(), "no alert\n{}", hub.last_words());
-    let mute = b"{\"matchers\":[\"site=\\\"hall\\\"\"],\"ends_at\":4102444800000,\"by\":\"desk\",\"comment\":\"a day off\"}";
+    let tomorrow = clock::unix_ms() + 86_400_000;
+    let mute = format!(
+        "{{\"matchers\":[\"site=\\\"hall\\\"\"],\"ends_at\":{tomorrow},\"by\":\"desk\",\"comment\":\"a day off\"}}"
+    );
     let mut connection = Connection::to(hub.web()).expect("it listens");
-    let made =
-        connection.post("/api/silences", "Content-Type: application/json\r\n", mute).expect("an answer");
+    let made = connection.post("/api/silences", "Content-Type: application/json\r\n", mute.as_bytes());
+    let made = made.expect("an answer");
     assert_eq!(made.status, 201, "{}", made.body);
     (hub, agent)
 }
