@@ -40,13 +40,27 @@ fn the_page_follows_an_appliance_without_a_reload() {
 }
 
 /// Every page that there is. Who makes one adds it here.
-const PAGES: &[&str] =
-    &["/", "/?view=wall", "/?q=elsewhere&state=trouble", "/sites/arena-north", "/nothing-of-the-kind"];
+const PAGES: &[&str] = &[
+    "/",
+    "/?view=wall",
+    "/?q=elsewhere&state=trouble",
+    "/sites/arena-north",
+    "/sites/arena-north/rack-1",
+    "/alerts",
+    "/log",
+    "/settings",
+    "/login",
+    "/status",
+    "/nothing-of-the-kind",
+];
 
 const SITES: &str = r#"
+[status]
+enabled = true
 [[site]]
 id = "arena-north"
 name = "Arena North"
+public = true
 time_zone = "Europe/Berlin"
 tags = ["stage", "north"]
 access = "Key at the gate.\nThe rack is behind the stage."

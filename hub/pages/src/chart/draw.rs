@@ -24,7 +24,7 @@ const BELOW: f64 = 17.0;
 /// How high the strip of alerts is.
 const ALERTS: f64 = 3.0;
 /// A time's text and some room.
-const TEXT: f64 = 58.0;
+const TEXT: f64 = 68.0;
 /// Words within a picture need so much room.
 const WORDS: f64 = 42.0;
 /// More than so many marks of one kind are not told apart.
@@ -45,13 +45,13 @@ pub fn svg(chart: &Chart) -> String {
     let (title, said) = (escaped(&chart.title), escaped(&summary(chart)));
     put!(
         out,
-        "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\" font-size=\"10\" font-family=\"system-ui, sans-serif\" fill=\"currentColor\">"
+        "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\" font-size=\"12\" font-family=\"system-ui, sans-serif\" fill=\"currentColor\">"
     );
     put!(out, "<title>{title}</title><desc>{said}</desc>");
     if chart.is_titled {
         put!(
             out,
-            "<text class=\"chart-title\" x=\"4\" y=\"13\" font-size=\"12\" font-weight=\"600\">{title}</text>"
+            "<text class=\"chart-title\" x=\"4\" y=\"13\" font-size=\"13\" font-weight=\"600\">{title}</text>"
         );
     }
     plot.on_air(&mut out, chart);
@@ -120,8 +120,8 @@ impl Plot {
                 if chart.is_telling { format!("<title>{}</title>", escaped(text)) } else { String::new() };
             put!(out, "<path d=\"{shade}\" opacity=\".12\">{told}</path><path d=\"{edge}\"/>");
             if chart.is_telling && wide >= WORDS {
-                let (x, y) = (number(from + 4.0), number(self.top + 11.0));
-                put!(out, "<text x=\"{x}\" y=\"{y}\" font-size=\"9\">ON AIR</text>");
+                let (x, y) = (number(from + 2.0), number(self.top + 11.0));
+                put!(out, "<text x=\"{x}\" y=\"{y}\" font-size=\"11\">ON AIR</text>");
             }
         }
         out.push_str("</g>");
