@@ -96,7 +96,22 @@ fn what_fires_and_what_happens_arrives_without_a_reload() {
     expect(&mut alerts, "it fires", &in_section("firing", "the box is heard"));
     let told = "[...document.querySelectorAll('#entries tr')].some(row => row.textContent.includes('fires: the box is heard'))";
     expect(&mut log, "the log has it", told);
-    for browser in [&mut alerts, &mut log] {
+    // The page of that alert, while somebody else takes it in hand.
+    let link = alerts.evaluate(
+        "[...document.querySelectorAll('h3 a')].find(one => one.textContent === 'the box is heard').href",
+    );
+    let link = link.as_str().expect("an address");
+    let mut one = Browser::open(link, 360, 740);
+    assert_eq!(one.evaluate("document.documentElement.scrollWidth === innerWidth"), true, "it fits");
+    one.evaluate("window.notReloaded = true");
+    let form = "{ method: 'POST', body: new URLSearchParams({ do: 'acknowledge', who: 'desk' }) }";
+    assert_eq!(alerts.evaluate(&format!("fetch({link:?}, {form}).then(answer => answer.ok)")), true);
+    expect(
+        &mut one,
+        "somebody has it",
+        "document.querySelector('.facts-of').textContent.includes('desk since')",
+    );
+    for browser in [&mut alerts, &mut log, &mut one] {
         assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
         expect(browser, "it says that it is live", "document.body.dataset.line === 'live'");
     }

@@ -1,4 +1,4 @@
-// Keeps /alerts fresh: asks for the page again while it is looked at, and puts in what differs. A line whose form is open, or has the focus, stays as it is
+// Keeps /alerts, and the page of an alert, fresh: asks for the page again while it is looked at, and puts in what differs. A line whose form is open, or has the focus, stays as it is
 // until that is over; the server rendered all of it before, and renders all of it again.
 "use strict";
 
