@@ -32,6 +32,8 @@ pub struct Alert {
     pub before: Vec<Happening>,
     /// The hour around it as SVG, or nothing.
     pub chart: String,
+    /// The hub was too busy for the chart.
+    pub chart_is_late: bool,
     /// What the agent did about it, the newest first.
     pub tried: Vec<Happening>,
     /// What became of it, and who was told, the newest first.
@@ -203,6 +205,7 @@ mod tests {
             beside: vec![line()],
             before: happening(),
             chart: String::new(),
+            chart_is_late: false,
             tried: happening(),
             history: happening(),
             runbook: Runbook { first: hostile(), html: String::new(), text: hostile(), href: hostile() },
@@ -226,6 +229,16 @@ mod tests {
         page.act.may = false;
         (page.until, page.place) = (None, None);
         assert_tame(&page.html());
+    }
+
+    #[test]
+    fn a_chart_that_was_not_had_in_time_is_said_to_be_missing() {
+        let mut page = page();
+        assert!(!page.html().contains("The hour around it"));
+        page.chart_is_late = true;
+        assert!(
+            page.html().contains("The hour around it") && page.html().contains("could not be drawn in time")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::line::{Pen, who};
 use super::{Visitor, booked, happened, sent_to};
 use crate::clock;
 use crate::web::accept::answer;
-use crate::web::api::Form;
+use crate::web::api::{Api, Form};
 use crate::web::venue::Venues;
 use crate::web::{Web, missing};
 use axum::extract::{Path, State};
@@ -19,8 +19,8 @@ use rackside_onair::{Phase, Show, Zone};
 use rackside_pages::alert::{Act, Alert, Contact, Happening, Label, OnCall, Place, Runbook};
 use rackside_pages::chart::{self, Chart, Gather, Mark, MarkKind, Moves, Size};
 use rackside_pages::{Here, When, runbook};
-use rackside_promql::{Limits, Stop};
-use rackside_receivers::chart::last_hour;
+use rackside_promql::{Limits, SourceError, Stop};
+use rackside_receivers::chart::{Chart as Hour, last_hour};
 use rackside_receivers::quantity::unit_of;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,14 +45,24 @@ pub(in crate::web) async fn page(
     // Whoever came by a link sees the alert of the link, even if it is of another time.
     let is_seen = |alert: &Booked| visitor.how == How::Link || web.venues().sees(&visitor, alert.site());
     let Some(alert) = found.filter(is_seen) else { return missing::not_found(headers, uri).await };
+    let (drawing, of) = (Arc::clone(&web), alert.clone());
+    let chart = in_time(&web.api, move |stopped| hour(&drawing, &of, stopped)).await;
     let making = tokio::task::spawn_blocking(move || {
-        let html = shown(&web, &alert, &visitor, &form).html();
+        let html = shown(&web, &alert, &visitor, (&form, chart)).html();
         answer(&headers, "text/html; charset=utf-8", html)
     });
     making.await.expect("writing the page does not panic, and is not cancelled")
 }
 
-fn shown(web: &Web, alert: &Booked, visitor: &Visitor, form: &Form) -> Alert {
+/// What is drawn in a place of the queries'; `None`, where it was not had in time.
+async fn in_time(
+    api: &Api,
+    draw: impl FnOnce(&dyn Fn() -> Option<Stop>) -> Result<String, SourceError> + Send + 'static,
+) -> Option<String> {
+    tokio::time::timeout(PATIENCE, api.reads(draw)).await.ok()?.ok()
+}
+
+fn shown(web: &Web, alert: &Booked, visitor: &Visitor, (form, chart): (&Form, Option<String>)) -> Alert {
     let (now, venues) = (clock::now(), web.venues());
     let at = now.utc_ms as i64;
     let zone = venues.zone(alert.site());
@@ -76,7 +86,8 @@ fn shown(web: &Web, alert: &Booked, visitor: &Visitor, form: &Form) -> Alert {
         cause: cause(web, alert),
         beside: beside(web, alert, &mut pen),
         before: before(web, alert, zone, at),
-        chart: hour(web, alert, &query, (zone, at)),
+        chart_is_late: chart.is_none(),
+        chart: chart.unwrap_or_default(),
         tried: tried(web, alert, zone, at),
         history: history(web, alert, zone, at),
         runbook: what_to_do(&text("runbook_url"), &text("runbook")),
@@ -214,14 +225,19 @@ fn on_call(notifier: &Notifier, now: i64) -> Vec<OnCall> {
 }
 
 /// The hour around its beginning, of what its rule looks at; nothing, where that is not one series.
-fn hour(web: &Web, alert: &Booked, query: &str, (zone, now): (Zone, i64)) -> String {
+fn hour(web: &Web, alert: &Booked, stopped: &dyn Fn() -> Option<Stop>) -> Result<String, SourceError> {
+    let (now, zone) = (clock::now().utc_ms as i64, web.venues().zone(alert.site()));
     let until = now.min(alert.starts_at.saturating_add(AFTER));
-    let begun = clock::now().instant;
-    let stop = || (clock::now().since(begun) > PATIENCE).then_some(Stop::Timeout);
-    let limits = Limits { stop: Some(&stop), ..Limits::default() };
-    let Some(found) = last_hour(&asked(alert, query, until), &*web.queries, &limits) else {
-        return String::new();
-    };
+    let limits = Limits { stop: Some(stopped), ..Limits::default() };
+    let found = last_hour(&asked(alert, &expression(web, alert), until), &*web.queries, &limits);
+    // What was stopped looks as if there was nothing.
+    if let Some(stop) = stopped() {
+        return Err(SourceError::Stopped(stop));
+    }
+    Ok(found.map_or_else(String::new, |found| drawn(alert, &found, zone, now)))
+}
+
+fn drawn(alert: &Booked, found: &Hour, zone: Zone, now: i64) -> String {
     if found.points.iter().all(|(_, value)| !value.is_finite()) {
         return String::new();
     }
@@ -278,5 +294,48 @@ fn asked(alert: &Booked, query: &str, at: i64) -> Message {
         escalation: 0,
         sites: Vec::new(),
         site_count: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn a_page_that_finds_no_place_goes_without_its_chart() {
+        let api = Api::with_places(1);
+        assert_eq!(in_time(&api, |_| Ok("drawn".to_owned())).await.as_deref(), Some("drawn"));
+        let ((begun, has_begun), (end, ended)) = (oneshot::channel(), mpsc::channel::<()>());
+        let busy = Arc::clone(&api);
+        let work = move |_: &dyn Fn() -> Option<Stop>| {
+            begun.send(()).expect("somebody waits");
+            Ok(ended.recv().is_err())
+        };
+        let work = tokio::spawn(async move { busy.reads(work).await });
+        has_begun.await.expect("it begins");
+        assert_eq!(in_time(&api, |_| Ok("drawn".to_owned())).await, None);
+        drop(end);
+        assert_eq!(work.await.expect("no panic"), Ok(true));
+        assert_eq!(in_time(&api, |_| Ok("drawn".to_owned())).await.as_deref(), Some("drawn"));
+    }
+
+    #[tokio::test]
+    async fn a_chart_that_takes_too_long_is_stopped() {
+        let (api, (why, is_why)) = (Api::with_places(1), mpsc::channel());
+        let late = in_time(&api, move |stopped| {
+            let stop = loop {
+                if let Some(stop) = stopped() {
+                    break stop;
+                }
+                std::thread::yield_now();
+            };
+            why.send(stop).expect("somebody waits");
+            Err(SourceError::Stopped(stop))
+        });
+        assert_eq!(late.await, None);
+        let heard = tokio::task::spawn_blocking(move || is_why.recv_timeout(Duration::from_secs(30)));
+        assert_eq!(heard.await.expect("no panic"), Ok(Stop::Canceled));
     }
 }

@@ -89,6 +89,34 @@ impl Api {
     }
 }
 
+#[cfg(test)]
+impl Api {
+    /// So many places, and nothing behind.
+    pub(super) fn with_places(places: usize) -> Arc<Self> {
+        let behind = Behind {
+            series: Arc::new(rackside_promql::Memory::new()),
+            metadata: Box::new(|| unreachable!("nobody asks")),
+            rules: Box::new(|| unreachable!("nobody asks")),
+        };
+        let (stop, shutdown) = watch::channel(false);
+        // Without its sender it would say that the hub stops.
+        Box::leak(Box::new(stop));
+        Self::new(QueryConfig { concurrency: places, ..QueryConfig::default() }, behind, shutdown)
+    }
+
+    /// Waits until so much work was done.
+    pub(super) async fn has_read(&self, works: u64) {
+        let done = async {
+            while self.counts.of("success") < works {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), done)
+            .await
+            .expect("it reads, and leaves its place");
+    }
+}
+
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").field("queue", &self.queue).finish_non_exhaustive()

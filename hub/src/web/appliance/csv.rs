@@ -14,8 +14,9 @@ use super::range::Range;
 use super::{Parameters, Subject, nobody, series_of};
 use crate::clock;
 use crate::moment::rfc3339;
-use crate::query::{Fleetwide, SeriesName, UP};
+use crate::query::{SeriesName, UP};
 use crate::web::Web;
+use crate::web::api::{Api, Failure};
 use crate::web::problem::Problem;
 use crate::web::visitor::Visitor;
 use axum::body::Body;
@@ -25,16 +26,20 @@ use axum::response::Response;
 use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Reduce, Sample, Select, Source, SourceError, Stop, Take, Test, Wanted,
 };
+use rackside_proto::AgentName;
 use std::fmt::Write;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Samples of a day are read at once.
 const PIECE: i64 = 86_400_000;
-/// A part of the file on its way.
+/// So much is sent at once, or a day.
 const PART: usize = 64 * 1024;
+/// The whole file is on its way for at most so long.
+const SENT_WITHIN: Duration = Duration::from_mins(5);
 
 pub(in crate::web) async fn csv(
     State(web): State<Arc<Web>>,
@@ -48,20 +53,26 @@ pub(in crate::web) async fn csv(
     let name = series_of(&query, 1)?.remove(0);
     let unit = unit(&web, &subject, &name).await?;
     let file = format!("{}-{}-{}.csv", subject.agent.site, subject.agent.appliance, name.metric);
-    let (sender, receiver) = mpsc::channel::<io::Result<Vec<u8>>>(4);
-    let mut out = Out { text: header(&name, &unit), sender };
+    let (head, asked) = (header(&name, &unit), Asked { agent: subject.agent, name, range });
+    let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let series = Arc::clone(&web.queries);
-        let failed = out.sender.clone();
-        let written =
-            web.api.reads(move |stopped| write(&series, &subject, &name, range, &mut out, stopped)).await;
-        if let Err(failure) = written {
-            // Nobody may be there any more.
-            let _gone = failed.send(Err(io::Error::other(failure.to_string()))).await;
+        let sent = send(&web.api, &web.queries, Arc::new(asked), head, &sender);
+        tokio::select! {
+            sent = tokio::time::timeout(SENT_WITHIN, sent) => match sent {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => log::warn!("a CSV file ends early: {failure}"),
+                Err(_) => log::info!("a CSV file was not taken within five minutes, and ends early"),
+            },
+            () = sender.closed() => {}
         }
     });
-    let parts = futures_util::stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|part| (part, receiver))
+    let parts = futures_util::stream::unfold(Some(receiver), |receiver| async {
+        let mut receiver: mpsc::Receiver<Part> = receiver?;
+        match receiver.recv().await {
+            Some(Part::Rows(text)) => Some((Ok(text), Some(receiver))),
+            Some(Part::End) => None,
+            None => Some((Err(io::Error::other("the file could not be sent to its end")), None)),
+        }
     });
     let mut response = Response::new(Body::from_stream(parts));
     let headers = response.headers_mut();
@@ -96,59 +107,71 @@ async fn unit(web: &Arc<Web>, subject: &Subject, name: &SeriesName) -> Result<St
     }
 }
 
-/// The text so far, and the way out.
-struct Out {
-    text: String,
-    sender: mpsc::Sender<io::Result<Vec<u8>>>,
-}
-
-impl Out {
-    /// Sends what is there; a reader who is slow is waited for, one who is gone ends it.
-    fn send(&mut self) -> ControlFlow<()> {
-        let part = std::mem::take(&mut self.text).into_bytes();
-        if part.is_empty() || self.sender.blocking_send(Ok(part)).is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
-}
-
-fn write(
-    series: &Fleetwide,
-    subject: &Subject,
-    name: &SeriesName,
+/// What a file is made of.
+struct Asked {
+    agent: AgentName,
+    name: SeriesName,
     range: Range,
-    out: &mut Out,
-    stopped: &dyn Fn() -> Option<Stop>,
-) -> Result<(), SourceError> {
-    let is = |name: &str, value: &str| Matcher { name: name.into(), test: Test::Equal(value.into()) };
-    let mut matchers = vec![
-        is(METRIC_NAME, &name.metric),
-        is("site", subject.agent.site.as_str()),
-        is("appliance", subject.agent.appliance.as_str()),
-    ];
-    matchers.extend(name.labels.iter().map(|(name, value)| is(name, value)));
-    let mut from = range.from;
-    while from < range.until {
-        let to = range.until.min(from + PIECE) - 1;
-        let wanted = Select {
-            matchers: &matchers,
-            from,
-            to,
-            wanted: Wanted::All,
-            step: None,
-            window: Some(range.span()),
-            reduce: Reduce::Samples,
-        };
-        let mut rows = Rows { name, from, to, out, stopped, is_gone: false };
-        series.select(&wanted, &mut rows)?;
-        if rows.is_gone {
-            return Err(SourceError::Stopped(Stop::Canceled));
+}
+
+/// What goes to the reader.
+enum Part {
+    Rows(String),
+    /// There was no more: without it the file is not whole.
+    End,
+}
+
+/// Reads day by day, each in a place of the queries', and sends outside of it: a reader who is slow keeps no query waiting.
+async fn send<S: Source + Send + Sync + 'static>(
+    api: &Api,
+    series: &Arc<S>,
+    asked: Arc<Asked>,
+    head: String,
+    sender: &mpsc::Sender<Part>,
+) -> Result<(), Failure> {
+    let (mut text, mut from) = (head, asked.range.from);
+    while from < asked.range.until {
+        let to = asked.range.until.min(from + PIECE) - 1;
+        let (series, asked) = (Arc::clone(series), Arc::clone(&asked));
+        text += &api.reads(move |stopped| rows(&*series, &asked, (from, to), stopped)).await?;
+        if text.len() >= PART && sender.send(Part::Rows(std::mem::take(&mut text))).await.is_err() {
+            return Ok(());
         }
         from = to + 1;
     }
-    if out.send().is_break() { Err(SourceError::Stopped(Stop::Canceled)) } else { Ok(()) }
+    // Who has gone needs no end.
+    if sender.send(Part::Rows(text)).await.is_ok() {
+        let _gone = sender.send(Part::End).await;
+    }
+    Ok(())
+}
+
+/// The rows of a piece.
+fn rows(
+    series: &dyn Source,
+    asked: &Asked,
+    (from, to): (i64, i64),
+    stopped: &dyn Fn() -> Option<Stop>,
+) -> Result<String, SourceError> {
+    let is = |name: &str, value: &str| Matcher { name: name.into(), test: Test::Equal(value.into()) };
+    let mut matchers = vec![
+        is(METRIC_NAME, &asked.name.metric),
+        is("site", asked.agent.site.as_str()),
+        is("appliance", asked.agent.appliance.as_str()),
+    ];
+    matchers.extend(asked.name.labels.iter().map(|(name, value)| is(name, value)));
+    let wanted = Select {
+        matchers: &matchers,
+        from,
+        to,
+        wanted: Wanted::All,
+        step: None,
+        window: Some(asked.range.span()),
+        reduce: Reduce::Samples,
+    };
+    let mut rows = Rows { name: &asked.name, from, to, text: String::new(), stopped };
+    series.select(&wanted, &mut rows)?;
+    Ok(rows.text)
 }
 
 /// Takes the samples of one series and makes rows of them.
@@ -156,9 +179,8 @@ struct Rows<'a> {
     name: &'a SeriesName,
     from: i64,
     to: i64,
-    out: &'a mut Out,
+    text: String,
     stopped: &'a dyn Fn() -> Option<Stop>,
-    is_gone: bool,
 }
 
 impl Take for Rows<'_> {
@@ -169,11 +191,7 @@ impl Take for Rows<'_> {
         }
         let within = self.from..=self.to;
         for sample in samples.iter().filter(|sample| within.contains(&sample.at) && !sample.is_stale()) {
-            row(&mut self.out.text, sample);
-            if self.out.text.len() >= PART && self.out.send().is_break() {
-                self.is_gone = true;
-                return ControlFlow::Break(());
-            }
+            row(&mut self.text, sample);
         }
         ControlFlow::Continue(())
     }
@@ -212,6 +230,10 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rackside_onair::Zone;
+    use rackside_promql::Memory;
+
+    const NOW: i64 = 1_795_145_119_000;
 
     #[test]
     fn a_file_has_a_head_and_rows() {
@@ -222,6 +244,48 @@ mod tests {
         let lines = "time,\"rackside_disk_used_bytes{mount=\"\"/\"\"} [bytes]\"\r\n\
                      2026-11-20T03:25:19.250Z,48.3\r\n2026-11-20T03:25:29.250Z,inf\r\n";
         assert_eq!(text, lines);
+    }
+
+    /// A file of two days, a sample each second of the first hour.
+    fn file() -> (Arc<Memory>, Arc<Asked>) {
+        let pairs = [(METRIC_NAME, "rackside_load1"), ("site", "hall"), ("appliance", "rack-1")];
+        let labels = Labels::new(pairs);
+        let mut memory = Memory::new();
+        memory.push(labels, (0..3_600).map(|second| Sample::new(NOW - 2 * PIECE + second * 1_000, 1.5)));
+        let query = [("from", NOW - 2 * PIECE), ("to", NOW)];
+        let query = query.map(|(name, ms)| (name.to_owned(), (ms / 1_000).to_string()));
+        let range = Range::of(&query.into(), Zone::UTC, NOW).expect("a range");
+        let agent = AgentName::new("hall", "rack-1").expect("a name");
+        let name = "rackside_load1".parse().expect("a series");
+        (Arc::new(memory), Arc::new(Asked { agent, name, range }))
+    }
+
+    #[tokio::test]
+    async fn readers_who_take_nothing_keep_no_query_waiting() {
+        let (api, (memory, asked)) = (Api::with_places(2), file());
+        let mut readers = Vec::new();
+        for _ in 0..2 {
+            let (sender, receiver) = mpsc::channel(1);
+            // The way is full already.
+            sender.try_send(Part::Rows(String::new())).expect("there is room");
+            let (api, memory, asked) = (Arc::clone(&api), Arc::clone(&memory), Arc::clone(&asked));
+            let sending = async move { send(&api, &memory, asked, String::new(), &sender).await };
+            readers.push((tokio::spawn(sending), receiver));
+        }
+        api.has_read(2).await;
+        for _ in 0..3 {
+            let read = tokio::time::timeout(Duration::from_secs(20), api.reads(|_| Ok(7))).await;
+            assert_eq!(read.expect("it has a place"), Ok(7));
+        }
+        for (sending, mut receiver) in readers {
+            assert!(!sending.is_finished());
+            let mut text = String::new();
+            while let Some(Part::Rows(part)) = receiver.recv().await {
+                text += &part;
+            }
+            assert_eq!(text.lines().count(), 3_600);
+            assert_eq!(sending.await.expect("no panic"), Ok(()));
+        }
     }
 
     #[test]
