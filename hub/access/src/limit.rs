@@ -10,6 +10,7 @@
 //! 192.0.2.7   5 failed, then 1 s, 2 s, 4 s, … 5 min       desk   10 failed, then 1 s, 2 s, … 30 s
 //! ```
 
+use crate::store::LONGEST_NAME;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,9 +24,9 @@ const REMEMBERED: usize = 10_000;
 const ADDRESS: Steps = Steps { free: 5, longest: 300 };
 /// So does a user, counted over all addresses. Short, because whoever wants to can bring it about.
 const USER: Steps = Steps { free: 10, longest: 30 };
-/// Requests that may come at once, and then so many a second.
-const BURST: f64 = 600.0;
-const RATE: f64 = 60.0;
+/// Requests that may come at once, and then so many a second. A person with many tabs, each of which loads a page of charts, never meets it.
+const BURST: f64 = 3000.0;
+const RATE: f64 = 100.0;
 
 #[derive(Debug, Clone, Copy)]
 struct Steps {
@@ -73,6 +74,11 @@ fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
+/// A name as it is counted: whoever tries may send a longer one than anybody can have, and none is kept whole.
+fn named(user: &str) -> String {
+    user.chars().take(LONGEST_NAME).flat_map(char::to_lowercase).collect()
+}
+
 fn wait<K: Hash + Eq>(failures: &HashMap<K, Failed>, key: &K, steps: Steps, now: i64) -> i64 {
     let Some(failed) = failures.get(key) else { return 0 };
     let since = now.saturating_sub(failed.last);
@@ -113,7 +119,7 @@ impl Logins {
         known: bool,
         now: i64,
     ) -> Result<(), Duration> {
-        let (from, user) = (counted(from), user.to_lowercase());
+        let (from, user) = (counted(from), named(user));
         let of_user = if known { 0 } else { wait(&self.users, &user, USER, now) };
         let longest = wait(&self.addresses, &from, ADDRESS, now).max(of_user);
         if longest > 0 {
@@ -129,7 +135,7 @@ impl Logins {
     /// The attempt was right.
     pub(crate) fn succeeded(&mut self, from: IpAddr, user: &str) {
         self.addresses.remove(&counted(from));
-        self.users.remove(&user.to_lowercase());
+        self.users.remove(&named(user));
     }
 }
 
@@ -222,10 +228,11 @@ mod tests {
     fn requests_have_a_burst_and_a_rate() {
         let mut requests = Requests::default();
         let at_once = (0..1000).filter(|_| requests.spend("a", 0).is_ok()).count();
-        assert_eq!(at_once, 600);
-        assert!(requests.spend("a", 0).is_err_and(|wait| wait <= Duration::from_millis(17)));
+        assert_eq!(at_once, 1000);
+        assert_eq!((0..3000).filter(|_| requests.spend("a", 0).is_ok()).count(), 2000);
+        assert!(requests.spend("a", 0).is_err_and(|wait| wait <= Duration::from_millis(10)));
         assert_eq!(requests.spend("b", 0), Ok(()));
-        assert_eq!((0..1000).filter(|_| requests.spend("a", 1000).is_ok()).count(), 60);
+        assert_eq!((0..1000).filter(|_| requests.spend("a", 1000).is_ok()).count(), 100);
     }
 
     proptest! {
@@ -244,6 +251,15 @@ mod tests {
             }
             prop_assert!(logins.attempt(HERE, "user-0", false, latest + 30_000).is_ok());
         }
+    }
+
+    #[test]
+    fn a_name_is_kept_no_longer_than_one_can_be() {
+        let mut logins = Logins::default();
+        assert_eq!(logins.attempt(HERE, &"Ä".repeat(64 << 10), false, 0), Ok(()));
+        assert_eq!(logins.users.keys().collect::<Vec<_>>(), [&"ä".repeat(LONGEST_NAME)]);
+        logins.succeeded(HERE, &"ä".repeat(LONGEST_NAME));
+        assert!(logins.users.is_empty());
     }
 
     #[test]

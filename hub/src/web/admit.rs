@@ -5,14 +5,16 @@
 //! nobody         let in             to /login, or 401 for programs    (let in: /login, /setup)
 //! token          let in             403, says which                   as it is
 //! session        let in             403, says which                   only with its `csrf`, and from our own page
-//! this machine   let in             –                                 only from our own page, at an address or a known name
+//! this machine   let in             –                                 only from our own page
 //! link           –                  its alert, and nothing else       only from our own page, at an address or a known name
 //! ```
+//!
+//! This machine and links come in at an address, `localhost` or a known name alone; at any other, this machine is nobody.
 
 use super::Web;
 use super::accept::wants_page;
 use super::api::Form;
-use super::change::{Peer, is_ours, is_same_origin};
+use super::change::{Peer, is_known, is_ours, is_same_origin};
 use super::door::{self, Came};
 use super::missing;
 use super::rights::{self, Need};
@@ -60,15 +62,21 @@ async fn enter(web: &Arc<Web>, parts: &Parts, body: Body) -> Result<(Visitor, Bo
             return Err(say(parts, StatusCode::SERVICE_UNAVAILABLE, "Nobody can be let in", &why).into());
         }
     };
+    let is_good = !matches!(came, Came::BadToken);
     let visitor = match came {
         Came::In(visitor, used) => {
             note(web, used, now);
             visitor
         }
-        Came::BadToken if need != Need::Nothing => return Err(bad_token().into()),
         Came::BadToken | Came::Nobody => rackside_access::Visitor::nobody().into(),
     };
-    ration(web, parts, peer, &visitor, now)?;
+    if need != Need::Nothing {
+        ration(web, parts, peer, &visitor, now)?;
+        if !is_good {
+            return Err(bad_token().into());
+        }
+    }
+    let visitor = at_a_known_name(parts, need, visitor, &external)?;
     // Who is refused whatever a form says is refused before it is read.
     let visitor = match need {
         Need::RightOrLink(_) => visitor,
@@ -94,11 +102,27 @@ fn note(web: &Arc<Web>, used: Option<rackside_access::Pass>, now: i64) {
     });
 }
 
+/// Whoever is let in for where they sit is asked by which name they came: a name that was pointed at this machine makes a browser on it read the
+/// hub for somebody else's page. What is for everybody stays so, and tells them no more than it tells everybody.
+fn at_a_known_name(
+    parts: &Parts,
+    need: Need,
+    visitor: Visitor,
+    external: &str,
+) -> Result<Visitor, Box<Response>> {
+    if visitor.how != How::Open {
+        return Ok(visitor);
+    }
+    match is_known(&parts.headers, external) {
+        Ok(()) => Ok(visitor),
+        Err(_) if need == Need::Nothing => Ok(rackside_access::Visitor::nobody().into()),
+        Err(why) => Err(say(parts, StatusCode::FORBIDDEN, "Not allowed", &why).into()),
+    }
+}
+
 /// Takes a request out of the budget of whoever makes it.
 fn ration(web: &Web, parts: &Parts, peer: Peer, visitor: &Visitor, now: i64) -> Result<(), Box<Response>> {
-    let (Ok(access), true) = (web.door.access(), rights::is_rationed(parts.uri.path())) else {
-        return Ok(());
-    };
+    let Ok(access) = web.door.access() else { return Ok(()) };
     let whose = match (&visitor.how, &visitor.name) {
         (How::Open, _) => return Ok(()),
         (How::Token(_), Some(name)) => format!("token {name}"),

@@ -1,7 +1,7 @@
 //! Whose page makes a browser ask, and whether somebody sits at this machine. What follows from that is `admit`'s to decide.
 //!
 //! Nothing is changed by a page of somebody else's that makes a browser ask (`Origin`, `Sec-Fetch-Site`), nor, where no session's secret tells us apart,
-//! by one whose name was pointed at this hub (`Host`). A GET changes nothing, whoever asks: mail scanners follow links.
+//! by one whose name was pointed at this hub (`Host`); nor is a hub without users read by such a name. A GET changes nothing, whoever asks: mail scanners follow links.
 //!
 //! ```text
 //! POST /alerts/274019e265251482   Host: 127.0.0.1:8080   Origin: http://127.0.0.1:8080      from 127.0.0.1: yes
@@ -44,15 +44,19 @@ fn authority(external: &str) -> &str {
 /// Whether the hub is asked by a name that is its own, and for a page of its own or nobody's; else in one line why it is refused. `external` is
 /// where people reach the hub.
 pub(super) fn is_ours(headers: &HeaderMap, external: &str) -> Result<(), String> {
+    is_known(headers, external)?;
+    is_same_origin(headers, external)
+}
+
+/// Whether the hub is asked by a name that is its own: an address, `localhost`, or where people reach it.
+pub(super) fn is_known(headers: &HeaderMap, external: &str) -> Result<(), String> {
     let host = text(headers, &header::HOST).unwrap_or_default();
     let known = authority(external);
     let is_external = !known.is_empty() && host.eq_ignore_ascii_case(known);
-    if !is_external && !is_no_name(host) {
-        return Err(format!(
-            "this hub is not known as {host:?}; say where people reach it: `external_url` in [notify]"
-        ));
+    if is_external || is_no_name(host) {
+        return Ok(());
     }
-    is_same_origin(headers, external)
+    Err(format!("this hub is not known as {host:?}; say where people reach it: `external_url` in [notify]"))
 }
 
 /// Whether a browser asks on behalf of a page of this hub, by whatever name, or of nobody's.

@@ -3,6 +3,7 @@
 //! Alive is who answers. Ready is who can take telemetry, keep it and tell people of alerts: the listener listens, or the outside broker is
 //! connected, history can be written, and the threads of rules and notifications turn.
 
+use super::visitor::Visitor;
 use super::{WayIn, Web, own};
 use crate::clock::{self, Now};
 use crate::moment::rfc3339;
@@ -11,6 +12,7 @@ use crate::turns::Turns;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rackside_access::Right;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
@@ -29,9 +31,19 @@ pub(super) async fn liveness() -> Response {
     health(true, "the hub is running", &json!({}))
 }
 
-pub(super) async fn readiness(State(web): State<Arc<Web>>) -> Response {
+/// For everybody; how and why is for those who may see the hub.
+pub(super) async fn readiness(State(web): State<Arc<Web>>, visitor: Visitor) -> Response {
     let (ready, message) = web.ready(clock::now());
-    health(ready, &message, &json!({}))
+    health(ready, shown(&visitor, ready, &message), &json!({}))
+}
+
+/// The message, of which only those who see all of the hub learn addresses, paths and what failed.
+fn shown<'a>(visitor: &Visitor, ready: bool, message: &'a str) -> &'a str {
+    match (visitor.may(Right::See) && visitor.only().is_none(), ready) {
+        (true, _) => message,
+        (false, true) => "the hub is ready",
+        (false, false) => "the hub is not ready; who may see it is told why",
+    }
 }
 
 /// Whether telemetry can come in and be kept, and people are told of alerts, and how or why not.
@@ -48,10 +60,16 @@ impl Web {
     }
 }
 
-pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
+pub(super) async fn detailed(State(web): State<Arc<Web>>, visitor: Visitor) -> Response {
     let now = clock::now();
     let (ready, message) = web.ready(now);
-    let details = {
+    // The rest is counted over all sites.
+    let details = if visitor.only().is_some() {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": now.since(web.started.instant).as_secs(),
+        })
+    } else {
         let kept = web.queries.trouble();
         let ingest = web.shared.read();
         let (fleet, counts) = (ingest.fleet(), ingest.counts());
@@ -68,5 +86,5 @@ pub(super) async fn detailed(State(web): State<Arc<Web>>) -> Response {
             "live_watchers": web.live.watchers(),
         })
     };
-    health(ready, &message, &details)
+    health(ready, shown(&visitor, ready, &message), &details)
 }

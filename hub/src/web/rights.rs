@@ -1,5 +1,7 @@
 //! Which right a request needs: one table, by method and path. Pure.
 //!
+//! What needs a right comes out of a budget; see `admit`.
+//!
 //! Invariant: what is not named here can be read by whoever may see, and changed by whoever may act; nothing is public by being forgotten.
 //!
 //! ```text
@@ -48,11 +50,6 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
         ["alerts", _] => Need::RightOrLink(usual),
         _ => Need::Right(usual),
     }
-}
-
-/// Whether requests for it come out of a budget.
-pub(super) fn is_rationed(path: &str) -> bool {
-    path == "/metrics" || path.starts_with("/api/")
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use rackside_access::How;
 use rackside_notify::{Matchers, Mute, MuteError, NewMute};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
@@ -99,8 +98,8 @@ async fn sent(visitor: &Visitor, request: Request<Body>) -> Result<NewMute, Prob
     let mut new: NewMute =
         serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
     within(visitor, &new.matchers)?;
-    // Whoever is logged in is who they are.
-    if let (How::Session, Some(name)) = (&visitor.how, &visitor.name) {
+    // Whoever has a name, or a token that has one, is who they are.
+    if let Some(name) = &visitor.name {
         new.by = name.to_string();
     }
     Ok(new)

@@ -1,8 +1,10 @@
 //! Who is let in by a hub that runs, and what they may: logins, tokens, set-up link, forms of others, and the command line beside it.
 
 use super::running::{FREE, Running, file, hub, said};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const PASSWORD: &str = "correct horse";
@@ -108,6 +110,95 @@ fn without_users_this_machine_is_open_and_says_so_and_everybody_else_stays_outsi
         assert_eq!(hub.send("GET", path, far, "").0, 200, "{path}");
     }
     assert_eq!(hub.get("/api/users").0, 200, "it is open here");
+}
+
+/// GET by this name: status and all that is said.
+fn by_name(hub: &Running, host: &str, path: &str, more: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(hub.web()).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
+    write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{more}\r\n").expect("it reads");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("an answer");
+    (said.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), said)
+}
+
+#[test]
+fn a_name_that_was_pointed_at_an_open_hub_reads_nothing() {
+    let place = Place::new(&format!("{FREE}[notify]\nexternal_url = \"https://hub.example.org\"\n"));
+    let hub = Running::start(&place.config);
+    let foreign = "Host: elsewhere.example:8080\r\n";
+    for path in ["/", "/settings", "/alerts", "/metrics", "/api/sites", "/api/v1/query?query=up", "/nothing"]
+    {
+        for host in [foreign, "Host: localhost.elsewhere.example\r\n", "Host: x\r\n"] {
+            let (status, said) = by_name(&hub, host, path, "");
+            assert!(status == 403 && said.contains("this hub is not known as"), "{host}{path}: {said}");
+        }
+    }
+    for host in ["127.0.0.1:8080", "localhost", "[::1]:8080", "192.0.2.7", "HUB.example.org"] {
+        let (status, said) = by_name(&hub, &format!("Host: {host}\r\n"), "/api/sites", "");
+        assert_eq!(status, 200, "{host}: {said}");
+    }
+    for path in ["/health/liveness", "/health/readiness", "/static/base.css", "/login"] {
+        assert_eq!(by_name(&hub, foreign, path, "").0, 200, "{path} is for everybody");
+    }
+    let ready = |host: &str| by_name(&hub, host, "/health/readiness", "").1;
+    assert!(ready(foreign).contains("\"the hub is ready\""), "and says no more than that");
+    assert!(!ready("Host: 127.0.0.1\r\n").contains("\"the hub is ready\""));
+    let (status, said) = by_name(&hub, foreign, "/", "Accept: text/html\r\n");
+    assert!(status == 403 && said.contains("<h1>Not allowed</h1>"), "people are shown a page: {said}");
+}
+
+#[test]
+fn what_is_wrong_is_told_to_those_who_may_see_it() {
+    let nobody =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+    let place = Place::new(&format!("[mqtt]\naddress = \"{nobody}\"\n[web]\naddress = \"127.0.0.1:0\"\n"));
+    place.done(&["user", "add", "first", "--role", "admin"], &format!("{PASSWORD}\n"));
+    let (all, limited) = (place.token(&["all"]), place.token(&["hall", "--site", "hall"]));
+    let hub = Running::start(&place.config);
+    let told = |path: &str, who: &str| {
+        let (status, said) = hub.send("GET", path, who, "");
+        assert_eq!(status, 503, "{path}: {said}");
+        said
+    };
+    for who in ["", FAR, &limited] {
+        let said = told("/health/readiness", who);
+        assert!(said.contains("the hub is not ready; who may see it is told why"), "{said}");
+        assert!(!said.contains(&nobody.to_string()), "{said}");
+    }
+    assert!(told("/health/readiness", &all).contains(&nobody.to_string()));
+    let said = told("/health/detailed", &limited);
+    assert!(
+        said.contains("uptime_seconds") && !said.contains("appliances") && !said.contains("records"),
+        "{said}"
+    );
+    assert!(!said.contains(&nobody.to_string()), "{said}");
+    assert!(told("/health/detailed", &all).contains("\"appliances\""));
+}
+
+#[test]
+fn pages_and_bad_tokens_come_out_of_a_budget() {
+    let place = Place::with_two();
+    let hub = Running::start(&place.config);
+    // All on one connection: faster than any budget is filled again.
+    let runs_out = |path: &str, who: &str| {
+        let mut stream = TcpStream::connect(hub.web()).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout can be set");
+        let mut writing = stream.try_clone().expect("the same");
+        let one = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{who}");
+        let all = format!("{}{one}Connection: close\r\n\r\n", format!("{one}\r\n").repeat(5000));
+        let writer = std::thread::spawn(move || writing.write_all(all.as_bytes()));
+        let mut said = String::new();
+        stream.read_to_string(&mut said).expect("answers");
+        writer.join().expect("it writes").expect("all is taken");
+        assert!(!said.starts_with("HTTP/1.1 429"), "not at once");
+        said.contains("HTTP/1.1 429")
+    };
+    let read = place.token(&["wall"]);
+    assert!(runs_out("/nothing", &read), "a page");
+    assert_eq!(hub.send("GET", "/health/liveness", &read, "").0, 200);
+    assert_eq!(hub.send("GET", "/static/base.css", &read, "").0, 200);
+    assert!(runs_out("/", "Authorization: Bearer rackside_none\r\n"), "tries at a token");
 }
 
 #[test]
@@ -336,6 +427,11 @@ fn everybody_reads_where_that_is_said_and_changes_nothing() {
     );
     let act = place.token(&["node-red", "--scope", "act"]);
     assert_eq!(hub.send("POST", "/api/silences", &format!("{json}{act}"), &mute).0, 201);
+    let said = hub.get("/api/silences").1;
+    assert!(
+        said.contains("\"by\":\"node-red\"") && !said.contains("\"by\":\"a\""),
+        "whose token it is: {said}"
+    );
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) use session::Live;
 pub use session::{Browser, Lasting, Session};
 pub(crate) use token::Good;
 pub use token::{NewToken, Token};
+pub(crate) use user::LONGEST as LONGEST_NAME;
 pub use user::{NewUser, User};
 
 use crate::error::{ChangeError, Fault, StoreError};

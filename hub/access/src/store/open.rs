@@ -20,17 +20,18 @@ const BUSY: Duration = Duration::from_secs(5);
 /// For its owner alone.
 const MODE: u32 = 0o600;
 
+// An id is never given again: whoever is told live is looked for by it, long after it was let in.
 const SCHEMA: &str = "
 CREATE TABLE user (
     name TEXT PRIMARY KEY COLLATE NOCASE, role TEXT NOT NULL, sites TEXT, tags TEXT, hash TEXT NOT NULL, made_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE session (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, user TEXT NOT NULL COLLATE NOCASE REFERENCES user (name) ON DELETE CASCADE,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, user TEXT NOT NULL COLLATE NOCASE REFERENCES user (name) ON DELETE CASCADE,
     made_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL
 ) STRICT;
 CREATE INDEX session_user ON session (user);
 CREATE TABLE token (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, digest BLOB NOT NULL UNIQUE,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, digest BLOB NOT NULL UNIQUE,
     owner TEXT COLLATE NOCASE REFERENCES user (name) ON DELETE CASCADE, scopes TEXT NOT NULL, sites TEXT, tags TEXT,
     made_at INTEGER NOT NULL, expires_at INTEGER, used_day INTEGER
 ) STRICT;

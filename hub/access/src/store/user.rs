@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// Most users.
 const MOST: usize = 10_000;
-/// Longest name.
-const LONGEST: usize = 64;
+/// Longest name, in characters.
+pub(crate) const LONGEST: usize = 64;
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]

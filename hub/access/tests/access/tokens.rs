@@ -1,6 +1,6 @@
 //! Tokens: what they may, and when they end.
 
-use super::{DAY, NOW, PASSWORD, login, of_session, some, two, visitor};
+use super::{DAY, LASTING, NOW, PASSWORD, login, of_session, some, two, visitor};
 use rackside_access::{
     Access, ChangeError, Credential, How, NewToken, Reach, Right, Role, Scopes, Secret, Store, TOKEN_PREFIX,
 };
@@ -120,4 +120,24 @@ fn the_day_that_a_token_was_used_is_written_once() {
     assert!(still());
     access.change(|store| store.revoke_token("grafana", "first", NOW)).expect("revoked");
     assert!(!still());
+}
+
+#[test]
+fn an_id_is_never_given_again() {
+    let (_directory, access) = two();
+    let id = |name: &str| {
+        make(&access, &token(name, "read")).expect("made");
+        access.look(Store::tokens).expect("well").into_iter().map(|token| token.id).max()
+    };
+    let first = id("wall");
+    access.change(|store| store.revoke_token("wall", "a test", NOW)).expect("revoked");
+    assert!(id("wall") > first, "whoever was let in by the one that was revoked is not the new one");
+    let session = || {
+        login(&access, "desk", PASSWORD, NOW).expect("right");
+        access.look(|store| store.sessions(LASTING, NOW)).expect("well").into_iter().map(|one| one.id).max()
+    };
+    let first = session();
+    let ended = first.expect("there is one");
+    access.change(|store| store.end_session_of(ended, "a test", NOW)).expect("ended");
+    assert!(session() > first);
 }
