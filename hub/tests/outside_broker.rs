@@ -132,7 +132,9 @@ fn a_page_that_is_open_is_told_of_a_broker_that_is_away_and_of_its_return() {
     let mut told = desk.live().skip_while(|line| line != "event: trouble").skip(1);
     let why = told.next().expect("the page is told");
     assert!(why.contains(&format!("the broker at {address}")), "{why}");
-    assert!(desk.get("/").contains("id=\"trouble\" data-state=\"critical\"><b>No telemetry can come in.</b>"));
+    assert!(
+        desk.get("/").contains("id=\"trouble\" data-state=\"critical\"><b>No telemetry can come in.</b>")
+    );
     let _broker = Mosquitto::start(address, directory.path(), "");
     ready(&desk);
     let mut client = Client::connect(address, "rack").expect("it connects");

@@ -12,10 +12,9 @@ use crate::shutdown;
 use crate::site::SiteConfig;
 use axum::http::{HeaderMap, HeaderName, header};
 use rackside_access::{
-    Access, Browser, ChangeError, Credential, Lasting, Pass, Store, StoreError, TOKEN_PREFIX, Visit,
+    Access, Browser, ChangeError, Credential, How, Lasting, Pass, Store, StoreError, TOKEN_PREFIX, Visit,
 };
 use std::fmt;
-use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -179,20 +178,26 @@ impl Door {
         Ok(Came::Nobody)
     }
 
-    /// Resolves when `visitor` would not be let in again as they were: logged out, removed, revoked, or with another role or reach. Within a few
-    /// seconds; never for who needed nothing to come in.
+    /// Resolves when `visitor` would not be let in again as they were: logged out, removed, revoked, or with another role or reach; let in
+    /// without a user while there was none, when there is one. Within a few seconds; never for who needs nothing to come in.
     pub(super) async fn gone(self, visitor: Visitor) {
-        let (Some(pass), Ok(access)) = (visitor.pass(), self.access()) else { return pending().await };
         loop {
             tokio::time::sleep(STILL_THERE).await;
-            let now = clock::now().utc_ms as i64;
-            let sites = self.sites.borrow();
-            let of_site = sites.iter().map(|site| (site.id.as_str(), site.tags.as_slice()));
-            // What cannot be asked ends nothing: it lets nobody new in either.
-            if !access.is_still(pass, &visitor, of_site, now).unwrap_or(true) {
+            if !self.is_still(&visitor, clock::now().utc_ms as i64) {
                 return;
             }
         }
+    }
+
+    /// Whether `visitor` would be let in again as they were. What cannot be asked ends nothing: it lets nobody new in either.
+    fn is_still(&self, visitor: &Visitor, now: i64) -> bool {
+        let Ok(access) = self.access() else { return true };
+        let Some(pass) = visitor.pass() else {
+            return visitor.how != How::Open || self.has_users() != Ok(true);
+        };
+        let sites = self.sites.borrow();
+        let of_site = sites.iter().map(|site| (site.id.as_str(), site.tags.as_slice()));
+        access.is_still(pass, visitor, of_site, now).unwrap_or(true)
     }
 
     /// From where it comes: what a proxy that is trusted says, else the other end of the connection.
@@ -329,6 +334,7 @@ pub(super) fn is_secure(headers: &HeaderMap, peer: Peer, external: &str) -> bool
 mod tests {
     use super::*;
     use axum::http::HeaderValue;
+    use rackside_access::{NewUser, Reach, Role};
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -399,6 +405,20 @@ mod tests {
             let found = door.address(&headers(&pairs), peer(from)).to_string();
             assert_eq!(found, address, "{from} {said:?}");
         }
+    }
+
+    #[test]
+    fn who_came_in_without_users_is_out_once_there_is_one() {
+        let (_directory, door) = door("[]");
+        let [open, anonymous] = [rackside_access::Visitor::open(), rackside_access::Visitor::anonymous()];
+        let [open, anonymous] = [open, anonymous].map(Visitor::from);
+        assert!(door.is_still(&open, 0), "there is none yet");
+        let new =
+            NewUser { name: "first", password: "three short words", role: Role::Admin, reach: Reach::All };
+        let access = door.access().expect("it opens");
+        access.change(|store| store.add_user(&new, "test", 0)).expect("it is added");
+        assert!(!door.is_still(&open, 0));
+        assert!(door.is_still(&anonymous, 0), "everybody may read");
     }
 
     #[test]

@@ -260,3 +260,18 @@ fn alerts_are_told_as_they_change() {
     client.send(rack.presence(false)).expect("sent");
     while !is(&alerts.expect("alert"), "resolved") {}
 }
+
+#[test]
+fn places_behind_a_proxy_are_counted_by_whom_it_brings() {
+    let text =
+        "[listener]\naddress = \"127.0.0.1:0\"\n[web]\naddress = \"127.0.0.1:0\"\nallow_anonymous = true\n";
+    let desk = Desk::try_with(text).expect("it starts");
+    let status = |address: &str| {
+        let (stream, head) = asked(&desk, "/api/live", &format!("X-Forwarded-For: {address}\r\n"));
+        (stream, head.split(' ').nth(1).expect("a status").to_owned())
+    };
+    let lines: Vec<_> = (0..32).map(|_| status("192.0.2.1")).collect();
+    assert!(lines.iter().all(|(_, code)| code == "200"));
+    assert_eq!(status("192.0.2.1").1, "429");
+    assert_eq!(status("192.0.2.2").1, "200");
+}

@@ -1,13 +1,14 @@
 //! Places for those who watch: so many in all, and so many from one address.
 //!
-//! This machine's own address has no limit of its own: behind a proxy everybody comes from there.
+//! An address of IPv6 is its network of 64 bits, in which a machine has as many as it likes. This machine's own address has no limit of its own: behind a proxy
+//! that does not say whom it brings everybody comes from there.
 
 use super::Live;
 use crate::web::problem::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 /// Most clients at once: the server's connections but a quarter, which is for whoever asks a question.
@@ -24,6 +25,7 @@ pub(super) struct Seats {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
+    /// By what [`counted`] makes of an address.
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -92,9 +94,19 @@ impl Seats {
 impl Seat {
     /// One for a client at this address.
     pub(super) fn take(live: &Live, address: IpAddr) -> Result<Self, Full> {
-        let address = address.to_canonical();
+        let address = counted(address);
         live.inner.seats.take(address)?;
         Ok(Self { live: live.clone(), address })
+    }
+}
+
+/// What an address counts as: of IPv6 its network of 64 bits, but for this machine's own.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) if !six.is_loopback() => {
+            Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address => address,
     }
 }
 
@@ -107,6 +119,22 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let seats = Seats::default();
+        let of = |network: u16, host: u16| counted([0x2001, 0xdb8, 0, network, 0, 0, 0, host].into());
+        for host in 0..OF_ONE as u16 {
+            assert_eq!(seats.take(of(1, host)), Ok(()));
+        }
+        assert_eq!(seats.take(of(1, 999)), Err(Full::OfOne));
+        assert_eq!(seats.take(of(2, 999)), Ok(()));
+        seats.give_back(of(1, 1));
+        assert_eq!(seats.take(of(1, 999)), Ok(()));
+        for _ in 0..=OF_ONE {
+            assert_eq!(seats.take(counted(Ipv6Addr::LOCALHOST.into())), Ok(()));
+        }
+    }
 
     #[test]
     fn one_address_does_not_take_all_places() {

@@ -27,6 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// The time is told this often when nothing changes: proxies close lines that say nothing, and a page wants to know.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -38,9 +39,25 @@ const SAID: usize = 4096;
 /// Where a client goes on from, when it comes back.
 const LAST: HeaderName = HeaderName::from_static("last-event-id");
 
+/// A client's way through its view, which it leaves when this is dropped, wherever that is: also when the client has gone before it had its line.
+struct Following(Follower);
+
+impl Following {
+    /// Joins where it may take its time. It goes on when nobody waits for it any more, and leaves at its end.
+    fn begin(join: impl FnOnce() -> Option<Follower> + Send + 'static) -> JoinHandle<Option<Self>> {
+        tokio::task::spawn_blocking(move || join().map(Self))
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.leave(clock::now().instant);
+    }
+}
+
 /// One client.
 struct Line {
-    follower: Follower,
+    following: Following,
     shutdown: watch::Receiver<bool>,
     /// Resolves when they may not watch any more.
     gone: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -59,24 +76,18 @@ impl Line {
         let heartbeat = tokio::time::sleep(HEARTBEAT);
         tokio::pin!(heartbeat);
         loop {
-            match self.follower.next() {
+            match self.following.0.next() {
                 Next::Frame(frame) => return Some(Said::Frame(frame)),
                 Next::End => return None,
                 Next::Wait => {}
             }
             tokio::select! {
-                () = self.follower.wait() => {}
+                () = self.following.0.wait() => {}
                 () = &mut heartbeat => return Some(Said::Time(clock::now().utc_ms)),
                 () = shutdown::asked(&mut self.shutdown) => return None,
                 () = &mut self.gone => return None,
             }
         }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.follower.leave(clock::now().instant);
     }
 }
 
@@ -105,19 +116,19 @@ pub(in crate::web) async fn live(
             return Problem::forbidden(why).into_response();
         }
     }
-    let seat = match Seat::take(&web.live, peer.0.ip()) {
+    let seat = match Seat::take(&web.live, web.door.address(&headers, peer)) {
         Ok(seat) => seat,
         Err(full) => return full.into_response(),
     };
     let after = text(&headers, &LAST).unwrap_or_else(|| asked.first("after"));
     let after = Id::parse(after);
     let (shutdown, gone) = (web.shutdown.clone(), Box::pin(web.door.clone().gone(visitor)));
-    let joining = tokio::task::spawn_blocking(move || web.live.desk().join(&web, &view, after, clock::now()));
-    let Some(follower) = joining.await.expect("writing rows does not panic, and is not cancelled") else {
+    let joining = Following::begin(move || web.live.desk().join(&web, &view, after, clock::now()));
+    let Some(following) = joining.await.expect("writing rows does not panic, and is not cancelled") else {
         let what = "too many different things are watched already; try again later";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, what).into_response();
     };
-    let line = Line { follower, shutdown, gone, _seat: seat };
+    let line = Line { following, shutdown, gone, _seat: seat };
     match upgrade {
         Some(upgrade) => upgrade.max_message_size(SAID).on_upgrade(|socket| talk(socket, line)),
         None => events(line, gzip(&headers)),
@@ -181,5 +192,38 @@ async fn talk(mut socket: WebSocket, mut line: Line) {
         if said.is_none() || !matches!(sent, Ok(Ok(()))) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::Board;
+    use super::*;
+    use std::sync::{Mutex, PoisonError, mpsc};
+
+    #[test]
+    fn who_goes_away_before_the_line_begins_leaves_no_view_behind() {
+        let board = Arc::new(Mutex::new(Board::new(1)));
+        let asked = Form::of_address(&"/api/live?series=rackside_load1".parse().expect("an address"));
+        let view = View::of(&asked, None).expect("right");
+        // Sent once it is taken: what has not begun when the runtime ends never does.
+        let (go, gone) = mpsc::sync_channel::<()>(0);
+        let runtime = tokio::runtime::Runtime::new().expect("it starts");
+        let joined = Arc::clone(&board);
+        let joining = runtime.block_on(async {
+            Following::begin(move || {
+                gone.recv().expect("it is told");
+                let mut board = joined.lock().unwrap_or_else(PoisonError::into_inner);
+                board.join(&view, None, clock::now().instant, |_| Vec::new())
+            })
+        });
+        drop(joining);
+        go.send(()).expect("it waits");
+        // Waits for what has begun.
+        drop(runtime);
+        let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(!board.is_idle(), "it was there");
+        board.sweep(clock::now().instant + Duration::from_mins(2));
+        assert!(board.is_idle(), "nobody follows it");
     }
 }
