@@ -210,13 +210,13 @@ mod tests {
         let (go, gone) = mpsc::sync_channel::<()>(0);
         let runtime = tokio::runtime::Runtime::new().expect("it starts");
         let joined = Arc::clone(&board);
-        let joining = runtime.block_on(async {
-            Following::begin(move || {
-                gone.recv().expect("it is told");
-                let mut board = joined.lock().unwrap_or_else(PoisonError::into_inner);
-                board.join(&view, None, clock::now().instant, |_| Vec::new())
-            })
+        let inside = runtime.enter();
+        let joining = Following::begin(move || {
+            gone.recv().expect("it is told");
+            let mut board = joined.lock().unwrap_or_else(PoisonError::into_inner);
+            board.join(&view, None, clock::now().instant, |_| Vec::new())
         });
+        drop(inside);
         drop(joining);
         go.send(()).expect("it waits");
         // Waits for what has begun.
