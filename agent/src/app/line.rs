@@ -133,5 +133,10 @@ impl Talk {
             return;
         }
         let _ = future::poll_fn(|cx| Pin::new(&mut self.stream).poll_close(cx)).await;
+        // Until the broker has hung up as well: to leave something unread is a reset, which may overtake the goodbye.
+        let mut unread = [0; 256];
+        while let Ok(1..) = future::poll_fn(|cx| Pin::new(&mut self.stream).poll_read(cx, &mut unread)).await
+        {
+        }
     }
 }
