@@ -12,6 +12,7 @@
 //!    the hub's [`Ack`] covers it. A record is a [`Data`] (a catalog, or [`Readings`] coded against one) or an [`Event`].
 //! 5. [`Verdict`] tells the appliance what the hub thinks of it.
 //! 6. [`Still`] is a picture of a stream, where the appliance's own configuration wants one sent. It is in nobody's custody.
+//! 7. [`join`] is not on MQTT: how an appliance gets the identity that it speaks with.
 //!
 //! Every body is one version byte, then postcard. [`Message::decode`] takes any channel's bytes.
 //!
@@ -40,6 +41,7 @@ mod date;
 mod error;
 mod event;
 mod id;
+pub mod join;
 pub mod limits;
 mod message;
 pub mod metric;

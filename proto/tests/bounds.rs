@@ -318,3 +318,113 @@ fn a_still_has_a_name_a_size_and_bytes_within_the_wires_bounds() {
     let told = DecodeError::TooLong { len: limits::SMALL + 1, limit: limits::SMALL };
     assert_eq!(Message::decode(Channel::Still, &long), Err(told));
 }
+
+mod join {
+    use super::{DecodeError, EncodeError};
+    use rackside_proto::AgentName;
+    use rackside_proto::join::{Answer, Claim, Grant, Outcome, Question, Refusal};
+    use std::iter;
+
+    fn question(claim: Claim<'_>, key: usize, signatures: [usize; 2]) -> Result<Vec<u8>, EncodeError> {
+        let mut bytes = Vec::new();
+        Question::encode_head(claim, &[7; 32], &vec![4; key], &mut bytes)?;
+        for len in signatures {
+            Question::encode_signature(&vec![0x30; len], &mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    fn grant<'a>(certificate: &'a [u8], addresses: &[&'a str], configuration: &'a str) -> Grant<'a> {
+        Grant {
+            name: AgentName::new("arena-north", "rack-1").expect("good names"),
+            certificate,
+            authority: &[0x30; 2],
+            addresses: addresses.iter().copied().collect(),
+            configuration,
+            time_ms: 1,
+        }
+    }
+
+    fn answer(authority: usize, signature: usize, outcome: &Outcome<'_>) -> Result<Vec<u8>, EncodeError> {
+        let (mut body, mut bytes) = (Vec::new(), Vec::new());
+        outcome.encode(&mut body)?;
+        Answer::encode(&vec![4; authority], &vec![0x30; signature], &body, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn a_question_has_its_bounds() {
+        let (code, der) = (Claim::Code([1; 8]), vec![0x30; 2049]);
+        for (claim, key, signatures) in
+            [(code, 1, [1, 1]), (code, 128, [80, 80]), (Claim::Certificate(&der[..2048]), 128, [80, 80])]
+        {
+            let bytes = question(claim, key, signatures).expect("within bounds");
+            let read = Question::decode(&bytes).expect("what was written");
+            assert_eq!((read.claim, read.key.len(), read.proof.len()), (claim, key, signatures[1]));
+            assert_eq!(read.proven, &bytes[..bytes.len() - signatures[1] - 1]);
+            assert_eq!(read.owned, &read.proven[..read.proven.len() - signatures[0] - 1]);
+        }
+        for (claim, key, signatures, what) in [
+            (code, 0, [1, 1], "key"),
+            (code, 129, [1, 1], "key"),
+            (code, 91, [0, 1], "signature"),
+            (code, 91, [81, 1], "signature"),
+            (code, 91, [1, 81], "signature"),
+            (Claim::Certificate(&der), 91, [1, 1], "certificate"),
+            (Claim::Certificate(&[]), 91, [1, 1], "certificate"),
+        ] {
+            assert_eq!(question(claim, key, signatures), Err(EncodeError::Limit(what)));
+        }
+        let long = vec![1; 4097];
+        assert_eq!(Question::decode(&long), Err(DecodeError::TooLong { len: 4097, limit: 4096 }));
+    }
+
+    #[test]
+    fn an_answer_has_its_bounds() {
+        let (der, toml) = (vec![0x30; 2049], "#".repeat(32 * 1024 + 1));
+        let long: String = iter::once("mqtts://").chain(iter::repeat_n("h", 273)).collect();
+        let good = Outcome::Granted(grant(&der[..2048], &[&long[..280]; 8], &toml[1..]));
+        let bytes = answer(128, 80, &good).expect("within bounds");
+        let read = Answer::decode(&bytes).expect("what was written");
+        assert_eq!((&read.outcome, read.authority.len(), read.signature.len()), (&good, 128, 80));
+        assert!(bytes.ends_with(read.signed));
+
+        for (bad, what) in [
+            (grant(&der, &["a"], ""), "certificate"),
+            (grant(&[], &["a"], ""), "certificate"),
+            (grant(&[1], &[], ""), "address"),
+            (grant(&[1], &[""], ""), "address"),
+            (grant(&[1], &[&long], ""), "address"),
+            (grant(&[1], &["a b"], ""), "address"),
+            (grant(&[1], &["a\u{7f}"], ""), "address"),
+            (grant(&[1], &["a"], &toml), "configuration"),
+        ] {
+            assert_eq!(answer(91, 70, &Outcome::Granted(bad)), Err(EncodeError::Limit(what)));
+        }
+        let refused = Outcome::Refused(Refusal::Wait(7));
+        assert_eq!(answer(129, 70, &refused), Err(EncodeError::Limit("authority's key")));
+        for (authority, signature) in [(91, 81), (91, 0), (0, 70)] {
+            assert_eq!(answer(authority, signature, &refused), Err(EncodeError::Limit("signature")));
+        }
+    }
+
+    #[test]
+    fn a_refusal_may_be_unsigned_and_a_grant_may_not() {
+        let bytes = answer(0, 0, &Outcome::Refused(Refusal::Unknown)).expect("within bounds");
+        assert_eq!(bytes, [1, 0, 0, 1, 0]);
+        assert!(Answer::decode(&bytes).is_ok());
+        let bytes = answer(0, 0, &Outcome::Granted(grant(&[1], &["a"], ""))).expect("within bounds");
+        assert_eq!(Answer::decode(&bytes), Err(DecodeError::Malformed("signature")));
+    }
+
+    #[test]
+    fn a_key_of_p_256_is_told_by_its_form() {
+        use rackside_proto::join::{P256_PREFIX, p256_point};
+        let key = [&P256_PREFIX[..], &[4], &[9; 64]].concat();
+        assert_eq!(p256_point(&key), Some(&key[26..]));
+        let compressed = [&P256_PREFIX[..], &[2], &[9; 64]].concat();
+        for other in [&key[..90], &key[1..], &compressed, &[]] {
+            assert_eq!(p256_point(other), None);
+        }
+    }
+}

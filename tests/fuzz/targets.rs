@@ -6,7 +6,8 @@ mod wire;
 /// A name, and what takes the bytes.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
-const PUBLIC: &[Target] = &[("link", wire::link), ("topic", wire::topic), ("wire", wire::messages)];
+const PUBLIC: &[Target] =
+    &[("join", wire::join), ("link", wire::link), ("topic", wire::topic), ("wire", wire::messages)];
 
 /// By name.
 pub(crate) fn all() -> Vec<Target> {

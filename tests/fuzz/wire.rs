@@ -5,6 +5,7 @@
 //! ```
 
 use rackside_link::{Link, Options};
+use rackside_proto::join::{Answer, Code, Question};
 use rackside_proto::{Catalog, Channel, Data, Event, Message, Prefix, Readings, Time, Topic, Value, WIRE};
 use std::time::Instant;
 
@@ -73,6 +74,32 @@ fn readings(read: &Readings<'_>) {
         .expect("what was decoded is within bounds");
     let Ok(Data::Readings(again)) = Data::decode(&bytes) else { panic!("these were readings") };
     assert_eq!(unfold(&again), Some(unfolded));
+}
+
+/// Both bodies of the join exchange and the code: what is read is written again and reads the same, and what is signed is of the body.
+pub(super) fn join(bytes: &[u8]) {
+    if let Ok(question) = Question::decode(bytes) {
+        assert!(bytes.starts_with(question.proven) && question.proven.starts_with(question.owned));
+        let mut again = Vec::new();
+        let parts = Question::encode_head(question.claim, &question.nonce, question.key, &mut again)
+            .and_then(|()| Question::encode_signature(question.possession, &mut again))
+            .and_then(|()| Question::encode_signature(question.proof, &mut again));
+        parts.expect("what was decoded is within bounds");
+        let read = Question::decode(&again).expect("what was encoded");
+        assert_eq!((read.claim, read.nonce, read.key), (question.claim, question.nonce, question.key));
+        assert_eq!((read.possession, read.proof), (question.possession, question.proof));
+    }
+    if let Ok(answer) = Answer::decode(bytes) {
+        assert!(bytes.ends_with(answer.signed));
+        let (mut outcome, mut again) = (Vec::new(), Vec::new());
+        answer.outcome.encode(&mut outcome).expect("what was decoded is within bounds");
+        Answer::encode(answer.authority, answer.signature, &outcome, &mut again).expect("within bounds");
+        let read = Answer::decode(&again).expect("what was encoded");
+        assert_eq!((&read.outcome, read.signed), (&answer.outcome, &outcome[..]));
+    }
+    if let Ok(code) = String::from_utf8_lossy(bytes).parse::<Code>() {
+        assert_eq!(code.text().parse(), Ok(code));
+    }
 }
 
 /// A topic is written as it was read.

@@ -4,6 +4,7 @@
 //! appliance in the field; a new version gets a file of its own.
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
+use rackside_proto::join::{Answer, Claim, Code, Grant, Outcome, Question, Refusal};
 use rackside_proto::{
     Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Format, Kind,
     Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Still, Time,
@@ -345,4 +346,92 @@ fn trailing_bytes_of_a_newer_minor_version_are_ignored() {
     written.extend_from_slice(b"what a later version added");
     let verdict = Verdict { severity: Severity::Critical, firing: 2, valid_s: 90 };
     assert_eq!(Message::decode(Channel::Verdict, &written), Ok(Message::Verdict(verdict)));
+}
+
+#[test]
+fn join_code() {
+    let code = Code { secret: *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f", fingerprint: [0xa5; 16] };
+    let text = "000G-40R4-0M30-E209-185G-R38E-1YJT-B9D5-MPJT-B9D5-MPJT-B9D5-MPJM-1RD2";
+    assert_eq!(code.text(), text);
+    assert_eq!(text.parse(), Ok(code));
+}
+
+#[test]
+fn join_question() {
+    let head = |claim: &[u8]| bytes(&[
+        &[1],                                          // version
+        claim,
+        &[7; 32],                                      // nonce
+        &[3], b"key",                                  // key
+    ]);
+    for (claim, written_claim) in [
+        (Claim::Code(*b"12345678"), &b"\x0012345678"[..]),
+        (Claim::Certificate(b"der"), b"\x01\x03der"),
+    ] {
+        let owned = head(written_claim);
+        let proven = bytes(&[&owned, &[5], b"owned"]);  // possession
+        let expected = bytes(&[&proven, &[6], b"proven"]); // proof
+        let mut written = Vec::new();
+        Question::encode_head(claim, &[7; 32], b"key", &mut written).unwrap();
+        Question::encode_signature(b"owned", &mut written).unwrap();
+        Question::encode_signature(b"proven", &mut written).unwrap();
+        assert_eq!(written, expected);
+        let (possession, proof): (&[u8], &[u8]) = (b"owned", b"proven");
+        let question = Question { claim, nonce: [7; 32], key: b"key", possession, proof, owned: &owned, proven: &proven };
+        assert_eq!(Question::decode(&expected), Ok(question));
+    }
+}
+
+#[test]
+fn join_answer() {
+    let grant = Grant {
+        name: AgentName::new("arena-north", "rack-1").unwrap(),
+        certificate: b"certificate",
+        authority: b"authority",
+        addresses: ["mqtts://a:1", "mqtts://b"].into_iter().collect(),
+        configuration: "tick = \"10s\"\n",
+        time_ms: 1_795_145_096_123,
+    };
+    let granted = bytes(&[
+        &[0],                                          // granted
+        &[11], b"arena-north",
+        &[6], b"rack-1",
+        &[11], b"certificate",
+        &[9], b"authority",
+        &[2],                                          // two addresses
+        &[11], b"mqtts://a:1",
+        &[9], b"mqtts://b",
+        &[13], b"tick = \"10s\"\n",
+        &[0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34],         // the hub's time
+    ]);
+    for (outcome, signed) in [
+        (Outcome::Granted(grant), &granted[..]),
+        (Outcome::Refused(Refusal::Unknown), &[1, 0]),
+        (Outcome::Refused(Refusal::Used), &[1, 1]),
+        (Outcome::Refused(Refusal::Expired), &[1, 2]),
+        (Outcome::Refused(Refusal::Revoked), &[1, 3]),
+        (Outcome::Refused(Refusal::Replaced), &[1, 4]),
+        (Outcome::Refused(Refusal::Retired), &[1, 5]),
+        (Outcome::Refused(Refusal::Wait(300)), &[1, 6, 0xac, 0x02]),
+        (Outcome::Refused(Refusal::Unreadable), &[1, 7]),
+        (Outcome::Refused(Refusal::Failing), &[1, 8]),
+    ] {
+        let mut body = Vec::new();
+        outcome.encode(&mut body).unwrap();
+        assert_eq!(body, signed);
+        let expected = bytes(&[&[1, 3], b"key", &[4], b"sign", signed]);
+        let mut written = Vec::new();
+        Answer::encode(b"key", b"sign", &body, &mut written).unwrap();
+        assert_eq!(written, expected);
+        assert_eq!(Answer::decode(&expected), Ok(Answer { authority: b"key", signature: b"sign", outcome, signed }));
+    }
+}
+
+#[test]
+fn join_labels() {
+    use rackside_proto::join::{ANSWER_LABEL, POSSESSION_LABEL, PROOF_LABEL, SEED_LABEL};
+    assert_eq!(SEED_LABEL, b"rackside join 1 code key");
+    assert_eq!(POSSESSION_LABEL, b"rackside join 1 possession\x00");
+    assert_eq!(PROOF_LABEL, b"rackside join 1 proof\x00");
+    assert_eq!(ANSWER_LABEL, b"rackside join 1 answer\x00");
 }
