@@ -22,6 +22,7 @@ mod live;
 mod outage;
 mod page;
 mod pages;
+mod paint;
 mod peer;
 mod probes;
 mod query;
@@ -37,7 +38,7 @@ const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
 Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
-rules query alert page pages live. All of them when none is named.
+rules query alert page pages paint live. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100), and how many rules, queries and alerts are about (1000)
@@ -52,7 +53,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 20] = [
+const SECTIONS: [Section; 21] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -72,6 +73,7 @@ const SECTIONS: [Section; 20] = [
     ("alert", alert::alert),
     ("page", page::paged),
     ("pages", pages::served),
+    ("paint", paint::painted),
     ("live", live::watched),
 ];
 
