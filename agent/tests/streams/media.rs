@@ -5,7 +5,9 @@ use crate::servers::{
 };
 use rackside_agent::probe::{Outcome, State};
 use rackside_proto::metric::{self, Metric};
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const STILL: Content = Content {
@@ -59,6 +61,53 @@ fn a_stream_is_described_and_its_publishers_death_is_seen_twice_before_it_is_sai
     assert_eq!(value(&first, &metric::STREAM_BLACK), None, "nobody knows");
     let second = probe.run();
     assert_eq!(value(&second, &metric::STREAM_UP), Some(0.0), "{second:?}");
+}
+
+/// The command lines of the programs that this test's process started, publishers left out.
+fn command_lines() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let is_ours = |stat: &str| {
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(own.as_str())
+    };
+    let processes = fs::read_dir("/proc").expect("a process list").filter_map(Result::ok);
+    let ours = processes
+        .filter(|process| fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_ours(&stat)));
+    let lines = ours.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.starts_with("ff") && !line.contains("lavfi"))
+        .collect()
+}
+
+#[test]
+fn a_key_is_on_no_command_line() {
+    let nginx = Nginx::start();
+    let _publisher = publish(&GOOD, "flv", &nginx.url("hunter2-hunter2"));
+    nginx.publishes("hunter2-hunter2");
+    let directory = directory();
+    let key = secret(directory.path(), "hunter2-hunter2");
+    let keys = format!("url = \"{}\"\nkey = {key}\nwatch = \"2s\"", nginx.url("{key}"));
+    let is_over = AtomicBool::new(false);
+    let (outcome, seen) = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !is_over.load(Ordering::Relaxed) {
+                seen.extend(command_lines());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            seen
+        });
+        let outcome = ask("stream", &keys);
+        is_over.store(true, Ordering::Relaxed);
+        (outcome, watching.join().expect("it only looks"))
+    });
+    assert_eq!(value(&outcome, &metric::STREAM_UP), Some(1.0), "{outcome:?}");
+    for program in ["ffprobe ", "ffmpeg "] {
+        assert!(seen.iter().any(|line| line.starts_with(program)), "{program}was not seen: {seen:#?}");
+    }
+    let telling: Vec<&String> = seen.iter().filter(|line| line.contains("hunter2")).collect();
+    assert!(telling.is_empty(), "{telling:#?}");
+    assert!(outcome.texts.contains(&("format", "flv".to_owned())), "{:?}", outcome.texts);
 }
 
 #[test]

@@ -43,6 +43,17 @@ pub struct Media {
     pub ffmpeg: String,
 }
 
+impl Media {
+    /// The list of one address, in quotes as ffmpeg's concat format wants them.
+    pub fn list(&self) -> Vec<u8> {
+        let mut list = format!("ffconcat version 1.0\nfile '{}'\n", self.address.replace('\'', "'\\''"));
+        for (key, value) in &self.options {
+            let _ = writeln!(list, "option {key} {value}");
+        }
+        list.into_bytes()
+    }
+}
+
 /// A picture that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -88,20 +99,11 @@ async fn capture(media: &Media, width: u16) -> Result<Vec<u8>, String> {
         .args(["-skip_frame", "nokey", "-protocol_whitelist", &protocols, "-safe", "0"])
         .args(["-f", "concat", "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1", "-vf", &filter])
         .args(["-f", "image2pipe", "-c:v", "ppm", "pipe:1"])
-        .input(list(media));
+        .input(media.list());
     let most = usize::from(width) * usize::from(width) * 3 + HEAD;
     let late = format!("no key frame within {CAPTURE:?}");
     let output = within(CAPTURE, &late, order, most).await?;
     if output.out.is_empty() { Err(complaint(&output)) } else { Ok(output.out) }
-}
-
-/// The list of one address, in quotes as ffmpeg's concat format wants them.
-fn list(media: &Media) -> Vec<u8> {
-    let mut list = format!("ffconcat version 1.0\nfile '{}'\n", media.address.replace('\'', "'\\''"));
-    for (key, value) in &media.options {
-        let _ = writeln!(list, "option {key} {value}");
-    }
-    list.into_bytes()
 }
 
 /// A JPEG of a picture as it is.
@@ -198,7 +200,7 @@ mod tests {
             protocols: "rtmp,tcp",
             ffmpeg: "ffmpeg".to_owned(),
         };
-        let list = String::from_utf8(list(&media)).expect("text");
+        let list = String::from_utf8(media.list()).expect("text");
         assert_eq!(
             list,
             "ffconcat version 1.0\nfile 'rtmp://a.example/live/it'\\''s?x=1'\noption rw_timeout 5000000\n"

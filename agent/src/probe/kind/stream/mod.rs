@@ -161,6 +161,11 @@ impl Stream {
         self.ffprobe.as_deref().unwrap_or("ffprobe")
     }
 
+    /// Whether the address, as ffmpeg wants it, says more than people may see.
+    fn is_secret(&self, address: &str) -> bool {
+        self.url.shown() != address
+    }
+
     /// The address as ffmpeg wants it, with the key and the login in it.
     fn address(&self) -> Result<String, String> {
         let url = self.url.filled(self.key.as_ref())?;
@@ -193,12 +198,30 @@ fn protocol(address: &str) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// The same as arguments, with what an address may lead to.
-fn arguments(address: &str) -> Vec<String> {
-    let whitelist = ["-protocol_whitelist".to_owned(), PROTOCOLS.to_owned()];
-    let options =
-        protocol(address).into_iter().flat_map(|(key, value)| [format!("-{key}"), value.to_owned()]);
-    whitelist.into_iter().chain(options).collect()
+/// Tells ffmpeg or ffprobe where the stream is, what they may be led to, and for how many microseconds they may look before they know what it is.
+/// An address with something secret in it stands on no command line: it is handed over in memory, as a list of one for the concat format.
+fn aimed(order: Order, address: &str, is_secret: bool, analyse: &'static str) -> Order {
+    let mut options = protocol(address);
+    options.push(("analyzeduration", analyse));
+    if is_secret {
+        let protocols = format!("pipe,{PROTOCOLS}");
+        let media =
+            Media { address: address.to_owned(), options, protocols: PROTOCOLS, ffmpeg: String::new() };
+        let order = order.args(["-protocol_whitelist", &protocols, "-safe", "0", "-f", "concat"]);
+        return order.args(["-i", "pipe:0"]).input(media.list());
+    }
+    let options = options.into_iter().flat_map(|(key, value)| [format!("-{key}"), value.to_owned()]);
+    order.args(["-protocol_whitelist", PROTOCOLS]).args(options).args(["-i", address])
+}
+
+/// What the stream comes in, as ffprobe calls it, where the protocol leaves no choice: of a list it says that it is one.
+fn format_of(address: &str) -> Option<&'static str> {
+    match address.split_once("://").map_or("", |(scheme, _)| scheme) {
+        "rtmp" | "rtmps" => Some("flv"),
+        "rtsp" | "rtsps" => Some("rtsp"),
+        "srt" | "udp" => Some("mpegts"),
+        _ => None,
+    }
 }
 
 /// The probe: its settings, and what it saw before.
@@ -287,7 +310,8 @@ impl Watcher {
     async fn describe(&self, address: &str) -> Result<Description, Not> {
         let time = self.settings.ffprobe_time();
         let order = Order::new(self.settings.ffprobe_program()).args(describe::ARGUMENTS);
-        let order = order.args(arguments(address)).args(["-analyzeduration", "5000000", address]);
+        let is_secret = self.settings.is_secret(address);
+        let order = aimed(order, address, is_secret, "5000000");
         let late = async {
             Timer::after(time).await;
             None
@@ -296,15 +320,20 @@ impl Watcher {
         let output = future::or(async { Some(output.await) }, late).await;
         let why = || format!("ffprobe could not say within {time:?} what the stream is");
         let output = output.ok_or_else(|| Not { seen: Seen::Failed, why: why() })??;
-        Ok(Description::parse(&output.out, &String::from_utf8_lossy(&output.err))?)
+        let mut description = Description::parse(&output.out, &String::from_utf8_lossy(&output.err))?;
+        if is_secret {
+            format_of(address).unwrap_or("unknown").clone_into(&mut description.format);
+        }
+        Ok(description)
     }
 
     /// Lets ffmpeg decode some seconds. What came until its time was over counts.
     async fn watch(&self, address: &str, description: &Description) -> Result<Window, Not> {
         let watch = self.settings.watch_time();
         let (before, after) = watch::arguments(description, watch);
-        let order = Order::new(self.settings.ffmpeg_program()).args(before).args(arguments(address));
-        let child = order.args(["-i", address]).args(after).spawn()?;
+        let order = Order::new(self.settings.ffmpeg_program()).args(before);
+        let order = aimed(order, address, self.settings.is_secret(address), "3000000");
+        let child = order.args(after).spawn()?;
         let mut window = Window::default();
         let hear = child.hear(|pipe, bytes| {
             match pipe {
@@ -398,7 +427,7 @@ mod tests {
 
     #[test]
     fn rtmp_never_gets_the_option_that_makes_ffmpeg_listen() {
-        let has = |address| arguments(address).contains(&"-timeout".to_owned());
+        let has = |address| protocol(address).iter().any(|(key, _)| *key == "timeout");
         assert!(!has("rtmp://a.example/x") && has("rtsp://a.example/x") && has("srt://a.example:9000"));
     }
 }

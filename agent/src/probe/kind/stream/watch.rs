@@ -35,21 +35,10 @@ const LEAST: f64 = 0.001;
 /// Pixels of the greatest picture that is decoded: somewhat more than 8K.
 const LARGEST: &str = "36000000";
 
-/// The arguments for ffmpeg between those of the protocol and the address, and those after it.
+/// The arguments for ffmpeg before the address, and those after it.
 pub fn arguments(description: &Description, watch: Duration) -> (Vec<String>, Vec<String>) {
-    let before = [
-        "-hide_banner",
-        "-nostdin",
-        "-nostats",
-        "-v",
-        "verbose",
-        "-analyzeduration",
-        "3000000",
-        "-max_pixels",
-        LARGEST,
-        "-threads",
-        "2",
-    ];
+    let before =
+        ["-hide_banner", "-nostdin", "-nostats", "-v", "verbose", "-max_pixels", LARGEST, "-threads", "2"];
     // A filter says "still" or "black" of what lasts so long; shorter than the window, or it could never say so.
     let least = (watch.as_secs_f64() / 4.0).min(2.0);
     let mut graph = Vec::new();
