@@ -15,6 +15,7 @@ pub(crate) fn all() -> Vec<Target> {
         rackside_agent::fuzzing::TARGETS,
         rackside_hub::fuzzing::TARGETS,
         rackside_history::fuzzing::TARGETS,
+        rackside_identity::fuzzing::TARGETS,
         rackside_onair::fuzzing::TARGETS,
         rackside_promql::fuzzing::TARGETS,
         PUBLIC,
