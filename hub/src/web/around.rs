@@ -164,14 +164,21 @@ impl Around {
 impl Web {
     /// What stands around appliances now.
     pub(super) fn around(&self, now: Now) -> Around {
+        self.around_of(None, now)
+    }
+
+    /// The same of one site alone, for less work.
+    pub(super) fn around_of(&self, only: Option<&str>, now: Now) -> Around {
+        let wants = |site: &str| only.is_none_or(|only| only == site);
         let mut around = Around::default();
         let told = self.on_air.configs();
         let told = told.borrow();
         let configs: HashMap<&Id, &SiteConfig> = told.iter().map(|config| (&config.id, config)).collect();
-        venues(&self.on_air, &configs, now.utc_ms as i64, &mut around.venues);
+        venues(&self.on_air, &configs, &wants, now.utc_ms as i64, &mut around.venues);
         let mut of_sites: BTreeMap<String, Fires> = BTreeMap::new();
         self.notifications.look(|notifier, _| {
-            for alert in notifier.alerts().filter(|alert| alert.fires() && alert.state != State::Resolved) {
+            let firing = notifier.alerts().filter(|alert| alert.fires() && alert.state != State::Resolved);
+            for alert in firing.filter(|alert| wants(alert.site())) {
                 let (site, appliance) = (alert.site(), alert.appliance());
                 let fires = if appliance.is_empty() {
                     of_sites.entry(site.to_owned()).or_default()
@@ -194,10 +201,14 @@ impl Web {
 fn venues(
     on_air: &OnAir,
     configs: &HashMap<&Id, &SiteConfig>,
+    wants: &dyn Fn(&str) -> bool,
     now: i64,
     venues: &mut BTreeMap<String, Venue>,
 ) {
     on_air.each(|id, site| {
+        if !wants(id.as_str()) {
+            return;
+        }
         let config = configs.get(id);
         let zone = config.map_or(Zone::UTC, |config| config.zone());
         let view = site.view(now);

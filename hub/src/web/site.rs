@@ -60,9 +60,9 @@ impl Web {
             .on_air
             .look(id, |site| (shows(site.shows(), zone, at), site.is_set_by_hand(at)))
             .unwrap_or_default();
-        let (alerts, held) = self
-            .notifications
-            .look(|notifier, _| (alerts(notifier, &group.site, now), holds(notifier, &group, zone, at)));
+        let (alerts, held) = self.notifications.look(|notifier, _| {
+            (alerts(notifier, &group.site, None, now), holds(notifier, &group, None, zone, at))
+        });
         let has_shows = config.as_ref().is_some_and(|config| config.settings().has_shows);
         let page = Site {
             frame: self.live_frame(&group.title, Here::Fleet, visitor),
@@ -181,9 +181,13 @@ fn shows(all: &[Planned], zone: Zone, now: i64) -> Vec<Show> {
     ahead.iter().take(MOST).map(line).collect()
 }
 
-fn alerts(notifier: &Notifier, site: &str, now: Now) -> Vec<Alert> {
+/// What fires at a site or is about to, the worst first; of one appliance: of that, and of the site itself.
+pub(super) fn alerts(notifier: &Notifier, site: &str, appliance: Option<&str>, now: Now) -> Vec<Alert> {
+    let is_here = |alert: &Booked| {
+        alert.site() == site && appliance.is_none_or(|one| ["", one].contains(&alert.appliance()))
+    };
     let mut all: Vec<&Booked> =
-        notifier.alerts().filter(|alert| alert.site() == site && alert.state != At::Resolved).collect();
+        notifier.alerts().filter(|alert| is_here(alert) && alert.state != At::Resolved).collect();
     all.sort_by_key(|alert| {
         (!alert.fires(), std::cmp::Reverse(alert.severity), std::cmp::Reverse(alert.starts_at))
     });
@@ -215,14 +219,21 @@ fn alerts(notifier: &Notifier, site: &str, now: Now) -> Vec<Alert> {
     all.iter().take(MOST).map(line).collect()
 }
 
-/// Mutes and maintenance that hold here, or will within a fortnight.
-fn holds(notifier: &Notifier, group: &Group, zone: Zone, now: i64) -> Vec<Hold> {
+/// Mutes and maintenance that hold here, or will within a fortnight; of one appliance: without those of others.
+pub(super) fn holds(
+    notifier: &Notifier,
+    group: &Group,
+    appliance: Option<&str>,
+    zone: Zone,
+    now: i64,
+) -> Vec<Hold> {
     let mutes = notifier.mutes().iter().filter(|mute| now < mute.ends_at && mute.starts_at < now + AHEAD);
     let here = mutes.filter(|mute| {
-        mute.matchers
-            .iter()
-            .filter(|matcher| &*matcher.name == "site")
-            .all(|matcher| matcher.accepts(&group.site))
+        mute.matchers.iter().all(|matcher| match (&*matcher.name, appliance) {
+            ("site", _) => matcher.accepts(&group.site),
+            ("appliance", Some(appliance)) => matcher.accepts(appliance),
+            _ => true,
+        })
     });
     let mut holds: Vec<(i64, Hold)> = here
         .map(|mute| {

@@ -3,10 +3,10 @@
 //! From back to front: when the site was on air, gaps, the grid, the band between least and largest, the line of means, the alert's threshold, alerts and the
 //! log above and below, the axes' words. Everything is drawn with attributes that show without a style sheet, and has a class by which one paints it.
 
-use super::axis::{Values, shortened, time_ticks};
+use super::axis::{Values, time_ticks};
 use super::path::{escaped, line, number, rectangle};
-use super::words::{Tone, summary};
-use super::{Chart, Column, LEFT, MarkKind, RIGHT, Size, States};
+use super::words::summary;
+use super::{BELOW, Chart, Column, LEFT, MarkKind, RIGHT, Size, TOP};
 use std::fmt::Write;
 
 /// Adds to the text of a picture.
@@ -16,11 +16,8 @@ macro_rules! put {
     };
 }
 
-/// Room for the unit above the plot, and for the title of a picture that stands alone.
-const TOP: f64 = 14.0;
+/// Room for the title of a picture that stands alone.
 const TITLE: f64 = 18.0;
-/// Room for the times below.
-const BELOW: f64 = 17.0;
 /// How high the strip of alerts is.
 const ALERTS: f64 = 3.0;
 /// A time's text and some room.
@@ -56,9 +53,10 @@ pub fn svg(chart: &Chart) -> String {
     }
     plot.on_air(&mut out, chart);
     plot.gaps(&mut out, chart);
-    match chart.states.as_ref().filter(|states| states.is_switch()) {
-        Some(states) => plot.switch(&mut out, chart, states),
-        None => plot.curve(&mut out, chart),
+    match &chart.states {
+        Some(states) if states.is_switch() => plot.switch(&mut out, chart, states),
+        Some(states) if chart.lanes().is_some() => plot.lanes(&mut out, chart, states),
+        Some(_) | None => plot.curve(&mut out, chart),
     }
     plot.times(&mut out, chart);
     plot.marks(&mut out, chart);
@@ -67,18 +65,23 @@ pub fn svg(chart: &Chart) -> String {
 }
 
 /// Where what is drawn.
-struct Plot {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
+pub(super) struct Plot {
+    pub(super) left: f64,
+    pub(super) right: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
 }
 
 impl Plot {
     fn of(chart: &Chart) -> Self {
-        let top = if chart.is_titled { TOP + TITLE } else { TOP };
+        let top = f64::from(TOP) + if chart.is_titled { TITLE } else { 0.0 };
         let (wide, high) = (f64::from(chart.size.width), f64::from(chart.size.height));
-        Self { left: f64::from(LEFT), right: wide - f64::from(RIGHT), top, bottom: (high - BELOW).max(top) }
+        Self {
+            left: f64::from(LEFT),
+            right: wide - f64::from(RIGHT),
+            top,
+            bottom: (high - f64::from(BELOW)).max(top),
+        }
     }
 
     fn time(&self, at: i64, chart: &Chart) -> f64 {
@@ -88,7 +91,7 @@ impl Plot {
     }
 
     /// The left edge of a column.
-    fn column(&self, x: u32, chart: &Chart) -> f64 {
+    pub(super) fn column(&self, x: u32, chart: &Chart) -> f64 {
         let share = f64::from(x) / f64::from(chart.curve.width.max(1));
         self.left + share.clamp(0.0, 1.0) * (self.right - self.left)
     }
@@ -174,53 +177,6 @@ impl Plot {
         }
     }
 
-    /// A state that is on or off: bands, dark where it was on, half as high where it changed within a pixel.
-    fn switch(&self, out: &mut String, chart: &Chart, states: &States) {
-        let (mut on, mut off, mut both) = (String::new(), String::new(), String::new());
-        let inner = (self.top + 6.0).min(self.bottom);
-        let high = self.bottom - inner;
-        let middle = inner + high / 2.0;
-        let level = |column: &Column| match (column.min >= 0.5, column.max >= 0.5) {
-            (true, true) => 2,
-            (false, true) => 1,
-            _ => 0,
-        };
-        for stretch in chart.curve.stretches() {
-            let ends = stretch.iter().skip(1).map(|column| column.x);
-            let ends = ends.chain(stretch.last().map(|column| column.x + 1));
-            let pieces: Vec<(u8, u32, u32)> =
-                stretch.iter().zip(ends).map(|(column, end)| (level(column), column.x, end)).collect();
-            for run in pieces.chunk_by(|one, next| one.0 == next.0) {
-                let (from, until) = (self.column(run[0].1, chart), self.column(run[run.len() - 1].2, chart));
-                let wide = until - from;
-                match run[0].0 {
-                    2 => rectangle(&mut on, (from, inner), (wide, high)),
-                    1 => rectangle(&mut both, (from, middle), (wide, self.bottom - middle)),
-                    _ => rectangle(&mut off, (from, self.bottom - 2.0), (wide, 2.0)),
-                }
-            }
-        }
-        let (tone, colour) = match states.tone {
-            Tone::Good => ("good", "#1e8449"),
-            Tone::Bad => ("bad", "#c0392b"),
-            Tone::Plain => ("plain", "#2471a3"),
-        };
-        put!(out, "<g class=\"chart-state {tone}\" fill=\"{colour}\">");
-        for (class, opacity, path) in [("on", ".75", &on), ("both", ".75", &both), ("off", ".9", &off)] {
-            if !path.is_empty() {
-                put!(out, "<path class=\"{class}\" d=\"{path}\" opacity=\"{opacity}\"/>");
-            }
-        }
-        out.push_str("</g>");
-        let words = [(states.words.get(1), inner + 8.0), (states.words.first(), self.bottom)];
-        out.push_str("<g class=\"chart-axis\" text-anchor=\"end\" opacity=\".8\">");
-        for (word, y) in words {
-            let word = escaped(&shortened(word.map_or("", String::as_str)));
-            put!(out, "<text x=\"{}\" y=\"{}\">{word}</text>", number(self.left - 5.0), number(y));
-        }
-        out.push_str("</g>");
-    }
-
     /// Numbers: the axis on the left, a band from least to largest, the line of means.
     fn curve(&self, out: &mut String, chart: &Chart) {
         let known = chart.curve.extremes();
@@ -277,6 +233,14 @@ impl Plot {
                 out,
                 "<path class=\"chart-limit\" d=\"{level}\" fill=\"none\" stroke=\"#c0392b\" stroke-width=\"1.2\" stroke-dasharray=\"5 3\"><title>{told}</title></path>"
             );
+            // Above its line, or below it where there is no room.
+            let above = y(limit) - 3.0;
+            let at = if above - 9.0 < self.top { y(limit) + 11.0 } else { above };
+            let (x, base) = (number(self.right - 2.0), number(at.min(self.bottom - 2.0)));
+            put!(
+                out,
+                "<text class=\"chart-limit-text\" x=\"{x}\" y=\"{base}\" text-anchor=\"end\" font-size=\"11\">{told}</text>"
+            );
         }
     }
 
@@ -300,7 +264,7 @@ impl Plot {
             "<path class=\"chart-grid\" d=\"{grid}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".14\"/><g class=\"chart-axis\" text-anchor=\"end\" opacity=\".8\">{texts}"
         );
         if !axis.unit.is_empty() {
-            let (x, y) = (number(self.left - 5.0), number(self.top - 5.0));
+            let (x, y) = (number(self.left - 5.0), number(self.top - 8.0));
             put!(out, "<text x=\"{x}\" y=\"{y}\">{}</text>", escaped(&axis.unit));
         }
         out.push_str("</g>");
@@ -371,6 +335,8 @@ impl Plot {
         }
     }
 }
+
+pub(super) use put;
 
 /// Points of a state: level until the next.
 fn steps(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {

@@ -15,6 +15,7 @@ mod curve;
 mod draw;
 mod path;
 mod spark;
+mod strip;
 mod words;
 
 pub use axis::{Tick, time_ticks};
@@ -73,6 +74,24 @@ impl Chart {
     }
 }
 
+impl Chart {
+    /// The states that it was in, rising, if they are few enough for a lane each; none of what is no state.
+    pub fn lanes(&self) -> Option<Vec<f64>> {
+        self.states.as_ref()?;
+        let mut seen: Vec<f64> = Vec::new();
+        for value in self.curve.columns.iter().flat_map(|column| [column.min, column.last, column.max]) {
+            if value.fract() != 0.0 || (seen.len() > LANES && !seen.contains(&value)) {
+                return None;
+            }
+            if !seen.contains(&value) {
+                seen.push(value);
+            }
+        }
+        seen.sort_unstable_by(f64::total_cmp);
+        (!seen.is_empty() && seen.len() <= LANES).then_some(seen)
+    }
+}
+
 /// A picture's size, in the units of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -82,6 +101,13 @@ pub struct Size {
     pub height: u16,
 }
 
+/// Room for the unit above the plot, so that it does not touch the uppermost number.
+const TOP: u16 = 18;
+/// Room for the times below.
+const BELOW: u16 = 17;
+/// How high the lane of a state is, and how many there are at most: more are drawn as a line of steps.
+const LANE: u16 = 15;
+const LANES: usize = 6;
 /// Room for the numbers on the left.
 const LEFT: u16 = 44;
 /// Room on the right, so that the last time is not cut.
@@ -89,11 +115,23 @@ const RIGHT: u16 = 10;
 
 impl Size {
     /// Of which three stand side by side on a desk, and one on a phone.
-    pub const SMALL: Self = Self { width: 400, height: 130 };
+    pub const SMALL: Self = Self { width: 400, height: 134 };
     /// One alone on a desk.
     pub const WIDE: Self = Self { width: 800, height: 240 };
     /// A state, which needs less height.
     pub const STRIP: Self = Self { width: 400, height: 64 };
+
+    /// What a chart needs: numbers are high, a state is low, one of several has a lane for each.
+    pub fn of(chart: &Chart) -> Self {
+        let lanes = chart.lanes().map_or(0, |lanes| lanes.len() as u16);
+        match &chart.states {
+            Some(states) if states.is_switch() => Self::STRIP,
+            Some(_) if lanes > 0 => {
+                Self { height: (TOP + BELOW + lanes * LANE).max(Self::STRIP.height), ..Self::STRIP }
+            }
+            Some(_) | None => Self::SMALL,
+        }
+    }
 
     /// How many pixels the curve has across: so many columns are worth gathering.
     pub const fn columns(self) -> usize {

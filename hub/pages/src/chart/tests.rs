@@ -123,6 +123,24 @@ fn probe() -> Chart {
     }
 }
 
+/// What the LED said in an hour: well, for a moment more than that, critical, well.
+fn led() -> Chart {
+    let range = NOW - HOUR..NOW;
+    let value = |nth: i64| match nth {
+        60 => 2.0,
+        120..180 => 3.0,
+        _ => 1.0,
+    };
+    let samples = (0..360).map(|nth| (range.start + nth * 10_000, value(nth)));
+    let help = "What the LED says: 0 dark, 1 well, 2 warning, 3 critical";
+    let chart = Chart {
+        curve: of(Moves::State, samples, &range),
+        states: Some(States::of_metric("rackside_led_state", help)),
+        ..Chart::new("LED, status", Unit::Number, range, berlin())
+    };
+    Chart { size: Size::of(&chart), ..chart }
+}
+
 fn kept(name: &str, drawn: &str) {
     let path = format!("{}/tests/charts/{name}.svg", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -137,6 +155,7 @@ fn kept(name: &str, drawn: &str) {
 fn pictures_are_as_they_were() {
     kept("evening", &stays_in_the_box(&evening()));
     kept("probe", &stays_in_the_box(&probe()));
+    kept("led", &stays_in_the_box(&led()));
     let range = NOW - HOUR..NOW;
     kept("nothing", &svg(&Chart::new("Nothing yet", Unit::Number, range.clone(), berlin())));
     let counter = of(
@@ -166,6 +185,36 @@ fn a_spike_is_drawn_a_gap_is_hatched_an_event_is_a_mark() {
 fn a_day_is_a_few_kilobytes() {
     assert!(svg(&evening()).len() < 12_000, "{}", svg(&evening()).len());
     assert!(svg(&probe()).len() < 3_000, "{}", svg(&probe()).len());
+}
+
+#[test]
+fn a_state_of_several_has_a_lane_for_each_that_it_was_in() {
+    let drawn = svg(&led());
+    let at = |word: &str| drawn.find(&format!(">{word}</text>")).unwrap_or_else(|| panic!("{word}: {drawn}"));
+    assert!(at("critical") < at("warning") && at("warning") < at("well"), "{drawn}");
+    assert!(!drawn.contains(">dark</text>") && !drawn.contains("class=\"mean\""), "{drawn}");
+    let many: Vec<(i64, f64)> = (0..9).map(|nth| (NOW - HOUR + nth * 10_000, nth as f64)).collect();
+    let many = Chart { curve: of(Moves::State, many, &(NOW - HOUR..NOW)), ..led() };
+    assert_eq!(many.lanes(), None);
+    assert!(stays_in_the_box(&many).contains("class=\"mean\""), "a line of steps");
+}
+
+#[test]
+fn the_unit_does_not_touch_the_uppermost_number() {
+    for high in 1..400 {
+        let range = NOW - HOUR..NOW;
+        let samples = [(range.start, 0.0), (range.end - 1000, f64::from(high) * 1.7)];
+        let curve = of(Moves::Gauge, samples, &range);
+        let drawn = svg(&Chart { curve, ..Chart::new("x", Unit::Celsius, range, Zone::UTC) });
+        let axis = drawn.split("<g class=\"chart-axis\" text-anchor=\"end\"").nth(1).expect("an axis");
+        let axis = axis.split("</g>").next().unwrap_or_default();
+        let heights: Vec<f64> =
+            axis.split(" y=\"").skip(1).filter_map(|rest| rest.split('"').next()?.parse().ok()).collect();
+        let unit = heights.last().expect("the unit stands last");
+        for tick in &heights[..heights.len() - 1] {
+            assert!(tick - unit >= 11.0, "{tick} and {unit}: {axis}");
+        }
+    }
 }
 
 #[test]

@@ -26,6 +26,36 @@ pub enum Tone {
     Plain,
 }
 
+/// What 0 and 1 are called, where there are better words than no and yes.
+const WORDS: [(&str, &str, &str, Tone); 26] = [
+    ("rackside_alarm_muted", "heard", "muted", Tone::Plain),
+    ("rackside_appliance_up", "gone", "heard", Tone::Good),
+    ("rackside_clock_synchronized", "not set", "set", Tone::Good),
+    ("rackside_disk_read_only", "writable", "read-only", Tone::Bad),
+    ("rackside_network_default_route", "not used", "in use", Tone::Plain),
+    ("rackside_obs_reconnecting", "connected", "reconnecting", Tone::Bad),
+    ("rackside_portal_captive", "internet", "portal", Tone::Bad),
+    ("rackside_probe_success", "failed", "well", Tone::Good),
+    ("rackside_process_restart_loop", "steady", "restarts", Tone::Bad),
+    ("rackside_process_up", "gone", "runs", Tone::Good),
+    ("rackside_recording_up", "off", "records", Tone::Plain),
+    ("rackside_recovery_given_up", "trying", "given up", Tone::Bad),
+    ("rackside_relay_active", "open", "closed", Tone::Plain),
+    ("rackside_soc_throttled", "free", "held back", Tone::Bad),
+    ("rackside_station_live", "automatic", "live", Tone::Plain),
+    ("rackside_stream_bitrate_dropped", "steady", "dropped", Tone::Bad),
+    ("rackside_stream_black", "picture", "black", Tone::Bad),
+    ("rackside_stream_frozen", "moves", "frozen", Tone::Bad),
+    ("rackside_stream_silent", "sound", "silent", Tone::Bad),
+    ("rackside_stream_up", "down", "up", Tone::Good),
+    ("rackside_tally_active", "off", "on", Tone::Plain),
+    ("rackside_tls_fault", "well", "fault", Tone::Bad),
+    ("rackside_vmix_channel_active", "off", "on", Tone::Plain),
+    ("rackside_vmix_external", "off", "on", Tone::Plain),
+    ("rackside_vmix_fade_to_black", "picture", "black", Tone::Plain),
+    ("rackside_vmix_multicorder", "off", "records", Tone::Plain),
+];
+
 /// States of which 1 is a fault, by what their names end in.
 const FAULTS: [&str; 14] = [
     "_throttled",
@@ -53,6 +83,9 @@ impl States {
         }
         let ends = |ending: &str| name.ends_with(ending);
         let two = |off: &str, on: &str, tone| Self { words: vec![off.to_owned(), on.to_owned()], tone };
+        if let Some((_, off, on, tone)) = WORDS.iter().find(|(metric, ..)| *metric == name) {
+            return two(off, on, *tone);
+        }
         match () {
             () if ends("_up") => two("down", "up", Tone::Good),
             () if ends("_success") => two("failed", "well", Tone::Good),
@@ -166,6 +199,15 @@ mod tests {
         assert_eq!(said(1.0, Unit::Number, Some(&tally)), "on");
         assert_eq!(said(7.0, Unit::Number, Some(&tally)), "7");
         assert_eq!(States::of_metric("rackside_stream_frozen", "").tone, Tone::Bad);
+    }
+
+    #[test]
+    fn words_are_of_states_that_there_are_and_fit_beside_an_axis() {
+        for (name, off, on, _) in WORDS {
+            let known = rackside_proto::metric::find(name).map(|metric| metric.kind);
+            assert!(name == "rackside_appliance_up" || known == Some(rackside_proto::Kind::State), "{name}");
+            assert!(off.len() <= 12 && on.len() <= 12, "{off} {on}");
+        }
     }
 
     #[test]

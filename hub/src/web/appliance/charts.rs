@@ -6,7 +6,8 @@ use super::range::Range;
 use super::{Subject, encoded, help};
 use crate::clock::Now;
 use crate::query::{Curved, Fleetwide, Meanwhile, SeriesName, WantedCurves};
-use rackside_history::{Happened, LogEntry};
+use crate::web::log::words;
+use rackside_history::LogEntry;
 use rackside_pages::appliance::{Drawn, Group, Line};
 use rackside_pages::chart::{self, Chart, Mark, MarkKind, Size, States, said, summary, svg};
 use rackside_pages::moment::rfc3339;
@@ -114,18 +115,17 @@ pub(super) fn wanted<'a>(
 pub(super) fn chart(subject: &Subject, range: Range, one: Curved, marks: &[Mark]) -> Chart {
     let name = &one.name;
     let states = (one.kind == Kind::State).then(|| States::of_metric(&name.metric, help(&name.metric)));
-    let is_switch = states.as_ref().is_some_and(States::is_switch);
     let unit = Unit::of_chart(&name.metric, one.kind == Kind::Counter);
     let of = detail(&name.labels);
     let called = title(&name.metric);
     let called = if of.is_empty() { called } else { format!("{called}, {of}") };
-    Chart {
+    let chart = Chart {
         states,
-        size: if is_switch { Size::STRIP } else { Size::SMALL },
         curve: one.curve,
         marks: marks.to_vec(),
         ..Chart::new(&called, unit, range.from..range.until, subject.zone)
-    }
+    };
+    Chart { size: Size::of(&chart), ..chart }
 }
 
 fn drawn(subject: &Subject, range: Range, one: Curved, marks: &[Mark], is_telling: bool) -> Drawn {
@@ -148,7 +148,7 @@ fn drawn(subject: &Subject, range: Range, one: Curved, marks: &[Mark], is_tellin
         summary: summary(&chart),
         csv: format!("{here}/chart.csv?{query}"),
         alone: format!("{here}/chart.svg?{query}"),
-        is_strip: chart.size == Size::STRIP,
+        is_strip: chart.size.height < Size::SMALL.height,
     }
 }
 
@@ -201,24 +201,9 @@ pub(super) fn lines(subject: &Subject, range: Range, meanwhile: &Meanwhile) -> V
     meanwhile.log.iter().map(line).collect()
 }
 
-/// What happened, in words: `Tally program: on`, `error/encoder: connection refused`.
+/// What happened, in words.
 pub(super) fn happened(entry: &LogEntry) -> String {
-    match &entry.what {
-        Happened::Text { subject, text } if text.is_empty() => format!("{subject}: none any more"),
-        Happened::Text { subject, text } => format!("{subject}: {text}"),
-        Happened::Set { series, value } => {
-            let called = title(&series.name);
-            let labels = series.labels.iter().filter(|(name, _)| &**name != "type");
-            let of = labels.map(|(_, value)| &**value).collect::<Vec<_>>().join(", ");
-            let states =
-                (series.kind == Kind::State).then(|| States::of_metric(&series.name, help(&series.name)));
-            let unit = Unit::of_metric(&series.name);
-            let value = value.map(|number| series.scale.value(number));
-            let value =
-                value.map_or_else(|| "unknown".to_owned(), |value| said(value, unit, states.as_ref()));
-            if of.is_empty() { format!("{called}: {value}") } else { format!("{called} {of}: {value}") }
-        }
-    }
+    words(&entry.what).1
 }
 
 /// A value of the present catalog in words: `unknown` where the agent said so.

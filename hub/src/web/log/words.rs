@@ -8,7 +8,10 @@
 //! ```
 
 use rackside_history::{Happened, SeriesKey};
-use rackside_proto::metric;
+use rackside_pages::chart::{States, said};
+use rackside_pages::quantity::Unit;
+use rackside_pages::series::title;
+use rackside_proto::{Kind, metric};
 
 /// A kind of entry: as filters and JSON name it, and as people read it.
 pub(in crate::web) const KINDS: [(&str, &str); 8] = [
@@ -63,16 +66,16 @@ fn set(series: &SeriesKey, value: Option<i64>) -> (&'static str, String) {
         return ("process", format!("{} {}", label("process"), is("runs", "is gone")));
     }
     let labels: Vec<&str> = series.labels.iter().map(|(_, value)| &**value).collect();
-    let short = name.strip_prefix("rackside_").unwrap_or(name).replace('_', " ");
-    let number = value.map_or_else(
+    let states = (series.kind == Kind::State).then(|| {
+        let help = metric::find(name).map_or("", |known| known.help);
+        States::of_metric(name, help)
+    });
+    let value = value.map_or_else(
         || "unknown".to_owned(),
-        |value| {
-            let scaled = value as f64 * f64::from(series.scale.times) / f64::from(series.scale.per);
-            scaled.to_string()
-        },
+        |value| said(series.scale.value(value), Unit::of_metric(name), states.as_ref()),
     );
-    let of = if labels.is_empty() { String::new() } else { format!(" of {}", labels.join(", ")) };
-    ("other", format!("{short}{of}: {number}"))
+    let of = if labels.is_empty() { String::new() } else { format!(" ({})", labels.join(", ")) };
+    ("other", format!("{}{of}: {value}", title(name)))
 }
 
 fn told(subject: &str, text: &str) -> (&'static str, String) {
@@ -132,7 +135,16 @@ mod tests {
         );
         assert_eq!(says("rackside_stream_up", &probe, Some(0)), "stream: encoder: the stream is down");
         assert_eq!(says("rackside_process_up", &[("process", "obs")], None), "process: obs cannot be told");
-        assert_eq!(says("rackside_led_state", &[("led", "rack")], Some(25)), "other: led state of rack: 2.5");
+        assert_eq!(says("rackside_led_state", &[("led", "rack")], Some(25)), "other: LED (rack): 2.5");
+        assert_eq!(says("rackside_led_state", &[("led", "rack")], Some(30)), "other: LED (rack): critical");
+        assert_eq!(
+            says("rackside_network_default_route", &[("interface", "eth0")], Some(10)),
+            "other: Way out (eth0): in use"
+        );
+        assert_eq!(
+            says("rackside_maintenance", &[], None),
+            "other: Maintenance announced at the rack: unknown"
+        );
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! rackside_disk_used_bytes{mount="/"}            Machine       Disk used            /
-//! rackside_probe_duration_seconds{probe="main"}  Probe main    Probe duration
-//! rackside_soc_throttled{cause="undervoltage",…} Machine       SoC throttled        undervoltage, now
+//! rackside_probe_duration_seconds{probe="main"}  Probe main    Probe took
+//! rackside_soc_throttled{cause="undervoltage",…} Machine       SoC throttled  undervoltage, now
 //! ```
+
+mod names;
 
 /// Labels: names and values.
 pub type Labels = [(Box<str>, Box<str>)];
@@ -134,7 +136,7 @@ const UNITS: [&str; 17] = [
 ];
 
 /// Words that are not written as they are spelled in names.
-const WORDS: [(&str, &str); 21] = [
+const WORDS: [(&str, &str); 20] = [
     ("soc", "SoC"),
     ("cpu", "CPU"),
     ("led", "LED"),
@@ -155,11 +157,15 @@ const WORDS: [(&str, &str); 21] = [
     ("rcode", "answer code"),
     ("ttl", "TTL"),
     ("ffmpeg", "ffmpeg"),
-    ("load1", "load over 1 min"),
 ];
 
-/// What a metric is called: `rackside_soc_temperature_celsius` is "SoC temperature".
+/// What a metric is called: `rackside_soc_temperature_celsius` is "SoC temperature". Of one that is not known here (a newer agent's, a recording rule's) the name is made
+/// of the words in it.
 pub fn title(metric: &str) -> String {
+    names::of(metric).map_or_else(|| made(metric), str::to_owned)
+}
+
+fn made(metric: &str) -> String {
     let rest = metric.strip_prefix("rackside_").unwrap_or(metric);
     let rest = UNITS.iter().find_map(|unit| rest.strip_suffix(unit)).unwrap_or(rest);
     let words = rest.split('_').filter(|word| !word.is_empty()).map(|word| {
@@ -197,10 +203,14 @@ mod tests {
         for (metric, said) in [
             ("rackside_soc_temperature_celsius", "SoC temperature"),
             ("rackside_cpu_usage_ratio", "CPU usage"),
-            ("rackside_network_receive_bytes_total", "Network receive"),
+            ("rackside_network_receive_bytes_total", "Network received"),
+            ("rackside_load15", "Load over 15 min"),
+            ("rackside_agent_spool_bytes", "Backlog on its disk"),
+            ("rackside_hub_listener_bytes_total", "Hub listener"),
+            ("rackside_ffmpeg_things_total", "ffmpeg things"),
             ("rackside_ping_rtt_seconds", "Ping round trip"),
             ("rackside_tally_active", "Tally"),
-            ("rackside_ffmpeg_speed_ratio", "ffmpeg speed"),
+            ("rackside_ffmpeg_speed_ratio", "ffmpeg: speed"),
             ("my_own_things_total", "My own things"),
             ("é_x", "é x"),
             ("_", ""),
