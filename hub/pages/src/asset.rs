@@ -32,6 +32,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("fleet.css", CSS, include_str!("../static/fleet.css")),
     ("site.css", CSS, include_str!("../static/site.css")),
     ("fleet.js", JS, include_str!("../static/fleet.js")),
+    ("live.js", JS, include_str!("../static/live.js")),
     ("times.js", JS, include_str!("../static/times.js")),
     ("alerts.js", JS, include_str!("../static/alerts.js")),
     ("log.css", CSS, include_str!("../static/log.css")),

@@ -1,9 +1,12 @@
-// Keeps /alerts, and the page of an alert, fresh: asks for the page again while it is looked at, and puts in what differs. A line whose form is open, or has the focus, stays as it is
+// Keeps /alerts, and the page of an alert, fresh: asks for the page again when the hub tells of something, and puts in what differs. A line whose form is open, or has the focus, stays as it is
 // until that is over; the server rendered all of it before, and renders all of it again.
 "use strict";
 
 (() => {
-  const EVERY = 4000;
+  // How long things last is told by the minute.
+  const EVERY = 60000;
+  // Whoever came by a message's link has this page alone, and is told of nothing.
+  const UNTOLD = 4000;
   let tag = "";
   const lineText = document.querySelector(".line-text");
 
@@ -46,6 +49,10 @@
     }
   };
 
+  const line = (state, text) => {
+    document.body.dataset.line = state;
+    lineText.textContent = text;
+  };
   const look = async () => {
     if (document.hidden) return;
     try {
@@ -58,19 +65,25 @@
         lines(fresh);
         parts(fresh);
       }
-      document.body.dataset.line = "live";
-      lineText.textContent = "live";
+      if (untold) line("live", "live");
     } catch {
-      document.body.dataset.line = "lost";
-      lineText.textContent = "the hub does not answer; what you see is old";
+      line("lost", "the hub does not answer; what you see is old");
     }
   };
 
   // What the page was made of, so that only what differs is put in.
   for (const node of document.querySelectorAll("[data-alert]")) node.dataset.html = "";
+  let asked, untold;
+  const soon = () => {
+    clearTimeout(asked);
+    asked = setTimeout(look, 250);
+  };
   setInterval(look, EVERY);
-  document.addEventListener("visibilitychange", look);
-  look();
+  const refused = () => {
+    if (!untold) untold = setInterval(look, UNTOLD);
+    look();
+  };
+  window.rackside.live({ topics: "alerts" }, { alerts: soon, alert: soon, mutes: soon, begin: soon, refused });
 
   // Beside the tab key: j and k from alert to alert, a and m open its forms.
   document.addEventListener("keydown", (event) => {

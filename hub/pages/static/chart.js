@@ -163,18 +163,11 @@
   // The latest values, without a reload, while the page is looked at.
   if (root.dataset.live !== "true") return;
   const last = new Map(boxes.map((box) => [box.dataset.series, box.querySelector(".chart-last")]));
-  const refresh = async () => {
-    if (document.hidden) return;
-    try {
-      const answer = await fetch(root.dataset.latest, { headers: { accept: "application/json" } });
-      if (!answer.ok) return;
-      for (const one of (await answer.json()).series) {
-        const place = last.get(one.series);
-        if (place && place.textContent !== one.text) place.textContent = one.text;
-      }
-    } catch {
-      // The line to the hub is told of elsewhere; the next turn tries again.
+  const latest = (told) => {
+    for (const one of told.flatMap((of) => of.series)) {
+      const place = last.get(one.series);
+      if (place && place.textContent !== one.text) place.textContent = one.text;
     }
   };
-  setInterval(refresh, 10000);
+  window.rackside.live({ topics: "latest", site: root.dataset.site, appliance: root.dataset.appliance }, { latest });
 })();

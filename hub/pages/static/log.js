@@ -1,13 +1,11 @@
-// Brings what happened since, while the newest page is looked at. At the top it goes in at once; whoever has scrolled down reads on undisturbed, and is told how many there are.
+// Brings what happened since, when the hub tells that there is something, while the newest page is looked at. At the top it goes in at once; whoever has scrolled down reads on undisturbed, and is told how many there are.
 "use strict";
 
 (() => {
-  const EVERY = 3000;
   const MOST = 500;
   const entries = document.getElementById("entries");
   const note = document.getElementById("fresh");
   const button = note.querySelector("button");
-  const lineText = document.querySelector(".line-text");
   if (entries.dataset.live !== "true") return;
 
   const known = new Set([...entries.children].map((row) => row.dataset.entry));
@@ -49,13 +47,14 @@
           note.hidden = false;
         }
       }
-      document.body.dataset.line = "live";
-      lineText.textContent = "live";
     } catch {
-      document.body.dataset.line = "lost";
-      lineText.textContent = "the hub does not answer; what you see is old";
+      // The line tells of a hub that does not answer; it brings whoever comes back here again.
     }
   };
-  setInterval(look, EVERY);
-  document.addEventListener("visibilitychange", look);
+  let asked;
+  const soon = () => {
+    clearTimeout(asked);
+    asked = setTimeout(look, 250);
+  };
+  window.rackside.live({ topics: "log" }, { log: soon, begin: soon });
 })();

@@ -86,6 +86,8 @@ pub struct Ingest {
     /// Whether the look for silence before this one was left out, because it came late.
     spared: bool,
     out: Vec<Outbound>,
+    /// Of whom events are on the disk, since this was last asked.
+    logged: BTreeSet<usize>,
 }
 
 impl Ingest {
@@ -108,6 +110,7 @@ impl Ingest {
             swept: now.instant,
             spared: false,
             out: Vec::new(),
+            logged: BTreeSet::new(),
         }
     }
 
@@ -152,6 +155,11 @@ impl Ingest {
     /// Which series changed out of turn since this was last asked: by an event, or since their appliance came or went.
     pub fn take_touched(&mut self) -> Vec<Touched> {
         self.fleet.feed().take_touched()
+    }
+
+    /// Of whom there are new entries in the history's log, since this was last asked.
+    pub fn take_logged(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.logged)
     }
 
     /// What was counted.
@@ -229,7 +237,8 @@ impl Ingest {
 
     /// The batch is on the disk: acks are due.
     pub fn committed(&mut self, now: Now) {
-        let Some(Landed { keys, .. }) = self.waiting.committed() else { return };
+        let Some(Landed { keys, logged, .. }) = self.waiting.committed() else { return };
+        self.logged.extend(logged);
         for key in keys {
             self.custody[key.slot].landed(key.run);
             self.ack_within(key.slot, Duration::ZERO, now);
@@ -238,7 +247,7 @@ impl Ingest {
 
     /// The batch is not on the disk. It waits and is tried again; the agents only hear that somebody is there.
     pub fn failed(&mut self, now: Now) {
-        let Some(Landed { keys, changed }) = self.waiting.failed(now.instant) else { return };
+        let Some(Landed { keys, changed, .. }) = self.waiting.failed(now.instant) else { return };
         for key in keys {
             self.custody[key.slot].landed(key.run);
             self.custody[key.slot].stays(key.run, key.seq);

@@ -8,6 +8,7 @@ use crate::query::Touched;
 use crate::shutdown;
 use crate::storage::{Commits, Outcome};
 use rackside_alerting::Standings;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -51,6 +52,9 @@ impl Shared {
 pub trait Watcher: Send {
     /// `changed` are slots.
     fn changed(&mut self, ingest: &Ingest, changed: &[usize]);
+
+    /// These have new entries in the history's log, which can be read now.
+    fn logged(&mut self, _ingest: &Ingest, _logged: &BTreeSet<usize>) {}
 
     /// These series changed out of turn. Nothing waits for whoever is told: it must not take long.
     fn touched(&mut self, _touched: &[Touched]) {}
@@ -145,6 +149,10 @@ fn turn<W: Watcher>(
     let (out, touched) = (ingest.take_out(), ingest.take_touched());
     if !changed.is_empty() {
         ends.watcher.changed(&ingest, &changed);
+    }
+    let logged = ingest.take_logged();
+    if !logged.is_empty() {
+        ends.watcher.logged(&ingest, &logged);
     }
     drop(ingest);
     if !touched.is_empty() {

@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 use rackside_history::{Account, Batch, NewCatalog, NewRecord};
-use rackside_proto::Run;
+use rackside_proto::{Channel, Run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,6 +81,8 @@ pub(super) struct Cut {
 pub(super) struct Landed {
     pub(super) keys: Vec<Key>,
     pub(super) changed: BTreeSet<(usize, Run)>,
+    /// Of whom there are events in it.
+    pub(super) logged: BTreeSet<usize>,
 }
 
 impl Default for Waiting {
@@ -215,11 +217,13 @@ impl Waiting {
 
     /// The batch is on the disk.
     pub(super) fn committed(&mut self) -> Option<Landed> {
-        let Flying { keys, changed, bytes, .. } = self.flying.take()?;
+        let Flying { batch, keys, changed, bytes, .. } = self.flying.take()?;
         self.bytes -= bytes;
         self.at_once = self.at_once.saturating_mul(4).min(AT_ONCE);
         self.retry_at = None;
-        Some(Landed { keys, changed })
+        let events = batch.records.iter().zip(&keys).filter(|(record, _)| record.channel == Channel::Event);
+        let logged = events.map(|(_, key)| key.slot).collect();
+        Some(Landed { keys, changed, logged })
     }
 
     /// The batch is not on the disk: it is the first of what waits.
@@ -230,7 +234,7 @@ impl Waiting {
         records.append(&mut self.records);
         catalogs.append(&mut self.catalogs);
         (self.records, self.catalogs) = (records, catalogs);
-        let landed = Landed { keys: keys.clone(), changed };
+        let landed = Landed { keys: keys.clone(), changed, logged: BTreeSet::new() };
         self.keys.splice(0..0, keys);
         self.changed.extend(landed.changed.iter().copied());
         self.due_at(now);

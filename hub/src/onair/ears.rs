@@ -10,7 +10,7 @@ use crate::ingest::task::Watcher;
 use crate::query::Touched;
 use rackside_onair::{Heard, Word};
 use rackside_proto::{Id, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -133,6 +133,11 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
     fn changed(&mut self, ingest: &Ingest, changed: &[usize]) {
         self.0.changed(ingest, changed);
         self.1.changed(ingest, changed);
+    }
+
+    fn logged(&mut self, ingest: &Ingest, logged: &BTreeSet<usize>) {
+        self.0.logged(ingest, logged);
+        self.1.logged(ingest, logged);
     }
 
     fn touched(&mut self, touched: &[Touched]) {

@@ -17,7 +17,7 @@ mod line;
 mod list;
 mod page;
 
-pub(super) use act::{change, change_mute, refused};
+pub(super) use act::{change, change_mute, refused, site_of};
 pub(super) use line::what;
 pub(super) use list::list;
 pub(super) use page::page;

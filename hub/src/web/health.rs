@@ -34,16 +34,20 @@ pub(super) async fn liveness() -> Response {
 /// For everybody; how and why is for those who may see the hub.
 pub(super) async fn readiness(State(web): State<Arc<Web>>, visitor: Visitor) -> Response {
     let (ready, message) = web.ready(clock::now());
-    health(ready, shown(&visitor, ready, &message), &json!({}))
+    health(ready, shown(sees_all(&visitor), ready, &message), &json!({}))
 }
 
 /// The message, of which only those who see all of the hub learn addresses, paths and what failed.
-fn shown<'a>(visitor: &Visitor, ready: bool, message: &'a str) -> &'a str {
-    match (visitor.may(Right::See) && visitor.only().is_none(), ready) {
+pub(super) fn shown(sees_all: bool, ready: bool, message: &str) -> &str {
+    match (sees_all, ready) {
         (true, _) => message,
         (false, true) => "the hub is ready",
         (false, false) => "the hub is not ready; who may see it is told why",
     }
+}
+
+fn sees_all(visitor: &Visitor) -> bool {
+    visitor.may(Right::See) && visitor.only().is_none()
 }
 
 /// Whether telemetry can come in and be kept, and people are told of alerts, and how or why not.
@@ -55,7 +59,8 @@ pub(crate) fn ready(way: &dyn WayIn, history: &Status, turns: &Turns, now: Now) 
 }
 
 impl Web {
-    fn ready(&self, now: Now) -> (bool, String) {
+    /// Whether the hub is ready, and how or why not.
+    pub(super) fn ready(&self, now: Now) -> (bool, String) {
         ready(self.way.as_ref(), &self.history, &self.turns(), now)
     }
 }
@@ -86,5 +91,5 @@ pub(super) async fn detailed(State(web): State<Arc<Web>>, visitor: Visitor) -> R
             "live_watchers": web.live.watchers(),
         })
     };
-    health(ready, shown(&visitor, ready, &message), &details)
+    health(ready, shown(sees_all(&visitor), ready, &message), &details)
 }

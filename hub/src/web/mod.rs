@@ -265,6 +265,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/silences", get(silences::list).post(silences::make))
         .route("/api/silences/{id}", put(silences::change).delete(silences::end))
         .route("/api/receivers", get(receivers::list))
+        .route("/api/me", get(rest::me::me))
         .route("/api/live", get(live::live))
         .route("/api/openapi.json", get(rest::openapi::openapi))
         .route("/login", get(login::form).post(login::enter))

@@ -28,7 +28,8 @@ const BODY: usize = 64 << 10;
 /// One that takes longer to come is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn of(mute: &Mute, now: i64) -> Json {
+/// A mute as `/api/silences` has it.
+pub(super) fn json(mute: &Mute, now: i64) -> Json {
     let at = |ms: i64| rfc3339(ms.max(0) as u64);
     json!({
         "id": mute.id,
@@ -58,7 +59,7 @@ pub(super) async fn list(
         (paging.cut(mutes, |mute| mute.id), now)
     });
     let (page, next) = page?;
-    let silences: Vec<Json> = page.iter().map(|mute| of(mute, now)).collect();
+    let silences: Vec<Json> = page.iter().map(|mute| json(mute, now)).collect();
     let body = json!({ "silences": silences, "next": next }).to_string();
     Ok(tag::json(&headers, body.clone(), &body))
 }

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 /// An answer: code, head in lower case, body.
 type Answer = (u16, String, String);
 
-fn ask(desk: &Desk, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+pub(super) fn ask(desk: &Desk, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(desk.web()).expect("it listens");
     let (host, length) = (desk.web(), body.len());
     let head = format!(
@@ -163,6 +163,15 @@ fn an_alert_is_taken_in_hand_and_given_back() {
     refused(&ask(&desk, "POST", "/api/alerts/0000000000000000/release", "", ""), 404, "no alert");
     refused(&ask(&desk, "GET", "/api/alerts/nothing", "", ""), 404, "no alert");
     refused(&ask(&desk, "GET", "/api/alerts?state=bad", "", ""), 400, "no state");
+}
+
+#[test]
+fn who_asks_is_told_who_they_are() {
+    let (desk, ..) = running();
+    let me = json(&ask(&desk, "GET", "/api/me", "", ""));
+    let rights = json!(["read", "metrics", "act", "manage"]);
+    assert_eq!((&me["how"], &me["name"], &me["rights"]), (&json!("open"), &Json::Null, &rights));
+    assert_eq!((&me["sites"], &me["csrf"]), (&Json::Null, &Json::Null));
 }
 
 #[test]

@@ -225,6 +225,67 @@ fn one_may_ask_for_a_site_for_a_rack_or_for_series() {
 }
 
 #[test]
+fn the_newest_values_of_a_rack_are_told_as_its_page_reads_them() {
+    let (desk, mut client, mut rack) = running();
+    let address = "/api/live?topics=latest,hub&site=arena-north&appliance=rack-1";
+    let mut latest = Follower::to(&desk, address, "");
+    let (name, _, first) = latest.next();
+    assert_eq!((name.as_str(), &first[0]["appliance"]), ("latest", &Json::from("rack-1")));
+    let (_, _, hub) = latest.expect("health");
+    assert_eq!((&hub["ready"], hub["version"].is_string()), (&Json::Bool(true), true));
+    latest.expect("trouble");
+    latest.expect("history");
+    client.send(rack.numbers(&[487, 0, 0, 4_194_304, 0])).expect("sent");
+    let told = loop {
+        let told = latest.expect("latest").2[0].take();
+        if told["series"].as_array().expect("a list").iter().any(|one| one["text"] == "48.7 °C") {
+            break told;
+        }
+    };
+    let listed = desk.json("/api/sites/arena-north/rack-1/latest");
+    assert_eq!(told["series"], listed["series"], "it is the same as elsewhere");
+    let answer = desk.request("GET", "/api/live?topics=latest&site=arena-north", &[]);
+    assert_eq!(answer.status, 400, "of one appliance alone");
+}
+
+#[test]
+fn an_entry_of_the_log_can_be_read_when_it_is_told() {
+    let (desk, mut client, mut rack) = running();
+    let mut log = Follower::to(&desk, "/api/live?topics=log", "");
+    log.expect("trouble");
+    log.expect("history");
+    rack.time = rackside_proto::Time::Utc { ms: clock::now().utc_ms };
+    let text = rackside_proto::What::Text { subject: "stream/main/title", text: "Evensong" };
+    client.send(rack.event(text)).expect("sent");
+    assert_eq!(log.expect("log").2[0]["appliance"], "rack-1");
+    let page = desk.json("/api/log?text=Evensong");
+    assert_eq!(page["log"].as_array().map(Vec::len), Some(1), "{page}");
+}
+
+#[test]
+fn a_mute_is_told_to_who_watches_alerts() {
+    let (desk, ..) = running();
+    let mut alerts = Follower::to(&desk, "/api/live?topics=alerts&site=arena-north", "");
+    alerts.expect("alerts");
+    assert_eq!(alerts.expect("mutes").2, Json::Array(Vec::new()), "there are none");
+    alerts.expect("trouble");
+    alerts.expect("history");
+    let ends_at = clock::now().utc_ms + 3_600_000;
+    for site in ["hall", "arena-north"] {
+        let body = format!(
+            r#"{{"matchers":["site=\"{site}\""],"ends_at":{ends_at},"by":"desk","comment":"a switch is replaced"}}"#
+        );
+        let (status, ..) =
+            super::answers::ask(&desk, "POST", "/api/silences", "Content-Type: application/json\r\n", &body);
+        assert_eq!(status, 201);
+    }
+    let mutes = alerts.expect("mutes").2;
+    assert_eq!(mutes.as_array().map(Vec::len), Some(1), "of its own site: {mutes}");
+    let listed = desk.json("/api/silences");
+    assert_eq!(mutes[0], listed["silences"][1], "it is the same as elsewhere");
+}
+
+#[test]
 fn alerts_are_told_as_they_change() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let rules = directory.path().join("own.yml");
@@ -239,6 +300,7 @@ fn alerts_are_told_as_they_change() {
     log.expect("trouble");
     log.expect("history");
     assert_eq!(alerts.next().2, Json::Array(Vec::new()), "there are none");
+    alerts.expect("mutes");
     alerts.expect("trouble");
     alerts.expect("history");
     let mut rack = super::Rack::new("arena-north", "rack-1");

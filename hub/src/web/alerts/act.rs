@@ -194,7 +194,7 @@ pub(super) fn may_change(visitor: &Visitor, venues: &Venues, mute: &Mute) -> boo
 }
 
 /// The one site that a mute is about, or nothing.
-pub(super) fn site_of(mute: &Mute) -> String {
+pub(in crate::web) fn site_of(mute: &Mute) -> String {
     let site = mute.matchers.iter().find_map(|matcher| match &matcher.test {
         rackside_promql::Test::Equal(site) if &*matcher.name == "site" => Some(site.to_string()),
         _ => None,

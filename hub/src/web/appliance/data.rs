@@ -6,7 +6,7 @@
 //! ```
 
 use super::range::Range;
-use super::{Parameters, Subject, called, charts, help, nobody, series_of};
+use super::{Parameters, called, charts, help, nobody, series_of};
 use crate::clock;
 use crate::json;
 use crate::moment::rfc3339;
@@ -157,6 +157,14 @@ struct Latest {
 }
 
 #[derive(Serialize)]
+struct Whose<'a> {
+    site: &'a str,
+    appliance: &'a str,
+    #[serde(flatten)]
+    latest: Latest,
+}
+
+#[derive(Serialize)]
 struct OfLatest {
     series: String,
     value: Option<f64>,
@@ -171,14 +179,20 @@ pub(in crate::web) async fn latest(
 ) -> Result<Response, Problem> {
     let now = clock::now();
     let subject = web.subject(&visitor, &site, &appliance, now).ok_or_else(|| nobody(&site, &appliance))?;
-    let writing =
-        tokio::task::spawn_blocking(move || answer(&headers, "application/json", json::text(&of(&subject))));
+    let writing = tokio::task::spawn_blocking(move || {
+        answer(&headers, "application/json", json::text(&read(subject.latest.as_ref())))
+    });
     Ok(writing.await.expect("writing JSON does not panic, and is not cancelled"))
 }
 
+/// The same with whose they are, as `/api/live` has it.
+pub(in crate::web) fn told(site: &str, appliance: &str, latest: &crate::fleet::Latest) -> String {
+    json::text(&Whose { site, appliance, latest: read(Some(latest)) })
+}
+
 /// Counters have no value that says something by itself: of them a chart tells how fast they rise.
-fn of(subject: &Subject) -> Latest {
-    let Some(latest) = &subject.latest else { return Latest { time: None, series: Vec::new() } };
+fn read(latest: Option<&crate::fleet::Latest>) -> Latest {
+    let Some(latest) = latest else { return Latest { time: None, series: Vec::new() } };
     let each = latest.listing.series().iter().zip(&latest.values);
     let told = each.filter(|(entry, _)| entry.served && entry.kind != Kind::Counter).map(|(entry, value)| {
         OfLatest {

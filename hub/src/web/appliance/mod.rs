@@ -20,7 +20,7 @@ mod picture;
 mod range;
 
 pub(super) use csv::csv;
-pub(super) use data::{data, latest};
+pub(super) use data::{data, latest, told};
 pub(super) use page::page;
 pub(super) use picture::picture;
 

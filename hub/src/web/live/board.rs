@@ -10,7 +10,7 @@ use super::frame::{Event, Frame, Id};
 use super::picker::Picker;
 use super::view::{Topic, View};
 use crate::fleet::Appliance;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -49,10 +49,16 @@ pub(super) struct News {
     pub(super) sites: Vec<Told>,
     /// Alerts that changed.
     pub(super) alerts: Vec<Told>,
+    /// Mutes that changed.
+    pub(super) mutes: Vec<Told>,
     /// Of whom there is something new in the log.
     pub(super) log: Vec<Told>,
+    /// The newest values of appliances that views are about.
+    pub(super) latest: Vec<Told>,
     /// What is wrong with the hub itself, an event each, if that changed: for everybody.
     pub(super) hub: Vec<Event>,
+    /// How it fares, if that changed: for who sees every site, and for who sees some.
+    pub(super) state: Option<[Event; 2]>,
     /// Of each view that asks for series, by its place among [`Board::picking`]: their values.
     pub(super) series: Vec<Vec<String>>,
 }
@@ -213,6 +219,12 @@ impl Board {
         self.channels.keys().any(|view| view.wants(topic))
     }
 
+    /// The appliances of which a view asks for the newest values.
+    pub(super) fn read(&self) -> BTreeSet<(&str, &str)> {
+        let views = self.channels.keys().filter(|view| view.wants(Topic::Latest));
+        views.filter_map(View::one).collect()
+    }
+
     /// The views that ask for series.
     pub(super) fn picking(&self) -> Vec<Arc<Channel>> {
         self.channels.values().filter(|channel| channel.view.has_series()).cloned().collect()
@@ -293,7 +305,9 @@ impl Board {
                 (Topic::Rows, "sites", &news.sites),
                 (Topic::Rows, "rows", &news.rows),
                 (Topic::Alerts, "alert", &news.alerts),
+                (Topic::Alerts, "mutes", &news.mutes),
                 (Topic::Log, "log", &news.log),
+                (Topic::Latest, "latest", &news.latest),
             ] {
                 if channel.view.wants(topic) {
                     events.extend(list(name, all, &channel.view));
@@ -302,6 +316,9 @@ impl Board {
             let picked = picked.iter().zip(&news.series).find(|(picked, _)| Arc::ptr_eq(picked, channel));
             if let Some((_, values)) = picked.filter(|(_, values)| !values.is_empty()) {
                 events.push(("series", format!("[{}]", values.join(","))));
+            }
+            if let Some([whole, limited]) = news.state.as_ref().filter(|_| channel.view.wants(Topic::Hub)) {
+                events.push(if channel.view.is_limited() { limited.clone() } else { whole.clone() });
             }
             events.extend(news.hub.iter().cloned());
             if !events.is_empty() {

@@ -8,10 +8,11 @@ use super::board::{Board, Channel, Follower, News, Told, whole};
 use super::frame::{Event, Id};
 use super::view::{Topic, View};
 use crate::clock::{self, Now};
+use crate::moment::rfc3339;
 use crate::shutdown;
 use crate::web::around::{Around, Venue};
-use crate::web::{Troubles, Web, alerts, page, row};
-use rackside_notify::{AlertId, Booked};
+use crate::web::{Troubles, Web, alerts, appliance, health, page, row, silences};
+use rackside_notify::{AlertId, Booked, Mute, MuteId};
 use rackside_proto::AgentName;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -59,6 +60,8 @@ pub(super) struct Desk {
     around: Option<Around>,
     /// What is wrong with the hub.
     hub: Option<[String; 2]>,
+    /// Whether it is ready, and how or why not.
+    ready: Option<(bool, String)>,
 }
 
 /// What was told of alerts.
@@ -68,12 +71,22 @@ struct Alerts {
     revision: u64,
     /// What was told of each, as a number.
     told: HashMap<AlertId, u64>,
+    /// When each mute was changed last.
+    mutes: HashMap<MuteId, i64>,
 }
 
 impl Desk {
     /// Nobody watches yet.
     pub(super) fn new(boot: u32) -> Self {
-        Self { board: Board::new(boot), looks: 0, up: Vec::new(), alerts: None, around: None, hub: None }
+        Self {
+            board: Board::new(boot),
+            looks: 0,
+            up: Vec::new(),
+            alerts: None,
+            around: None,
+            hub: None,
+            ready: None,
+        }
     }
 
     /// A client comes; there is none if there is no room for its view.
@@ -82,6 +95,9 @@ impl Desk {
         web.live.watched(true);
         if self.hub.is_none() {
             self.hub(web);
+        }
+        if view.wants(Topic::Hub) && self.ready.is_none() {
+            self.ready = Some(web.ready(now));
         }
         if view.wants(Topic::Rows) && self.around.is_none() {
             self.around = Some(web.around(now));
@@ -105,16 +121,23 @@ impl Desk {
             }
         }
         let mut news = News { hub: self.hub(web), ..News::default() };
+        if self.board.wants(Topic::Hub) {
+            news.state = self.state(web, now);
+        }
         let mut log = web.live.take_log();
         if self.board.wants(Topic::Alerts) || self.board.wants(Topic::Log) {
-            news.alerts = self.alerts(web);
+            (news.alerts, news.mutes) = self.alerts(web);
             log.extend(news.alerts.iter().map(|alert| (alert.site.clone(), alert.appliance.clone())));
         }
         if self.board.wants(Topic::Log) {
             news.log = log.into_iter().map(entry).collect();
         }
         let is_due = self.looks.is_multiple_of(GATHERED);
-        let is_urgent = !news.alerts.is_empty() || !news.log.is_empty() || !news.hub.is_empty();
+        let is_urgent = !news.alerts.is_empty()
+            || !news.mutes.is_empty()
+            || !news.log.is_empty()
+            || !news.hub.is_empty()
+            || news.state.is_some();
         let mut slots = web.live.take_changed();
         if is_due && self.board.wants(Topic::Rows) {
             news.sites = self.sites(web, &mut slots, now);
@@ -123,6 +146,7 @@ impl Desk {
         if is_due || is_urgent || self.has_turned(web, &slots) {
             self.note(web, &slots);
             news.series = series(web, &picked, &slots);
+            news.latest = latest(web, self.board.read(), |slot| slots.contains(&slot));
             if self.board.wants(Topic::Rows) {
                 news.rows = rows(web, self.around(web, now), slots.into_iter(), now);
             }
@@ -132,6 +156,7 @@ impl Desk {
         if is_urgent
             || !news.sites.is_empty()
             || !news.rows.is_empty()
+            || !news.latest.is_empty()
             || news.series.iter().any(|values| !values.is_empty())
         {
             self.board.publish(&news, &picked);
@@ -189,14 +214,29 @@ impl Desk {
         events
     }
 
-    /// Alerts that changed since they were told.
-    fn alerts(&mut self, web: &Web) -> Vec<Told> {
+    /// How the hub fares, if that changed since it was told.
+    fn state(&mut self, web: &Web, now: Now) -> Option<[Event; 2]> {
+        let fresh = web.ready(now);
+        let is_new = self.ready.as_ref().is_some_and(|told| *told != fresh);
+        let told = is_new.then(|| [true, false].map(|sees_all| state(web, &fresh, sees_all)));
+        self.ready = Some(fresh);
+        told
+    }
+
+    /// Alerts and mutes that changed since they were told.
+    fn alerts(&mut self, web: &Web) -> (Vec<Told>, Vec<Told>) {
         let before = self.alerts.take();
-        let (fresh, changed) = web.notifications.look(|notifier, _| {
+        let (fresh, changed, mutes) = web.notifications.look(|notifier, now| {
             let revision = notifier.revision();
             if before.as_ref().is_some_and(|before| before.revision == revision) {
-                return (None, Vec::new());
+                return (None, Vec::new(), Vec::new());
             }
+            let is_new = |mute: &&Mute| {
+                before.as_ref().is_some_and(|before| before.mutes.get(&mute.id) != Some(&mute.changed_at))
+            };
+            let changed_mutes =
+                notifier.mutes().iter().filter(is_new).map(|mute| mute_told(mute, now)).collect();
+            let mutes = notifier.mutes().iter().map(|mute| (mute.id, mute.changed_at)).collect();
             let mut changed = Vec::new();
             let mut told = HashMap::new();
             for alert in notifier.alerts() {
@@ -206,10 +246,10 @@ impl Desk {
                 }
                 told.insert(alert.id, number);
             }
-            (Some(Alerts { revision, told }), changed)
+            (Some(Alerts { revision, told, mutes }), changed, changed_mutes)
         });
         self.alerts = fresh.or(before);
-        changed.iter().map(told).collect()
+        (changed.iter().map(told).collect(), mutes)
     }
 }
 
@@ -229,6 +269,12 @@ fn told(alert: &Booked) -> Told {
     Told { site, appliance, json: alerts::json(alert).to_string() }
 }
 
+/// A mute concerns who sees the one site that it is about; one of several, who sees all.
+fn mute_told(mute: &Mute, now: i64) -> Told {
+    let json = silences::json(mute, now).to_string();
+    Told { site: alerts::site_of(mute), appliance: String::new(), json }
+}
+
 /// That there is something new in the log of an appliance, or of a site.
 fn entry((site, appliance): (String, String)) -> Told {
     let json = serde_json::json!({ "site": site, "appliance": appliance }).to_string();
@@ -238,6 +284,40 @@ fn entry((site, appliance): (String, String)) -> Told {
 fn events(hub: &[String; 2]) -> Vec<Event> {
     let text = |text: &String| serde_json::to_string(text).expect("a text is JSON");
     vec![("trouble", text(&hub[0])), ("history", text(&hub[1]))]
+}
+
+/// How the hub fares, for who sees every site or some.
+fn state(web: &Web, (ready, message): &(bool, String), sees_all: bool) -> Event {
+    let told = serde_json::json!({
+        "ready": ready,
+        "message": health::shown(sees_all, *ready, message),
+        "version": env!("CARGO_PKG_VERSION"),
+        "started_at": rfc3339(web.started.utc_ms),
+    });
+    ("health", told.to_string())
+}
+
+/// The newest values of these appliances, as far as their slots are meant.
+fn latest<'n>(
+    web: &Web,
+    wanted: impl IntoIterator<Item = (&'n str, &'n str)>,
+    slots: impl Fn(usize) -> bool,
+) -> Vec<Told> {
+    let found: Vec<_> = {
+        let ingest = web.shared.read();
+        let fleet = ingest.fleet();
+        let named = wanted.into_iter().filter_map(|(site, rack)| AgentName::new(site, rack).ok());
+        let here = named.filter_map(|name| Some((fleet.slot(&name)?, name)));
+        let here = here.filter(|(slot, _)| slots(*slot));
+        here.filter_map(|(slot, name)| Some((name, fleet.appliances().get(slot)?.shown()?.latest.clone()?)))
+            .collect()
+    };
+    let told = |(name, latest): (AgentName, _)| {
+        let (site, appliance) = (name.site.to_string(), name.appliance.to_string());
+        let json = appliance::told(&site, &appliance, &latest);
+        Told { site, appliance, json }
+    };
+    found.into_iter().map(told).collect()
 }
 
 /// A site without its appliances.
@@ -281,16 +361,25 @@ fn all(web: &Web, around: &Around, channel: &Channel, now: Now) -> Vec<Event> {
         events.push(whole("sites", &heads, &channel.view));
     }
     if channel.view.wants(Topic::Alerts) {
-        let alerts: Vec<Booked> = web
-            .notifications
-            .look(|notifier, _| notifier.alerts().filter(|alert| alert.ends_at.is_none()).cloned().collect());
+        let (alerts, mutes): (Vec<Booked>, Vec<Told>) = web.notifications.look(|notifier, now| {
+            let open = notifier.alerts().filter(|alert| alert.ends_at.is_none());
+            let mutes = notifier.mutes().iter().filter(|mute| now < mute.ends_at);
+            (open.cloned().collect(), mutes.map(|mute| mute_told(mute, now)).collect())
+        });
         let alerts: Vec<Told> = alerts.iter().map(told).collect();
         events.push(whole("alerts", &alerts, &channel.view));
+        events.push(whole("mutes", &mutes, &channel.view));
     }
     if channel.view.has_series() {
         let ingest = web.shared.read();
         let values = channel.picked(ingest.fleet().appliances().iter().enumerate());
         events.push(("series", format!("[{}]", values.join(","))));
+    }
+    if channel.view.wants(Topic::Latest) {
+        events.push(whole("latest", &latest(web, channel.view.one(), |_| true), &channel.view));
+    }
+    if channel.view.wants(Topic::Hub) {
+        events.push(state(web, &web.ready(now), !channel.view.is_limited()));
     }
     let Troubles { way, history } = web.troubles();
     events.extend(self::events(&[way, history]));

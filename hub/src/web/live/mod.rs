@@ -32,7 +32,6 @@ pub(super) use stream::live;
 
 use crate::ingest::Ingest;
 use crate::ingest::task::Watcher;
-use crate::query::Touched;
 use gather::Desk;
 use seat::Seats;
 use std::collections::BTreeSet;
@@ -128,11 +127,11 @@ impl Watcher for Updates {
         }
     }
 
-    fn touched(&mut self, touched: &[Touched]) {
+    fn logged(&mut self, ingest: &Ingest, logged: &BTreeSet<usize>) {
         if self.live.is_watched() {
-            let label = |one: &Touched, name| one.labels.value(name).to_owned();
-            let names = touched.iter().map(|one| (label(one, "site"), label(one, "appliance")));
-            // There are no more of them than appliances and sites.
+            let found = logged.iter().filter_map(|slot| ingest.fleet().appliances().get(*slot));
+            let names = found.map(|one| (one.name.site.to_string(), one.name.appliance.to_string()));
+            // There are no more of them than appliances.
             self.live.log().extend(names);
         }
     }

@@ -5,6 +5,7 @@
 //! ```text
 //! /api/live                                         rows of every appliance
 //! /api/live?site=arena-north&topics=rows,alerts     of one site, and its alerts
+//! /api/live?site=arena-north&appliance=rack-1&topics=latest,log
 //! /api/live?site=arena-north&appliance=rack-1&series=rackside_load1&series=rackside_stream_up
 //! ```
 
@@ -26,15 +27,24 @@ pub(in crate::web) enum Topic {
     Alerts,
     /// The log.
     Log,
+    /// The newest values of an appliance, as people read them.
+    Latest,
+    /// How the hub itself fares.
+    Hub,
 }
 
 impl Topic {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Rows, "rows"), (Self::Alerts, "alerts"), (Self::Log, "log")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Rows, "rows"),
+        (Self::Alerts, "alerts"),
+        (Self::Log, "log"),
+        (Self::Latest, "latest"),
+        (Self::Hub, "hub"),
+    ];
 
     fn of(word: &str) -> Result<Self, String> {
         let found = Self::ALL.iter().find(|(_, known)| *known == word).map(|(topic, _)| *topic);
-        found.ok_or_else(|| format!("no topic {word:?}; there are rows, alerts and log"))
+        found.ok_or_else(|| format!("no topic {word:?}; there are rows, alerts, log, latest and hub"))
     }
 }
 
@@ -69,12 +79,25 @@ impl View {
             "" => BTreeSet::new(),
             words => words.split(',').map(Topic::of).collect::<Result<_, _>>()?,
         };
+        if topics.contains(&Topic::Latest) && appliance.is_none() {
+            return Err("`latest` is of one appliance: say `site` and `appliance` as well".to_owned());
+        }
         Ok(Self { only: only.cloned(), site, appliance, topics, series })
     }
 
     /// Whether it is about this at all.
     pub(super) fn wants(&self, topic: Topic) -> bool {
         self.topics.contains(&topic)
+    }
+
+    /// Whether it is of some sites alone.
+    pub(super) fn is_limited(&self) -> bool {
+        self.only.is_some()
+    }
+
+    /// The appliance that it is about, if it is about one.
+    pub(super) fn one(&self) -> Option<(&str, &str)> {
+        self.site.as_deref().zip(self.appliance.as_deref())
     }
 
     /// Whether it has to do with this appliance, or with this site where `appliance` is empty. What concerns no site concerns those who see all.
@@ -138,6 +161,7 @@ mod tests {
         for (address, why) in [
             ("/api/live?appliance=rack-1", "say `site` as well"),
             ("/api/live?topics=rows,weather", "no topic \"weather\""),
+            ("/api/live?topics=latest&site=hall", "say `site` and `appliance`"),
             ("/api/live?series=up%7B", "series \"up{\""),
         ] {
             assert!(view(address).expect_err("refused").contains(why), "{address}");

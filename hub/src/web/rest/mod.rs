@@ -1,5 +1,5 @@
 //! The hub's own JSON API below `/api/`, as far as it has no file of its own elsewhere: sites, appliances, series, alerts. What every list has in common
-//! (`paging`), what every answer that may be unchanged has (`tag`), what pages of other origins may ask (`cors`),
+//! (`paging`), what every answer that may be unchanged has (`tag`), what pages of other origins may ask (`cors`), who asks (`me`),
 //! and what it all promises (`openapi`).
 //!
 //! Errors are [`Problem`](super::problem::Problem)s. What a visitor may not see is not there: 404, and not in a list.
@@ -12,6 +12,7 @@
 
 pub(super) mod alerts;
 pub(crate) mod cors;
+pub(super) mod me;
 pub(super) mod openapi;
 pub(super) mod paging;
 pub(super) mod sites;
