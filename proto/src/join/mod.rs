@@ -33,6 +33,10 @@ pub const PATH: &str = "/join";
 /// What both bodies are called in HTTP.
 pub const CONTENT_TYPE: &str = "application/octet-stream";
 
+/// What an appliance that has joined offers as its protocol (ALPN) where it comes to MQTT by TLS: then the hub shows the certificate of its own
+/// authority, also where its listener has another one for everybody else. No server has to choose it.
+pub const ALPN: &[u8] = b"rackside-joined";
+
 /// Largest question, in bytes.
 pub const QUESTION: usize = 4096;
 /// Largest answer, in bytes.
