@@ -307,11 +307,11 @@ impl Registrar {
             Standing::Good | Standing::Expired => {}
             Standing::New => self.store.adopt(&old, &[], der, now)?,
             Standing::Ended(end) => {
-                self.store.turned_away(&old, now)?;
+                self.store.turned_away(std::slice::from_ref(&old), now)?;
                 return refused(of_end(end));
             }
         }
-        self.store.seen(&old, now)?;
+        self.store.seen(std::slice::from_ref(&old), now)?;
         if let Some(certificate) = self.store.renewed(old.serial, question.key)? {
             return Ok(Some((name.clone(), Verdict::Granted(certificate, Told::Repeated(name)))));
         }

@@ -77,7 +77,7 @@ impl Hub {
 
     fn seen(&mut self, certificate: &[u8]) {
         let credential = Credential::read(certificate).expect("ours");
-        self.registrar.store().seen(&credential, self.now).expect("written");
+        self.registrar.store().seen(&[credential], self.now).expect("written");
     }
 }
 

@@ -273,31 +273,58 @@ impl Store {
         })
     }
 
-    /// A box came with a good certificate: those from before it end, and the day is noted. Says whether anything was written.
-    pub fn seen(&mut self, credential: &Credential, now: i64) -> Result<bool, StoreError> {
+    /// Boxes came with these certificates, which are good: those from before them end, and the hour is noted. Says whether anything ended.
+    pub fn seen(&mut self, credentials: &[Credential], now: i64) -> Result<bool, StoreError> {
         let at = now - now.rem_euclid(HOUR);
-        let sql = "SELECT (seen_at IS NULL OR seen_at < ?2) FROM identity WHERE serial = ?1 AND end IS NULL";
-        let serial = credential.serial.0;
-        let news = self
-            .ask(|connection| connection.query_row(sql, params![serial, at], |row| row.get(0)).optional())?;
-        if news != Some(true) {
-            return Ok(false);
-        }
-        self.change(|transaction| {
+        self.note(credentials, "end IS NULL AND (seen_at IS NULL OR seen_at < ?2)", at, |transaction, serial| {
             transaction.execute("UPDATE identity SET seen_at = ?2 WHERE serial = ?1", params![serial, at])?;
             transaction.execute(
                 "UPDATE identity SET end = 'renewed', ended_at = ?2 WHERE end IS NULL AND serial = (SELECT parent FROM identity WHERE serial = ?1)",
                 params![serial, now],
-            )?;
-            Ok(true)
+            )
         })
     }
 
-    /// A box came with a certificate that has ended.
-    pub fn turned_away(&mut self, credential: &Credential, now: i64) -> Result<(), StoreError> {
+    /// Boxes came with these certificates, which have ended.
+    pub fn turned_away(&mut self, credentials: &[Credential], now: i64) -> Result<(), StoreError> {
         let at = now - now.rem_euclid(HOUR);
-        let sql = "UPDATE identity SET turned_away_at = ?2 WHERE serial = ?1 AND (turned_away_at IS NULL OR turned_away_at < ?2)";
-        self.change(|transaction| transaction.execute(sql, params![credential.serial.0, at]).map(drop))
+        let noted = self.note(
+            credentials,
+            "turned_away_at IS NULL OR turned_away_at < ?2",
+            at,
+            |transaction, serial| {
+                let sql = "UPDATE identity SET turned_away_at = ?2 WHERE serial = ?1";
+                transaction.execute(sql, params![serial, at]).map(|_| 0)
+            },
+        );
+        noted.map(drop)
+    }
+
+    /// Writes down what is news of them, in one transaction, and nothing where nothing is. Says whether it changed how any stands.
+    fn note(
+        &mut self,
+        credentials: &[Credential],
+        is_news: &str,
+        at: i64,
+        write: impl Fn(&Transaction, [u8; 16]) -> rusqlite::Result<usize>,
+    ) -> Result<bool, StoreError> {
+        let sql = format!("SELECT 1 FROM identity WHERE serial = ?1 AND ({is_news})");
+        let news = self.ask(|connection| {
+            let mut asked = connection.prepare(&sql)?;
+            let mut news = Vec::new();
+            for Credential { serial, .. } in credentials {
+                if asked.exists(params![serial.0, at])? {
+                    news.push(serial.0);
+                }
+            }
+            Ok(news)
+        })?;
+        if news.is_empty() {
+            return Ok(false);
+        }
+        self.change(|transaction| {
+            news.iter().try_fold(false, |changed, serial| Ok(write(transaction, *serial)? > 0 || changed))
+        })
     }
 }
 
