@@ -3,7 +3,7 @@
 //! Reading goes by one connection and writing by another, so that a request never waits for somebody's write to reach the disk. Nothing here
 //! sleeps or spawns; what is slow says so.
 
-use crate::error::StoreError;
+use crate::error::{ChangeError, StoreError};
 use crate::limit::{Logins, Requests};
 use crate::password::PasswordHash;
 use crate::secret::{Secret, csrf};
@@ -209,7 +209,7 @@ impl Access {
         is_right
     }
 
-    /// Logs in: a new session, if the password is right. Slow.
+    /// Logs in: a new session, if the password is right, and still the user's when that is known. Slow.
     pub fn login(
         &self,
         knock: &Knock,
@@ -220,7 +220,31 @@ impl Access {
         if !self.is_right(knock, password, from) {
             return Ok(None);
         }
-        self.begin(&knock.name, from, now).map(Some)
+        let mut store = lock(&self.writing);
+        // Whoever changes a password ends all sessions, and this one is none of them yet.
+        if !store.has_password(&knock.name, &knock.hash)? {
+            return Ok(None);
+        }
+        store.begin_session(&knock.name, from, self.lasting, now).map(Some)
+    }
+
+    /// Another password for whoever knows the present one, and a session in place of all that there were; nothing, if it is not the present one. Slow.
+    pub fn change_password(
+        &self,
+        knock: &Knock,
+        (present, new): (&str, &str),
+        from: Browser<'_>,
+        now: i64,
+    ) -> Result<Option<Secret>, ChangeError> {
+        if !self.is_right(knock, present, from) {
+            return Ok(None);
+        }
+        let mut store = lock(&self.writing);
+        if !store.has_password(&knock.name, &knock.hash)? {
+            return Ok(None);
+        }
+        store.set_password(&knock.name, new, &knock.name, now)?;
+        Ok(Some(store.begin_session(&knock.name, from, self.lasting, now)?))
     }
 
     /// A session of somebody who has just proven who they are.

@@ -154,6 +154,11 @@ impl Store {
         })
     }
 
+    /// Whether this is what is kept of a user's password now.
+    pub(crate) fn has_password(&self, name: &str, hash: &PasswordHash) -> Result<bool, StoreError> {
+        Ok(self.login(name)?.is_some_and(|(_, kept)| kept == *hash))
+    }
+
     /// Adds a user. Slow, for the password.
     pub fn add_user(&mut self, new: &NewUser<'_>, who: &str, now: i64) -> Result<(), ChangeError> {
         check_new(new)?;

@@ -156,3 +156,28 @@ fn whoever_was_let_in_is_still_the_same_until_something_changes() {
     access.change(|store| store.end_session(secret.shown())).expect("ended");
     assert!(!still(), "logged out");
 }
+
+#[test]
+fn a_password_that_was_changed_meanwhile_opens_nothing() {
+    let (_directory, access) = two();
+    let knock = || access.knock("desk", HERE, NOW).expect("nobody has tried");
+    let (login, change) = (knock(), knock());
+    access.change(|store| store.set_password("desk", "another horse", "first", NOW)).expect("changed");
+    assert!(access.login(&login, PASSWORD, HERE, NOW).expect("the file is well").is_none());
+    let changed = access.change_password(&change, (PASSWORD, "a third horse"), HERE, NOW);
+    assert!(changed.expect("the file is well").is_none());
+    assert!(access.look(|store| store.sessions(LASTING, NOW)).expect("well").is_empty());
+    let now = knock();
+    let secret = access.change_password(&now, ("another horse", "a third horse"), HERE, NOW);
+    let secret = secret.expect("the file is well").expect("it is the present one");
+    assert!(of_session(&access, &secret, NOW).is_some());
+    assert!(super::login(&access, "desk", "a third horse", NOW).is_some());
+}
+
+#[test]
+fn who_was_removed_meanwhile_is_told_what_everybody_is_told() {
+    let (_directory, access) = two();
+    let knock = access.knock("desk", HERE, NOW).expect("nobody has tried");
+    access.change(|store| store.remove_user("desk", "first", NOW)).expect("removed");
+    assert!(access.login(&knock, PASSWORD, HERE, NOW).expect("not a fault of the file").is_none());
+}

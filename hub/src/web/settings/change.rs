@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rackside_access::{Browser, ChangeError, KnockError, NewToken, NewUser, Reach, Right, Role, Scopes};
+use rackside_access::{Browser, ChangeError, How, KnockError, NewToken, NewUser, Reach, Right, Role, Scopes};
 use rackside_pages::settings::{Choice, Made, TokenForm, UserForm};
 use std::sync::Arc;
 
@@ -59,7 +59,9 @@ pub(in crate::web) async fn password(
 ) -> Response {
     let (headers, form) = read(request).await;
     let asked = Asked::of(&web, headers.clone(), peer);
-    let (Some(form), Some(name)) = (form, visitor.name.clone()) else {
+    // A token has a name as well, and no password.
+    let name = visitor.name.clone().filter(|_| visitor.how == How::Session);
+    let (Some(form), Some(name)) = (form, name) else {
         return web.show(WRONG, headers, visitor, fault(BROKEN)).await;
     };
     let (current, new) = (form.first("current").to_owned(), form.first("password").to_owned());
@@ -98,12 +100,8 @@ async fn change_own(
     let turn = web.door.turn().await.map_err(|_| Box::new(fault(sentence(&Refused::Busy))))?;
     let changing = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let (from, now) = (Browser { address, agent: &agent }, clock::now().utc_ms as i64);
-        if !access.is_right(&knock, &current, from) {
-            return Ok(None);
-        }
-        access.change(|store| store.set_password(&name, &new, &name, now))?;
-        Ok::<_, ChangeError>(Some(access.begin(&name, from, now)?))
+        let from = Browser { address, agent: &agent };
+        access.change_password(&knock, (&current, &new), from, clock::now().utc_ms as i64)
     });
     match changing.await.expect("changing a password does not panic, and is not cancelled") {
         Ok(Some(secret)) => Ok(secret),
