@@ -210,7 +210,8 @@ impl Hub {
         let keeping =
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
         let telling = web::live_updates(pages.clone(), asked.clone());
-        let serving = server::serve(socket, web::router(pages), Bounds::default(), asked.clone());
+        let serving =
+            server::serve(socket, web::router(pages), Bounds::behind(&config.web.proxies), asked.clone());
         let tasks = vec![
             ("series", tokio::spawn(keeping)),
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),

@@ -316,6 +316,9 @@ fn whoever_was_sent_the_link_acknowledges_from_anywhere_and_only_that() {
          template = {{ body = '\"{{acknowledge_url}}\"' }}\n\
          [[route]]\nname = \"all\"\nto = [\"first\"]\ngroup_wait = \"0s\"\n"
     ));
+    // A hub that people reach from elsewhere is open to nobody; this test looks at what it says.
+    let text = fs::read_to_string(&place.config).expect("just written");
+    fs::write(&place.config, text.replace("[web]\n", "[web]\nallow_anonymous = true\n")).expect("written");
     let hub = Running::start(&place.config);
     let (mut client, mut rack) = begin(&hub, 1);
     turn(&mut client, &mut rack, false);

@@ -15,7 +15,7 @@ use super::Web;
 use super::accept::wants_page;
 use super::api::Form;
 use super::change::{Peer, is_known, is_ours, is_same_origin};
-use super::door::{self, Came};
+use super::door::Came;
 use super::missing;
 use super::rights::{self, Need};
 use super::visitor::Visitor;
@@ -54,8 +54,7 @@ async fn enter(web: &Arc<Web>, parts: &Parts, body: Body) -> Result<(Visitor, Bo
     let need = rights::needed(&parts.method, path);
     let external = web.notifications.external_url();
     let peer = *parts.extensions.get::<Peer>().expect("the server puts it into every request");
-    let is_secure = door::is_secure(headers, peer, &external);
-    let came = match web.door.who(headers, peer, is_secure, now) {
+    let came = match web.door.who(headers, peer, &external, now) {
         Ok(came) => came,
         Err(_) if need == Need::Nothing => Came::Nobody,
         Err(why) => {

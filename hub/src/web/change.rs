@@ -8,27 +8,31 @@
 //! POST /alerts/274019e265251482   Host: 127.0.0.1:8080   Origin: https://elsewhere.example  no
 //! ```
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Version, header};
 use rackside_config::host_and_port;
 use std::net::{IpAddr, SocketAddr};
 
-/// Who asks: the other end of the connection.
+/// Who asks: the other end of the connection, and the HTTP that it speaks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct Peer(pub(super) SocketAddr, pub(super) Version);
 
-/// What a proxy adds.
-const FORWARDED: [HeaderName; 6] = [
+/// What a proxy adds, beside whatever begins with [`FORWARDED_AS`].
+const FORWARDED: [HeaderName; 7] = [
     header::FORWARDED,
     header::VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("cdn-loop"),
 ];
+const FORWARDED_AS: &str = "x-forwarded-";
 
-/// Whether it comes from this machine, and not through a proxy on it.
+/// Whether it comes from this machine, and not through a proxy on it, as far as that can be told: one may add nothing at all. Nobody who sits here
+/// speaks HTTP/1.0; nginx does, as long as nobody has configured more.
 pub(super) fn is_local(headers: &HeaderMap, peer: Peer) -> bool {
-    peer.0.ip().to_canonical().is_loopback() && FORWARDED.iter().all(|name| !headers.contains_key(name))
+    let is_added = |name: &HeaderName| FORWARDED.contains(name) || name.as_str().starts_with(FORWARDED_AS);
+    peer.0.ip().to_canonical().is_loopback() && peer.1 >= Version::HTTP_11 && !headers.keys().any(is_added)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_a_proxy_hands_on_is_not_from_this_machine() {
-        let peer = |address: &str| Peer(SocketAddr::new(address.parse().expect("an address"), 1));
+        let peer = |address: &str, http| Peer(SocketAddr::new(address.parse().expect("an address"), 1), http);
         for (address, pairs, local) in [
             ("127.0.0.1", &[][..], true),
             ("::ffff:127.0.0.1", &[], true),
@@ -150,8 +154,12 @@ mod tests {
             ("::1", &[("forwarded", "for=192.0.2.7")], false),
             ("127.0.0.1", &[("via", "1.1 proxy")], false),
             ("127.0.0.1", &[("x-forwarded-proto", "https")], false),
+            ("127.0.0.1", &[("x-forwarded-server", "proxy")], false),
+            ("127.0.0.1", &[("x-client-ip", "192.0.2.7")], false),
         ] {
-            assert_eq!(is_local(&headers(pairs), peer(address)), local, "{address} {pairs:?}");
+            let from = peer(address, Version::HTTP_11);
+            assert_eq!(is_local(&headers(pairs), from), local, "{address} {pairs:?}");
         }
+        assert!(!is_local(&headers(&[]), peer("127.0.0.1", Version::HTTP_10)), "as nginx speaks by itself");
     }
 }

@@ -128,7 +128,7 @@ impl Door {
         if self.has_users() != Ok(false) {
             return;
         }
-        if address.ip().to_canonical().is_loopback() {
+        if address.ip().to_canonical().is_loopback() && self.may_be_open(external) {
             log::info!(
                 "there are no users: whoever is on this machine may see and change everything at http://{address}/, and nobody else; \
                  make the first one there in Settings, or with `rackside-hub user add NAME --role admin`"
@@ -144,15 +144,21 @@ impl Door {
         );
     }
 
-    /// Who it is that asks.
+    /// Whether this machine may be let in without a user: nothing in the configuration says that others are brought here, by a proxy that might not say so
+    /// itself.
+    fn may_be_open(&self, external: &str) -> bool {
+        external.is_empty() && self.proxies.is_empty()
+    }
+
+    /// Who it is that asks. `external` is where people reach the hub, if that is known.
     pub(super) fn who(
         &self,
         headers: &HeaderMap,
         peer: Peer,
-        is_secure: bool,
+        external: &str,
         now: i64,
     ) -> Result<Came, Arc<str>> {
-        let access = self.access()?;
+        let (access, is_secure) = (self.access()?, is_secure(headers, peer, external));
         let visit = |credential: Credential<'_>| {
             let sites = self.sites.borrow();
             let sites = sites.iter().map(|site| (site.id.as_str(), site.tags.as_slice()));
@@ -169,7 +175,7 @@ impl Door {
         {
             return Ok(let_in(visit));
         }
-        if is_local(headers, peer) && !self.has_users()? {
+        if is_local(headers, peer) && self.may_be_open(external) && !self.has_users()? {
             return Ok(Came::In(rackside_access::Visitor::open().into(), None));
         }
         if self.allow_anonymous {
@@ -333,7 +339,7 @@ pub(super) fn is_secure(headers: &HeaderMap, peer: Peer, external: &str) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, Version};
     use rackside_access::{NewUser, Reach, Role};
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -388,7 +394,8 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_says_where_somebody_comes_from() {
         let (_directory, door) = door("[\"192.0.2.1\"]");
-        let peer = |address: &str| Peer(SocketAddr::new(address.parse().expect("an address"), 1));
+        let peer =
+            |address: &str| Peer(SocketAddr::new(address.parse().expect("an address"), 1), Version::HTTP_11);
         for (from, said, address) in [
             ("198.51.100.1", &["203.0.113.9"][..], "198.51.100.1"),
             ("127.0.0.1", &["203.0.113.9"], "203.0.113.9"),
@@ -423,7 +430,8 @@ mod tests {
 
     #[test]
     fn tls_is_what_a_proxy_or_the_external_url_says() {
-        let peer = |address: &str| Peer(SocketAddr::new(address.parse().expect("an address"), 1));
+        let peer =
+            |address: &str| Peer(SocketAddr::new(address.parse().expect("an address"), 1), Version::HTTP_11);
         for (proto, from, external, secure) in [
             (None, "192.0.2.7", "", false),
             (None, "192.0.2.7", "https://hub.example.org", true),

@@ -34,6 +34,7 @@ mod missing;
 mod own;
 mod page;
 mod people;
+mod places;
 mod problem;
 mod receivers;
 mod rest;
@@ -152,6 +153,8 @@ pub struct Web {
     sparks: sparks::Sparks,
     rules: Rules,
     api: Arc<Api>,
+    /// For files of samples while they are sent.
+    files: Arc<places::Places>,
 }
 
 impl Web {
@@ -195,6 +198,7 @@ impl Web {
                 sparks: sparks::Sparks::default(),
                 rules,
                 api,
+                files: places::Places::new(appliance::FILES, appliance::FILES_OF_ONE, &[places::HERE]),
             }
         })
     }

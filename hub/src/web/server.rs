@@ -1,10 +1,12 @@
 //! Serving HTTP: accepting, bounding, ending. What is served is the router's.
 //!
-//! [`Bounds`]: so many connections at once, so long for a request's head, so long without taking anything of an answer:
-//! nobody keeps a place by doing nothing. When the hub stops, idle connections are closed at
+//! [`Bounds`]: so many connections at once, so many of them from one address, so long for a request's head, so long without taking anything of an
+//! answer: nobody keeps a place by doing nothing, and nobody has all of them. When the hub stops, idle connections are closed at
 //! once and busy ones after their answer; whoever takes longer is cut off.
 
 use super::change::Peer;
+use super::places::{HERE, Places};
+use crate::clock;
 use crate::shutdown;
 use axum::Router;
 use hyper::Request;
@@ -13,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,10 +23,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// What nobody who connects can go beyond.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Bounds {
     /// Connections at once.
     pub connections: usize,
+    /// Of these from one address: some forty browsers behind the one address of a venue.
+    pub of_one: usize,
+    /// Addresses that bring many people, and as many connections as there are: this machine, where a proxy may be, and other proxies.
+    pub apart: Vec<IpAddr>,
     /// How long a request's head may take, and how long a connection may be idle between requests.
     pub head: Duration,
     /// How long a client may take nothing of what is sent to it. A phone that lost its network, too, is noticed by this.
@@ -33,10 +39,21 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { connections: 1024, head: Duration::from_secs(30), stall: Duration::from_secs(30) }
+        let (head, stall) = (Duration::from_secs(30), Duration::from_secs(30));
+        Self { connections: 1024, of_one: 256, apart: vec![HERE], head, stall }
     }
 }
 
+impl Bounds {
+    /// The usual ones, with these proxies.
+    pub(crate) fn behind(proxies: &[IpAddr]) -> Self {
+        let usual = Self::default();
+        Self { apart: [&usual.apart, proxies].concat(), ..usual }
+    }
+}
+
+/// That an address gets no more connections is told so often at most.
+const TELL_EVERY: Duration = Duration::from_mins(1);
 /// How long answers may take to end when the hub stops.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -79,7 +96,9 @@ pub async fn serve(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let seats = Arc::new(Semaphore::new(bounds.connections));
+    let places = Places::new(bounds.connections, bounds.of_one, &bounds.apart);
     let mut connections = JoinSet::new();
+    let mut told = None;
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &seats) => accepted,
@@ -87,10 +106,21 @@ pub async fn serve(
             () = shutdown::asked(&mut shutdown) => break,
         };
         let (stream, peer, seat) = accepted;
-        let (router, shutdown) = (router.clone(), shutdown.clone());
+        let Ok(place) = places.take(peer.ip()) else {
+            let now = clock::now().instant;
+            if told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
+                told = Some(now);
+                let (from, most) = (peer.ip().to_canonical(), bounds.of_one);
+                log::warn!(
+                    "web: {from} has {most} connections, and gets no more; if it is a proxy, name it in [web] proxies"
+                );
+            }
+            continue;
+        };
+        let (router, shutdown, bounds) = (router.clone(), shutdown.clone(), bounds.clone());
         connections.spawn(async move {
             connection((stream, peer), router, bounds, shutdown).await;
-            drop(seat);
+            drop((place, seat));
         });
     }
     drop(listener);
@@ -134,7 +164,8 @@ async fn connection(
     builder.timer(TokioTimer::new()).header_read_timeout(bounds.head);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        let peer = Peer(peer, request.version());
+        request.extensions_mut().insert(peer);
         router.call(request)
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -178,8 +209,8 @@ mod tests {
     }
 
     /// Whether somebody who behaves is served although `first` has the only place.
-    async fn makes_room_after(first: &str, bounds: Bounds) -> bool {
-        let (address, _stop) = start(Bounds { connections: 1, ..bounds }).await;
+    async fn makes_room_after(first: &str, bounds: &Bounds) -> bool {
+        let (address, _stop) = start(Bounds { connections: 1, ..bounds.clone() }).await;
         let _first = ask(address, first).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let mut second = ask(address, "GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n").await;
@@ -192,14 +223,46 @@ mod tests {
     #[tokio::test]
     async fn whoever_takes_nothing_of_an_answer_gives_its_place_up() {
         let bounds = Bounds { stall: Duration::from_millis(300), ..Bounds::default() };
-        assert!(makes_room_after("GET /large HTTP/1.1\r\nHost: hub\r\n\r\n", bounds).await);
+        assert!(makes_room_after("GET /large HTTP/1.1\r\nHost: hub\r\n\r\n", &bounds).await);
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_take_every_connection() {
+        // None of them goes by itself while this looks.
+        let head = Duration::from_mins(10);
+        let bounds = Bounds { connections: 8, of_one: 2, apart: Vec::new(), head, ..Bounds::default() };
+        let (address, _stop) = start(bounds).await;
+        let get = "GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";
+        let read = |mut stream: TcpStream| async move {
+            let mut answer = String::new();
+            // One that is shut in its face may be reset.
+            let _ = stream.read_to_string(&mut answer).await;
+            answer
+        };
+        let sitting = [ask(address, "GET").await, ask(address, "GET").await];
+        let refused = TcpStream::connect(address).await.expect("the kernel takes it");
+        let shut = tokio::time::timeout(Duration::from_secs(30), read(refused)).await;
+        assert_eq!(shut.as_deref(), Ok(""), "a third is shut");
+        drop(sitting);
+        let served = async {
+            loop {
+                let answer = read(ask(address, get).await).await;
+                if answer.ends_with("hello") {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), served).await.expect("there is a place again");
+        let (address, _stop) = start(Bounds { apart: vec![HERE], of_one: 0, ..Bounds::default() }).await;
+        assert!(read(ask(address, get).await).await.ends_with("hello"), "a proxy brings everybody");
     }
 
     #[tokio::test]
     async fn whoever_never_ends_a_request_gives_its_place_up() {
         let bounds = Bounds { head: Duration::from_millis(300), ..Bounds::default() };
-        assert!(makes_room_after("GET / HTTP/1.1\r\nHost: h", bounds).await);
-        assert!(makes_room_after("GET / HTTP/1.1\r\nHost: hub\r\n\r\n", bounds).await, "idle afterwards");
-        assert!(makes_room_after("", bounds).await, "not a word");
+        assert!(makes_room_after("GET / HTTP/1.1\r\nHost: h", &bounds).await);
+        assert!(makes_room_after("GET / HTTP/1.1\r\nHost: hub\r\n\r\n", &bounds).await, "idle afterwards");
+        assert!(makes_room_after("", &bounds).await, "not a word");
     }
 }

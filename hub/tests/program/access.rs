@@ -114,9 +114,14 @@ fn without_users_this_machine_is_open_and_says_so_and_everybody_else_stays_outsi
 
 /// GET by this name: status and all that is said.
 fn by_name(hub: &Running, host: &str, path: &str, more: &str) -> (u16, String) {
+    spoken(hub, "HTTP/1.1", host, path, more)
+}
+
+/// The same in this version of HTTP.
+fn spoken(hub: &Running, http: &str, host: &str, path: &str, more: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(hub.web()).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
-    write!(stream, "GET {path} HTTP/1.1\r\n{host}Connection: close\r\n{more}\r\n").expect("it reads");
+    write!(stream, "GET {path} {http}\r\n{host}Connection: close\r\n{more}\r\n").expect("it reads");
     let mut said = String::new();
     stream.read_to_string(&mut said).expect("an answer");
     (said.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), said)
@@ -124,7 +129,7 @@ fn by_name(hub: &Running, host: &str, path: &str, more: &str) -> (u16, String) {
 
 #[test]
 fn a_name_that_was_pointed_at_an_open_hub_reads_nothing() {
-    let place = Place::new(&format!("{FREE}[notify]\nexternal_url = \"https://hub.example.org\"\n"));
+    let place = Place::new(FREE);
     let hub = Running::start(&place.config);
     let foreign = "Host: elsewhere.example:8080\r\n";
     for path in ["/", "/settings", "/alerts", "/metrics", "/api/sites", "/api/v1/query?query=up", "/nothing"]
@@ -134,7 +139,7 @@ fn a_name_that_was_pointed_at_an_open_hub_reads_nothing() {
             assert!(status == 403 && said.contains("this hub is not known as"), "{host}{path}: {said}");
         }
     }
-    for host in ["127.0.0.1:8080", "localhost", "[::1]:8080", "192.0.2.7", "HUB.example.org"] {
+    for host in ["127.0.0.1:8080", "localhost", "[::1]:8080", "192.0.2.7"] {
         let (status, said) = by_name(&hub, &format!("Host: {host}\r\n"), "/api/sites", "");
         assert_eq!(status, 200, "{host}: {said}");
     }
@@ -146,6 +151,59 @@ fn a_name_that_was_pointed_at_an_open_hub_reads_nothing() {
     assert!(!ready("Host: 127.0.0.1\r\n").contains("\"the hub is ready\""));
     let (status, said) = by_name(&hub, foreign, "/", "Accept: text/html\r\n");
     assert!(status == 403 && said.contains("<h1>Not allowed</h1>"), "people are shown a page: {said}");
+}
+
+#[test]
+fn a_hub_that_others_are_brought_to_is_open_to_nobody_and_gives_a_link() {
+    for said in [
+        "[web]\naddress = \"127.0.0.1:0\"\n[notify]\nexternal_url = \"https://hub.example.org\"\n",
+        "[web]\naddress = \"127.0.0.1:0\"\nproxies = [\"192.0.2.1\"]\n",
+    ] {
+        let place = Place::new(&format!("[listener]\naddress = \"127.0.0.1:0\"\n{said}"));
+        let hub = Running::start(&place.config);
+        let line = hub.expect("there are no users: make the first one at ");
+        let root = if said.contains("external_url") {
+            "https://hub.example.org".to_owned()
+        } else {
+            format!("http://{}", hub.web())
+        };
+        assert!(line.contains(&format!("{root}/setup/")), "{line}");
+        // As a proxy asks that is not told to add anything.
+        for path in ["/api/sites", "/api/users", "/metrics", "/settings"] {
+            assert_eq!(hub.get(path).0, 401, "{said}{path}");
+        }
+        let path = line.split("/setup/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a code");
+        assert_eq!(hub.get(&format!("/setup/{path}")).0, 200);
+    }
+    let place = Place::new(FREE);
+    let hub = Running::start(&place.config);
+    assert_eq!(hub.get("/api/sites").0, 200, "it is open here");
+    let (status, said) = spoken(&hub, "HTTP/1.0", "Host: localhost\r\n", "/api/sites", "");
+    assert_eq!(status, 401, "nginx speaks so by itself: {said}");
+}
+
+#[test]
+fn a_socket_is_for_pages_of_the_name_that_one_is_logged_in_at() {
+    let place = Place::with_two();
+    let hub = Running::start(&place.config);
+    let cookie = inside(&hub, "desk");
+    let open = |host: &str, origin: &str, who: &str| {
+        let mut stream = TcpStream::connect(hub.web()).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
+        let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let head =
+            format!("GET /api/live HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n{upgrade}{who}\r\n");
+        stream.write_all(head.as_bytes()).expect("it reads");
+        let mut code = [0; 12];
+        stream.read_exact(&mut code).expect("an answer");
+        String::from_utf8_lossy(&code[9..]).into_owned()
+    };
+    // A name that only a proxy knows.
+    assert_eq!(open("hub.local", "http://hub.local", &cookie), "101");
+    for origin in ["http://elsewhere.example", "http://hub.local:8081", "null"] {
+        assert_eq!(open("hub.local", origin, &cookie), "403", "{origin}");
+    }
+    assert_eq!(open("hub.local", "http://hub.local", ""), "401", "nobody");
 }
 
 #[test]

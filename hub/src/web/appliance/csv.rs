@@ -17,18 +17,22 @@ use crate::moment::rfc3339;
 use crate::query::{SeriesName, UP};
 use crate::web::Web;
 use crate::web::api::{Api, Failure};
+use crate::web::change::Peer;
+use crate::web::places::{Place, Places};
 use crate::web::problem::Problem;
 use crate::web::visitor::Visitor;
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use rackside_promql::{
     Labels, METRIC_NAME, Matcher, Reduce, Sample, Select, Source, SourceError, Stop, Take, Test, Wanted,
 };
 use rackside_proto::AgentName;
 use std::fmt::Write;
 use std::io;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,22 +45,73 @@ const PART: usize = 64 * 1024;
 /// The whole file is on its way for at most so long.
 const SENT_WITHIN: Duration = Duration::from_mins(5);
 
+/// Files on their way at once, and from one address: each reads again and again for as long as it is taken.
+pub(in crate::web) const FILES: usize = 32;
+pub(in crate::web) const FILES_OF_ONE: usize = 8;
+
 pub(in crate::web) async fn csv(
     State(web): State<Arc<Web>>,
     visitor: Visitor,
-    Path((site, appliance)): Path<(String, String)>,
+    Extension(peer): Extension<Peer>,
+    Path(of): Path<(String, String)>,
     Query(query): Query<Parameters>,
+    headers: HeaderMap,
+) -> Response {
+    match place(&web.files, web.door.address(&headers, peer)) {
+        Ok(place) => {
+            file(&web, &visitor, of, &query, place).await.unwrap_or_else(IntoResponse::into_response)
+        }
+        Err(refusal) => *refusal,
+    }
+}
+
+fn place(files: &Arc<Places>, address: IpAddr) -> Result<Place, Box<Response>> {
+    files.take(address).map_err(|full| {
+        let (all, of_one) = (
+            "too many files are on their way already; try again later",
+            "too many files are on their way to this address already; wait until one has come",
+        );
+        Box::new(full.told(all, of_one))
+    })
+}
+
+async fn file(
+    web: &Arc<Web>,
+    visitor: &Visitor,
+    (site, appliance): (String, String),
+    query: &Parameters,
+    place: Place,
 ) -> Result<Response, Problem> {
     let now = clock::now();
-    let subject = web.subject(&visitor, &site, &appliance, now).ok_or_else(|| nobody(&site, &appliance))?;
-    let range = Range::of(&query, subject.zone, now.utc_ms as i64).map_err(Problem::bad_request)?;
-    let name = series_of(&query, 1)?.remove(0);
-    let unit = unit(&web, &subject, &name).await?;
+    let subject = web.subject(visitor, &site, &appliance, now).ok_or_else(|| nobody(&site, &appliance))?;
+    let range = Range::of(query, subject.zone, now.utc_ms as i64).map_err(Problem::bad_request)?;
+    let name = series_of(query, 1)?.remove(0);
+    let unit = unit(web, &subject, &name).await?;
     let file = format!("{}-{}-{}.csv", subject.agent.site, subject.agent.appliance, name.metric);
     let (head, asked) = (header(&name, &unit), Asked { agent: subject.agent, name, range });
+    let body = on_its_way(Arc::clone(&web.api), Arc::clone(&web.queries), asked, head, place);
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    let disposition = format!("attachment; filename=\"{}\"", plain(&file));
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    Ok(response)
+}
+
+/// The file, which keeps its place until it is taken, or cannot be.
+fn on_its_way<S: Source + Send + Sync + 'static>(
+    api: Arc<Api>,
+    series: Arc<S>,
+    asked: Asked,
+    head: String,
+    place: Place,
+) -> Body {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let sent = send(&web.api, &web.queries, Arc::new(asked), head, &sender);
+        let _place = place;
+        let sent = send(&api, &series, Arc::new(asked), head, &sender);
         tokio::select! {
             sent = tokio::time::timeout(SENT_WITHIN, sent) => match sent {
                 Ok(Ok(())) => {}
@@ -66,22 +121,14 @@ pub(in crate::web) async fn csv(
             () = sender.closed() => {}
         }
     });
-    let parts = futures_util::stream::unfold(Some(receiver), |receiver| async {
+    Body::from_stream(futures_util::stream::unfold(Some(receiver), |receiver| async {
         let mut receiver: mpsc::Receiver<Part> = receiver?;
         match receiver.recv().await {
             Some(Part::Rows(text)) => Some((Ok(text), Some(receiver))),
             Some(Part::End) => None,
             None => Some((Err(io::Error::other("the file could not be sent to its end")), None)),
         }
-    });
-    let mut response = Response::new(Body::from_stream(parts));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
-    let disposition = format!("attachment; filename=\"{}\"", plain(&file));
-    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
-        headers.insert(header::CONTENT_DISPOSITION, disposition);
-    }
-    Ok(response)
+    }))
 }
 
 /// The unit of a series; there has to be such a series.
@@ -286,6 +333,38 @@ mod tests {
             assert_eq!(text.lines().count(), 3_600);
             assert_eq!(sending.await.expect("no panic"), Ok(()));
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_its_place_until_it_is_taken_or_nobody_wants_it() {
+        let (files, phone) = (Places::new(2, 1, &[]), IpAddr::from([192, 0, 2, 1]));
+        let api = Api::with_places(2);
+        let begin = |address| {
+            let (memory, asked) = file();
+            let asked = Arc::into_inner(asked).expect("nobody else has it");
+            place(&files, address)
+                .map(|place| on_its_way(Arc::clone(&api), memory, asked, String::new(), place))
+        };
+        let code = |refused: Result<Body, Box<Response>>| {
+            let refusal = refused.expect_err("there is no place");
+            assert_eq!(refusal.headers()[header::RETRY_AFTER], "10");
+            assert_eq!(refusal.headers()[header::CONTENT_TYPE], "application/problem+json");
+            refusal.status().as_u16()
+        };
+        let one = begin(phone).expect("the first");
+        api.has_read(2).await;
+        assert_eq!(code(begin(phone)), 429, "all of it is read, and nothing is taken yet");
+        let other = begin([192, 0, 2, 2].into()).expect("another address");
+        assert_eq!(code(begin([192, 0, 2, 3].into())), 503);
+        let text = axum::body::to_bytes(one, usize::MAX).await.expect("a whole file");
+        assert_eq!(text.split(|byte| *byte == b'\n').count(), 3_601);
+        drop(other);
+        let free = async {
+            while files.taken() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), free).await.expect("both places are given back");
     }
 
     #[test]

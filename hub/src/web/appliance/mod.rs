@@ -19,7 +19,7 @@ mod page;
 mod picture;
 mod range;
 
-pub(super) use csv::csv;
+pub(super) use csv::{FILES, FILES_OF_ONE, csv};
 pub(super) use data::{data, latest, told};
 pub(super) use page::page;
 pub(super) use picture::picture;

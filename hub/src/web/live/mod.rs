@@ -6,7 +6,7 @@
 //! | `board` | views, their rings, who is how far: no I/O, no clock |
 //! | `frame` | a message in each form that it is sent in |
 //! | `gather`, `picker` | what is new, from the fleet, the alerts, the log |
-//! | `stream`, `seat` | a client's line; how many there may be |
+//! | `stream` | a client's line |
 //!
 //! A message is made once for all who follow a view, and packed once; a client costs its line and no more.
 //!
@@ -20,7 +20,6 @@ mod board;
 mod frame;
 mod gather;
 mod picker;
-mod seat;
 #[cfg(test)]
 mod simulation;
 
@@ -32,11 +31,16 @@ pub(super) use stream::live;
 
 use crate::ingest::Ingest;
 use crate::ingest::task::Watcher;
+use crate::web::places::{HERE, Places};
 use gather::Desk;
-use seat::Seats;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Most who watch at once: the server's connections but a quarter, which is for whoever asks a question.
+const WATCHERS: usize = 768;
+/// Most from one address: every wall screen of a control room.
+const OF_ONE: usize = 32;
 
 /// Who watches live. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
@@ -52,7 +56,7 @@ struct Inner {
     /// Sites and appliances of which something happened.
     log: Mutex<BTreeSet<(String, String)>>,
     is_watched: AtomicBool,
-    seats: Seats,
+    places: Arc<Places>,
 }
 
 /// Notes what changes, for those who watch.
@@ -69,7 +73,7 @@ impl Live {
             changed: Mutex::default(),
             log: Mutex::default(),
             is_watched: AtomicBool::new(false),
-            seats: Seats::default(),
+            places: Places::new(WATCHERS, OF_ONE, &[HERE]),
         };
         let live = Self { inner: Arc::new(inner) };
         (live.clone(), Updates { live })
@@ -77,7 +81,7 @@ impl Live {
 
     /// How many watch.
     pub fn watchers(&self) -> usize {
-        self.inner.seats.taken()
+        self.inner.places.taken()
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -5,14 +5,14 @@
 
 use super::board::{Follower, Next};
 use super::frame::{Frame, Id, PACKED_HEAD, stored};
-use super::seat::Seat;
 use super::view::View;
 use crate::clock;
 use crate::shutdown;
 use crate::web::Web;
 use crate::web::accept::{gzip, text};
 use crate::web::api::Form;
-use crate::web::change::{Peer, is_ours};
+use crate::web::change::{Peer, is_ours, is_same_origin};
+use crate::web::places::Place;
 use crate::web::problem::Problem;
 use crate::web::visitor::Visitor;
 use axum::Extension;
@@ -22,6 +22,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use rackside_access::How;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ struct Line {
     shutdown: watch::Receiver<bool>,
     /// Resolves when they may not watch any more.
     gone: Pin<Box<dyn Future<Output = ()> + Send>>,
-    _seat: Seat,
+    _place: Place,
 }
 
 /// What goes over a line.
@@ -112,13 +113,21 @@ pub(in crate::web) async fn live(
     // A browser asks for any page, and names whose it is; what it is answered it would show to that page.
     if is_socket && headers.contains_key(header::ORIGIN) {
         let external = web.notifications.external_url();
-        if let Err(why) = is_ours(&headers, &external) {
+        // A session is its own host's; who is let in for where they sit could be anybody's whose name was pointed here.
+        let is_theirs = if visitor.how == How::Session { is_same_origin } else { is_ours };
+        if let Err(why) = is_theirs(&headers, &external) {
             return Problem::forbidden(why).into_response();
         }
     }
-    let seat = match Seat::take(&web.live, web.door.address(&headers, peer)) {
-        Ok(seat) => seat,
-        Err(full) => return full.into_response(),
+    let place = match web.live.inner.places.take(web.door.address(&headers, peer)) {
+        Ok(place) => place,
+        Err(full) => {
+            let (all, of_one) = (
+                "too many watch already; try again later",
+                "too many watch from this address already; close some pages",
+            );
+            return full.told(all, of_one);
+        }
     };
     let after = text(&headers, &LAST).unwrap_or_else(|| asked.first("after"));
     let after = Id::parse(after);
@@ -128,7 +137,7 @@ pub(in crate::web) async fn live(
         let what = "too many different things are watched already; try again later";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, what).into_response();
     };
-    let line = Line { following, shutdown, gone, _seat: seat };
+    let line = Line { following, shutdown, gone, _place: place };
     match upgrade {
         Some(upgrade) => upgrade.max_message_size(SAID).on_upgrade(|socket| talk(socket, line)),
         None => events(line, gzip(&headers)),
