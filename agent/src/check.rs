@@ -4,6 +4,7 @@
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::host::Host;
+use crate::join::start::day;
 use crate::meter::Meter;
 use crate::probe::child;
 use crate::reload::ConfigFile;
@@ -27,6 +28,19 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
     let board = if host.model.is_empty() { "no known board" } else { &host.model };
     writeln!(out, "machine  {} ({}, {} {})", host.hostname, board, host.arch, host.kernel)?;
     writeln!(out, "broker   {mqtt}, topics {}/1/{}/...", mqtt.prefix, config.name)?;
+    if let Some(identity) = &mqtt.identity {
+        let (name, until) = (&identity.name, day(identity.not_after));
+        writeln!(out, "identity {name}, until {until}, by the hub at {}", identity.url)?;
+        writeln!(out, "identity goes to {}", identity.addresses.join(", else to "))?;
+        let moment = Clock::new(config.clock, Path::new("/proc")).read();
+        if moment.known && identity.left(moment.utc_ms).is_zero() {
+            missing = true;
+            writeln!(
+                out,
+                "missing  the identity has ended; have a new code made on the hub, and join again"
+            )?;
+        }
+    }
     match (&mqtt.user, mqtt.password.as_ref().map(rackside_config::Secret::read)) {
         (Some(user), Some(Err(error))) => {
             missing = true;
@@ -34,6 +48,7 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
         }
         (Some(user), Some(Ok(_))) => writeln!(out, "login    user {user}, with a password")?,
         (Some(user), None) => writeln!(out, "login    user {user}, without a password")?,
+        (None, _) if mqtt.identity.is_some() => {}
         (None, _) => writeln!(out, "login    none")?,
     }
     for warning in [mqtt.exposed(), mqtt.withheld()].into_iter().flatten() {

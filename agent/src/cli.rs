@@ -5,9 +5,10 @@
 
 use crate::agent::VERSION;
 use crate::config::Config;
+use crate::join::{JoinError, Store};
 use crate::panel::Panel;
 use crate::reload::{ConfigFile, USUAL};
-use crate::{app, check, logger, once, status};
+use crate::{app, check, join, logger, once, state, status};
 use lexopt::{Arg, Parser, ValueExt};
 use rackside_config::ConfigError;
 use std::fmt;
@@ -24,11 +25,13 @@ Usage:
   rackside-agent status [--config FILE] [--json]  ask the running agent: link, backlog, panel, and why the LED is as it is
   rackside-agent once   [--config FILE] [--json]  one reading of everything, as a table; needs no configuration
   rackside-agent dark   [--config FILE]           put out the LEDs and open the relays that a killed agent left on
+  rackside-agent join URL CODE [--config FILE] [--state DIR]
+                                                  get an identity from the hub, by the code that it gave out for this box
   rackside-agent --version
   rackside-agent --help
 
 Without --config it is /etc/rackside/agent.toml, else /boot/firmware/rackside.toml (or /boot/rackside.toml): the boot partition
-of a Raspberry Pi's card, which a laptop can write. SIGHUP makes run read it again.
+of a Raspberry Pi's card, which a laptop can write; a box that joined needs none. SIGHUP makes run read it again.
 ";
 
 /// Exit code for a wrong command line or configuration.
@@ -37,7 +40,7 @@ const MISUSE: u8 = 2;
 const UNWELL: u8 = 3;
 
 /// What commands there are, for whoever names another.
-const COMMANDS: &str = "there are run, check, status, once and dark";
+const COMMANDS: &str = "there are run, check, status, once, dark and join";
 
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
@@ -46,6 +49,7 @@ enum Command {
     Once { config: Option<PathBuf>, json: bool },
     Status { config: Option<PathBuf>, json: bool },
     Dark { config: Option<PathBuf> },
+    Join { url: String, code: String, config: Option<PathBuf>, state: Option<PathBuf> },
     Version,
     Help,
 }
@@ -63,6 +67,8 @@ enum Failure {
     /// Nobody named a file, and the usual one is not there.
     NoFile,
     Start(app::StartError),
+    /// The hub said no, or could not be asked.
+    Join(JoinError),
     /// Nobody answered.
     Status(status::AskError),
     /// Something else answered, or not to its end.
@@ -77,10 +83,11 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::NoFile => write!(
                 f,
-                "there is no {} and no {}; write one as agent.example.toml shows, or name another with --config",
+                "there is no {} and no {}; write one as agent.example.toml shows, name another with --config, or join a hub: rackside-agent join URL CODE",
                 USUAL[0], USUAL[1]
             ),
             Self::Start(error) => error.fmt(f),
+            Self::Join(error) => write!(f, "not joined: {error}"),
             Self::Status(error) => error.fmt(f),
             Self::Answer(error) => write!(f, "the agent's answer is no JSON: {error}"),
             Self::Output(error) => write!(f, "cannot write the result: {error}"),
@@ -94,8 +101,9 @@ impl Failure {
             Self::Usage(_)
             | Self::Config(_)
             | Self::NoFile
+            | Self::Join(JoinError::Code(_) | JoinError::Url(_))
             | Self::Start(app::StartError::Password { .. }) => MISUSE,
-            Self::Start(_) | Self::Status(_) | Self::Answer(_) | Self::Output(_) => 1,
+            Self::Start(_) | Self::Join(_) | Self::Status(_) | Self::Answer(_) | Self::Output(_) => 1,
         }
     }
 }
@@ -121,6 +129,8 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         Command::Help => write!(out, "{HELP}").map_err(Failure::Output)?,
         Command::Run { config } => {
             let mut file = file(config)?;
+            logger::start(log::LevelFilter::Info);
+            join::start::at_start(&file).map_err(Failure::Config)?;
             let config = file.read().map_err(Failure::Config)?;
             logger::start(config.level);
             app::run(config, file).map_err(Failure::Start)?;
@@ -142,6 +152,15 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
             return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         Command::Status { config, json } => return status(config, json, out),
+        Command::Join { url, code, config, state } => {
+            logger::start(log::LevelFilter::Off);
+            let configured = match config.map(ConfigFile::new).or_else(|| ConfigFile::usual(Path::new("/"))) {
+                Some(file) if state.is_none() => file.state_directory().map_err(Failure::Config)?,
+                _ => state::directory(state.as_deref()),
+            };
+            let said = join::start::by_hand(&Store::new(configured), &url, &code, out);
+            said.map_err(Failure::Join)?.map_err(Failure::Output)?;
+        }
         Command::Once { config, json } => {
             logger::start(log::LevelFilter::Warn);
             let config = match config {
@@ -173,6 +192,7 @@ fn status(named: Option<PathBuf>, json: bool, out: &mut impl Write) -> Result<Ex
 
 fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
     let mut verb: Option<String> = None;
+    let (mut words, mut state): (Vec<String>, Option<PathBuf>) = (Vec::new(), None);
     let mut config: Option<PathBuf> = None;
     let mut json = false;
     while let Some(argument) = arguments.next()? {
@@ -181,14 +201,26 @@ fn parse(mut arguments: Parser) -> Result<Command, lexopt::Error> {
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Short('c') | Arg::Long("config") => config = Some(arguments.value()?.parse()?),
             Arg::Long("json") => json = true,
+            Arg::Long("state") => state = Some(arguments.value()?.parse()?),
             Arg::Value(word) if verb.is_none() => verb = Some(word.string()?),
+            // A code in groups, with spaces between them, is one code.
+            Arg::Value(word) if verb.as_deref() == Some("join") => words.push(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
+    if state.is_some() && verb.as_deref() != Some("join") {
+        return Err("--state belongs to join".into());
+    }
     match verb.as_deref() {
+        Some("run" | "check" | "dark" | "join") if json => Err("--json belongs to once and status".into()),
+        Some("join") => match words.split_first() {
+            Some((url, code)) if !code.is_empty() => {
+                Ok(Command::Join { url: url.clone(), code: code.join(" "), config, state })
+            }
+            _ => Err("join wants the address of the hub and the code that it gave out: rackside-agent join URL CODE".into()),
+        },
         Some("once") => Ok(Command::Once { config, json }),
         Some("status") => Ok(Command::Status { config, json }),
-        Some("run" | "check" | "dark") if json => Err("--json belongs to once and status".into()),
         Some("run") => Ok(Command::Run { config }),
         Some("check") => Ok(Command::Check { config }),
         Some("dark") => Ok(Command::Dark { config }),
@@ -214,6 +246,13 @@ mod tests {
         assert_eq!(parsed(&["status", "--json"]), Ok(Command::Status { config: None, json: true }));
         assert_eq!(parsed(&["run"]), Ok(Command::Run { config: None }));
         assert_eq!(parsed(&["dark", "-c", "a.toml"]), Ok(Command::Dark { config: config.clone() }));
+        let (url, code) = ("http://hub".to_owned(), "000G 40R4".to_owned());
+        let state = Some(PathBuf::from("/s"));
+        let join = Command::Join { url, code, config: config.clone(), state };
+        assert_eq!(
+            parsed(&["join", "http://hub", "000G", "40R4", "--state", "/s", "-c", "a.toml"]),
+            Ok(join)
+        );
         assert_eq!(parsed(&["--version"]), Ok(Command::Version));
         assert_eq!(parsed(&["run", "-h"]), Ok(Command::Help));
     }
@@ -221,12 +260,17 @@ mod tests {
     #[test]
     fn a_wrong_line_says_what_there_is() {
         for (words, message) in [
-            (&["fly"][..], "there is no command \"fly\"; there are run, check, status, once and dark"),
-            (&[], "a command is missing; there are run, check, status, once and dark"),
+            (&["fly"][..], "there is no command \"fly\"; there are run, check, status, once, dark and join"),
+            (&[], "a command is missing; there are run, check, status, once, dark and join"),
             (&["run", "--json"], "--json belongs to once and status"),
             (&["run", "--conf", "x"], "invalid option '--conf'"),
             (&["run", "fast"], "unexpected argument \"fast\""),
             (&["run", "--config"], "missing argument for option '--config'"),
+            (&["run", "--state", "x"], "--state belongs to join"),
+            (
+                &["join", "http://hub"],
+                "join wants the address of the hub and the code that it gave out: rackside-agent join URL CODE",
+            ),
         ] {
             assert_eq!(parsed(words), Err(message.to_owned()));
         }

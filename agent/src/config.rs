@@ -15,15 +15,19 @@
 
 use crate::clock::Trust;
 use crate::custody;
+use crate::join::card::Table;
+use crate::join::{IDENTITY, Identity, Store};
 use crate::panel::config as panel;
 use crate::panel::limits::{FileLimits, Limits};
 use crate::probe::config as probe;
 use crate::probe::recovery::plan;
+use crate::state;
 use rackside_config::{ConfigError, Secret, Size, Span};
-use rackside_proto::{AgentName, Prefix};
+use rackside_proto::{AgentName, Id, Prefix};
 use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A plain MQTT broker's port, and one's with TLS (IANA).
@@ -79,12 +83,18 @@ pub struct Mqtt {
     pub password: Option<Secret>,
     /// Whether and how to encrypt.
     pub tls: Option<Tls>,
+    /// What a joined box shows and believes, and where it goes: host, port and TLS are then those of its first address.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl fmt::Display for Mqtt {
     /// `hub.example.org:8883 with TLS`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tls = if self.tls.is_some() { "with TLS" } else { "without TLS" };
+        let tls = match (&self.identity, &self.tls) {
+            (Some(_), _) => "with TLS, by this box's identity",
+            (None, Some(_)) => "with TLS",
+            (None, None) => "without TLS",
+        };
         write!(f, "{} {tls}", self.address())
     }
 }
@@ -126,15 +136,21 @@ pub struct Tls {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    site: String,
-    appliance: String,
+    #[serde(default)]
+    site: Option<String>,
+    #[serde(default)]
+    appliance: Option<String>,
     #[serde(default = "default_tick")]
     tick: Span,
     #[serde(default)]
     clock: Trust,
     #[serde(default)]
     log: Level,
-    mqtt: FileMqtt,
+    #[serde(default)]
+    mqtt: Option<FileMqtt>,
+    /// Read by [`join::card`](crate::join::card); here it is known, so that it is no mistake.
+    #[serde(default)]
+    join: Option<Table>,
     #[serde(default)]
     spool: FileSpool,
     #[serde(default)]
@@ -157,10 +173,11 @@ struct File {
     command: Vec<plan::FileCommand>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileMqtt {
-    address: String,
+    #[serde(default)]
+    address: Option<String>,
     #[serde(default)]
     prefix: Option<String>,
     #[serde(default)]
@@ -211,18 +228,46 @@ const fn default_tick() -> Span {
 }
 
 impl Config {
-    /// Reads and checks a file.
+    /// Reads and checks a file; where it names no broker, together with the identity in the state directory.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&rackside_config::read(path)?, &path.display().to_string())
+        if path.file_name().is_some_and(|name| name == IDENTITY) {
+            // A box that joined and has no file of its own.
+            let store = Store::new(path.parent().unwrap_or(path).to_owned());
+            let none = || ConfigError::file(path.display().to_string(), "is gone; join again");
+            return Self::start(&store.read()?.ok_or_else(none)?, "the hub's configuration");
+        }
+        let (text, file) = (rackside_config::read(path)?, path.display().to_string());
+        let raw: File = rackside_config::parse(&text, &file)?;
+        if raw.mqtt.as_ref().is_some_and(|mqtt| mqtt.address.is_some()) {
+            return Self::of(raw, &text, &file, None);
+        }
+        let store = Store::new(state::directory(raw.spool.directory.as_deref()));
+        match store.read()? {
+            Some(identity) if says_only_join(&text, &file) => {
+                Self::start(&identity, "the hub's configuration")
+            }
+            identity => Self::of(raw, &text, &file, identity),
+        }
     }
 
-    /// Checks a text; `file` is what it is called in errors.
+    /// Checks a text that needs no identity; `file` is what it is called in errors.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let raw: File = rackside_config::parse(text, file)?;
+        Self::of(rackside_config::parse(text, file)?, text, file, None)
+    }
+
+    /// What a box starts with that has an identity and no file of its own: the hub's configuration, or the defaults.
+    pub fn start(identity: &Identity, file: &str) -> Result<Self, ConfigError> {
+        let text = &identity.configuration;
+        Self::of(rackside_config::parse(text, file)?, text, file, Some(identity.clone()))
+    }
+
+    fn of(raw: File, text: &str, file: &str, identity: Option<Identity>) -> Result<Self, ConfigError> {
         let wrong = |key: &str, message: &dyn std::fmt::Display| ConfigError::at(text, file, key, message);
-        let name = AgentName {
-            site: raw.site.parse().map_err(|error| wrong("site", &error))?,
-            appliance: raw.appliance.parse().map_err(|error| wrong("appliance", &error))?,
+        let name = name(raw.site, raw.appliance, raw.join.as_ref(), identity.as_ref(), &wrong, file)?;
+        let mqtt = match (raw.mqtt, identity) {
+            (mqtt, Some(identity)) => mqtt.unwrap_or_default().joined(identity, &wrong)?,
+            (Some(mqtt), None) => mqtt.check(&wrong)?,
+            (None, None) => return Err(ConfigError::file(file, missing("mqtt", raw.join.as_ref()))),
         };
         let tick = raw.tick.get();
         if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&tick) {
@@ -248,11 +293,61 @@ impl Config {
             level: raw.log.into(),
             spool: raw.spool.check(&wrong)?,
             limits: raw.limits.check(&wrong)?,
-            mqtt: raw.mqtt.check(&wrong)?,
+            mqtt,
             panel,
             probes,
         })
     }
+}
+
+/// What there is to say of a key that is not there.
+fn missing(key: &str, join: Option<&Table>) -> String {
+    if join.is_some() {
+        "this box has not joined its hub yet: rackside-agent run does it with the code in [join], or rackside-agent join URL CODE by hand"
+            .to_owned()
+    } else {
+        format!("`{key}` is missing")
+    }
+}
+
+/// Whether there is nothing in it but how to join.
+fn says_only_join(text: &str, file: &str) -> bool {
+    rackside_config::parse::<OnlyJoin>(text, file).is_ok()
+}
+
+/// A file that says how to join, and nothing else.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnlyJoin {
+    #[expect(dead_code, reason = "it is read to be known")]
+    join: Table,
+}
+
+/// Who this is: as the file says, or as it joined, and never both in two ways.
+fn name(
+    site: Option<String>,
+    appliance: Option<String>,
+    join: Option<&Table>,
+    identity: Option<&Identity>,
+    wrong: &dyn Fn(&str, &dyn fmt::Display) -> ConfigError,
+    file: &str,
+) -> Result<AgentName, ConfigError> {
+    let one = |key: &str, written: Option<String>, joined: Option<&Id>| match (written, joined) {
+        (Some(written), Some(joined)) if written != joined.as_str() => {
+            let message = format!(
+                "is \"{written}\" here, and this box joined as \"{joined}\"; take the line out, or join with a code for it"
+            );
+            Err(wrong(key, &message))
+        }
+        (_, Some(joined)) => Ok(joined.clone()),
+        (Some(written), None) => written.parse().map_err(|error| wrong(key, &error)),
+        (None, None) => Err(ConfigError::file(file, missing(key, join))),
+    };
+    let site = one("site", site, identity.map(|identity| &identity.name.site))?;
+    Ok(AgentName {
+        site,
+        appliance: one("appliance", appliance, identity.map(|identity| &identity.name.appliance))?,
+    })
 }
 
 impl Default for Spool {
@@ -299,23 +394,56 @@ impl FileSpool {
 }
 
 impl FileMqtt {
+    /// Of a box that joined: where to go the hub has said.
+    fn joined(
+        self,
+        identity: Identity,
+        wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError,
+    ) -> Result<Mqtt, ConfigError> {
+        for (key, is_there) in [
+            ("mqtt.address", self.address.is_some()),
+            ("mqtt.user", self.user.is_some()),
+            ("mqtt.password", self.password.is_some()),
+            ("mqtt.tls", self.tls.is_some()),
+        ] {
+            if is_there {
+                return Err(wrong(
+                    key,
+                    &"does not go with an identity: a box that joined has it from the hub; take it out",
+                ));
+            }
+        }
+        let (host, port) = identity
+            .targets()
+            .into_iter()
+            .next()
+            .ok_or_else(|| wrong("mqtt", &"the identity has no address that is known here"))?;
+        let prefix = self.prefix(wrong)?;
+        let (tls, identity) = (Some(Tls::default()), Some(Arc::new(identity)));
+        Ok(Mqtt { host, port, prefix, user: None, password: None, tls, identity })
+    }
+
+    fn prefix(
+        &self,
+        wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError,
+    ) -> Result<Prefix, ConfigError> {
+        let Some(word) = &self.prefix else { return Ok(Prefix::default()) };
+        word.parse().map_err(|_| {
+            let message =
+                format!("\"{word}\" cannot be a topic's first word; 1 to 64 bytes without / + # $ or spaces");
+            wrong("mqtt.prefix", &message)
+        })
+    }
+
     fn check(self, wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError) -> Result<Mqtt, ConfigError> {
         let port = if self.tls.is_some() { PORT_TLS } else { PORT };
-        let (host, port) = address(&self.address, port).ok_or_else(|| {
-            let written = &self.address;
+        let written = self.address.as_deref().ok_or_else(|| wrong("mqtt", &"has no `address`"))?;
+        let (host, port) = address(written, port).ok_or_else(|| {
             let message =
                 format!("\"{written}\" is no address; write for example \"hub.example.org:{port}\"");
             wrong("mqtt.address", &message)
         })?;
-        let prefix = match self.prefix {
-            None => Prefix::default(),
-            Some(word) => word.parse().map_err(|_| {
-                let message = format!(
-                    "\"{word}\" cannot be a topic's first word; 1 to 64 bytes without / + # $ or spaces"
-                );
-                wrong("mqtt.prefix", &message)
-            })?,
-        };
+        let prefix = self.prefix(wrong)?;
         if self.user.as_deref() == Some("") {
             return Err(wrong("mqtt.user", &"is empty; leave it out for a broker without users"));
         }
@@ -328,7 +456,8 @@ impl FileMqtt {
             let message = format!("\"{name}\" is neither a host's name nor an address");
             return Err(wrong("mqtt.tls.server_name", &message));
         }
-        Ok(Mqtt { host, port, prefix, user: self.user, password: self.password, tls: self.tls })
+        let Self { user, password, tls, .. } = self;
+        Ok(Mqtt { host, port, prefix, user, password, tls, identity: None })
     }
 }
 

@@ -14,6 +14,8 @@
 //! 8. [`probe`] asks the world around this box, each probe on a schedule of its own.
 //! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`], [`once`] and [`status`] are what a person calls.
 //!
+//! How a box gets the identity that it speaks with is told in [`join`].
+//!
 //! Connections to a machine by its name are made by [`dial`], whoever wants them.
 //!
 //! One thread does all of this (async-io adds one of its own that waits for timers and sockets, a panel on a real board one that
@@ -32,6 +34,7 @@ pub mod dial;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod host;
+pub mod join;
 mod json;
 pub mod logger;
 mod loss;

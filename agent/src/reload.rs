@@ -4,13 +4,36 @@
 //! changes nothing.
 
 use crate::config::Config;
+use crate::join::IDENTITY;
+use crate::state;
 use rackside_config::{ConfigError, Watched};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Where the file is unless somebody names one; the first that is there counts. The others are on a card's boot partition, which every
 /// laptop can write: Raspberry Pi OS 12 has it at `/boot/firmware`, earlier ones at `/boot`.
 pub const USUAL: [&str; 3] =
     ["/etc/rackside/agent.toml", "/boot/firmware/rackside.toml", "/boot/rackside.toml"];
+
+/// What decides whether there is something to join, and where that is kept; the rest is not looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Peek {
+    mqtt: PeekMqtt,
+    spool: PeekSpool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PeekMqtt {
+    address: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PeekSpool {
+    directory: Option<PathBuf>,
+}
 
 /// A configuration file, and how it looked when it was last read.
 #[derive(Debug)]
@@ -26,12 +49,35 @@ impl ConfigFile {
         Self { watched: Watched::new(path), usual: Vec::new() }
     }
 
-    /// The first of the [`USUAL`] ones that is there. `root` is where the file system is.
+    /// The first of the [`USUAL`] ones that is there, else the identity of a box that joined, which may bring the hub's configuration. `root` is
+    /// where the file system is.
     pub fn usual(root: &Path) -> Option<Self> {
-        let within = |path: &&str| root.join(path.trim_start_matches('/'));
-        let usual: Vec<PathBuf> = USUAL.iter().map(within).collect();
-        let found = usual.iter().find(|path| path.exists())?.clone();
+        let within = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+        let usual: Vec<PathBuf> = USUAL.iter().map(|path| within(Path::new(path))).collect();
+        let identity = within(&state::directory(None)).join(IDENTITY);
+        let found = usual.iter().chain([&identity]).find(|path| path.exists())?.clone();
         Some(Self { watched: Watched::new(found), usual })
+    }
+
+    /// The files in which a code to join with may wait: this one first.
+    pub fn candidates(&self) -> Vec<PathBuf> {
+        let others = self.usual.iter().filter(|path| *path != self.path());
+        std::iter::once(self.path().to_owned()).chain(others.cloned()).collect()
+    }
+
+    /// The state directory that it names, or the usual one.
+    pub fn state_directory(&self) -> Result<PathBuf, ConfigError> {
+        Ok(state::directory(self.peek()?.spool.directory.as_deref()))
+    }
+
+    /// Why nothing has to be joined: the file says where to go.
+    pub fn names_a_broker(&self) -> Result<Option<String>, ConfigError> {
+        let address = self.peek()?.mqtt.address;
+        Ok(address.map(|address| format!("{} has an address of its own, {address}", self.path().display())))
+    }
+
+    fn peek(&self) -> Result<Peek, ConfigError> {
+        rackside_config::parse(&rackside_config::read(self.path())?, &self.path().display().to_string())
     }
 
     /// Where it is.

@@ -69,6 +69,18 @@ impl fmt::Display for NoSpool {
 
 impl std::error::Error for NoSpool {}
 
+/// The state directory: what the configuration says, else systemd, else the usual place.
+pub fn directory(configured: Option<&Path>) -> PathBuf {
+    directory_of(configured, std::env::var_os("STATE_DIRECTORY"))
+}
+
+fn directory_of(configured: Option<&Path>, from_systemd: Option<OsString>) -> PathBuf {
+    // Several are separated by colons (systemd.exec(5)); the first is the one.
+    let first = |list: OsString| std::env::split_paths(&list).next().filter(|path| path.is_absolute());
+    let directory = configured.map(Path::to_owned).or_else(|| from_systemd.and_then(first));
+    directory.unwrap_or_else(|| DEFAULT.into())
+}
+
 /// Which directory, and how much of it.
 #[derive(Debug, Clone)]
 struct Place {
@@ -102,10 +114,7 @@ impl State {
     }
 
     fn of(spool: &config::Spool, from_systemd: Option<OsString>, proc: &Path) -> Self {
-        // Several are separated by colons (systemd.exec(5)); the first is the one.
-        let first = |list: OsString| std::env::split_paths(&list).next().filter(|path| path.is_absolute());
-        let directory = spool.directory.clone().or_else(|| from_systemd.and_then(first));
-        let directory = directory.unwrap_or_else(|| DEFAULT.into());
+        let directory = directory_of(spool.directory.as_deref(), from_systemd);
         let place = Place { directory, disk: spool.disk, proc: proc.to_owned() };
         Self { place, opening: None, again: None, folder: None, said: None }
     }

@@ -43,7 +43,7 @@ fn misuse_is_one_line_and_code_2() {
     let error = fails(&["fly"], 2);
     assert_eq!(
         error,
-        "rackside-agent: there is no command \"fly\"; there are run, check, status, once and dark; see rackside-agent --help\n"
+        "rackside-agent: there is no command \"fly\"; there are run, check, status, once, dark and join; see rackside-agent --help\n"
     );
     for command in ["run", "check"] {
         let error = fails(&[command, "--config", "/nowhere/agent.toml"], 2);
@@ -62,7 +62,7 @@ fn without_any_file_it_says_where_to_put_one() {
     }
     for command in ["run", "check"] {
         let error = fails(&[command], 2);
-        let advice = "write one as agent.example.toml shows, or name another with --config";
+        let advice = "write one as agent.example.toml shows, name another with --config, or join a hub: rackside-agent join URL CODE";
         assert_eq!(error, format!("rackside-agent: there is no {usual} and no {boot}; {advice}\n"));
     }
 }

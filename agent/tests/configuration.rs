@@ -61,6 +61,7 @@ fn the_example_is_good_and_complete() {
         ("", "site ="),
         ("mqtt", "address ="),
         ("mqtt.tls", "ca ="),
+        ("join", "url = \"http://hub"),
         ("spool", "disk ="),
         ("limits", "disk ="),
         ("panel", "simulated ="),

@@ -7,6 +7,8 @@ use super::App;
 use super::line::Line;
 use crate::agent::VERSION;
 use crate::clock::Moment;
+use crate::join::Identity;
+use crate::join::start::day;
 use crate::json::Json;
 use crate::panel::Shown;
 use crate::panel::config::Does;
@@ -35,6 +37,9 @@ impl App {
             let file = self.file.as_ref().map(|file| file.path().display().to_string());
             json.key("configuration").text_if(file.as_deref());
             json.key("link").object(|json| self.link(json, now));
+            if let Some(identity) = &self.config.mqtt.identity {
+                json.key("identity").object(|json| self.identity(json, identity));
+            }
             json.key("backlog").object(|json| self.backlog(json, now));
             json.key("clock").object(|json| clock(json, moment));
             json.key("site").object(|json| self.site(json, now));
@@ -50,7 +55,7 @@ impl App {
 
     fn link(&self, json: &mut Json, now: Instant) {
         let connected = self.connected();
-        json.key("broker").text(&self.config.mqtt.address());
+        json.key("broker").text(&self.broker());
         json.key("tls").value(self.config.mqtt.tls.is_some());
         json.key("state").text(match (&self.line, connected) {
             (_, Some(_)) => "connected",
@@ -67,6 +72,14 @@ impl App {
         json.key("collected").value(self.agent.collected());
         let acked = self.agent.custody.acked_at();
         json.key("acknowledged_seconds_ago").value_if(acked.map(|at| since(at, now)));
+    }
+
+    fn identity(&self, json: &mut Json, identity: &Identity) {
+        json.key("name").text(&identity.name.to_string());
+        json.key("url").text(&identity.url);
+        json.key("until_ms").value(identity.not_after.saturating_mul(1000));
+        json.key("until").text(&day(identity.not_after));
+        json.key("why").text_if(self.renewal.why.as_deref());
     }
 
     fn backlog(&self, json: &mut Json, now: Instant) {

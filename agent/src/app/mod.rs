@@ -7,6 +7,7 @@ mod answer;
 mod error;
 mod line;
 mod reconfigure;
+mod renew;
 mod standing;
 mod wake;
 
@@ -36,6 +37,7 @@ use line::{Line, Talk, Way};
 use log::{debug, info, warn};
 use rackside_proto::{Reason, Run};
 use rackside_systemd::Systemd;
+use renew::Renewal;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -70,6 +72,7 @@ struct App {
     way: Way,
     backoff: Backoff,
     line: Line,
+    renewal: Renewal,
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
@@ -148,6 +151,7 @@ impl App {
             way,
             backoff: Backoff::new(u64::from(run.0)),
             line: Line::Down { until: moment.now },
+            renewal: Renewal::default(),
             said: None,
             suspension: Suspension::default(),
             started: moment.now,
@@ -208,8 +212,9 @@ impl App {
                 self.probes.moved().await;
                 Wake::Moved
             };
+            let renewed = async { Wake::Renewed(future::poll_fn(|cx| self.renewal.poll(cx)).await) };
             match future::or(
-                future::or(moved, future::or(ended, asked)),
+                future::or(moved, future::or(ended, future::or(asked, renewed))),
                 future::or(future::or(told, self.line.event()), time),
             )
             .await
@@ -229,6 +234,7 @@ impl App {
                     self.line = Line::Up(Box::new(Talk::new(stream, session)));
                 }
                 Wake::Received(bytes) => self.received(bytes),
+                Wake::Renewed(result) => self.renewed(*result, Clock::now()),
                 Wake::Lost(loss) => self.lost(&loss, Clock::now()),
             }
         }
@@ -260,6 +266,9 @@ impl App {
             self.step_panel(moment);
         }
         self.state.step(&mut self.agent, now);
+        if !leaving {
+            self.renew(moment);
+        }
         self.agent.custody.keep(now);
         let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
         let verdict = self.agent.verdict.map(|(_, until)| until).filter(|until| *until > now);
@@ -288,6 +297,7 @@ impl App {
         {
             self.said = None;
             self.backoff.reset();
+            self.renewal.well();
         }
         deadline
     }
@@ -363,8 +373,9 @@ impl App {
         self.retell = true;
         let wait = self.backoff.next_wait();
         self.line = Line::Down { until: now + wait };
-        let mut text = loss.to_string();
-        if greeted && matches!(loss, Loss::Io(_) | Loss::Closed) {
+        self.renewal.lost(loss, greeted);
+        let mut text = self.renewal.refused.clone().unwrap_or_else(|| loss.to_string());
+        if self.renewal.refused.is_none() && greeted && matches!(loss, Loss::Io(_) | Loss::Closed) {
             text.push_str(
                 " before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?",
             );

@@ -73,7 +73,7 @@ impl App {
             (Some(_), _) if custody.acked_at().is_some_and(is_lately) => Way::Catching,
             (Some(_), _) => Way::Silent,
         };
-        line(&self.config.mqtt.address(), way, custody.is_durable(), moment.known)
+        line(&self.broker(), way, custody.is_durable(), moment.known)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What wakes the loop, and how long it slept.
 
 use crate::clock::Moment;
+use crate::join::JoinError;
+use crate::join::exchange::Granted;
 use crate::loss::Loss;
 use crate::transport::Stream;
 use async_io::Timer;
@@ -27,6 +29,8 @@ pub(super) enum Wake {
     /// A full output has room again.
     Room,
     Lost(Loss),
+    /// The hub has said something about the identity.
+    Renewed(Box<Result<Granted, JoinError>>),
 }
 
 /// A timer that is set again only when its moment changes.

@@ -24,6 +24,9 @@ pub fn table(answer: &Value) -> (String, bool) {
         row("config", file.to_owned());
     }
     row("link", link(&answer["link"]));
+    if answer["identity"].is_object() {
+        row("identity", identity(&answer["identity"]));
+    }
     row("backlog", backlog(&answer["backlog"]));
     row("clock", clock(&answer["clock"]));
     let site = &answer["site"];
@@ -56,6 +59,15 @@ pub fn table(answer: &Value) -> (String, bool) {
         row("probe", probe(one));
     }
     (table, is_well(answer))
+}
+
+fn identity(answer: &Value) -> String {
+    let mut said = format!("{}, until {}", text(&answer["name"]), text(&answer["until"]));
+    let _ = write!(said, ", by the hub at {}", text(&answer["url"]));
+    if let Some(why) = answer["why"].as_str() {
+        let _ = write!(said, "; {why}");
+    }
+    said
 }
 
 /// Whether a status LED with nothing else to say would say that all is well.

@@ -8,8 +8,11 @@ mod verify;
 
 pub(crate) use verify::{Verifier, Witnessed};
 
-use rustls::client::Resumption;
-use rustls::{CertificateError, ClientConfig, Error};
+use crate::join::Identity;
+use rackside_proto::join::ALPN;
+use rustls::client::{Resumption, WantsClientCert};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, Error, RootCertStore};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,14 +30,35 @@ impl std::error::Error for TlsError {}
 
 /// A client's TLS that believes whom `verifier` believes.
 pub(crate) fn client(verifier: Arc<Verifier>, resumption: Resumption) -> Result<ClientConfig, TlsError> {
-    let mut config = ClientConfig::builder_with_provider(verify::provider())
+    let mut config = builder(verifier)?.with_no_client_auth();
+    config.resumption = resumption;
+    Ok(config)
+}
+
+/// A client's TLS that believes the authority of an identity and nobody else, and shows the identity's certificate.
+pub(crate) fn of_identity(identity: &Identity) -> Result<(Arc<Verifier>, ClientConfig), TlsError> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from(identity.authority.clone());
+    roots.add(authority).map_err(|error| TlsError(format!("the hub's authority is unusable: {error}")))?;
+    let verifier = Arc::new(Verifier::strict(Arc::new(roots))?);
+    let chain = vec![CertificateDer::from(identity.certificate.clone())];
+    let key = PrivateKeyDer::Pkcs8(identity.key.clone().into());
+    let config = builder(Arc::clone(&verifier))?.with_client_auth_cert(chain, key);
+    let mut config = config.map_err(|error| {
+        TlsError(format!("the certificate of {} does not go with this box's key: {error}", identity.name))
+    })?;
+    // One hub, one ticket or two; the default keeps room for 256 servers.
+    config.resumption = Resumption::in_memory_sessions(4);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok((verifier, config))
+}
+
+fn builder(verifier: Arc<Verifier>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    Ok(ClientConfig::builder_with_provider(verify::provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError(format!("TLS cannot be set up: {error}")))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.resumption = resumption;
-    Ok(config)
+        .with_custom_certificate_verifier(verifier))
 }
 
 /// What a handshake failed at, or what is wrong with a chain; the cases that people can do something about.

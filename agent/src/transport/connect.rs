@@ -1,4 +1,4 @@
-//! Opening a stream to the broker: name, address after address, TLS. Each step has its time.
+//! Opening a stream to the broker: place after place, and for each name, address after address, TLS. Each step has its time.
 
 use super::tls::{TlsClient, timeout};
 use super::traffic::Counted;
@@ -6,9 +6,11 @@ use super::{Stream, Traffic};
 use crate::clock::Moment;
 use crate::config::Mqtt;
 use crate::dial::{self, DialError, Silence, within};
-use crate::tls::TlsError;
+use crate::tls::{self, TlsError};
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// For the name to be resolved, and for the TLS handshake.
@@ -36,19 +38,71 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// Opens streams to one broker.
+impl ConnectError {
+    /// Whether it was TLS that failed.
+    pub const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether it says nothing of the other side.
+    fn is_ours(&self) -> bool {
+        matches!(self, Self::Dial(error) if error.is_ours())
+    }
+}
+
+/// One place where the broker is to be found.
 #[derive(Debug)]
-pub struct Connector {
+struct Target {
     host: String,
     port: u16,
     tls: Option<TlsClient>,
 }
 
+/// Opens streams to one broker, which may have several addresses: the one that worked last is tried first, then all in their order.
+#[derive(Debug)]
+pub struct Connector {
+    targets: Vec<Target>,
+    /// The place of the one that worked last. In memory alone: a card is not written for that.
+    worked: Cell<Option<usize>>,
+}
+
 impl Connector {
     /// Reads the certificates that TLS needs, once.
     pub fn new(mqtt: &Mqtt) -> Result<Self, TlsError> {
-        let tls = mqtt.tls.as_ref().map(|tls| TlsClient::new(tls, &mqtt.host)).transpose()?;
-        Ok(Self { host: mqtt.host.clone(), port: mqtt.port, tls })
+        let targets = match &mqtt.identity {
+            None => {
+                let tls = mqtt.tls.as_ref().map(|tls| TlsClient::new(tls, &mqtt.host)).transpose()?;
+                vec![Target { host: mqtt.host.clone(), port: mqtt.port, tls }]
+            }
+            Some(identity) => {
+                let (verifier, config) = tls::of_identity(identity)?;
+                let config = Arc::new(config);
+                let target = |(host, port): (String, u16)| {
+                    let tls = Some(TlsClient::of_identity(&verifier, &config, &host)?);
+                    Ok(Target { host, port, tls })
+                };
+                identity.targets().into_iter().map(target).collect::<Result<_, TlsError>>()?
+            }
+        };
+        Ok(Self { targets, worked: Cell::default() })
+    }
+
+    /// The address that is used, or was last; the first one before any was: `hub.example.org:8883`.
+    pub fn address(&self) -> String {
+        let target = self.targets.get(self.worked.get().unwrap_or_default());
+        target.map_or_else(String::new, |target| format!("{}:{}", target.host, target.port))
+    }
+
+    /// Goes where another one went last, if there is such a place here.
+    pub fn follow(&self, other: &Self) {
+        let found = self.targets.iter().position(|target| {
+            other
+                .worked
+                .get()
+                .and_then(|at| other.targets.get(at))
+                .is_some_and(|worked| (&worked.host, worked.port) == (&target.host, target.port))
+        });
+        self.worked.set(found);
     }
 
     /// Opens a stream, at that moment. Dropping the future gives up.
@@ -57,6 +111,30 @@ impl Connector {
         traffic: Rc<Traffic>,
         moment: Moment,
     ) -> Result<Box<dyn Stream>, ConnectError> {
+        let first = self.worked.get();
+        let others = (0..self.targets.len()).filter(|at| Some(*at) != first);
+        let mut told: Option<ConnectError> = None;
+        for at in first.into_iter().chain(others) {
+            let Some(target) = self.targets.get(at) else { continue };
+            match target.connect(Rc::clone(&traffic), moment).await {
+                Ok(stream) => {
+                    self.worked.set(Some(at));
+                    return Ok(stream);
+                }
+                // The one that says something of the other side says more than "no network".
+                Err(error) => {
+                    if told.as_ref().is_none_or(ConnectError::is_ours) {
+                        told = Some(error);
+                    }
+                }
+            }
+        }
+        Err(told.expect("there is an address, or this were not made"))
+    }
+}
+
+impl Target {
+    async fn connect(&self, traffic: Rc<Traffic>, moment: Moment) -> Result<Box<dyn Stream>, ConnectError> {
         // Not among the probes' lookups: those may all wait for a resolver that does not answer.
         let addresses =
             dial::resolve_within(STEP, &self.host, self.port).await.map_err(ConnectError::Dial)?;

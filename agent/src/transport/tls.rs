@@ -6,9 +6,9 @@ use crate::config::Tls;
 use crate::tls::{self, Objection, TlsError, Verifier, roots};
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
-use rustls::Error;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, Error};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub(super) struct TlsClient {
     verifier: Arc<Verifier>,
     server: ServerName<'static>,
     name: String,
+    /// Who should have signed the server's certificate, and what to do if somebody else has.
     authority: String,
 }
 
@@ -40,13 +41,36 @@ impl TlsClient {
         let server =
             server.map_err(|_| TlsError(format!("{name:?} is neither a host's name nor an address")))?;
         let (roots, authority) = match &tls.ca {
-            Some(file) => (roots::from_file(file)?, format!("an authority in {}", file.display())),
-            None => (roots::of_system("mqtt.tls.ca")?, "an authority that this system knows".to_owned()),
+            Some(file) => {
+                (roots::from_file(file)?, format!("an authority in {}; check mqtt.tls.ca", file.display()))
+            }
+            None => (
+                roots::of_system("mqtt.tls.ca")?,
+                "an authority that this system knows; check mqtt.tls.ca".to_owned(),
+            ),
         };
         let verifier = Arc::new(Verifier::strict(Arc::new(roots))?);
         // One broker, one ticket or two; the default keeps room for 256 servers.
         let config = tls::client(Arc::clone(&verifier), Resumption::in_memory_sessions(4))?;
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), verifier, server, name, authority })
+    }
+
+    /// For a joined box: all of its hosts share what is believed, what is shown, and the tickets.
+    pub(super) fn of_identity(
+        verifier: &Arc<Verifier>,
+        config: &Arc<ClientConfig>,
+        host: &str,
+    ) -> Result<Self, TlsError> {
+        let server = ServerName::try_from(host.to_owned())
+            .map_err(|_| TlsError(format!("{host:?} is neither a host's name nor an address")))?;
+        let authority = "the hub that this box joined: the address leads to another one, or a proxy that opens TLS stands in between";
+        Ok(Self {
+            connector: TlsConnector::from(Arc::clone(config)),
+            verifier: Arc::clone(verifier),
+            server,
+            name: host.to_owned(),
+            authority: authority.to_owned(),
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -74,7 +98,7 @@ impl TlsClient {
         let Self { name, authority, .. } = self;
         match Objection::of(error) {
             Objection::Untrusted => {
-                format!("the certificate of {name} is not signed by {authority}; check mqtt.tls.ca")
+                format!("the certificate of {name} is not signed by {authority}")
             }
             Objection::WrongName => {
                 format!("the certificate is not for {name}; check mqtt.tls.server_name")

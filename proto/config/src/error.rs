@@ -33,7 +33,8 @@ impl ConfigError {
         Self { file: file.into(), line: None, message: message.to_string() }
     }
 
-    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+    /// A file that cannot be read, and why.
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
         Self::file(path.display().to_string(), format_args!("cannot be read: {error}"))
     }
 

@@ -44,7 +44,7 @@ pub struct Request<'a> {
     /// Headers besides `host`, `user-agent` and `accept`; they are left out once a redirect leads to another host.
     pub headers: Vec<(&'a str, String)>,
     /// What is sent along, if anything.
-    pub body: String,
+    pub body: Vec<u8>,
     /// So many bytes of the answer's body are taken; the rest is not even waited for.
     pub most: usize,
     /// Whether what is taken is kept, or only counted.
@@ -64,7 +64,7 @@ impl<'a> Request<'a> {
             url,
             method: Method::GET,
             headers: Vec::new(),
-            body: String::new(),
+            body: Vec::new(),
             most: 1024 * 1024,
             is_kept: true,
             redirects: 5,

@@ -1,6 +1,6 @@
 //! One request after the other, until the head of an answer is there that is no redirect; then its body, piece by piece.
 
-use super::wire::Wire;
+use super::wire::{Whole, Wire};
 use super::{Answer, FetchError, Phases, Request, Step, Url};
 use crate::clock::Clock;
 use crate::probe::secure::{self, HandshakeError};
@@ -83,9 +83,9 @@ impl Reply {
 /// hyper's connection: nothing moves unless it is polled. It stays alive as long as the answer comes in.
 #[derive(Debug)]
 struct Driven {
-    connection: Option<Pin<Box<Connection<Wire, String>>>>,
+    connection: Option<Pin<Box<Connection<Wire, Whole>>>>,
     #[expect(dead_code, reason = "without it hyper would close the connection")]
-    sender: SendRequest<String>,
+    sender: SendRequest<Whole>,
 }
 
 impl Driven {
@@ -127,7 +127,7 @@ pub(super) async fn follow(
         // As browsers do it: what was posted is not posted again elsewhere.
         if reply.status == 303 || (reply.status < 303 && request.method == Method::POST) {
             request.method = if request.method == Method::HEAD { Method::HEAD } else { Method::GET };
-            request.body = String::new();
+            request.body = Vec::new();
         }
         if !next.is_of_same_origin(&origin) {
             request.headers.clear();
@@ -175,9 +175,9 @@ async fn ask(
 }
 
 /// The request as hyper wants it.
-fn message(request: &Request<'_>, url: &Url) -> Result<hyper::Request<String>, FetchError> {
+fn message(request: &Request<'_>, url: &Url) -> Result<hyper::Request<Whole>, FetchError> {
     let own = |what: &str| FetchError::Own(format!("{} cannot be asked: {what}", url.origin()));
-    let mut message = hyper::Request::new(request.body.clone());
+    let mut message = hyper::Request::new(Whole::from(request.body.clone()));
     *message.method_mut() = request.method.clone();
     *message.uri_mut() = url.target().parse::<Uri>().map_err(|_| own("its path is none"))?;
     let headers = message.headers_mut();
@@ -201,13 +201,13 @@ fn message(request: &Request<'_>, url: &Url) -> Result<hyper::Request<String>, F
 /// Sends it and waits for the head of the answer.
 async fn send(
     wire: Wire,
-    message: hyper::Request<String>,
+    message: hyper::Request<Whole>,
     url: &Url,
 ) -> Result<(Response<Incoming>, Driven), FetchError> {
     let failed = |error: hyper::Error| FetchError::protocol(url, explain(&error));
     let mut builder = Builder::new();
     builder.max_headers(HEADERS).max_header_size(HEAD).max_buf_size(AHEAD);
-    let (mut sender, connection) = builder.handshake::<_, String>(wire).await.map_err(failed)?;
+    let (mut sender, connection) = builder.handshake::<_, Whole>(wire).await.map_err(failed)?;
     let asked = sender.send_request(message);
     let mut driven = Driven { connection: Some(Box::pin(connection)), sender };
     let mut asked = std::pin::pin!(asked);

@@ -70,7 +70,7 @@ fn a_request_may_carry_a_body_and_ask_for_the_head_alone() {
     let server = Server::page("");
     ask(&server.url("/"), |request| {
         request.method = Method::POST;
-        request.body = "{\"a\":1}".to_owned();
+        request.body = b"{\"a\":1}".to_vec();
     })
     .expect("an answer");
     let asked = server.asked().remove(0);
@@ -230,7 +230,7 @@ fn a_form_that_was_posted_is_not_posted_again_elsewhere() {
     for (path, last) in [("/303", "GET /end"), ("/307", "POST /end")] {
         ask(&server.url(path), |request| {
             request.method = Method::POST;
-            request.body = "x".to_owned();
+            request.body = b"x".to_vec();
         })
         .expect("an answer");
         let asked = server.asked().pop().expect("it was asked");

@@ -1,8 +1,11 @@
 //! Our streams as hyper wants to read and write them.
 
 use crate::transport::Stream;
+use bytes::Bytes;
 use futures_lite::{AsyncRead as _, AsyncWrite as _};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -10,6 +13,36 @@ use std::task::{Context, Poll, ready};
 
 /// Bytes taken at once from the stream: hyper's own buffer begins with as many.
 const AT_ONCE: usize = 8 * 1024;
+
+/// A request's body, all of it.
+pub(super) struct Whole(Bytes);
+
+impl From<Vec<u8>> for Whole {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
 
 /// A stream below hyper.
 pub(super) struct Wire {

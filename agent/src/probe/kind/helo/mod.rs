@@ -222,7 +222,7 @@ impl Asking {
         let mut request = Request::get(&url);
         request.method = Method::POST;
         request.headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-        request.body = form(password.expose());
+        request.body = form(password.expose()).into_bytes();
         request.redirects = 0;
         request.trust = Trust::of(self.settings.ca.as_ref());
         let _turn = context.pace.turn(&host(&self.settings.url), APART).await;
