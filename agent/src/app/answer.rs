@@ -169,7 +169,9 @@ impl App {
             Meaning::Well => "nothing is wrong".to_owned(),
             Meaning::Critical => self.objections(Severity::Critical, now),
             Meaning::Warning => self.objections(Severity::Warning, now),
-            Meaning::HubUnreachable | Meaning::NoInternet | Meaning::NoCable => self.why_no_link(now),
+            Meaning::HubUnreachable | Meaning::NoInternet | Meaning::NoCable | Meaning::Refused => {
+                self.why_no_link(now)
+            }
         }
     }
 
@@ -230,6 +232,7 @@ const fn link(link: Link) -> &'static str {
         Link::HubUnreachable => Meaning::HubUnreachable.as_str(),
         Link::NoInternet => Meaning::NoInternet.as_str(),
         Link::NoCable => Meaning::NoCable.as_str(),
+        Link::Refused => Meaning::Refused.as_str(),
     }
 }
 

@@ -369,11 +369,11 @@ impl App {
     fn lost(&mut self, loss: &Loss, now: Instant) {
         let greeted = matches!(&self.line, Line::Up(talk) if talk.session.connected().is_none());
         self.agent.custody.disconnected();
-        self.reach.lost(loss.link());
+        self.renewal.lost(loss, greeted);
+        self.reach.lost(if self.renewal.refused.is_some() { Link::Refused } else { loss.link() });
         self.retell = true;
         let wait = self.backoff.next_wait();
         self.line = Line::Down { until: now + wait };
-        self.renewal.lost(loss, greeted);
         let mut text = self.renewal.refused.clone().unwrap_or_else(|| loss.to_string());
         if self.renewal.refused.is_none() && greeted && matches!(loss, Loss::Io(_) | Loss::Closed) {
             text.push_str(

@@ -8,6 +8,7 @@ use super::line::Way;
 use crate::clock::Moment;
 use crate::join::{self, Identity, JoinError, Store, exchange::Granted, start::day};
 use crate::loss::Loss;
+use crate::panel::led::Link;
 use crate::probe::Context;
 use crate::state;
 use log::{error, info, warn};
@@ -103,6 +104,10 @@ impl App {
                 self.renewal.failed(now);
                 let text = format!("the identity of this box was not renewed: {error}");
                 self.renewal.refused = error.verdict().map(|_| error.to_string());
+                if let Some(refused) = &self.renewal.refused {
+                    self.reach.lost(Link::Refused);
+                    self.said = Some(refused.clone());
+                }
                 if self.renewal.why.as_ref() != Some(&text) {
                     warn!("{text}");
                     self.renewal.why = Some(text);

@@ -19,7 +19,7 @@ mod identity;
 pub mod start;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::JoinError;
 pub use identity::Identity;

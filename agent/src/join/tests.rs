@@ -94,6 +94,17 @@ impl World {
     }
 }
 
+/// What a box has that joined a hub just now which sends it to these addresses, and the hub.
+pub(crate) fn joined(addresses: Vec<String>) -> (Identity, Registrar) {
+    let mut world = World::new();
+    world.now = crate::clock::Clock::shown().as_millis() as i64;
+    let code = world.code();
+    let asked = world.asked(&code);
+    let offer = Offer::new(addresses, String::new()).expect("an offer");
+    let answer = world.registrar.answer(asked.question(), &offer, world.now).bytes;
+    (asked.hear(&answer).expect("granted").identity, world.registrar)
+}
+
 #[test]
 fn a_box_joins_and_has_all_that_it_needs_on_its_disk_and_nothing_else() {
     let mut world = World::new();

@@ -9,7 +9,7 @@
 //! | well | green, with a dark wink of 100 every 4,000 |
 //! | warning | amber slow blink: 1,000 on, 1,000 off |
 //! | critical | red fast blink: 125 on, 125 off |
-//! | hub not reachable, no internet, no cable or address | amber flashes in groups of 2, 3, 4: 200 on, 200 off, then 1,200 of pause |
+//! | hub not reachable, no internet, no cable or address, refused by the hub | amber flashes in groups of 2, 3, 4, 5: 200 on, 200 off, then 1,200 of pause |
 //! | identify | all LEDs together, flickering: 50 on, 50 off |
 //! | dark | nothing |
 //!
@@ -55,6 +55,8 @@ pub enum Meaning {
     Lit = 8,
     /// A lamp whose tally is unknown.
     LampUnknown = 9,
+    /// The hub does not want this box any more: revoked, replaced, retired.
+    Refused = 10,
 }
 
 impl Meaning {
@@ -71,6 +73,7 @@ impl Meaning {
             Self::Identify => "identify",
             Self::Lit => "lit",
             Self::LampUnknown => "tally unknown",
+            Self::Refused => "refused by the hub",
         }
     }
 }
@@ -87,6 +90,8 @@ pub enum Link {
     NoInternet,
     /// No interface carries a route.
     NoCable,
+    /// The hub itself has said that this box is not wanted any more.
+    Refused,
 }
 
 /// What is known of the site.
@@ -111,6 +116,7 @@ pub const fn meaning(site: Site) -> Meaning {
         (_, Link::NoCable) => Meaning::NoCable,
         (_, Link::NoInternet) => Meaning::NoInternet,
         (_, Link::HubUnreachable) => Meaning::HubUnreachable,
+        (_, Link::Refused) => Meaning::Refused,
         (Severity::Warning, Link::Well) => Meaning::Warning,
         (Severity::Well | Severity::Info, Link::Well) => Meaning::Well,
     }
@@ -161,6 +167,7 @@ const fn rhythm(meaning: Meaning) -> Rhythm {
         Meaning::HubUnreachable => Rhythm::groups(2),
         Meaning::NoInternet => Rhythm::groups(3),
         Meaning::NoCable => Rhythm::groups(4),
+        Meaning::Refused => Rhythm::groups(5),
         Meaning::Identify => Rhythm::blink(Light::Amber, 50, 50),
         Meaning::Lit => Rhythm::steady(Light::Red),
         Meaning::LampUnknown => Rhythm::blink(Light::Red, 1000, 1000),
@@ -196,7 +203,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Meaning; 10] = [
+    const ALL: [Meaning; 11] = [
         Meaning::Dark,
         Meaning::Well,
         Meaning::Warning,
@@ -207,6 +214,7 @@ mod tests {
         Meaning::Identify,
         Meaning::Lit,
         Meaning::LampUnknown,
+        Meaning::Refused,
     ];
 
     /// The changes of the first `ms` milliseconds: when, and to what.
@@ -234,10 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn the_link_flashes_in_groups_of_two_three_and_four() {
-        for (meaning, times) in
-            [(Meaning::HubUnreachable, 2), (Meaning::NoInternet, 3), (Meaning::NoCable, 4)]
-        {
+    fn the_link_flashes_in_groups_of_two_to_five() {
+        for (meaning, times) in [
+            (Meaning::HubUnreachable, 2),
+            (Meaning::NoInternet, 3),
+            (Meaning::NoCable, 4),
+            (Meaning::Refused, 5),
+        ] {
             let period = times * 400 + 1200;
             let script = script(meaning, period);
             let flashes = script.iter().filter(|(_, light)| *light == Light::Amber).count() as u64;
@@ -267,6 +278,7 @@ mod tests {
         assert_eq!(said(Severity::Warning, Link::NoInternet), Meaning::NoInternet);
         assert_eq!(said(Severity::Critical, Link::NoCable), Meaning::Critical);
         assert_eq!(said(Severity::Well, Link::HubUnreachable), Meaning::HubUnreachable);
+        assert_eq!(said(Severity::Warning, Link::Refused), Meaning::Refused);
     }
 
     #[test]

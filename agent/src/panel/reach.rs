@@ -1,4 +1,4 @@
-//! How the way to the hub stands, as far as the site can tell: for the LED's groups of two, three and four flashes.
+//! How the way to the hub stands, as far as the site can tell: for the LED's groups of two to five flashes.
 //!
 //! Pure. Nothing is said until it has lasted: a reconnect is no news. While the hub answers, all is well, whatever else is odd; when it does not,
 //! the reason of the last failure says whether it is the hub, the internet or the cable.
@@ -8,6 +8,7 @@
 //! a name that nobody resolves               no internet
 //! refused, silent, not to be believed       hub not reachable
 //! connected, and no ack for what waits      hub not reachable
+//! turned away, and told why by the hub      refused by the hub
 //! ```
 
 use super::led::Link;

@@ -159,8 +159,15 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, Trust};
     use crate::config::Config;
-    use std::net::TcpListener;
+    use crate::join::Identity;
+    use crate::join::tests::joined;
+    use rackside_identity::Authority;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{RootCertStore, ServerConfig, ServerConnection};
+    use std::net::{SocketAddr, TcpListener};
     use std::path::Path;
+    use std::sync::mpsc::{self, Receiver};
+    use std::thread;
 
     fn connect(address: &str) -> Result<Box<dyn Stream>, ConnectError> {
         let text = format!("site = \"s\"\nappliance = \"a\"\n[mqtt]\naddress = \"{address}\"\n");
@@ -184,6 +191,97 @@ mod tests {
         drop(listener);
         let error = connect(&address).err().expect("nobody listens").to_string();
         assert_eq!(error, format!("cannot reach {address}: Connection refused (os error 111)"));
+    }
+
+    /// A listener that lets in whom this authority has signed, with a certificate that begins `ahead` from now, and tells who came.
+    fn listener(authority: &Authority, ahead: Duration) -> (SocketAddr, Receiver<Option<Vec<u8>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate().clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let now = (Clock::shown() + ahead).as_millis() as i64;
+        let shown = authority.serve(&["127.0.0.1".to_owned()], now);
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(clients.build().expect("a verifier"))
+            .with_single_cert(vec![shown.certificate], shown.key)
+            .expect("a certificate");
+        let (config, (sender, came)) = (Arc::new(config), mpsc::channel());
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut tls = ServerConnection::new(Arc::clone(&config)).expect("a connection");
+                while tls.is_handshaking() && tls.complete_io(&mut stream).is_ok() {}
+                let who = tls.peer_certificates().and_then(|chain| chain.first()).map(|der| der.to_vec());
+                if sender.send(who).is_err() {
+                    break;
+                }
+            }
+        });
+        (address, came)
+    }
+
+    fn joined_to(addresses: &[SocketAddr], identity: &Identity) -> Rc<Connector> {
+        let mut identity = identity.clone();
+        identity.addresses = addresses.iter().map(|address| format!("mqtts://{address}")).collect();
+        let config = Config::start(&identity, "the hub's configuration").expect("good");
+        Rc::new(Connector::new(&config.mqtt).expect("good certificates"))
+    }
+
+    fn moment(known: bool) -> Moment {
+        let moment = Clock::new(Trust::Trust, Path::new("/proc")).read();
+        Moment { known, disciplined: known, ..moment }
+    }
+
+    fn reach(connector: &Rc<Connector>, moment: Moment) -> Result<(), String> {
+        let opened = smol::block_on(Rc::clone(connector).connect(Rc::default(), moment));
+        opened.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_joined_box_shows_its_certificate_and_remembers_which_address_worked() {
+        let (identity, registrar) = joined(vec!["mqtts://192.0.2.1".to_owned()]);
+        let (good, came) = listener(registrar.authority(), Duration::ZERO);
+        let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+        let connector = joined_to(&[closed, good], &identity);
+        assert_eq!(connector.address(), closed.to_string(), "nothing is known before");
+        for _ in 0..2 {
+            reach(&connector, moment(true)).expect("the second one listens");
+            let who = came.recv_timeout(Duration::from_secs(30)).expect("somebody came");
+            assert_eq!(who, Some(identity.certificate.clone()));
+            assert_eq!(connector.address(), good.to_string());
+        }
+        // A renewed identity goes where the one before it went, as far as it still may.
+        let renewed = joined_to(&[closed, good], &identity);
+        renewed.follow(&connector);
+        assert_eq!(renewed.address(), good.to_string());
+        let elsewhere = joined_to(&[closed], &identity);
+        elsewhere.follow(&connector);
+        assert_eq!(elsewhere.address(), closed.to_string());
+    }
+
+    #[test]
+    fn nobody_but_the_hubs_own_authority_is_believed() {
+        let (identity, _hub) = joined(vec!["mqtts://192.0.2.1".to_owned()]);
+        let (_, other) = joined(vec!["mqtts://192.0.2.1".to_owned()]);
+        let (address, _came) = listener(other.authority(), Duration::ZERO);
+        let error = reach(&joined_to(&[address], &identity), moment(true)).expect_err("another hub");
+        assert_eq!(
+            error,
+            "the certificate of 127.0.0.1 is not signed by the hub that this box joined: the address leads to another one, or a proxy that opens TLS stands in between"
+        );
+    }
+
+    #[test]
+    fn a_box_without_a_clock_takes_a_certificate_that_is_not_yet_valid() {
+        let (identity, hub) = joined(vec!["mqtts://192.0.2.1".to_owned()]);
+        let (address, _came) = listener(hub.authority(), Duration::from_hours(100 * 24));
+        let connector = joined_to(&[address], &identity);
+        assert_eq!(reach(&connector, moment(false)), Ok(()));
+        let error = reach(&connector, moment(true)).expect_err("it has a clock");
+        assert_eq!(error, "the certificate of 127.0.0.1 is not yet valid; check this machine's clock");
     }
 
     #[test]
