@@ -59,13 +59,25 @@ impl Turns {
         Self { rules: Turn::new(now), notifications: Turn::new(now) }
     }
 
-    /// Which of them hang, if any does, in one sentence.
-    pub(crate) fn trouble(&self, now: Now) -> Option<String> {
+    /// Those that hang: what they are, and what comes of it.
+    fn late(&self, now: Now) -> impl Iterator<Item = (&'static str, &Turn, &'static str)> {
         let all = [
             ("rules", &self.rules, "alerts neither begin nor end"),
             ("notifications", &self.notifications, "nobody is told of alerts"),
         ];
-        let late = all.into_iter().filter(|(_, turn, _)| turn.ago(now) >= LATE);
+        all.into_iter().filter(move |(_, turn, _)| turn.ago(now) >= LATE)
+    }
+
+    /// What comes of those that hang; the same words for as long as they do.
+    pub(crate) fn missing(&self, now: Now) -> Option<String> {
+        let said: Vec<String> =
+            self.late(now).map(|(name, _, so)| format!("the thread of {name} does not turn: {so}")).collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// Which of them hang, if any does, in one sentence.
+    pub(crate) fn trouble(&self, now: Now) -> Option<String> {
+        let late = self.late(now);
         let said: Vec<String> = late
             .map(|(name, turn, so)| {
                 format!("the thread of {name} has not turned for {} s: {so}", turn.ago(now).as_secs())

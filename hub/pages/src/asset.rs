@@ -44,6 +44,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
     ("settings.css", CSS, include_str!("../static/settings.css")),
     ("stills.css", CSS, include_str!("../static/stills.css")),
+    ("wall.js", JS, include_str!("../static/wall.js")),
+    ("clock.js", JS, include_str!("../static/clock.js")),
+    ("site.js", JS, include_str!("../static/site.js")),
     ("stills.js", JS, include_str!("../static/stills.js")),
 ];
 

@@ -2,10 +2,18 @@
 //!
 //! The first rendering and every live update are made of the same rows, so they cannot differ. What a filter leaves out is on the page and hidden, so that a
 //! script can show it again, and what comes by a live update has a place. Order, of sites and of what is at one: a critical alert, down, a warning,
-//! unknown, muted, well; then by name.
+//! unknown, worth a look, muted, well; then by name. Of an appliance that is not heard nothing is shown as if it were so now: probes and streams are not known, and its
+//! temperature has its age.
 //!
 //! `{"site":"arena-north","appliance":"rack-1","up":true,"state":"well","word":"well","temperature":{"text":"48.3 °C","note":"","high":false},...}`
 
+mod filter;
+mod sum;
+
+pub use filter::{Choice, Filter};
+pub use sum::{Count, Hub, Next, Sum, Worst};
+
+use crate::alert::OnCall;
 use crate::{Frame, render};
 use serde::Serialize;
 
@@ -20,6 +28,8 @@ pub enum Standing {
     Warning,
     /// Nobody knows.
     Unknown,
+    /// Something fails or runs hot, and no alert fires.
+    Look,
     /// All that fires is muted, or it is off by plan.
     Muted,
     /// Nothing is wrong.
@@ -28,8 +38,8 @@ pub enum Standing {
 
 impl Standing {
     /// All, the worst first.
-    pub const ALL: [Self; 6] =
-        [Self::Critical, Self::Down, Self::Warning, Self::Unknown, Self::Muted, Self::Well];
+    pub const ALL: [Self; 7] =
+        [Self::Critical, Self::Down, Self::Warning, Self::Unknown, Self::Look, Self::Muted, Self::Well];
 
     /// As style sheets, scripts and addresses have it.
     pub const fn as_str(self) -> &'static str {
@@ -38,9 +48,15 @@ impl Standing {
             Self::Down => "down",
             Self::Warning => "warning",
             Self::Unknown => "unknown",
+            Self::Look => "look",
             Self::Muted => "muted",
             Self::Well => "well",
         }
+    }
+
+    /// As people have it.
+    pub const fn label(self) -> &'static str {
+        if matches!(self, Self::Look) { "worth a look" } else { self.as_str() }
     }
 
     /// Whether somebody is needed.
@@ -65,6 +81,8 @@ pub struct Fleet {
     pub wall: bool,
     /// What is so of all of it.
     pub sum: Sum,
+    /// Who is on call.
+    pub on_call: Vec<OnCall>,
     /// What is looked for.
     pub filter: Filter,
     /// Whether a filter leaves nothing.
@@ -82,190 +100,9 @@ impl Fleet {
     }
 }
 
-/// What is so of all appliances.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Sum {
-    /// Of the worst.
-    pub state: &'static str,
-    /// Whether all is well, in a sentence.
-    pub says: String,
-    /// How many there are.
-    pub total: usize,
-    /// At how many sites.
-    pub sites: usize,
-    /// How many of each standing.
-    pub counts: Vec<Count>,
-    /// How many sites are on air.
-    pub on_air: usize,
-    /// When the newest trouble began, in milliseconds since 1970; 0 without any.
-    pub newest_ms: u64,
-    /// How long ago.
-    pub newest: String,
-    /// How often two machines use one name.
-    pub twice: usize,
-}
-
-/// How many stand so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// How.
-    pub state: &'static str,
-    /// How many.
-    pub count: usize,
-    /// Whether any.
-    pub any: bool,
-}
-
-impl Sum {
-    /// Of all groups, told by `span` how long ago `newest_ms` was.
-    pub fn of(groups: &[Group], span: impl Fn(u64) -> String) -> Self {
-        let rows = || groups.iter().flat_map(|group| &group.rows);
-        let count = |standing: Standing| {
-            let count = rows().filter(|row| row.state == standing.as_str()).count();
-            Count { state: standing.as_str(), count, any: count > 0 }
-        };
-        let counts: Vec<Count> = Standing::ALL.map(count).into();
-        let trouble = || rows().filter(|row| row.trouble);
-        let troubled_sites =
-            groups.iter().filter(|group| group.trouble && group.rows.iter().all(|row| !row.trouble)).count();
-        let (total, open) = (rows().count(), trouble().filter(|row| row.hand.is_empty()).count());
-        let newest_ms = trouble().map(|row| row.since_ms).max().unwrap_or(0);
-        Self {
-            state: groups.iter().map(|group| group.state).min_by_key(|state| rank(state)).unwrap_or("well"),
-            says: says(trouble().count(), open, total, troubled_sites),
-            total,
-            sites: groups.len(),
-            on_air: groups.iter().filter(|group| group.air.on).count(),
-            newest: if newest_ms > 0 { span(newest_ms) } else { String::new() },
-            newest_ms,
-            twice: rows().filter(|row| row.twice).count(),
-            counts,
-        }
-    }
-}
-
-/// The order of [`Standing`], by its word.
-fn rank(state: &str) -> usize {
-    ["critical", "down", "warning", "unknown", "muted", "well"]
-        .iter()
-        .position(|one| *one == state)
-        .unwrap_or(5)
-}
-
-fn says(trouble: usize, open: usize, total: usize, sites: usize) -> String {
-    match (trouble, open) {
-        (0, _) if sites == 1 => "1 site needs somebody".to_owned(),
-        (0, _) if sites > 1 => format!("{sites} sites need somebody"),
-        (0, _) => "All is well".to_owned(),
-        (_, 0) => format!("{trouble} of {total} not well, all in hand"),
-        (_, 1) => format!("1 of {total} needs somebody"),
-        _ => format!("{open} of {total} need somebody"),
-    }
-}
-
-/// What is looked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Filter {
-    /// A part of a name.
-    pub text: String,
-    /// Tags that there are.
-    pub tags: Vec<Choice>,
-    /// States that can be asked for.
-    pub states: Vec<Choice>,
-    /// Whether anything is asked for.
-    pub is_set: bool,
-}
-
-/// One of several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Choice {
-    /// In the address.
-    pub value: String,
-    /// For people.
-    pub label: String,
-    /// Whether it is asked for.
-    pub chosen: bool,
-}
-
-/// What can be asked for, and how it is said.
-const STATES: [(&str, &str); 9] = [
-    ("", "every state"),
-    ("trouble", "not well"),
-    ("open", "in nobody's hands"),
-    ("critical", "critical"),
-    ("down", "down"),
-    ("warning", "warning"),
-    ("unknown", "unknown"),
-    ("well", "well"),
-    ("air", "on air"),
-];
-
-impl Filter {
-    /// What an address asks for, of the tags that there are.
-    pub fn new(text: &str, tag: &str, state: &str, tags: impl IntoIterator<Item = String>) -> Self {
-        let choice = |value: &str, label: &str, asked: &str| Choice {
-            value: value.to_owned(),
-            label: label.to_owned(),
-            chosen: value == asked,
-        };
-        let tags: Vec<Choice> = tags.into_iter().map(|one| choice(&one, &one, tag)).collect();
-        let states: Vec<Choice> = STATES.iter().map(|(value, label)| choice(value, label, state)).collect();
-        let text: String = text.trim().chars().take(80).collect();
-        let mut filter = Self { text, tags, states, is_set: false };
-        filter.is_set = !filter.text.is_empty() || !filter.tag().is_empty() || !filter.state().is_empty();
-        filter
-    }
-
-    fn chosen(choices: &[Choice]) -> &str {
-        choices.iter().find(|choice| choice.chosen).map_or("", |choice| &choice.value)
-    }
-
-    fn tag(&self) -> &str {
-        Self::chosen(&self.tags)
-    }
-
-    fn state(&self) -> &str {
-        Self::chosen(&self.states)
-    }
-
-    /// Hides what is not looked for. Says whether anything is left.
-    pub fn apply(&self, groups: &mut [Group]) -> bool {
-        let text = self.text.to_lowercase();
-        let mut left = false;
-        for group in groups {
-            let has_tag = self.tag().is_empty() || group.tags.iter().any(|tag| tag == self.tag());
-            let of_group = has_text(&text, &[&group.site, &group.title]);
-            for row in &mut group.rows {
-                let state = match self.state() {
-                    "" => true,
-                    "trouble" => row.trouble,
-                    "open" => row.trouble && row.hand.is_empty(),
-                    "air" => group.air.on,
-                    state => row.state == state,
-                };
-                let named = of_group || has_text(&text, &[&row.appliance, &row.machine]);
-                row.hidden = !(has_tag && state && named);
-            }
-            let bare = group.rows.is_empty() && has_tag && of_group;
-            let stands = match self.state() {
-                "" => true,
-                "trouble" | "open" => group.trouble,
-                "air" => group.air.on,
-                state => group.state == state,
-            };
-            group.hidden = !(group.rows.iter().any(|row| !row.hidden) || (bare && stands));
-            left |= !group.hidden;
-        }
-        left
-    }
-}
-
-fn has_text(text: &str, of: &[&str]) -> bool {
-    text.is_empty() || of.iter().any(|one| one.to_lowercase().contains(text))
-}
-
 /// One site with its appliances.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the template engine knows no comparisons")]
 pub struct Group {
     /// Its id.
     pub site: String,
@@ -283,10 +120,18 @@ pub struct Group {
     pub air: Air,
     /// What fires of the site itself.
     pub alert: AlertLink,
+    /// Who has that in hand; nothing, if nobody has.
+    pub hand: String,
+    /// Who was told of it.
+    pub told: String,
     /// Its appliances, the worst first.
     pub rows: Vec<Row>,
     /// Whether a filter leaves it out.
     pub hidden: bool,
+    /// Whether it is a small box, because it is well and there are many.
+    pub folded: bool,
+    /// Whether it is no more; in live updates alone.
+    pub gone: bool,
 }
 
 /// Whether a site is on air, in words.
@@ -300,6 +145,8 @@ pub struct Air {
     pub why: String,
     /// What comes next.
     pub next: String,
+    /// When that begins, in milliseconds since 1970; 0 if nothing does.
+    pub next_ms: u64,
 }
 
 /// A link to an alert.
@@ -331,9 +178,9 @@ pub struct Row {
     pub trouble: bool,
     /// `well`, `down`, `critical`, …
     pub word: &'static str,
-    /// Why it is down; nothing while it is up.
+    /// Why it is down or worth a look; nothing else.
     pub why: &'static str,
-    /// Since when it is so, in milliseconds since 1970.
+    /// Since when it is so, in milliseconds since 1970; 0 where nobody can tell.
     pub since_ms: u64,
     /// For how long.
     pub since: String,
@@ -345,6 +192,12 @@ pub struct Row {
     pub seen: String,
     /// When, RFC 3339.
     pub seen_at: String,
+    /// When what it measures was read, in milliseconds since 1970.
+    pub read_ms: u64,
+    /// How long ago.
+    pub read: String,
+    /// When, RFC 3339.
+    pub read_at: String,
     /// Of the SoC, with a word when it is held back.
     pub temperature: Cell,
     /// How many of its probes are well, and which are not.
@@ -355,6 +208,8 @@ pub struct Row {
     pub alert: AlertLink,
     /// Who has it in hand; nothing, if nobody has.
     pub hand: String,
+    /// Who was told of it; nothing, if no alert fires or somebody has it in hand.
+    pub told: String,
     /// What else is worth saying.
     pub notes: Vec<Note>,
     /// Whether a second machine has the same name.
@@ -365,6 +220,13 @@ pub struct Row {
     pub spark: String,
     /// Whether a filter leaves it out.
     pub hidden: bool,
+}
+
+impl Row {
+    /// What is the matter, where no alert says it.
+    fn says(&self) -> &str {
+        if self.why.is_empty() { self.word } else { self.why }
+    }
 }
 
 /// One value.
@@ -447,7 +309,7 @@ mod tests {
     fn shown(text: &str, tag: &str, state: &str) -> Vec<String> {
         let mut groups = fleet();
         let tags = ["radio", "stage"].map(str::to_owned);
-        Filter::new(text, tag, state, tags).apply(&mut groups);
+        Filter::new([text, tag, state, ""], tags).apply(&mut groups);
         let shown = groups.iter().filter(|group| !group.hidden).flat_map(|group| {
             let rows = group.rows.iter().filter(|row| !row.hidden);
             let names: Vec<String> = rows.map(|row| format!("{}/{}", group.site, row.appliance)).collect();
@@ -471,19 +333,71 @@ mod tests {
 
     #[test]
     fn the_sum_says_whether_somebody_is_needed() {
-        let sum = Sum::of(&fleet(), |at| format!("since {at}"));
+        let sum = Sum::of(&fleet(), Hub::well(), |at| format!("since {at}"));
         assert_eq!(
             (&*sum.says, sum.state, sum.total, sum.sites),
             ("1 of 3 needs somebody", "critical", 3, 3)
         );
         assert_eq!((sum.newest_ms, &*sum.newest), (1000, "since 1000"));
-        let well = Sum::of(&fleet()[2..], |_| String::new());
-        assert_eq!((&*well.says, well.newest_ms), ("All is well", 0));
-        let in_hand = Sum::of(&fleet()[1..], |_| String::new());
+        let well = Sum::of(&fleet()[2..], Hub::well(), |_| String::new());
+        assert_eq!((&*well.says, well.state), ("No appliance is heard yet", "unknown"));
+        let in_hand = Sum::of(&fleet()[1..], Hub::well(), |_| String::new());
         assert_eq!(in_hand.says, "1 of 1 not well, all in hand");
         let mut own = fleet();
         (own[2].own, own[2].state, own[2].trouble) = ("warning", "warning", true);
-        assert_eq!(Sum::of(&own[2..], |_| String::new()).says, "1 site needs somebody");
+        assert_eq!(Sum::of(&own[2..], Hub::well(), |_| String::new()).says, "1 site needs somebody");
+    }
+
+    #[test]
+    fn all_is_well_is_not_said_while_anything_is_not() {
+        let says = |groups: &[Group], hub: Hub| {
+            let sum = Sum::of(groups, hub, |_| String::new());
+            (sum.says, sum.state)
+        };
+        let one = |standing| vec![group("arena", &[], vec![row("arena", "rack-1", standing, "")])];
+        let said = |standing, hub| says(&one(standing), hub);
+        assert_eq!(said(Standing::Well, Hub::well()), ("All is well".to_owned(), "well"));
+        let look = said(Standing::Look, Hub::well());
+        assert_eq!(look, ("No alert, but 1 of 1 worth a look".to_owned(), "look"));
+        let muted = said(Standing::Muted, Hub::well());
+        assert_eq!(muted, ("All is well, but for 1 muted or off".to_owned(), "muted"));
+        let fires =
+            |hand: &str| Hub { state: "critical", trouble: true, hand: hand.to_owned(), ..Hub::well() };
+        let hub = said(Standing::Well, fires(""));
+        assert_eq!(hub, ("The hub needs somebody".to_owned(), "critical"));
+        assert_eq!(said(Standing::Well, fires("desk")).0, "The hub is not well, and in hand");
+        assert_eq!(said(Standing::Down, fires("")).0, "1 of 1 needs somebody, and the hub");
+        let starting = Hub { starting: "Starting".to_owned(), ..Hub::well() };
+        assert_eq!(said(Standing::Well, starting), ("Starting".to_owned(), "unknown"));
+        assert_eq!(says(&[], Hub::well()), ("No appliance is heard yet".to_owned(), "unknown"));
+    }
+
+    #[test]
+    fn many_that_are_well_are_folded_and_what_is_not_well_never_is() {
+        let rows =
+            |count: usize| (0..count).map(|nth| row("hall", &format!("rack-{nth}"), Standing::Well, ""));
+        let folded = |count, fold| {
+            let mut groups = vec![group("hall", &[], rows(count).collect()), fleet().remove(0)];
+            Filter::new(["", "", "", fold], []).apply(&mut groups);
+            groups.iter().map(|group| group.folded).collect::<Vec<_>>()
+        };
+        assert_eq!(folded(58, ""), [false, false]);
+        assert_eq!(folded(59, ""), [true, false]);
+        assert_eq!(folded(59, "no"), [false, false]);
+    }
+
+    fn hub() -> Hub {
+        let text = || HOSTILE.to_owned();
+        let alert = AlertLink { text: text(), id: text(), more: text() };
+        Hub {
+            alert,
+            state: "critical",
+            trouble: true,
+            hand: text(),
+            told: text(),
+            since_ms: 1,
+            starting: text(),
+        }
     }
 
     fn hostile() -> Group {
@@ -499,6 +413,9 @@ mod tests {
             probes: cell(),
             streams: cell(),
             alert: alert(),
+            told: text(),
+            read: text(),
+            read_at: text(),
             notes: vec![Note { text: text(), high: true }],
             machine: text(),
             twice: true,
@@ -506,8 +423,10 @@ mod tests {
         };
         Group {
             title: text(),
-            air: Air { on: true, word: "on air", why: text(), next: text() },
+            air: Air { on: true, word: "on air", why: text(), next: text(), next_ms: 1 },
             alert: alert(),
+            hand: text(),
+            told: text(),
             ..group(HOSTILE, &[HOSTILE], vec![row])
         }
     }
@@ -520,9 +439,14 @@ mod tests {
             address: HOSTILE.to_owned(),
             broker: true,
             wall,
-            sum: Sum::of(&groups, |_| HOSTILE.to_owned()),
-            filter: Filter::new(HOSTILE, HOSTILE, "", [HOSTILE.to_owned()]),
+            sum: Sum::of(&groups, hub(), |_| HOSTILE.to_owned()),
+            filter: Filter::new([HOSTILE, HOSTILE, "", HOSTILE], [HOSTILE.to_owned()]),
             none_left: true,
+            on_call: vec![OnCall {
+                team: HOSTILE.to_owned(),
+                who: HOSTILE.to_owned(),
+                until: HOSTILE.to_owned(),
+            }],
             blank: vec![Group { rows: vec![Row::default()], ..Group::default() }],
             groups,
         };

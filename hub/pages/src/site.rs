@@ -1,13 +1,18 @@
-//! `/sites/{site}`: one venue: whether it is on air and why, its appliances, what fires, whom to ring, how to get in, what is on in the next fortnight.
+//! `/sites/{site}`: one venue: whether it is on air and why, its appliances, what fires and who has it, whom to ring and who is on call, how to get in, what is on in the
+//! next fortnight, what happened last. Sections without anything are left out.
 //!
-//! Times are by the clocks of the place. Its appliances are the rows of the fleet's page, and `fleet.js` keeps both fresh.
+//! Times are by the clocks of the place. Its appliances are the rows of the fleet's page, and `fleet.js` keeps both fresh; `site.js` does the same for the sections that are
+//! marked with `data-part`.
 
+use crate::alert::OnCall;
 use crate::fleet::Group;
+use crate::log::Entry;
 use crate::{Frame, render};
 use serde::Serialize;
 
 /// The page.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the template engine knows no comparisons")]
 pub struct Site {
     /// What every page has.
     pub frame: Frame,
@@ -33,10 +38,20 @@ pub struct Site {
     pub shows: Vec<Show>,
     /// Whether shows are known of it at all.
     pub has_shows: bool,
+    /// How it stands, in a word.
+    pub standing: &'static str,
+    /// Whether there is anybody to ring or on call.
+    pub has_whom: bool,
     /// What fires or is about to, the worst first.
     pub alerts: Vec<Alert>,
     /// Mutes and maintenance that concern it.
     pub held: Vec<Hold>,
+    /// Who is on call.
+    pub on_call: Vec<OnCall>,
+    /// What happened here last, the newest first.
+    pub log: Vec<Entry>,
+    /// What the configuration does not say of it; nothing, if it says all.
+    pub unsaid: String,
 }
 
 /// Putting a site on air by hand.
@@ -108,8 +123,8 @@ pub struct Alert {
     pub since: String,
     /// Since when, RFC 3339.
     pub since_at: String,
-    /// Who has it in hand.
-    pub hand: String,
+    /// Who has it in hand, or was told.
+    pub who: String,
 }
 
 /// Something that keeps messages back.
@@ -139,7 +154,8 @@ mod tests {
     use super::*;
     use crate::engine::tests::assert_tame;
     use crate::fleet::{Air, AlertLink, Row};
-    use crate::{HOSTILE, Here, Who};
+    use crate::{HOSTILE, Here, When, Who};
+    use rackside_onair::Zone;
 
     fn text() -> String {
         HOSTILE.to_owned()
@@ -151,7 +167,7 @@ mod tests {
             site: text(),
             title: text(),
             tags: vec![text()],
-            air: Air { on: true, word: "on air", why: text(), next: text() },
+            air: Air { on: true, word: "on air", why: text(), next: text(), next_ms: 1 },
             alert: AlertLink { text: text(), id: text(), more: text() },
             rows: vec![row],
             ..Group::default()
@@ -177,9 +193,24 @@ mod tests {
                 appliance: text(),
                 since: text(),
                 since_at: text(),
-                hand: text(),
+                who: text(),
             }],
             held: vec![Hold { kind: "mute", is_now: true, what: text(), when: text(), by: text() }],
+            standing: "well",
+            has_whom: true,
+            on_call: vec![OnCall { team: text(), who: text(), until: text() }],
+            log: vec![Entry {
+                id: text(),
+                when: When::new(0, Zone::UTC, 0),
+                site: text(),
+                site_href: text(),
+                appliance: text(),
+                appliance_href: text(),
+                kind: "probe",
+                what: text(),
+                href: text(),
+            }],
+            unsaid: text(),
         }
     }
 

@@ -10,7 +10,10 @@
   const form = document.querySelector(".filter");
   // The page of one site.
   const only = document.body.dataset.site;
-  const order = ["critical", "down", "warning", "unknown", "muted", "well"];
+  const order = ["critical", "down", "warning", "unknown", "look", "muted", "well"];
+  const isTrouble = (state) => rank(state) < rank("look");
+  // Of more appliances than this, those of sites that are well are folded.
+  const FOLDED = 60;
   const rank = (state) => {
     const at = order.indexOf(state);
     return at < 0 ? order.length : at;
@@ -45,6 +48,15 @@
     else node.removeAttribute("href");
   };
 
+  // What fires, and who has it in hand or was told.
+  const alert = (node, of) => {
+    if (!node) return;
+    link(node.querySelector("a"), of.alert);
+    put(node.querySelector("small"), of.alert.more);
+    put(node.querySelector(".hand"), of.hand);
+    put(node.querySelector(".told"), of.told);
+  };
+
   const fill = (node, row) => {
     mark(node, "rack", row.site + "/" + row.appliance);
     for (const name of ["up", "twice", "state", "trouble"]) mark(node, name, row[name]);
@@ -52,8 +64,9 @@
     node.querySelector("h3 a").href = "/sites/" + row.site + "/" + row.appliance;
     for (const part of node.querySelectorAll("[data-text]")) put(part, row[part.dataset.text]);
     for (const part of node.querySelectorAll("[data-span]")) {
-      part.dataset.ms = row[part.dataset.span];
-      part.dateTime = new Date(row[part.dataset.span]).toISOString();
+      const ms = row[part.dataset.span];
+      mark(part, "ms", ms);
+      if (ms) part.dateTime = new Date(ms).toISOString();
     }
     for (const part of node.querySelectorAll("[data-cell]")) {
       const cell = row[part.dataset.cell];
@@ -62,9 +75,7 @@
       put(part.querySelector("dd > span"), cell.text);
       put(part.querySelector("dd > small"), cell.note);
     }
-    link(node.querySelector(".trouble a"), row.alert);
-    put(node.querySelector(".trouble small"), row.alert.more);
-    put(node.querySelector(".hand"), row.hand);
+    alert(node.querySelector(".trouble"), row);
     const notes = node.querySelector(".notes");
     const said = [...notes.querySelectorAll("[data-high]")];
     if (said.map((one) => one.textContent).join("\n") !== row.notes.map((one) => one.text).join("\n")) {
@@ -93,7 +104,8 @@
     put(lamp, site.air.word);
     put(node.querySelector(".air-why"), site.air.why);
     put(node.querySelector(".air-next"), site.air.next);
-    link(node.querySelector(".site-alert a"), site.alert);
+    mark(node, "next", site.air.next_ms);
+    alert(node.querySelector(".site-alert"), site);
   };
 
   const groups = new Map();
@@ -108,7 +120,8 @@
     if (!node) {
       node = blank.content.firstElementChild.cloneNode(true);
       node.querySelector(".racks").replaceChildren();
-      head(node, { site, title: site, own: "well", tags: [], air: { on: false, word: "", why: "", next: "" }, alert: { text: "" } });
+      const air = { on: false, word: "", why: "", next: "", next_ms: 0 };
+      head(node, { site, title: site, own: "well", tags: [], air, alert: { text: "", more: "" }, hand: "", told: "" });
       groups.set(site, node);
       sites.append(node);
     }
@@ -149,8 +162,24 @@
       if (heads.length) location.reload();
       return;
     }
-    for (const site of heads) if (!only || site.site === only) head(groupOf(site.site), site);
+    for (const site of heads) {
+      if (only && site.site !== only) continue;
+      if (site.gone && !only && !groups.get(site.site)?.querySelector(".rack")) {
+        groups.get(site.site)?.remove();
+        groups.delete(site.site);
+      } else head(groupOf(site.site), site);
+    }
     settle();
+  };
+
+  const hub = document.getElementById("hub");
+  const takeHub = ([is]) => {
+    if (!hub) return;
+    for (const name of ["state", "trouble", "starting"]) mark(hub, name, is[name]);
+    mark(hub, "ms", is.since_ms);
+    alert(hub, is);
+    hide(hub, !is.alert.text);
+    sum();
   };
 
   const settle = () => {
@@ -159,51 +188,89 @@
       for (const rack of node.querySelectorAll(".rack")) worst = Math.min(worst, rank(rack.dataset.state));
       mark(node, "state", order[worst] || "well");
     }
+    const standing = document.getElementById("standing");
+    if (standing) {
+      const state = groups.get(only).dataset.state;
+      mark(standing, "state", state);
+      put(standing.querySelector("span"), state === "look" ? "worth a look" : state);
+    }
     find();
     sum();
     tell();
     sort();
   };
 
-  const says = (trouble, open, total, bare) => {
-    if (!trouble) return bare === 1 ? "1 site needs somebody" : bare ? bare + " sites need somebody" : "All is well";
-    if (!open) return trouble + " of " + total + " not well, all in hand";
-    return open === 1 ? "1 of " + total + " needs somebody" : open + " of " + total + " need somebody";
+  const texts = (node, name) => node.querySelector(name)?.textContent || "";
+  const inHand = (node) => texts(node, ".hand") !== "";
+
+  // The same sentence as the server's.
+  const says = (of) => {
+    const needs = (text) => (of.hub ? text + ", and the hub" : text);
+    if (of.starting) return of.starting;
+    if (of.trouble) {
+      if (!of.open) return needs(of.trouble + " of " + of.total + " not well, all in hand");
+      return needs(of.open === 1 ? "1 of " + of.total + " needs somebody" : of.open + " of " + of.total + " need somebody");
+    }
+    if (of.openSites) return needs(of.openSites === 1 ? "1 site needs somebody" : of.openSites + " sites need somebody");
+    if (of.sites) return needs(of.sites === 1 ? "1 site not well, in hand" : of.sites + " sites not well, all in hand");
+    if (of.hub) return of.hubInHand ? "The hub is not well, and in hand" : "The hub needs somebody";
+    if (!of.total) return "No appliance is heard yet";
+    if (of.look) return "No alert, but " + of.look + " of " + of.total + " worth a look";
+    return of.muted ? "All is well, but for " + of.muted + " muted or off" : "All is well";
   };
 
   const sum = () => {
-    if (only) return;
+    const box = document.getElementById("sum");
+    if (only || !box) return;
     const all = [...racks.values()];
     const trouble = all.filter((node) => node.dataset.trouble === "true");
-    const open = trouble.filter((node) => !node.querySelector(".hand").textContent);
-    const count = (state) => all.filter((node) => node.dataset.state === state).length;
     const counts = { total: all.length, sites: groups.size, twice: all.filter((node) => node.dataset.twice === "true").length };
     counts.on_air = sites.querySelectorAll('.lamp[data-on="true"]').length;
-    for (const state of order) counts[state] = count(state);
+    for (const state of order) counts[state] = 0;
+    for (const node of all) counts[node.dataset.state] += 1;
     for (const part of document.querySelectorAll("[data-sum]")) {
       const is = counts[part.dataset.sum];
       put(part, String(is));
       if (part.parentNode.dataset.any !== undefined) mark(part.parentNode, "any", is > 0);
     }
-    const bare = [...groups.values()].filter((node) => rank(node.dataset.own) < 4 && !node.querySelector('[data-trouble="true"]'));
-    put(document.getElementById("says"), says(trouble.length, open.length, all.length, bare.length));
-    const states = [...groups.values()].map((node) => rank(node.dataset.state));
-    mark(document.getElementById("sum"), "state", order[Math.min(5, ...states)]);
-    const newest = Math.max(0, ...trouble.map((node) => Number(node.querySelector('[data-span="since_ms"]').dataset.ms)));
+    const bare = [...groups.values()].filter((node) => isTrouble(node.dataset.own) && !node.querySelector('[data-trouble="true"]'));
+    const of = {
+      total: all.length,
+      trouble: trouble.length,
+      open: trouble.filter((node) => !inHand(node)).length,
+      sites: bare.length,
+      openSites: bare.filter((node) => !texts(node, ".site-alert .hand")).length,
+      look: counts.look,
+      muted: counts.muted,
+      hub: hub.dataset.trouble === "true",
+      hubInHand: inHand(hub),
+      starting: hub.dataset.starting,
+    };
+    const worst = Math.min(order.length - 1, rank(hub.dataset.state), ...[...groups.values()].map((node) => rank(node.dataset.state)));
+    const isKnown = (!of.starting && of.total) || worst < rank("unknown");
+    if (document.body.dataset.line !== "lost") {
+      put(document.getElementById("says"), says(of));
+      mark(box, "state", isKnown ? order[worst] : "unknown");
+    }
+    const since = trouble.map((node) => Number(node.querySelector('[data-span="since_ms"]').dataset.ms));
+    const newest = Math.max(0, of.hub ? Number(hub.dataset.ms) : 0, ...since);
     document.getElementById("newest-span").dataset.ms = newest;
     hide(document.getElementById("newest"), !newest);
-    document.title = trouble.length ? "(" + trouble.length + " not well) Rackside" : "Rackside";
+    const count = trouble.length + (of.hub ? 1 : 0);
+    document.title = count ? "(" + count + " not well) Rackside" : "Rackside";
+    document.dispatchEvent(new Event("rackside:summed"));
   };
 
   // What is looked for, as the server does it.
   const find = () => {
-    if (!form) return;
+    if (!form || !sites) return;
     const asked = new FormData(form);
     const text = (asked.get("q") || "").trim().toLowerCase();
     const tag = asked.get("tag") || "";
     const state = asked.get("state") || "";
     const has = (...names) => !text || names.some((name) => name.toLowerCase().includes(text));
     let left = false;
+    let shown = 0;
     for (const group of groups.values()) {
       const hasTag = !tag || group.dataset.tags.split("\n").includes(tag);
       const onAir = group.querySelector(".lamp").dataset.on === "true";
@@ -215,14 +282,15 @@
         const fits =
           state === "" ? true
           : state === "trouble" ? trouble
-          : state === "open" ? trouble && !rack.querySelector(".hand").textContent
+          : state === "open" ? trouble && !inHand(rack)
           : state === "air" ? onAir
           : rack.dataset.state === state;
         const is = hasTag && fits && (named || has(rack.querySelector("h3").textContent, rack.querySelector(".machine").textContent));
         hide(rack, !is);
         any = any || is;
+        shown += is ? 1 : 0;
       }
-      const own = rank(group.dataset.own) < 4;
+      const own = isTrouble(group.dataset.own);
       const stands =
         state === "" ? true
         : state === "trouble" || state === "open" ? own
@@ -233,6 +301,10 @@
     }
     hide(document.getElementById("nothing"), left || !groups.size);
     hide(document.getElementById("clear"), !(text || tag || state));
+    const isLong = shown > FOLDED;
+    hide(document.getElementById("fold"), !isLong);
+    const folds = isLong && sites.dataset.folds === "true";
+    for (const group of groups.values()) mark(group, "folded", folds && rank(group.dataset.state) > rank("look"));
   };
 
   if (form) {
@@ -270,22 +342,37 @@
 
   const tell = () => {
     const now = Date.now() + skew;
-    for (const part of document.querySelectorAll("[data-span], #newest-span")) put(part, span(now - Number(part.dataset.ms)));
+    for (const part of document.querySelectorAll("[data-span], #newest-span")) {
+      const ms = Number(part.dataset.ms);
+      put(part, ms ? span(now - ms) : "");
+    }
     const local = document.getElementById("local");
     if (local) put(local, new Date(now).toLocaleString("en-GB", { timeZone: local.dataset.zone, weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", ""));
-    if (document.body.dataset.line === "lost") put(lineText, "not live for " + span(Date.now() - heard));
   };
 
+  // Said once, and not counted aloud: since when nothing is known any more.
   const line = (live) => {
-    document.body.dataset.line = live ? "live" : "lost";
-    hide(lost, live);
+    const is = live ? "live" : "lost";
+    if (document.body.dataset.line === is) return;
+    document.body.dataset.line = is;
     if (live) put(lineText, "live");
-    tell();
+    else {
+      const since = new Date(heard).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+      put(lineText, "not live");
+      put(lost.querySelector("span"), "The hub has not answered since " + since + "; what you see is as it was then.");
+      put(document.getElementById("says"), "Not known: nothing heard of the hub since " + since);
+      const box = document.getElementById("sum") || document.getElementById("standing");
+      if (box) mark(box, "state", "unknown");
+      put(document.querySelector("#standing span"), "not known");
+      document.title = "(not live) Rackside";
+    }
+    hide(lost, live);
+    if (live && sites) settle();
   };
 
   let source;
   const connect = () => {
-    source = new EventSource(only ? "/api/live?site=" + only : "/api/live");
+    source = new EventSource(only ? "/api/live?topics=rows,alerts,log&site=" + only : "/api/live");
     const on = (name, take) =>
       source.addEventListener(name, (event) => {
         heard = Date.now();
@@ -295,9 +382,13 @@
     on("all", (rows) => takeRows(rows, true));
     on("rows", (rows) => takeRows(rows, false));
     on("sites", takeSites);
-    for (const name of ["trouble", "history"]) {
+    on("own", takeHub);
+    // A site's page asks for its other parts again.
+    for (const name of ["alerts", "alert", "log"]) on(name, () => document.dispatchEvent(new Event("rackside:news")));
+    for (const name of ["trouble", "history", "watch", "starting"]) {
       const banner = document.getElementById(name);
       on(name, (why) => {
+        if (!banner) return;
         hide(banner, !why);
         put(banner.querySelector("span"), why);
       });

@@ -18,9 +18,9 @@ mod list;
 mod page;
 
 pub(super) use act::{change, change_mute, refused, site_of};
-pub(super) use line::what;
+pub(super) use line::{told, what};
 pub(super) use list::list;
-pub(super) use page::page;
+pub(super) use page::{on_call, page};
 
 use super::Web;
 use super::api::Form;

@@ -1,4 +1,5 @@
-//! What stands around appliances: what fires of them, which site is on air, who can be called. Gathered once for a page or for a round of live updates, so
+//! What stands around appliances: what fires of them, and of the hub itself, and which site is on air. An alert whose appliance nobody has heard counts as its site's, one
+//! whose site nobody knows makes that site known: nothing that fires is on no page. Gathered once for a page or for a round of live updates, so
 //! that a thousand rows cost one look at the alerts and one at the sites.
 //!
 //! Not to be made while ingest is held: it waits for the notifier.
@@ -9,13 +10,14 @@
 //! ```
 
 use super::Web;
+use super::alerts::told;
 use crate::clock::Now;
 use crate::onair::OnAir;
 use crate::site::SiteConfig;
 use rackside_notify::{Booked, Held, Severity, State};
 use rackside_onair::{Phase, Reason, Show, Site, View, Zone};
 use rackside_pages::fleet::{Air, AlertLink, Standing};
-use rackside_proto::Id;
+use rackside_proto::{AgentName, Id};
 use std::collections::{BTreeMap, HashMap};
 
 /// A show that begins within this is what comes next, in milliseconds.
@@ -28,6 +30,8 @@ pub(super) struct Fires {
     worst: Option<Worst>,
     heard: usize,
     muted: usize,
+    /// Since when an alert is about to fire.
+    pending: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,28 +41,41 @@ struct Worst {
     id: String,
     text: String,
     hand: String,
+    told: String,
+}
+
+impl Worst {
+    fn weight(&self) -> (Severity, bool, i64) {
+        weight(self.severity, &self.hand, self.since)
+    }
+}
+
+/// Of two that are as bad, what nobody has in hand comes first, and then the newer one.
+fn weight(severity: Severity, hand: &str, since: i64) -> (Severity, bool, i64) {
+    (severity, hand.is_empty(), since)
 }
 
 impl Fires {
     fn add(&mut self, alert: &Booked) {
+        if alert.state == State::Pending {
+            self.pending = Some(self.pending.map_or(alert.active_at, |before| before.min(alert.active_at)));
+            return;
+        }
         if matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_))) {
             self.muted += 1;
             return;
         }
         self.heard += 1;
-        // Of two that are as bad, what nobody has in hand, and then the newer one.
-        let weight = |severity, hand: &str, since| (severity, hand.is_empty(), since);
         let hand = alert.acknowledged.as_ref().map_or("", |by| &by.by);
-        let is_worse = self.worst.as_ref().is_none_or(|worst| {
-            weight(alert.severity, hand, alert.starts_at) > weight(worst.severity, &worst.hand, worst.since)
-        });
-        if is_worse {
+        let weight = weight(alert.severity, hand, alert.starts_at);
+        if self.worst.as_ref().is_none_or(|worst| weight > worst.weight()) {
             self.worst = Some(Worst {
                 severity: alert.severity,
                 since: alert.starts_at,
                 id: alert.id.to_string(),
                 text: text(alert),
                 hand: hand.to_owned(),
+                told: told(alert),
             });
         }
     }
@@ -84,6 +101,27 @@ impl Fires {
             .as_ref()
             .filter(|worst| !worst.hand.is_empty())
             .map_or_else(String::new, |worst| format!("in hand: {}", worst.hand))
+    }
+
+    /// Who was told of the worst of it, where nobody has it in hand.
+    pub(super) fn told(&self) -> String {
+        let Some(worst) = self.worst.as_ref().filter(|worst| worst.hand.is_empty()) else {
+            return String::new();
+        };
+        if worst.told.is_empty() { "nobody told".to_owned() } else { format!("told: {}", worst.told) }
+    }
+
+    /// Since when an alert of it is about to fire, in milliseconds since 1970.
+    pub(super) fn pending(&self) -> Option<u64> {
+        self.pending.map(|at| at.max(0) as u64)
+    }
+
+    /// Takes in what fires elsewhere.
+    fn join(&mut self, other: Self) {
+        self.heard += other.heard;
+        self.muted += other.muted;
+        self.pending = self.pending.into_iter().chain(other.pending).min();
+        self.worst = self.worst.take().into_iter().chain(other.worst).max_by_key(Worst::weight);
     }
 
     /// The way to the worst of it.
@@ -124,6 +162,8 @@ pub(super) struct Around {
     venues: BTreeMap<String, Venue>,
     /// By site, then by appliance.
     fires: HashMap<String, HashMap<String, Fires>>,
+    /// Of the hub itself: what is of no site.
+    hub: Fires,
 }
 
 impl Around {
@@ -140,6 +180,11 @@ impl Around {
     /// What fires of an appliance.
     pub(super) fn fires(&self, site: &str, appliance: &str) -> Option<&Fires> {
         self.fires.get(site)?.get(appliance)
+    }
+
+    /// What fires of the hub itself.
+    pub(super) fn hub(&self) -> &Fires {
+        &self.hub
     }
 
     /// The appliances of which something else fires than there does.
@@ -175,25 +220,35 @@ impl Web {
         let told = told.borrow();
         let configs: HashMap<&Id, &SiteConfig> = told.iter().map(|config| (&config.id, config)).collect();
         venues(&self.on_air, &configs, &wants, now.utc_ms as i64, &mut around.venues);
-        let mut of_sites: BTreeMap<String, Fires> = BTreeMap::new();
         self.notifications.look(|notifier, _| {
-            let firing = notifier.alerts().filter(|alert| alert.fires() && alert.state != State::Resolved);
-            for alert in firing.filter(|alert| wants(alert.site())) {
-                let (site, appliance) = (alert.site(), alert.appliance());
-                let fires = if appliance.is_empty() {
-                    of_sites.entry(site.to_owned()).or_default()
-                } else {
-                    let of_site = around.fires.entry(site.to_owned()).or_default();
-                    of_site.entry(appliance.to_owned()).or_default()
-                };
-                fires.add(alert);
+            let is_on = |alert: &&Booked| alert.fires() || alert.state == State::Pending;
+            for alert in notifier.alerts().filter(is_on).filter(|alert| wants(alert.site())) {
+                let of_site = around.fires.entry(alert.site().to_owned()).or_default();
+                of_site.entry(alert.appliance().to_owned()).or_default().add(alert);
             }
         });
-        for (site, fires) in of_sites {
-            if let Some(venue) = around.venues.get_mut(&site) {
-                venue.fires = fires;
+        // What names no site that there can be is the hub's.
+        let of_hub = around.fires.extract_if(|site, _| site.parse::<Id>().is_err());
+        for fires in of_hub.flat_map(|(_, fires)| fires.into_values()) {
+            around.hub.join(fires);
+        }
+        let ingest = self.shared.read();
+        let is_heard = |site: &str, appliance: &str| {
+            AgentName::new(site, appliance).is_ok_and(|name| ingest.fleet().slot(&name).is_some())
+        };
+        for (site, fires) in &mut around.fires {
+            let of_site: Vec<Fires> =
+                fires.extract_if(|appliance, _| !is_heard(site, appliance)).map(|(_, fires)| fires).collect();
+            if of_site.is_empty() {
+                continue;
+            }
+            let bare = || Venue { title: site.clone(), has_power: true, ..Venue::default() };
+            let venue = around.venues.entry(site.clone()).or_insert_with(bare);
+            for fires in of_site {
+                venue.fires.join(fires);
             }
         }
+        drop(ingest);
         around
     }
 }
@@ -268,6 +323,7 @@ pub(super) fn air(site: &Site, view: &View, zone: Zone, now: i64) -> Air {
             ""
         },
         why: why.join(" · "),
+        next_ms: next.map_or(0, |show| show.live.max(0) as u64),
         next: next
             .map_or_else(String::new, |show| format!("next: {}, {}", show.name, when(show.live, zone, now))),
     }

@@ -23,6 +23,7 @@ impl Web {
         let of_the_hub = [
             ("trouble", "No telemetry can come in.", troubles.way),
             ("history", "The hub's disk:", troubles.history),
+            ("watch", "Nobody may be told:", troubles.watch),
         ];
         // What is wrong here is nobody's business who may not see the hub.
         let of_the_hub = of_the_hub.into_iter().filter(|_| visitor.may(Right::See));
@@ -30,6 +31,15 @@ impl Web {
             let hidden = text.is_empty();
             Banner { id, state: "critical", head: head.to_owned(), text, hidden }
         }));
+        if visitor.may(Right::See) {
+            frame.banners.push(Banner {
+                id: "starting",
+                state: "info",
+                head: String::new(),
+                hidden: troubles.starting.is_empty(),
+                text: troubles.starting,
+            });
+        }
         if visitor.how == How::Open {
             frame.banners.push(Banner {
                 id: "open",

@@ -88,17 +88,6 @@ fn shown(web: &Web, visitor: &Visitor, uri: &Uri) -> Log {
         Page { entries: Vec::new(), next: None, is_cut: false }
     });
     let zone = venues.zone(&asked.site);
-    let entry = |one: &Told| Entry {
-        id: one.id.clone(),
-        when: When::new(one.at, venues.zone(&one.site), now),
-        site: if one.site.is_empty() { String::new() } else { venues.title(&one.site) },
-        site_href: format!("/sites/{}", one.site),
-        appliance: one.appliance.clone(),
-        appliance_href: format!("/sites/{}/{}", one.site, one.appliance),
-        kind: one.kind,
-        what: one.what.clone(),
-        href: if one.alert.is_empty() { String::new() } else { format!("/alerts/{}", one.alert) },
-    };
     let kinds = words::KINDS.iter().map(|&(value, label)| Choice {
         value: value.to_owned(),
         label: label.to_owned(),
@@ -117,11 +106,37 @@ fn shown(web: &Web, visitor: &Visitor, uri: &Uri) -> Log {
         on: asked.is_narrow(),
         trouble,
         empty: found.entries.is_empty(),
-        entries: found.entries.iter().map(entry).collect(),
+        entries: found.entries.iter().map(|one| entry(one, &venues, now)).collect(),
         live: asked.before.is_none() && form.first("until").is_empty(),
         looked: looked.map(|next| When::new(next.ms as i64, zone, now).text).unwrap_or_default(),
         newest: if asked.before.is_some() { asked.address(&form, None) } else { String::new() },
         older: found.next.map(|next| asked.address(&form, Some(&next))).unwrap_or_default(),
+    }
+}
+
+/// The newest entries of a site, at least so many if there are; none, if the history cannot be read.
+pub(super) fn newest(web: &Web, visitor: &Visitor, site: &str, limit: usize) -> Vec<Entry> {
+    let (venues, now) = (web.venues(), clock::now().utc_ms);
+    let asked = Asked { site: site.to_owned(), limit, range: 0..now + 1, ..Asked::default() };
+    let found = read(web, &venues, visitor, &asked).map(|page| page.entries);
+    let found = found.unwrap_or_else(|error| {
+        log::error!("the log cannot be read: {error}");
+        Vec::new()
+    });
+    found.iter().map(|one| entry(one, &venues, now as i64)).collect()
+}
+
+fn entry(one: &Told, venues: &Venues, now: i64) -> Entry {
+    Entry {
+        id: one.id.clone(),
+        when: When::new(one.at, venues.zone(&one.site), now),
+        site: if one.site.is_empty() { String::new() } else { venues.title(&one.site) },
+        site_href: format!("/sites/{}", one.site),
+        appliance: one.appliance.clone(),
+        appliance_href: format!("/sites/{}/{}", one.site, one.appliance),
+        kind: one.kind,
+        what: one.what.clone(),
+        href: if one.alert.is_empty() { String::new() } else { format!("/alerts/{}", one.alert) },
     }
 }
 

@@ -56,6 +56,7 @@ pub use live::{Live, Updates};
 pub(crate) use rest::cors;
 
 use crate::clock::{self, Now};
+use crate::fleet::{Appliance, State};
 use crate::ingest::task::Shared;
 use crate::notify::{LinkKey, Notifications};
 use crate::onair::OnAir;
@@ -69,7 +70,9 @@ use api::{Api, Behind, Meanings, QueryConfig};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
+use rackside_alerting::GroupView;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The way in, as the pages see it: the hub's own listener or the link to an outside broker.
@@ -94,7 +97,21 @@ struct Troubles {
     way: String,
     /// Why history cannot be written.
     history: String,
+    /// Why alerts do not begin, are not told, or are not kept.
+    watch: String,
+    /// What is not known yet, as the hub has only just started. Not a trouble.
+    starting: String,
 }
+
+impl Troubles {
+    /// Whether anything keeps the hub from its work.
+    fn is_any(&self) -> bool {
+        [&self.way, &self.history, &self.watch].iter().any(|why| !why.is_empty())
+    }
+}
+
+/// So long after a start that an appliance is not heard yet says nothing of it: agents come back within a minute.
+const GATHERING: Duration = Duration::from_secs(90);
 
 /// What the hub knows of now.
 pub struct Known {
@@ -217,13 +234,31 @@ impl Web {
         Turns { rules: self.rules.turn().clone(), notifications: self.notifications.turn().clone() }
     }
 
-    /// What is wrong: nothing can come in, history cannot be written. Each is empty while that is well.
+    /// What is wrong: nothing can come in, history cannot be written, nobody watches. Each is empty while that is well.
     fn troubles(&self) -> Troubles {
-        let (ready, why) = self.way.ready();
+        let ((ready, why), now) = (self.way.ready(), clock::now());
+        let kept = self.queries.trouble().map(|why| format!("what the hub makes cannot be kept: {why}"));
+        let watch: Vec<String> = self.turns().missing(now).into_iter().chain(kept).collect();
         Troubles {
             way: if ready { String::new() } else { why },
-            history: self.history.trouble(clock::now()).unwrap_or_default(),
+            history: self.history.trouble(now).unwrap_or_default(),
+            watch: watch.join("; "),
+            starting: self.starting(now).to_owned(),
         }
+    }
+
+    /// What is not known yet after a start; nothing once all is.
+    fn starting(&self, now: Now) -> &'static str {
+        let has_run = |group: &GroupView| group.counts.regular + group.counts.at_once > 0;
+        if !self.queries.is_warm() || !self.rules.view().groups.iter().all(has_run) {
+            return "Starting: rules do not watch yet";
+        }
+        let is_unknown = |one: &Appliance| one.state == State::Unknown;
+        let is_young = now.since(self.started.instant) < GATHERING;
+        if is_young && self.shared.read().fleet().appliances().iter().any(is_unknown) {
+            return "Starting: not every appliance is heard again yet";
+        }
+        ""
     }
 }
 

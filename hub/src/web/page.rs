@@ -1,20 +1,22 @@
 //! `/`: the fleet. Rendered whole on the server, so that it reads without JavaScript; `fleet.js` then keeps it
 //! fresh through `/api/live`.
 //!
-//! `?q=hall&tag=stage&state=trouble` leaves out what is not looked for; `?view=wall` is for a screen on the wall.
+//! `?q=hall&tag=stage&state=trouble` leaves out what is not looked for; `?view=wall` is for a screen on the wall; `?fold=no` shows what is well in full, however many
+//! appliances there are.
 
 use super::accept::answer;
+use super::alerts::on_call;
 use super::api::Form;
-use super::around::{Around, Venue};
+use super::around::{Around, Fires, Venue};
 use super::visitor::Visitor;
-use super::{Web, row};
+use super::{Troubles, Web, row};
 use crate::clock::{self, Now};
 use crate::moment::span;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use rackside_pages::Here;
-use rackside_pages::fleet::{Filter, Fleet, Group, Row, Standing, Sum};
+use rackside_pages::fleet::{Filter, Fleet, Group, Hub, Row, Standing, Sum};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,17 +25,24 @@ impl Web {
         let now = clock::now();
         let around = self.around(now);
         let mut groups = self.groups(visitor, &around, now);
-        let sum = Sum::of(&groups, |at| span(now.utc_ms.saturating_sub(at)));
+        let troubles = self.troubles();
+        let hub = if visitor.only().is_none() { hub(around.hub(), &troubles) } else { Hub::well() };
+        let hub = Hub { starting: troubles.starting, ..hub };
+        let sum = Sum::of(&groups, hub, |at| span(now.utc_ms.saturating_sub(at)));
         let tags: BTreeSet<String> = groups.iter().flat_map(|group| group.tags.iter().cloned()).collect();
-        let filter = Filter::new(asked.first("q"), asked.first("tag"), asked.first("state"), tags);
+        let wall = asked.first("view") == "wall";
+        let fold = if wall { "no" } else { asked.first("fold") };
+        let mut filter =
+            Filter::new([asked.first("q"), asked.first("tag"), asked.first("state"), fold], tags);
         let any_left = filter.apply(&mut groups);
         let fleet = Fleet {
             frame: self.live_frame("", Here::Fleet, visitor),
             empty: groups.is_empty(),
             address: self.way.address(),
             broker: self.way.is_broker(),
-            wall: asked.first("view") == "wall",
+            wall,
             sum,
+            on_call: self.notifications.look(|notifier, _| on_call(notifier, now.utc_ms as i64)),
             filter,
             none_left: !any_left,
             groups,
@@ -70,6 +79,22 @@ impl Web {
     }
 }
 
+/// How the hub itself is: what fires of it, and what keeps it from its work.
+pub(super) fn hub(fires: &Fires, troubles: &Troubles) -> Hub {
+    let is_kept = troubles.is_any();
+    let standing = if is_kept { Standing::Critical } else { fires.standing() };
+    Hub {
+        alert: fires.link(),
+        state: standing.as_str(),
+        trouble: standing.is_trouble(),
+        // That somebody has the alert in hand does not mean the rest of it.
+        hand: if is_kept { String::new() } else { fires.hand() },
+        told: fires.told(),
+        since_ms: fires.since().unwrap_or(0),
+        starting: troubles.starting.clone(),
+    }
+}
+
 /// What there is of a site.
 pub(super) fn group(site: &str, venue: Option<&Venue>, mut rows: Vec<Row>) -> Group {
     rows.sort_by(|a, b| (a.rank, &a.appliance).cmp(&(b.rank, &b.appliance)));
@@ -84,8 +109,12 @@ pub(super) fn group(site: &str, venue: Option<&Venue>, mut rows: Vec<Row>) -> Gr
         trouble: worst.map_or(own.is_trouble(), |row| row.trouble),
         air: venue.map(|venue| venue.air.clone()).unwrap_or_default(),
         alert: venue.map(|venue| venue.fires.link()).unwrap_or_default(),
+        hand: venue.map(|venue| venue.fires.hand()).unwrap_or_default(),
+        told: venue.map(|venue| venue.fires.told()).unwrap_or_default(),
         rows,
         hidden: false,
+        folded: false,
+        gone: false,
     }
 }
 

@@ -1,14 +1,17 @@
 //! One appliance as the page shows it: words and numbers ready to be read. The page's first rendering and every live
 //! update are made of the same rows, so they cannot differ.
 //!
+//! What is not heard now is not shown as if it were so now: of an appliance that is down nobody knows the probes and streams, and its temperature is as old as it says.
+//!
 //! `{"site":"arena-north","appliance":"rack-1","up":true,"word":"up","temperature":"48.3 °C",...}`
 
+use super::appliance::about;
 use super::around::{Around, Fires};
 use crate::clock::Now;
 use crate::fleet::{About, Appliance, Latest, RunState, State};
 use crate::moment::{rfc3339, span};
 use rackside_pages::fleet::{Cell, Note, Row, Standing};
-use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, Value, metric};
+use rackside_proto::{ClockSource, Revision, SpoolPlace, Value, metric};
 use std::collections::BTreeMap;
 
 /// From here on the page points at it: 80 degrees is where the firmware of a Pi begins to slow it down.
@@ -28,9 +31,19 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
     let latest = run.and_then(|run| run.latest.as_ref());
     let live_runs = appliance.live_runs(now);
     let up = appliance.state.is_up();
-    let (standing, look, word) = standing(appliance.state, fires, has_power);
-    // Of an alert, since when it fires; else since when it is up or not.
-    let since_ms = fires.since().filter(|_| up && standing.is_trouble()).unwrap_or(appliance.since_ms);
+    let on_air = around.venue(site).is_some_and(|venue| venue.air.on);
+    let (temperature, probes, streams) = cells(latest, up, on_air);
+    let is_odd = temperature.high || probes.high || streams.high || live_runs > 1;
+    let (standing, look, word) = standing(appliance.state, fires, has_power, is_odd);
+    let is_pending = standing == Standing::Look && fires.pending().is_some();
+    // Of an alert, since when it fires or is about to; of what has none, nobody can tell; else since when it is up or not.
+    let since_ms = match standing {
+        Standing::Look => fires.pending().unwrap_or(0),
+        _ if up && standing.is_trouble() => fires.since().unwrap_or(appliance.since_ms),
+        _ => appliance.since_ms,
+    };
+    let read_ms = latest.and_then(|latest| latest.time_ms).unwrap_or(appliance.seen.utc_ms);
+    let ago = |ms: u64| span(now.utc_ms.saturating_sub(ms));
     Row {
         site: site.to_owned(),
         appliance: name.to_owned(),
@@ -39,18 +52,27 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
         rank: standing as u8,
         trouble: standing.is_trouble(),
         word,
-        why: if up || has_power { why(appliance.state) } else { "by plan" },
+        why: match appliance.state {
+            State::Up if is_pending => "alert pending",
+            State::Up => "",
+            _ if !has_power => "by plan",
+            state => about::why(state),
+        },
         since_ms,
-        since: span(now.utc_ms.saturating_sub(since_ms)),
-        since_at: rfc3339(since_ms),
+        since: if since_ms == 0 { String::new() } else { ago(since_ms) },
+        since_at: rfc3339(if since_ms == 0 { now.utc_ms } else { since_ms }),
         seen_ms: appliance.seen.utc_ms,
-        seen: span(now.utc_ms.saturating_sub(appliance.seen.utc_ms)),
+        seen: ago(appliance.seen.utc_ms),
         seen_at: rfc3339(appliance.seen.utc_ms),
-        temperature: temperature(latest),
-        probes: states(latest, metric::PROBE_SUCCESS.name, "probe", "well"),
-        streams: streams(latest, around.venue(site).is_some_and(|venue| venue.air.on)),
+        read_ms,
+        read: ago(read_ms),
+        read_at: rfc3339(read_ms),
+        temperature,
+        probes,
+        streams,
         alert: fires.link(),
         hand: fires.hand(),
+        told: fires.told(),
         notes: notes(run, up, live_runs),
         twice: live_runs > 1,
         machine: run.and_then(|run| run.about.as_ref()).map_or_else(String::new, machine),
@@ -59,11 +81,33 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
     }
 }
 
+/// Temperature, probes and streams. Of what is not heard only the first, as it was.
+fn cells(latest: Option<&Latest>, up: bool, on_air: bool) -> (Cell, Cell, Cell) {
+    if up {
+        let probes = states(latest, metric::PROBE_SUCCESS.name, "probe", "well");
+        return (temperature(latest), probes, streams(latest, on_air));
+    }
+    let unknown = |has: &str| {
+        let listed = latest.is_some_and(|latest| latest.listing.series().iter().any(|one| *one.name == *has));
+        if listed { Cell { note: "not known".to_owned(), ..Cell::nothing() } } else { Cell::nothing() }
+    };
+    let old = Cell { note: String::new(), high: false, ..temperature(latest) };
+    (old, unknown(metric::PROBE_SUCCESS.name), unknown(metric::STREAM_UP.name))
+}
+
 /// Where it stands in the order, what it looks like, and its word.
-fn standing(state: State, fires: &Fires, has_power: bool) -> (Standing, Standing, &'static str) {
+fn standing(
+    state: State,
+    fires: &Fires,
+    has_power: bool,
+    is_odd: bool,
+) -> (Standing, Standing, &'static str) {
     let alert = fires.standing();
     match state {
         State::Up if alert == Standing::Muted => (Standing::Muted, Standing::Muted, "muted"),
+        State::Up if alert == Standing::Well && is_odd => {
+            (Standing::Look, Standing::Look, Standing::Look.label())
+        }
         State::Up => (alert, alert, alert.as_str()),
         State::Gone(_) | State::Silent | State::Unknown if !has_power => {
             (Standing::Muted, Standing::Muted, "off")
@@ -84,12 +128,12 @@ fn notes(run: Option<&RunState>, up: bool, live_runs: usize) -> Vec<Note> {
     if live_runs > 1 {
         say(format!("{live_runs} machines use this name"), true);
     }
-    let Some(run) = run else { return notes };
+    let Some(run) = run.filter(|_| up) else { return notes };
     let latest = run.latest.as_ref();
     let about = run.about.as_ref();
     let backlog = quantity(latest, &metric::AGENT_BACKLOG).unwrap_or(0.0);
     // A record or two are always on their way.
-    if up && backlog > 10.0 {
+    if backlog > 10.0 {
         say(format!("backlog {backlog}"), true);
     }
     let share = |share: Option<f64>, what: &str| {
@@ -127,19 +171,6 @@ fn machine(about: &About) -> String {
         Some(mb) if mb >= 1024 => format!("{machine}, {} GB", mb / 1024),
         Some(mb) => format!("{machine}, {mb} MB"),
         None => machine.to_string(),
-    }
-}
-
-/// Why an appliance is down, in an operator's words.
-fn why(state: State) -> &'static str {
-    match state {
-        State::Up => "",
-        State::Gone(Reason::Stop) => "stopped",
-        State::Gone(Reason::Update) => "updating",
-        State::Gone(Reason::Shutdown) => "shut down",
-        State::Gone(Reason::Will | Reason::Start) => "link lost",
-        State::Silent => "silent",
-        State::Unknown => "not heard yet",
     }
 }
 
@@ -267,6 +298,8 @@ mod tests {
         rack.sending = rackside_proto::Sending::First;
         assert_eq!(take(rack.numbers(&[491, 0, 0, 0, 0])).temperature.text, "49.1 °C");
         let row = take(rack.presence(false));
-        assert_eq!((row.up, &*row.temperature.text), (false, "49.1 °C"), "what it was at the end");
+        let shown = (row.up, &*row.temperature.text, &*row.probes.note);
+        assert_eq!(shown, (false, "49.1 °C", "not known"), "what it was at the end, and its age beside it");
+        assert!(row.notes.is_empty() && !row.probes.high, "nobody knows whether it still has a full memory");
     }
 }

@@ -8,9 +8,10 @@
 //! ```
 
 use super::accept::wants_page;
-use super::alerts::refused;
+use super::alerts::{on_call, refused, told};
 use super::api::Form;
 use super::around::{text, when};
+use super::log::newest;
 use super::page::{group, whole};
 use super::visitor::Visitor;
 use super::{Web, missing, row};
@@ -35,6 +36,8 @@ use std::sync::Arc;
 const AHEAD: i64 = 14 * 86_400_000;
 /// Most of each.
 const MOST: usize = 50;
+/// Entries of the log.
+const LATEST: usize = 8;
 /// The longest that a site can be put on air by hand for.
 const LONGEST: i64 = 14 * 86_400_000;
 const HOUR: i64 = 3_600_000;
@@ -63,7 +66,17 @@ impl Web {
         let (alerts, held) = self.notifications.look(|notifier, _| {
             (alerts(notifier, &group.site, None, now), holds(notifier, &group, None, zone, at))
         });
+        let on_call = self.notifications.look(|notifier, _| on_call(notifier, at));
         let has_shows = config.as_ref().is_some_and(|config| config.settings().has_shows);
+        let contacts: Vec<Contact> = config.iter().flat_map(|config| &config.contact).map(contact).collect();
+        let access: Vec<String> =
+            config.iter().flat_map(|config| config.access.lines()).map(str::to_owned).collect();
+        let unsaid = [
+            (contacts.is_empty(), "whom to ring"),
+            (access.is_empty(), "how to get in"),
+            (!has_shows, "its shows"),
+        ];
+        let unsaid: Vec<&str> = unsaid.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
         let page = Site {
             frame: self.live_frame(&group.title, Here::Fleet, visitor),
             blank: vec![Group { rows: vec![Row::default()], ..Group::default() }],
@@ -77,8 +90,13 @@ impl Web {
                 until: zone.local(proposed(at)).format("%Y-%m-%dT%H:%M").to_string(),
                 wrong: wrong.to_owned(),
             },
-            contacts: config.iter().flat_map(|config| &config.contact).map(contact).collect(),
-            access: config.iter().flat_map(|config| config.access.lines()).map(str::to_owned).collect(),
+            has_whom: !contacts.is_empty() || !on_call.is_empty(),
+            standing: standing(&group),
+            contacts,
+            access,
+            unsaid: unsaid.join(", "),
+            on_call,
+            log: newest(self, visitor, id.as_str(), LATEST),
             shows,
             has_shows,
             alerts,
@@ -144,6 +162,12 @@ fn proposed(now: i64) -> i64 {
     (now + 2 * HOUR).div_euclid(quarter) * quarter + quarter
 }
 
+/// How it stands, in a word.
+fn standing(group: &Group) -> &'static str {
+    let is_it = |standing: &&Standing| standing.as_str() == group.state;
+    Standing::ALL.iter().find(is_it).map_or("", |standing| standing.label())
+}
+
 fn contact(contact: &crate::site::Contact) -> Contact {
     Contact::new(&contact.role, &contact.name, &contact.phone, &contact.hours)
 }
@@ -196,7 +220,7 @@ pub(super) fn alerts(notifier: &Notifier, site: &str, appliance: Option<&str>, n
         let state = match (alert.state, alert.severity) {
             _ if is_muted => Standing::Muted.as_str(),
             (At::Unknown, _) => Standing::Unknown.as_str(),
-            (At::Pending, _) | (_, Severity::Info) => "info",
+            (_, Severity::Info) => "info",
             (_, Severity::Warning) => Standing::Warning.as_str(),
             (_, Severity::Critical) => Standing::Critical.as_str(),
         };
@@ -213,7 +237,14 @@ pub(super) fn alerts(notifier: &Notifier, site: &str, appliance: Option<&str>, n
             appliance: alert.appliance().to_owned(),
             since: span(now.utc_ms.saturating_sub(since)),
             since_at: rfc3339(since),
-            hand: alert.acknowledged.as_ref().map_or_else(String::new, |by| format!("in hand: {}", by.by)),
+            who: alert.acknowledged.as_ref().map_or_else(
+                || {
+                    Some(told(alert))
+                        .filter(|told| !told.is_empty())
+                        .map_or_else(String::new, |told| format!("told: {told}"))
+                },
+                |by| format!("in hand: {}", by.by),
+            ),
         }
     };
     all.iter().take(MOST).map(line).collect()

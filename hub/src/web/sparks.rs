@@ -1,4 +1,4 @@
-//! The small curves of the fleet's page: the last hour of each SoC's temperature, as SVG.
+//! The small curves of the fleet's page: the last hour of each SoC's temperature, as SVG, all of one scale.
 //!
 //! One query for all appliances makes them, on a thread of its own and at most once a minute, when somebody asks for the page; the page shows what there is and
 //! waits for nobody. Who asks first after a start sees none, and a script asks again.
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// How far back, and from one point to the next, in milliseconds: 31 points are all that 7 em can show.
 const HOUR: i64 = 3_600_000;
 const STEP: i64 = 120_000;
+/// From the bottom of a curve to its top: from a cold room to where a Pi is held back hard.
+const CELSIUS: (f64, f64) = (20.0, 90.0);
 /// They are made anew after this.
 const FRESH: Duration = Duration::from_mins(1);
 
@@ -74,7 +76,7 @@ fn curves(series: &Arc<Fleetwide>, now: i64) -> Curves {
             }
         }
         let of = |name: &str| line.labels.value(name).to_owned();
-        ((of("site"), of("appliance")), sparkline(&points))
+        ((of("site"), of("appliance")), sparkline(&points, CELSIUS))
     });
     drawn.collect()
 }

@@ -130,7 +130,7 @@ pub(super) fn who(alert: &Booked, zone: Zone, now: i64) -> String {
 }
 
 /// Who was told that it fires, this time.
-fn told(alert: &Booked) -> String {
+pub(in crate::web) fn told(alert: &Booked) -> String {
     let mut names: Vec<&str> = Vec::new();
     for event in alert.history.iter().filter(|event| event.at >= alert.starts_at) {
         if let What::Told { receiver, .. } = &event.what

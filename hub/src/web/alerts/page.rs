@@ -210,7 +210,7 @@ fn contact(of: &crate::site::Contact) -> Contact {
 }
 
 /// Who is on call, by team.
-fn on_call(notifier: &Notifier, now: i64) -> Vec<OnCall> {
+pub(in crate::web) fn on_call(notifier: &Notifier, now: i64) -> Vec<OnCall> {
     let teams = notifier.policy().teams.iter();
     teams
         .map(|team| OnCall {

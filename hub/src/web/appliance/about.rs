@@ -14,7 +14,7 @@ use rackside_pages::quantity::{Unit, duration};
 use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, Value, metric};
 
 /// Why an appliance is down, in an operator's words; nothing while it is up.
-pub(super) fn why(state: State) -> &'static str {
+pub(in crate::web) fn why(state: State) -> &'static str {
     match state {
         State::Up => "",
         State::Gone(Reason::Stop) => "stopped",

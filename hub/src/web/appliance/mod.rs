@@ -11,7 +11,7 @@
 //! Whoever may not see the site is told that there is no such appliance. What reads the history runs on the queries' threads, so many at once, and ends
 //! when whoever asked has gone.
 
-mod about;
+pub(super) mod about;
 mod charts;
 mod csv;
 mod data;

@@ -47,6 +47,8 @@ pub(super) struct News {
     pub(super) rows: Vec<Told>,
     /// Sites that changed, without their appliances.
     pub(super) sites: Vec<Told>,
+    /// How the hub itself is, if that changed: for who sees every site.
+    pub(super) own: Vec<Told>,
     /// Alerts that changed.
     pub(super) alerts: Vec<Told>,
     /// Mutes that changed.
@@ -302,6 +304,7 @@ impl Board {
         for channel in self.channels.values() {
             let mut events = Vec::new();
             for (topic, name, all) in [
+                (Topic::Rows, "own", &news.own),
                 (Topic::Rows, "sites", &news.sites),
                 (Topic::Rows, "rows", &news.rows),
                 (Topic::Alerts, "alert", &news.alerts),

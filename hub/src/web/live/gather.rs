@@ -10,9 +10,10 @@ use super::view::{Topic, View};
 use crate::clock::{self, Now};
 use crate::moment::rfc3339;
 use crate::shutdown;
-use crate::web::around::{Around, Venue};
+use crate::web::around::{Around, Fires, Venue};
 use crate::web::{Troubles, Web, alerts, appliance, health, page, row, silences};
 use rackside_notify::{AlertId, Booked, Mute, MuteId};
+use rackside_pages::fleet::Group;
 use rackside_proto::AgentName;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -59,7 +60,9 @@ pub(super) struct Desk {
     /// What fires and who is on air.
     around: Option<Around>,
     /// What is wrong with the hub.
-    hub: Option<[String; 2]>,
+    hub: Option<[String; 4]>,
+    /// What was told of the hub's own alerts.
+    own: Option<String>,
     /// Whether it is ready, and how or why not.
     ready: Option<(bool, String)>,
 }
@@ -85,6 +88,7 @@ impl Desk {
             alerts: None,
             around: None,
             hub: None,
+            own: None,
             ready: None,
         }
     }
@@ -141,6 +145,7 @@ impl Desk {
         let mut slots = web.live.take_changed();
         if is_due && self.board.wants(Topic::Rows) {
             news.sites = self.sites(web, &mut slots, now);
+            news.own = self.own(web);
         }
         let picked = self.board.picking();
         if is_due || is_urgent || self.has_turned(web, &slots) {
@@ -155,6 +160,7 @@ impl Desk {
         }
         if is_urgent
             || !news.sites.is_empty()
+            || !news.own.is_empty()
             || !news.rows.is_empty()
             || !news.latest.is_empty()
             || news.series.iter().any(|values| !values.is_empty())
@@ -179,7 +185,9 @@ impl Desk {
             slots.extend(names.filter_map(|name| ingest.fleet().slot(&name)));
         }
         let is_new = |(site, venue): &(&String, &Venue)| before.venue(site) != Some(*venue);
-        let heads = fresh.venues().iter().filter(is_new).map(head).collect();
+        let gone = before.venues().keys().filter(|site| fresh.venue(site).is_none());
+        let gone = gone.map(|site| told_of(Group { gone: true, ..page::group(site, None, Vec::new()) }));
+        let heads = fresh.venues().iter().filter(is_new).map(head).chain(gone).collect();
         self.around = Some(fresh);
         heads
     }
@@ -206,8 +214,7 @@ impl Desk {
 
     /// What is wrong with the hub, if that changed since it was told.
     fn hub(&mut self, web: &Web) -> Vec<Event> {
-        let Troubles { way, history } = web.troubles();
-        let fresh = [way, history];
+        let fresh = words(web.troubles());
         let is_new = self.hub.as_ref().is_some_and(|told| *told != fresh);
         let events = if is_new { events(&fresh) } else { Vec::new() };
         self.hub = Some(fresh);
@@ -221,6 +228,15 @@ impl Desk {
         let told = is_new.then(|| [true, false].map(|sees_all| state(web, &fresh, sees_all)));
         self.ready = Some(fresh);
         told
+    }
+
+    /// How the hub itself stands, if that changed since it was told.
+    fn own(&mut self, web: &Web) -> Vec<Told> {
+        let fires = self.around.as_ref().map(Around::hub).cloned().unwrap_or_default();
+        let fresh = own(&fires, &web.troubles());
+        let is_new = self.own.as_ref() != Some(&fresh.json);
+        self.own = Some(fresh.json.clone());
+        if is_new { vec![fresh] } else { Vec::new() }
     }
 
     /// Alerts and mutes that changed since they were told.
@@ -281,9 +297,21 @@ fn entry((site, appliance): (String, String)) -> Told {
     Told { site, appliance, json }
 }
 
-fn events(hub: &[String; 2]) -> Vec<Event> {
-    let text = |text: &String| serde_json::to_string(text).expect("a text is JSON");
-    vec![("trouble", text(&hub[0])), ("history", text(&hub[1]))]
+/// In the order of [`events`].
+fn words(troubles: Troubles) -> [String; 4] {
+    let Troubles { way, history, watch, starting } = troubles;
+    [way, history, watch, starting]
+}
+
+fn events(hub: &[String; 4]) -> Vec<Event> {
+    let names = ["trouble", "history", "watch", "starting"].into_iter();
+    names.zip(hub).map(|(name, text)| (name, json(text))).collect()
+}
+
+/// How the hub itself is, for those who see every site.
+fn own(fires: &Fires, troubles: &Troubles) -> Told {
+    let json = json(&page::hub(fires, troubles));
+    Told { site: String::new(), appliance: String::new(), json }
 }
 
 /// How the hub fares, for who sees every site or some.
@@ -322,8 +350,11 @@ fn latest<'n>(
 
 /// A site without its appliances.
 fn head((site, venue): (&String, &Venue)) -> Told {
-    let group = page::group(site, Some(venue), Vec::new());
-    Told { site: site.clone(), appliance: String::new(), json: json(&group) }
+    told_of(page::group(site, Some(venue), Vec::new()))
+}
+
+fn told_of(group: Group) -> Told {
+    Told { json: json(&group), site: group.site, appliance: String::new() }
 }
 
 /// The rows of these.
@@ -359,6 +390,7 @@ fn all(web: &Web, around: &Around, channel: &Channel, now: Now) -> Vec<Event> {
         events.push(whole("all", &rows(web, around, 0..count, now), &channel.view));
         let heads: Vec<Told> = around.venues().iter().map(head).collect();
         events.push(whole("sites", &heads, &channel.view));
+        events.push(whole("own", &[own(around.hub(), &web.troubles())], &channel.view));
     }
     if channel.view.wants(Topic::Alerts) {
         let (alerts, mutes): (Vec<Booked>, Vec<Told>) = web.notifications.look(|notifier, now| {
@@ -381,7 +413,6 @@ fn all(web: &Web, around: &Around, channel: &Channel, now: Now) -> Vec<Event> {
     if channel.view.wants(Topic::Hub) {
         events.push(state(web, &web.ready(now), !channel.view.is_limited()));
     }
-    let Troubles { way, history } = web.troubles();
-    events.extend(self::events(&[way, history]));
+    events.extend(self::events(&words(web.troubles())));
     events
 }
