@@ -7,7 +7,7 @@
   const forms = {
     head: new Intl.DateTimeFormat("en-GB", { ...time, timeZoneName: "short" }),
     time: new Intl.DateTimeFormat("en-GB", time),
-    day: new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZoneName: "short" }),
+    day: new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long" }),
   };
   const tell = () => {
     const now = new Date();

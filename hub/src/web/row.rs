@@ -291,12 +291,19 @@ mod tests {
         };
         let mut rack = crate::rack::Rack::new("arena-north", "rack-1");
         take(rack.presence(true));
-        take(rack.catalog(&crate::rack::vitals()));
+        let probe = crate::rack::series("rackside_probe_success", &[("probe", "encoder"), ("type", "tcp")]);
+        take(rack.catalog(&[&crate::rack::vitals()[..], &[probe]].concat()));
         rack.sending = rackside_proto::Sending::Again;
-        let row = take(rack.numbers(&[483, 0, 0, 0, 0]));
+        let row = take(rack.numbers(&[483, 0, 0, 0, 0, 0]));
         assert_eq!((row.up, &*row.temperature.text), (true, "–"), "that was yesterday, perhaps");
         rack.sending = rackside_proto::Sending::First;
-        assert_eq!(take(rack.numbers(&[491, 0, 0, 0, 0])).temperature.text, "49.1 °C");
+        let row = take(rack.numbers(&[491, 0, 0, 0, 0, 0]));
+        assert_eq!((&*row.temperature.text, &*row.probes.note), ("49.1 °C", "not well: encoder"));
+        assert_eq!(
+            (row.state, row.word, row.since_ms),
+            ("look", "worth a look", 0),
+            "well is not what it is"
+        );
         let row = take(rack.presence(false));
         let shown = (row.up, &*row.temperature.text, &*row.probes.note);
         assert_eq!(shown, (false, "49.1 °C", "not known"), "what it was at the end, and its age beside it");
