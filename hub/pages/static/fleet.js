@@ -4,8 +4,6 @@
 
 (() => {
   const sites = document.getElementById("sites");
-  const lost = document.getElementById("lost");
-  const lineText = document.querySelector(".line-text");
   const blank = document.getElementById("blank");
   const form = document.querySelector(".filter");
   // The page of one site.
@@ -21,7 +19,6 @@
 
   // The hub's clock, not this device's: spans are counted from what the hub said last.
   let skew = Number(document.body.dataset.now) - Date.now();
-  let heard = Date.now();
 
   const span = (ms) => {
     const s = Math.max(0, Math.floor(ms / 1000));
@@ -350,56 +347,32 @@
     if (local) put(local, new Date(now).toLocaleString("en-GB", { timeZone: local.dataset.zone, weekday: "short", hour: "2-digit", minute: "2-digit" }).replace(",", ""));
   };
 
-  // Said once, and not counted aloud: since when nothing is known any more.
-  const line = (live) => {
-    const is = live ? "live" : "lost";
-    if (document.body.dataset.line === is) return;
-    document.body.dataset.line = is;
-    if (live) put(lineText, "live");
-    else {
-      const since = new Date(heard).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-      put(lineText, "not live");
-      put(lost.querySelector("span"), "The hub has not answered since " + since + "; what you see is as it was then.");
-      put(document.getElementById("says"), "Not known: nothing heard of the hub since " + since);
-      const box = document.getElementById("sum") || document.getElementById("standing");
-      if (box) mark(box, "state", "unknown");
-      put(document.querySelector("#standing span"), "not known");
-      document.title = "(not live) Rackside";
+  // Nobody knows whether all is still well: the sum says so as well.
+  document.addEventListener("rackside:line", ({ detail: { live, since } }) => {
+    if (live) {
+      if (sites) settle();
+      return;
     }
-    hide(lost, live);
-    if (live && sites) settle();
-  };
+    put(document.getElementById("says"), "Not known: nothing heard of the hub since " + since);
+    put(document.querySelector("#standing span"), "not known");
+    const box = document.getElementById("sum") || document.getElementById("standing");
+    if (box) mark(box, "state", "unknown");
+    document.title = "(not live) Rackside";
+  });
 
-  let source;
-  const connect = () => {
-    source = new EventSource(only ? "/api/live?topics=rows,alerts,log&site=" + only : "/api/live");
-    const on = (name, take) =>
-      source.addEventListener(name, (event) => {
-        heard = Date.now();
-        take(JSON.parse(event.data));
-        line(true);
-      });
-    on("all", (rows) => takeRows(rows, true));
-    on("rows", (rows) => takeRows(rows, false));
-    on("sites", takeSites);
-    on("own", takeHub);
-    // A site's page asks for its other parts again.
-    for (const name of ["alerts", "alert", "log"]) on(name, () => document.dispatchEvent(new Event("rackside:news")));
-    for (const name of ["trouble", "history", "watch", "starting"]) {
-      const banner = document.getElementById(name);
-      on(name, (why) => {
-        if (!banner) return;
-        hide(banner, !why);
-        put(banner.querySelector("span"), why);
-      });
-    }
+  // A site's page asks for its other parts again.
+  const news = () => document.dispatchEvent(new Event("rackside:news"));
+  window.rackside.live(only ? { topics: "rows,alerts,log", site: only } : { topics: "rows" }, {
+    all: (rows) => takeRows(rows, true),
+    rows: (rows) => takeRows(rows, false),
+    sites: takeSites,
+    own: takeHub,
+    alerts: news,
+    alert: news,
+    log: news,
     // The hub says its time every few seconds, whether or not anything changed.
-    on("time", (time) => (skew = time - heard));
-    source.onerror = () => {
-      line(false);
-      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
-    };
-  };
+    time: (time) => (skew = time - Date.now()),
+  });
 
   // Curves are in no live update: they are asked for again now and then, sooner while there are none.
   const curves = async () => {
@@ -417,18 +390,9 @@
     setTimeout(curves, 300000);
   };
 
-  if (lost && window.EventSource) {
-    connect();
-    setInterval(() => {
-      // Nothing for two and a half heartbeats: the path is cut, even if nobody says so.
-      if (document.body.dataset.line === "live" && Date.now() - heard > 25000) {
-        source.close();
-        line(false);
-        connect();
-      }
-      tell();
-      sort();
-    }, 1000);
-  }
+  setInterval(() => {
+    tell();
+    sort();
+  }, 1000);
   if (sites && racks.size) setTimeout(curves, sites.querySelector(".spark") ? 300000 : 15000);
 })();

@@ -1,10 +1,10 @@
 // The line from the hub to a page: `/api/live` as Server-Sent Events, so that no page has to ask again and again. It comes back by itself and goes on from the last message that it
-// had, is let go while nobody looks at the page, and says in the corner whether what one sees is live.
+// had, is let go while nobody looks at the page, and says in the corner whether what one sees is live. Once it is not, it says since when, once: nothing is counted aloud.
 //
 //   window.rackside.live({ topics: "latest,log", site: "hall", appliance: "rack-1" }, { latest: (data) => …, log: (data) => …, begin: () => … });
 //
 // Beside the events of docs/api.md there are `begin`, each time the line begins, since what happened while there was none may not be told, and `refused`, for whoever may see the page and
-// no more.
+// no more. A page that has more to do when the line is lost or found listens for `rackside:line`, and finds in `detail` whether it is live and since when it is not.
 "use strict";
 
 window.rackside = window.rackside || {};
@@ -13,16 +13,25 @@ window.rackside.live = (asked, on) => {
   const SILENCE = 25000;
   const lineText = document.querySelector(".line-text");
   const lost = document.getElementById("lost");
-  let source, last, heard, waiting;
+  let source, last, waiting;
+  // When the present line was begun or told something last, and when any did.
+  let heard, known = Date.now();
 
-  const say = (live, text) => {
-    document.body.dataset.line = live ? "live" : "lost";
-    if (lost) lost.hidden = live;
-    if (lineText.textContent !== text) lineText.textContent = text;
+  const say = (live) => {
+    const is = live ? "live" : "lost";
+    if (document.body.dataset.line === is) return;
+    document.body.dataset.line = is;
+    const since = new Date(known).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    lineText.textContent = live ? "live" : "not live";
+    if (lost) {
+      if (!live) lost.querySelector("span").textContent = "The hub has not answered since " + since + "; what you see is as it was then.";
+      lost.hidden = live;
+    }
+    document.dispatchEvent(new CustomEvent("rackside:line", { detail: { live, since } }));
   };
   const alive = () => {
-    heard = Date.now();
-    say(true, "live");
+    heard = known = Date.now();
+    say(true);
   };
   const trouble = (id) => (why) => {
     const banner = document.getElementById(id);
@@ -45,7 +54,7 @@ window.rackside.live = (asked, on) => {
   };
   const failed = async (which) => {
     if (which !== source) return;
-    say(false, "the hub does not answer; what you see is old");
+    say(false);
     if (which.readyState !== EventSource.CLOSED) return;
     end();
     const answer = await fetch("/api/me", { cache: "no-store" }).catch(() => null);
@@ -77,7 +86,7 @@ window.rackside.live = (asked, on) => {
 
   setInterval(() => {
     if (!source || Date.now() - heard < SILENCE) return;
-    say(false, "the hub does not answer; what you see is old");
+    say(false);
     begin();
   }, 1000);
   // A browser has few lines to one hub: pages that nobody looks at keep none.

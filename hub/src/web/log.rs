@@ -95,7 +95,7 @@ fn shown(web: &Web, visitor: &Visitor, uri: &Uri) -> Log {
     });
     let looked = found.next.as_ref().filter(|_| found.is_cut);
     Log {
-        frame: web.frame("Log", Here::Log, visitor),
+        frame: web.live_frame("Log", Here::Log, visitor),
         sites: sites(web, &venues, visitor, &asked.site),
         appliance: asked.appliance.clone(),
         kinds: kinds.collect(),

@@ -156,7 +156,7 @@ fn shown(web: &Web, visitor: &Visitor, asked: &Asked) -> Alerts {
     };
     let running = mutes.iter().filter(|mute| mute.ends_at > at && venues.sees(visitor, &site_of(mute)));
     Alerts {
-        frame: web.frame("Alerts", Here::Alerts, visitor),
+        frame: web.live_frame("Alerts", Here::Alerts, visitor),
         filter: asked.filter(&venues, visitor, &sites),
         sum: sum(&sections),
         told,

@@ -76,7 +76,7 @@ fn shown(web: &Web, alert: &Booked, visitor: &Visitor, (form, chart): (&Form, Op
     let config = venues.config(alert.site());
     let contacts = config.map(|config| config.contact.iter().map(contact).collect()).unwrap_or_default();
     Alert {
-        frame: web.frame(&line.what, Here::Alerts, visitor),
+        frame: web.live_frame(&line.what, Here::Alerts, visitor),
         description: text("description"),
         value: unit_of(&query).show(alert.value),
         until: alert.ends_at.map(|end| When::new(end, zone, at)),

@@ -60,7 +60,7 @@ pub(in crate::web) async fn page(
     let is_refused = !objection.is_empty();
     let mut response = page::whole(headers, move || {
         let frame =
-            web.frame(&format!("{} {}", subject.title, subject.agent.appliance), Here::Fleet, &visitor);
+            web.live_frame(&format!("{} {}", subject.title, subject.agent.appliance), Here::Fleet, &visitor);
         let blank = blank(&subject, range, objection, now);
         let stills = web.stills_for(&visitor, &subject.agent, now);
         Appliance { frame, stills, ..with(blank, &subject, range, part, read, now) }.html()

@@ -106,6 +106,9 @@ impl Desk {
         if view.wants(Topic::Rows) && self.around.is_none() {
             self.around = Some(web.around(now));
         }
+        if view.wants(Topic::Rows) && self.own.is_none() {
+            self.own(web);
+        }
         if (view.wants(Topic::Alerts) || view.wants(Topic::Log)) && self.alerts.is_none() {
             self.alerts(web);
         }
@@ -215,10 +218,9 @@ impl Desk {
     /// What is wrong with the hub, if that changed since it was told.
     fn hub(&mut self, web: &Web) -> Vec<Event> {
         let fresh = words(web.troubles());
-        let is_new = self.hub.as_ref().is_some_and(|told| *told != fresh);
-        let events = if is_new { events(&fresh) } else { Vec::new() };
-        self.hub = Some(fresh);
-        events
+        let told = self.hub.replace(fresh.clone()).unwrap_or_else(|| fresh.clone());
+        let is_new = told.iter().zip(&fresh).map(|(told, fresh)| told != fresh);
+        events(&fresh).into_iter().zip(is_new).filter(|(_, is_new)| *is_new).map(|(event, _)| event).collect()
     }
 
     /// How the hub fares, if that changed since it was told.
@@ -300,11 +302,11 @@ fn entry((site, appliance): (String, String)) -> Told {
 /// In the order of [`events`].
 fn words(troubles: Troubles) -> [String; 4] {
     let Troubles { way, history, watch, starting } = troubles;
-    [way, history, watch, starting]
+    [watch, starting, way, history]
 }
 
 fn events(hub: &[String; 4]) -> Vec<Event> {
-    let names = ["trouble", "history", "watch", "starting"].into_iter();
+    let names = ["watch", "starting", "trouble", "history"].into_iter();
     names.zip(hub).map(|(name, text)| (name, json(text))).collect()
 }
 
