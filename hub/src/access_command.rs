@@ -112,7 +112,7 @@ fn create(store: &mut Store, wanted: &TokenWanted, now: i64) -> Result<Done, Cha
     Ok(Done { out: format!("{}\n", secret.shown()), remark })
 }
 
-fn day(at: i64) -> String {
+pub(crate) fn day(at: i64) -> String {
     rfc3339(at.max(0) as u64)[..10].to_owned()
 }
 
@@ -153,7 +153,7 @@ fn table_of_tokens(tokens: &[Token], now: i64) -> String {
     table(["NAME", "SCOPES", "SITES", "USER", "UNTIL", "USED"], rows)
 }
 
-fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = std::iter::once(heads.map(str::to_owned)).chain(rows).collect();
     let widths: [usize; N] =
         std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));

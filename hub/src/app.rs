@@ -7,10 +7,11 @@
 use crate::broker::{Broker, BrokerError};
 use crate::clock;
 use crate::config::Config;
-use crate::inbound::Outlet;
+use crate::identity::{Identities, IdentityError};
+use crate::inbound::{InboundSender, Outlet};
 use crate::ingest::Ingest;
 use crate::ingest::task::{self, Ends, Shared};
-use crate::listener::{ListenError, Listener, ListenerHandle};
+use crate::listener::{Demand, ListenError, Listener, ListenerHandle};
 use crate::notify::{self, ByTheHub, Inbox, LinkKey, Notifications, Office};
 use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
@@ -56,6 +57,8 @@ pub enum StartError {
     Listener(ListenError),
     /// The link to the outside broker cannot even be tried.
     Broker(BrokerError),
+    /// There are no identities, and without them nobody could come in.
+    Identity(IdentityError),
 }
 
 impl fmt::Display for StartError {
@@ -68,6 +71,7 @@ impl fmt::Display for StartError {
             Self::NotifyThread(error) => write!(f, "no thread to tell people of alerts: {error}"),
             Self::Listener(error) => error.fmt(f),
             Self::Broker(error) => error.fmt(f),
+            Self::Identity(error) => error.fmt(f),
         }
     }
 }
@@ -139,6 +143,53 @@ fn core(config: &Config) -> Result<Core, StartError> {
     Ok(Core { shared: Shared::new(ingest), queries, remembered, commits, status, thread })
 }
 
+/// The authority and who has joined. A hub whose agents could come without goes on without.
+fn identities(config: &Config) -> Result<Option<Identities>, StartError> {
+    let listener = config.listener();
+    let is_needed =
+        listener.identities == Demand::Required || listener.tls.is_some_and(|tls| tls.certificate.is_none());
+    match Identities::open(config) {
+        Ok(identities) => Ok(Some(identities)),
+        Err(error) if is_needed && config.mqtt.is_none() => Err(StartError::Identity(error)),
+        Err(error) => {
+            log::error!("identities: {error}; nobody can join, and who has joined is not let in");
+            Ok(None)
+        }
+    }
+}
+
+/// How messages come in and go out.
+struct Passages {
+    listener: Option<ListenerHandle>,
+    broker: Option<Broker>,
+    way: Arc<dyn WayIn>,
+    outlet: Arc<dyn Outlet>,
+    mirror: watch::Receiver<bool>,
+}
+
+/// Starts the listener, or the link to the outside broker.
+fn way_in(
+    config: &Config,
+    identities: Option<&Identities>,
+    inbound: InboundSender,
+    asked: &watch::Receiver<bool>,
+) -> Result<Passages, StartError> {
+    if let Some(mqtt) = &config.mqtt {
+        let link = Broker::start(mqtt, &config.prefix, inbound, asked.clone()).map_err(StartError::Broker)?;
+        let mirror = link.mirror_changes();
+        let (way, outlet) = (Arc::new(link.clone()), Arc::new(link.clone()));
+        return Ok(Passages { listener: None, broker: Some(link), way, outlet, mirror });
+    }
+    let handle = Listener::start_for(config.listener(), identities.cloned(), inbound, asked.clone())
+        .map_err(StartError::Listener)?;
+    if let Some(identities) = identities {
+        identities.listens(config, handle.tls_address());
+    }
+    let mirror = handle.mirror_changes();
+    let (way, outlet) = (Arc::new(handle.clone()), Arc::new(handle.clone()));
+    Ok(Passages { listener: Some(handle), broker: None, way, outlet, mirror })
+}
+
 impl Hub {
     /// Starts everything, within the tokio runtime that it is called in.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
@@ -154,20 +205,9 @@ impl Hub {
         let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries), news: news.clone() };
         let (rules, rules_end) =
             Rules::start(config.rules.clone(), ground).map_err(StartError::RulesThread)?;
-        let (mut listener, mut broker) = (None, None);
-        let (way, outlet, mirror): (Arc<dyn WayIn>, Arc<dyn Outlet>, _) = if let Some(mqtt) = &config.mqtt {
-            let link =
-                Broker::start(mqtt, &config.prefix, inbound, asked.clone()).map_err(StartError::Broker)?;
-            broker = Some(link.clone());
-            let mirror = link.mirror_changes();
-            (Arc::new(link.clone()), Arc::new(link), mirror)
-        } else {
-            let handle =
-                Listener::start(config.listener(), inbound, asked.clone()).map_err(StartError::Listener)?;
-            listener = Some(handle.clone());
-            let mirror = handle.mirror_changes();
-            (Arc::new(handle.clone()), Arc::new(handle), mirror)
-        };
+        let identities = identities(config)?;
+        let Passages { listener, broker, way, outlet, mirror } =
+            way_in(config, identities.as_ref(), inbound, &asked)?;
         let tell = rules.clone();
         let touched = move |touched: Vec<Touched>| tell.told(&touched);
         let (on_air, ears, hears) =
@@ -179,6 +219,9 @@ impl Hub {
         let outbox = notify::outbox(&config.data, started);
         let office = Office::new(policy.clone(), outbox, publisher, links.clone(), Some(charts));
         let watcher = ((updates, ears), rules.clone());
+        let joining = identities
+            .clone()
+            .map(|identities| identities.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone()));
         let ends: Ends<((Updates, Ears), Rules)> =
             Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
         let told = notify::Ground {
@@ -205,6 +248,7 @@ impl Hub {
             public: public.clone(),
             door: door.clone(),
             cors: config.web.cors.clone(),
+            identities,
         };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
@@ -212,7 +256,7 @@ impl Hub {
         let telling = web::live_updates(pages.clone(), asked.clone());
         let serving =
             server::serve(socket, web::router(pages), Bounds::behind(&config.web.proxies), asked.clone());
-        let tasks = vec![
+        let mut tasks = vec![
             ("series", tokio::spawn(keeping)),
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
             ("the history", thread),
@@ -225,6 +269,7 @@ impl Hub {
             ("the web server", tokio::spawn(serving)),
             ("the log of users", tokio::spawn(door.clone().tell(asked))),
         ];
+        tasks.extend(joining.map(|keeping| ("identities", tokio::spawn(keeping))));
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",
             env!("CARGO_PKG_VERSION"),

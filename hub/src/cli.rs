@@ -1,8 +1,10 @@
 //! The command line, as words to a [`Command`]. Does nothing itself.
 
 mod access;
+mod identity;
 
 pub use access::{AccessCommand, TokenWanted};
+pub use identity::{IdentityCommand, JoinWanted};
 
 use crate::listener::is_user_name;
 use lexopt::prelude::*;
@@ -35,6 +37,11 @@ Usage:
                              [--config FILE]
   rackside-hub token list | revoke NAME [--config FILE]
                                       what programs show instead of a password; SCOPE is read, metrics, act or manage
+  rackside-hub join SITE/APPLIANCE [--url URL] [--file FILE] [--config FILE]
+                                      a code with which a box becomes this appliance, once and within a day; FILE is to be
+                                      put on its card's boot partition as rackside.toml
+  rackside-hub identity list | revoke SITE/APPLIANCE | retire SITE/APPLIANCE [--config FILE]
+                                      who has joined; take a certificate away, at once; or take the appliance out of service
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict, still), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -46,7 +53,8 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, decode and hash-password";
+const COMMANDS: &str =
+    "run, check, backup, salvage, rules, notify, user, token, join, identity, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -105,6 +113,20 @@ pub enum Command {
         /// The configuration of the hub whose users they are; defaults without one.
         config: Option<PathBuf>,
     },
+    /// Make a code with which a box joins.
+    Join {
+        /// For whom.
+        wanted: JoinWanted,
+        /// The configuration of the hub that it joins; defaults without one.
+        config: Option<PathBuf>,
+    },
+    /// Do something about who has joined.
+    Identity {
+        /// What.
+        what: IdentityCommand,
+        /// The configuration of the hub that they have joined; defaults without one.
+        config: Option<PathBuf>,
+    },
     /// Decode one message.
     Decode {
         /// Its topic, or the last word of it.
@@ -155,6 +177,7 @@ impl fmt::Display for CliError {
                     Some(("notify", _)) => "notify test",
                     Some(("user", _)) => access::USER,
                     Some(("token", _)) => access::TOKEN,
+                    Some(("identity", _)) => identity::IDENTITY,
                     _ => COMMANDS,
                 };
                 write!(f, "no command {word:?}; there are {there_are}")?;
@@ -195,6 +218,11 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
     }
     if matches!(command.as_str(), "user" | "token") {
         return access::parse(&command, &mut words);
+    }
+    match command.as_str() {
+        "join" => return identity::join(&mut words),
+        "identity" => return identity::parse(&mut words),
+        _ => {}
     }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
         return Err(CliError::Command(command));
@@ -364,7 +392,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

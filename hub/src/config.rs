@@ -21,6 +21,7 @@
 //! Invariant: a [`Config`] that exists is one that the hub can try to run with.
 
 use crate::broker::MqttConfig;
+use crate::identity::JoinConfig;
 use crate::listener::ListenerConfig;
 use crate::rules::RulesConfig;
 use crate::site::{self, SiteConfig};
@@ -61,6 +62,8 @@ pub struct Config {
     pub site: Vec<SiteConfig>,
     /// Notifications as a whole.
     pub notify: NotifyConfig,
+    /// How boxes get an identity of their own.
+    pub join: JoinConfig,
     /// Who can be told.
     pub receiver: Vec<ReceiverConfig>,
     /// Who is on call.
@@ -152,6 +155,7 @@ impl Default for Config {
             mqtt: None,
             site: Vec::new(),
             notify: NotifyConfig::default(),
+            join: JoinConfig::default(),
             receiver: Vec::new(),
             team: Vec::new(),
             route: Vec::new(),
@@ -228,7 +232,7 @@ impl Config {
             return objection("web.cors", &why);
         }
         if let Some(listener) = &config.listener {
-            let open = listener.users.is_none() && !listener.allow_anonymous;
+            let open = listener.is_open();
             let beside = listener.tls.as_ref().and_then(|tls| tls.address);
             for (key, at) in [("listener.address", Some(listener.address)), ("listener.tls.address", beside)]
             {
@@ -239,9 +243,14 @@ impl Config {
                 }
             }
         }
-        for checked in
-            [config.history.check(), config.query.check(), config.rules.check(), config.status.check()]
-        {
+        let checks = [
+            config.history.check(),
+            config.query.check(),
+            config.rules.check(),
+            config.status.check(),
+            config.join.check(),
+        ];
+        for checked in checks {
             if let Err((key, message)) = checked {
                 return objection(key, &message);
             }

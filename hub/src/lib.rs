@@ -13,8 +13,10 @@
 //! 8. [`notify`] tells people of the alerts that fire.
 //! 9. [`web`] shows the fleet: `/metrics` (as [`text`]), `/health`, `/api`, the page. [`mirror`] says it in JSON over MQTT.
 //!
+//! Agents come with a password or, once they have joined, with a certificate of the hub's own authority: [`identity`].
+//!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
-//! [`decode`], [`password`], [`rules_command`], `notify_command` and `access_command` are for its commands that need no hub. Only [`clock`] reads a clock.
+//! [`decode`], [`password`], [`rules_command`], `notify_command`, `access_command` and `identity_command` are for its commands that need no hub. Only [`clock`] reads a clock.
 
 mod access_command;
 pub mod app;
@@ -26,6 +28,8 @@ pub mod decode;
 pub mod fleet;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod identity;
+mod identity_command;
 pub mod inbound;
 pub mod ingest;
 pub mod json;

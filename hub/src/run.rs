@@ -4,6 +4,7 @@ use crate::access_command;
 use crate::app::Hub;
 use crate::cli::{self, Command};
 use crate::config::Config;
+use crate::identity_command;
 use crate::listener::{Listener, hash_password};
 use crate::notify_command;
 use crate::reload::Files;
@@ -14,7 +15,7 @@ use crate::{clock, decode, logging, onair, password, storage};
 use rackside_systemd::Systemd;
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
             notify_command::test(&config, &target).and_then(|said| print(&said))
         }
         Ok(Command::Access { what, config }) => access(&what, config.as_deref()),
+        Ok(Command::Join { wanted, config }) => join(&wanted, config.as_deref()),
+        Ok(Command::Identity { what, config }) => identities(&what, config.as_deref()),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),
@@ -118,6 +121,9 @@ fn check(path: &Path) -> Result<(), String> {
         writeln!(said, "agents come to the hub's own listener at {}", config.listener().address)
             .expect("a String takes everything");
     }
+    if let Some(outlook) = identity_command::outlook(&config) {
+        writeln!(said, "{outlook}").expect("a String takes everything");
+    }
     writeln!(said, "topics begin with {}/1/", config.prefix).expect("a String takes everything");
     writeln!(said, "the page is at http://{}/", config.web.address).expect("a String takes everything");
     writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
@@ -167,6 +173,17 @@ fn access(what: &cli::AccessCommand, config: Option<&Path>) -> Result<(), String
     print(&done.out)
 }
 
+/// Makes a code with which a box joins, and shows it.
+fn join(wanted: &cli::JoinWanted, config: Option<&Path>) -> Result<(), String> {
+    let config = read(config)?;
+    print(&identity_command::join(wanted, &config, std::io::stdout().is_terminal())?)
+}
+
+/// Does something about who has joined.
+fn identities(what: &cli::IdentityCommand, config: Option<&Path>) -> Result<(), String> {
+    print(&identity_command::run(what, &read(config)?)?)
+}
+
 /// Copies the history of a hub that may be running.
 fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
@@ -174,6 +191,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     rackside_series::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_receivers::outbox::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_access::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_identity::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_status::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",

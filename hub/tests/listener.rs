@@ -5,6 +5,8 @@
 
 #[path = "listener/hostile.rs"]
 mod hostile;
+#[path = "listener/identity.rs"]
+mod identity;
 #[path = "listener/mosquitto.rs"]
 mod mosquitto;
 #[path = "listener/paho.rs"]

@@ -3,6 +3,8 @@
 #[path = "program/access.rs"]
 mod access;
 mod client;
+#[path = "program/join.rs"]
+mod join;
 mod rack;
 #[path = "program/reach.rs"]
 mod reach;

@@ -273,15 +273,17 @@ impl Registrar {
             }
         }
         // Used before, or at this very moment.
-        match self.store.redeemed(id, question.key)? {
+        let used_by = self.store.code(id)?.and_then(|code| code.used_by);
+        if used_by.as_deref() != Some(question.key) {
+            self.store.tried(id)?;
+            return refused(Refusal::Used);
+        }
+        match self.store.newest(&name, question.key)? {
             Some((certificate, None)) => {
                 Ok(Some((name.clone(), Verdict::Granted(certificate, Told::Repeated(name)))))
             }
             Some((_, Some(end))) => refused(of_end(end)),
-            None => {
-                self.store.tried(id)?;
-                refused(Refusal::Used)
-            }
+            None => refused(Refusal::Expired),
         }
     }
 

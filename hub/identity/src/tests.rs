@@ -228,6 +228,18 @@ fn a_new_key_that_was_lost_is_replaced_by_another_and_good_for_nothing() {
 }
 
 #[test]
+fn a_box_that_keeps_its_key_and_asks_with_its_old_code_has_what_it_has() {
+    let mut hub = Hub::new();
+    let (code, rack) = (hub.code("hall/rack-1"), Box::default());
+    let first = hub.said(&rack.ask(&code)).expect("granted").certificate;
+    hub.now += 60 * DAY;
+    let renewed = hub.said(&rack.renew(&first, &rack)).expect("renewed").certificate;
+    hub.seen(&renewed);
+    assert_eq!(hub.standing(&first), Standing::Ended(End::Renewed));
+    assert_eq!(hub.said(&rack.ask(&code)).expect("the same again").certificate, renewed);
+}
+
+#[test]
 fn a_rack_that_stood_in_a_store_for_a_season_renews_and_after_a_year_it_joins_anew() {
     let mut hub = Hub::new();
     let (rack, certificate) = hub.joined("hall/rack-1");

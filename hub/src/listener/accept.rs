@@ -6,6 +6,7 @@
 //!
 //! Invariant: every socket that is open holds a [`Pass`].
 
+use super::admission::Badge;
 use super::connection;
 use super::doors::{Doors, Pass, most_sockets};
 use super::shared::Shared;
@@ -114,7 +115,7 @@ fn enter(
     tune(&stream);
     let (shared, alive) = (Arc::clone(shared), alive.clone());
     match tls.cloned() {
-        None => tokio::spawn(connection::serve(stream, shared, pass, alive)),
+        None => tokio::spawn(connection::serve(stream, shared, pass, alive, None)),
         Some(acceptor) => tokio::spawn(shake_hands(alive, acceptor, stream, shared, pass)),
     };
 }
@@ -146,7 +147,12 @@ async fn shake_hands(
     };
     match shaken {
         // The stream holds rustls's state; in a box it is not copied about.
-        Ok(Ok(stream)) => connection::serve(Box::new(stream), shared, pass, alive).await,
+        Ok(Ok(stream)) => {
+            // Also of a session that was resumed, in which nobody has looked at it again: the CONNECT is where it is looked at.
+            let chain = stream.get_ref().1.peer_certificates();
+            let badge = chain.and_then(|chain| Badge::read(chain.first()?));
+            connection::serve(Box::new(stream), shared, pass, alive, badge).await;
+        }
         Ok(Err(error)) => refuse_handshake(&shared, &pass, &error),
         Err(_) => refuse_handshake(&shared, &pass, &"it took too long"),
     }

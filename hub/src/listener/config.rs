@@ -30,6 +30,8 @@ pub struct ListenerConfig {
     pub allow_anonymous: bool,
     /// Certificate and key.
     pub tls: Option<TlsConfig>,
+    /// What is asked of agents: a certificate of this hub, or a password as well.
+    pub identities: Demand,
     /// How much of everything.
     pub limits: Limits,
     /// The first word of Rackside's topics; not in `[listener]`, the program sets it from its own configuration.
@@ -44,10 +46,21 @@ impl Default for ListenerConfig {
             users: None,
             allow_anonymous: false,
             tls: None,
+            identities: Demand::Accepted,
             limits: Limits::default(),
             prefix: Prefix::default(),
         }
     }
+}
+
+/// `identities`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Demand {
+    /// An agent may come with a certificate or as a user, until its name has joined; from then on with its certificate alone.
+    Accepted,
+    /// Agents come with certificates alone. Users may subscribe, and publish what is no agent's.
+    Required,
 }
 
 /// `[listener.tls]`.
@@ -57,10 +70,17 @@ pub struct TlsConfig {
     /// Where to listen with TLS, beside the plain address; without it, the plain address becomes TLS.
     #[serde(default, deserialize_with = "beside")]
     pub address: Option<SocketAddr>,
-    /// The certificate chain, PEM, own certificate first.
-    pub certificate: PathBuf,
+    /// The certificate chain, PEM, own certificate first; without one, the hub's own authority gives one.
+    pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
+}
+
+impl ListenerConfig {
+    /// Whether somebody from another machine could come in without a password or a certificate.
+    pub(crate) fn is_open(&self) -> bool {
+        self.users.is_none() && !self.allow_anonymous && self.identities == Demand::Accepted
+    }
 }
 
 fn beside<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {

@@ -8,20 +8,19 @@
 //! Invariant: an idle connection holds no buffer in either direction; once let in, it leaves through
 //! [`Router::disconnect`](super::router::Router::disconnect) on every path, also a panic's.
 
+use super::admission::{self, Badge};
 use super::conversation::{Conversation, Step};
 use super::doors::Pass;
-use super::message::{Message, Qos};
+use super::message::Qos;
 use super::packets::Fault;
 use super::permission::{Identity, Passage};
-use super::router::{Greeting, Welcome, Will};
+use super::router::{Welcome, Will};
 use super::session::{Closing, Session};
 use super::shared::Shared;
 use super::stats::Reason;
-use super::topic;
-use super::users::Busy;
 use crate::inbound::{Inbound, Via};
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Connect, LastWill, Publish, SubscribeFilter};
+use rumqttc::mqttbytes::v4::{Connect, Publish, SubscribeFilter};
 use std::cell::RefCell;
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -48,12 +47,12 @@ thread_local! {
 }
 
 /// The codes of CONNACK, section 3.2.2.3 of the standard.
-mod code {
-    pub(super) const PROTOCOL: u8 = 1;
-    pub(super) const CLIENT_ID: u8 = 2;
-    pub(super) const UNAVAILABLE: u8 = 3;
-    pub(super) const BAD_LOGIN: u8 = 4;
-    pub(super) const NOT_AUTHORIZED: u8 = 5;
+pub(super) mod code {
+    pub(in super::super) const PROTOCOL: u8 = 1;
+    pub(in super::super) const CLIENT_ID: u8 = 2;
+    pub(in super::super) const UNAVAILABLE: u8 = 3;
+    pub(in super::super) const BAD_LOGIN: u8 = 4;
+    pub(in super::super) const NOT_AUTHORIZED: u8 = 5;
 }
 
 /// How a connection ends.
@@ -92,6 +91,8 @@ struct Connection<S> {
     stalled: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     told_forbidden: bool,
+    /// The certificate that TLS has shown.
+    badge: Option<Badge>,
 }
 
 /// A client that was let in.
@@ -102,8 +103,13 @@ struct Client {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(stream: S, shared: Arc<Shared>, pass: Pass, alive: mpsc::Sender<()>)
-where
+pub(super) async fn serve<S>(
+    stream: S,
+    shared: Arc<Shared>,
+    pass: Pass,
+    alive: mpsc::Sender<()>,
+    badge: Option<Badge>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let now = Instant::now();
@@ -119,6 +125,7 @@ where
         stalled: None,
         timer: Box::pin(tokio::time::sleep_until(now)),
         told_forbidden: false,
+        badge,
     };
     let end = connection.converse().await;
     connection.finish(end).await;
@@ -303,16 +310,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     async fn connect(&mut self, connect: Connect) -> Result<(), End> {
-        let (keep_alive, user) =
-            (connect.keep_alive, connect.login.as_ref().map(|login| login.username.clone()));
+        let keep_alive = connect.keep_alive;
         let (shared, connection) = (Arc::clone(&self.shared), self.pass.connection);
-        let admitted = match self.check(connect).await {
-            Ok(greeting) => shared
+        let admitted = match admission::check(&shared, &self.pass, self.badge.as_ref(), connect).await {
+            Ok((greeting, identity)) => shared
                 .change(|router| router.connect(greeting))
+                .map(|welcome| (welcome, identity))
                 .map_err(|reason| Some((code::UNAVAILABLE, reason))),
             Err(refusal) => Err(refusal),
         };
-        let Welcome { client_id, session, present, will } = match admitted {
+        let (Welcome { client_id, session, present, will }, identity) = match admitted {
             Ok(welcome) => welcome,
             Err(Some((code, reason))) => {
                 self.talk.refuse(code);
@@ -321,65 +328,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Err(None) => return Err(End::Cut(Reason::Malformed, "a will to an impossible topic".into())),
         };
         log::debug!("listener: {client_id:?} from {} is connection {connection}", self.pass.peer);
-        let user = user.filter(|_| shared.logins.is_some()).map(Into::into);
         self.talk.open(Arc::clone(&session), keep_alive, present, Instant::now());
-        self.client = Some(Client { id: client_id, session, identity: Identity::Client { user } });
+        self.client = Some(Client { id: client_id, session, identity });
         if let Some(inbound) = will.as_ref().and_then(Shared::inbound_of) {
             self.room().await?.send(vec![inbound]);
         }
         Ok(())
-    }
-
-    /// Checks a CONNECT. `Err(None)`: the standard has no code for it.
-    async fn check(&self, connect: Connect) -> Result<Greeting, Option<(u8, Reason)>> {
-        let shared = &self.shared;
-        let Connect { client_id, clean_session: clean, last_will, login, .. } = connect;
-        let impossible =
-            client_id.len() > shared.limits.client_id_length || client_id.contains(char::is_control);
-        // The standard lets a server name a client that has no name, if its session is clean.
-        if impossible || (client_id.is_empty() && !clean) {
-            return Err(Some((code::CLIENT_ID, Reason::ClientId)));
-        }
-        let user = match (&login, &shared.logins) {
-            (None, Some(_)) if !shared.allow_anonymous => {
-                return Err(Some((code::NOT_AUTHORIZED, Reason::NotAuthorized)));
-            }
-            (None, _) | (Some(_), None) => None,
-            (Some(login), Some(logins)) => {
-                let check = logins.check(self.pass.counted, &login.username, &login.password);
-                match tokio::time::timeout(shared.limits.connect_time.get(), check).await {
-                    Ok(Ok(true)) => Some(login.username.as_str().into()),
-                    Ok(Ok(false)) => return Err(Some((code::BAD_LOGIN, Reason::BadLogin))),
-                    Ok(Err(Busy)) | Err(_) => return Err(Some((code::UNAVAILABLE, Reason::LoginBusy))),
-                }
-            }
-        };
-        let identity = Identity::Client { user };
-        let will = last_will.map(|will| self.will(&will, &identity)).transpose()?;
-        let client_id = (!client_id.is_empty()).then(|| client_id.into());
-        Ok(Greeting {
-            client_id,
-            clean,
-            will,
-            connection: self.pass.connection,
-            bell: Arc::clone(&self.pass.bell),
-        })
-    }
-
-    fn will(&self, will: &LastWill, identity: &Identity) -> Result<Will, Option<(u8, Reason)>> {
-        let shared = &self.shared;
-        topic::check_name(&will.topic, &shared.limits).map_err(|_| None)?;
-        let passage = shared.permissions.publish(identity, &will.topic);
-        if matches!(passage, Passage::Forbidden | Passage::Private) {
-            return Err(Some((code::NOT_AUTHORIZED, Reason::NotAuthorized)));
-        }
-        let qos = if will.qos == QoS::AtMostOnce { Qos::AtMostOnce } else { Qos::AtLeastOnce };
-        Ok(Will {
-            message: Message::new(&will.topic, &will.message, qos),
-            retain: will.retain,
-            ingest: passage == Passage::Ingest,
-            connection: self.pass.connection,
-        })
     }
 
     /// Waits for room in ingest. That is the back-pressure, and nobody else's.
@@ -405,13 +359,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         shared.counters.messages_in.fetch_add(messages.len() as u64, Relaxed);
         let (mut passed, mut for_ingest) = (Vec::with_capacity(messages.len()), 0);
         for publish in messages {
-            let passage = shared.permissions.publish(&client.identity, &publish.topic);
+            let passage = shared.permissions.publish(&client.identity, &publish.topic, publish.retain);
             if passage == Passage::Forbidden {
                 shared.counters.count(Reason::Forbidden);
                 if !std::mem::replace(&mut self.told_forbidden, true) {
                     let (id, peer, topic) = (&client.id, self.pass.peer, &publish.topic);
                     shared.log.warn(format_args!(
-                        "listener: {id:?} from {peer} published to {topic:?}, where only the hub may; dropped"
+                        "listener: {id:?} from {peer} published to {topic:?}, where it may not; dropped"
                     ));
                 }
                 continue;
@@ -448,6 +402,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         for SubscribeFilter { path, qos } in filters {
             if codes.len() >= most {
                 shared.counters.count(Reason::Subscription);
+                codes.push(FAILURE);
+                continue;
+            }
+            if !shared.permissions.may_subscribe(&client.identity, &path) {
+                shared.counters.count(Reason::ForbiddenSubscription);
+                if !std::mem::replace(&mut self.told_forbidden, true) {
+                    let (id, peer) = (&client.id, self.pass.peer);
+                    shared
+                        .log
+                        .warn(format_args!("listener: {id:?} from {peer} may not subscribe to {path:?}"));
+                }
                 codes.push(FAILURE);
                 continue;
             }
@@ -541,6 +506,9 @@ impl From<Closing> for End {
             Closing::TakenOver => Self::Cut(Reason::TakenOver, "the same client connected again".into()),
             Closing::QueueOverflow => {
                 Self::Cut(Reason::QueueOverflow, "it does not read what it asked for".into())
+            }
+            Closing::IdentityEnded => {
+                Self::Cut(Reason::IdentityEnded, "its certificate has been taken away, or is too old".into())
             }
             Closing::Shutdown => Self::Stopped,
         }

@@ -5,6 +5,7 @@
 use super::config::Limits;
 use super::session::{Bell, Closing};
 use super::stats::Reason;
+use rackside_identity::Credential;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub(super) struct Doors(Mutex<Inside>);
 #[derive(Debug, Default)]
 struct Inside {
     bells: HashMap<u64, Arc<Bell>>,
+    /// By which certificate those came in that have one.
+    credentials: HashMap<u64, Credential>,
     addresses: HashMap<IpAddr, usize>,
     numbered: u64,
     shut: bool,
@@ -56,6 +59,15 @@ impl Doors {
         self.inside().bells.len()
     }
 
+    /// Ends the connections of those whose certificate is not good.
+    pub(super) fn turn_out(&self, is_good: impl Fn(&Credential) -> bool) {
+        let inside = self.inside();
+        let ended = inside.credentials.iter().filter(|(_, credential)| !is_good(credential));
+        for bell in ended.filter_map(|(connection, _)| inside.bells.get(connection)) {
+            bell.close(Closing::IdentityEnded);
+        }
+    }
+
     /// Ends every connection, and lets nobody in any more.
     pub(super) fn shut(&self) {
         let mut inside = self.inside();
@@ -77,10 +89,18 @@ pub(super) struct Pass {
     pub(super) bell: Arc<Bell>,
 }
 
+impl Pass {
+    /// Notes by which certificate it came in.
+    pub(super) fn by(&self, credential: Credential) {
+        self.doors.inside().credentials.insert(self.connection, credential);
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut inside = self.doors.inside();
         inside.bells.remove(&self.connection);
+        inside.credentials.remove(&self.connection);
         if let Some(count) = inside.addresses.get_mut(&self.counted) {
             *count -= 1;
             if *count == 0 {

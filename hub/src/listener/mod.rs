@@ -7,7 +7,8 @@
 //! 2. `connection` is that task, thin: it moves bytes between the socket and what follows.
 //! 3. `packets` makes packets of the bytes (rumqttc's codec, and the checks it leaves out); `conversation` is the
 //!    protocol: bytes and time in, steps and replies out, no I/O.
-//! 4. A CONNECT is checked against `users`; each publish against `permission`, which also says whether it is for ingest.
+//! 4. A CONNECT is checked by `admission`, against `users` or the certificate that TLS has shown; each publish and subscription against `permission`,
+//!    which also says what is for ingest.
 //! 5. `router` knows who is there (`session`), who wants what (`index`, `topic`) and what is kept (`retained`). Each
 //!    message is laid out once (`message`).
 //!
@@ -35,6 +36,7 @@
 //! ```
 
 mod accept;
+mod admission;
 mod config;
 mod connection;
 mod conversation;
@@ -53,11 +55,13 @@ mod tls;
 mod topic;
 mod users;
 
-pub use config::{Limits, ListenerConfig, TlsConfig};
+pub use config::{Demand, Limits, ListenerConfig, TlsConfig};
 pub use stats::{ListenerStats, Reason};
 pub use tls::TlsError;
 pub use users::{UsersError, hash_password, is_user_name};
 
+use crate::clock;
+use crate::identity::Identities;
 use crate::inbound::{Blocked, InboundSender, Outbound, Outlet};
 use doors::Doors;
 use log_limit::LogLimit;
@@ -134,22 +138,35 @@ pub struct Listener;
 impl Listener {
     /// Checks all of a configuration that can be checked without listening.
     pub fn check(config: &ListenerConfig) -> Result<(), ListenError> {
-        Door::open(config).map(|_| ())
+        Door::look(config)?;
+        config.tls.as_ref().map_or(Ok(()), tls::check).map_err(ListenError::Tls)
     }
 
-    /// Starts to listen, within the tokio runtime that it is called in. What clients publish under the prefix goes to
-    /// `inbound`, one `Vec` for each read of a socket; `shutdown` (true, or its sender gone) ends everything.
+    /// Starts to listen without identities. See [`start_for`](Self::start_for).
     pub fn start(
         config: ListenerConfig,
         inbound: InboundSender,
         shutdown: watch::Receiver<bool>,
     ) -> Result<ListenerHandle, ListenError> {
-        let Door { logins, acceptor } = Door::open(&config)?;
+        Self::start_for(config, None, inbound, shutdown)
+    }
+
+    /// Starts to listen, within the tokio runtime that it is called in. What clients publish under the prefix goes to
+    /// `inbound`, one `Vec` for each read of a socket; `shutdown` (true, or its sender gone) ends everything.
+    pub fn start_for(
+        config: ListenerConfig,
+        identities: Option<Identities>,
+        inbound: InboundSender,
+        shutdown: watch::Receiver<bool>,
+    ) -> Result<ListenerHandle, ListenError> {
+        let Door { logins, acceptor } = Door::open(&config, identities.as_ref())?;
         let sockets = Sockets::open(&config, acceptor)?;
         accept::make_room(config.limits.clients);
         let counters = Arc::new(Counters::default());
         let limits = Arc::new(config.limits);
-        let permissions = Permissions::new(config.prefix);
+        let takes_clients =
+            config.users.is_some() || config.allow_anonymous || config.identities == Demand::Accepted;
+        let permissions = Permissions::new(config.prefix, config.identities, identities.clone());
         let router = Router::new(Arc::clone(&limits), Arc::clone(&counters), permissions.mirror_stem());
         let shared = Arc::new(Shared {
             limits,
@@ -158,6 +175,8 @@ impl Listener {
             logins,
             allow_anonymous: config.allow_anonymous,
             permissions,
+            identities,
+            takes_clients,
             inbound,
             mirror: watch::Sender::new(false),
             doors: Arc::new(Doors::default()),
@@ -182,18 +201,23 @@ struct Door {
 }
 
 impl Door {
-    fn open(config: &ListenerConfig) -> Result<Self, ListenError> {
+    fn look(config: &ListenerConfig) -> Result<Option<Logins>, ListenError> {
         if let Some(name) = config.limits.fault() {
             return Err(ListenError::Limit(name));
         }
         let beside = config.tls.as_ref().and_then(|tls| tls.address);
         let mut addresses = std::iter::once(config.address).chain(beside);
         let exposed = addresses.find(|address| !address.ip().to_canonical().is_loopback());
-        if let Some(address) = exposed.filter(|_| config.users.is_none() && !config.allow_anonymous) {
+        if let Some(address) = exposed.filter(|_| config.is_open()) {
             return Err(ListenError::Exposed(address));
         }
-        let logins = config.users.as_deref().map(Logins::open).transpose().map_err(ListenError::Users)?;
-        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose().map_err(ListenError::Tls)?;
+        config.users.as_deref().map(Logins::open).transpose().map_err(ListenError::Users)
+    }
+
+    fn open(config: &ListenerConfig, identities: Option<&Identities>) -> Result<Self, ListenError> {
+        let logins = Self::look(config)?;
+        let tls = config.tls.as_ref();
+        let acceptor = tls.map(|tls| tls::acceptor(tls, identities)).transpose().map_err(ListenError::Tls)?;
         Ok(Self { logins, acceptor })
     }
 }
@@ -243,15 +267,37 @@ async fn run(
     let age = shared.limits.session_age.get();
     let mut sweep =
         tokio::time::interval((age / 4).clamp(Duration::from_millis(100), Duration::from_mins(1)));
+    let mut changes = shared.identities.as_ref().map(Identities::changes);
     loop {
         tokio::select! {
             () = accept::stopped(&mut shutdown) => break,
-            _ = sweep.tick() => shared.change(|router| router.expire(Instant::now())),
+            _ = sweep.tick() => {
+                shared.change(|router| router.expire(Instant::now()));
+                turn_out(&shared);
+            }
+            () = changed(changes.as_mut()) => turn_out(&shared),
         }
     }
     shared.doors.shut();
     let _ = tokio::time::timeout(STOP, all_gone.recv()).await;
     ended.send_replace(true);
+}
+
+async fn changed(changes: Option<&mut watch::Receiver<u64>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Ends the connections of those whose certificates have ended.
+fn turn_out(shared: &Shared) {
+    if let Some(identities) = &shared.identities {
+        let now = clock::now().utc_ms as i64;
+        shared.doors.turn_out(|credential| identities.standing(credential, now).is_good());
+    }
 }
 
 /// A running listener. Clones are the same one.

@@ -34,6 +34,8 @@ pub(super) enum Closing {
     QueueOverflow = 2,
     /// The hub stops.
     Shutdown = 3,
+    /// Its certificate is good no more.
+    IdentityEnded = 4,
 }
 
 impl Bell {
@@ -54,6 +56,7 @@ impl Bell {
             0 => None,
             1 => Some(Closing::TakenOver),
             2 => Some(Closing::QueueOverflow),
+            4 => Some(Closing::IdentityEnded),
             _ => Some(Closing::Shutdown),
         }
     }

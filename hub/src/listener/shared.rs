@@ -10,6 +10,7 @@ use super::permission::{Identity, Passage, Permissions};
 use super::router::{Publication, Router, Will};
 use super::stats::{Counters, ListenerStats, Reason};
 use super::users::Logins;
+use crate::identity::Identities;
 use crate::inbound::{Inbound, InboundSender, Outbound, Via};
 use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
@@ -27,6 +28,9 @@ pub(super) struct Shared {
     pub(super) logins: Option<Logins>,
     pub(super) allow_anonymous: bool,
     pub(super) permissions: Permissions,
+    pub(super) identities: Option<Identities>,
+    /// Whether clients without a certificate are let in at all.
+    pub(super) takes_clients: bool,
     pub(super) inbound: InboundSender,
     pub(super) mirror: watch::Sender<bool>,
     pub(super) doors: Arc<Doors>,
@@ -69,7 +73,10 @@ impl Shared {
             log::error!("listener: the hub wanted to publish to {fault}, {:?}", message.topic);
             return;
         }
-        debug_assert_eq!(self.permissions.publish(&Identity::Hub, &message.topic), Passage::Route);
+        debug_assert_eq!(
+            self.permissions.publish(&Identity::Hub, &message.topic, message.retain),
+            Passage::Route
+        );
         let publication = Publication {
             topic: &message.topic,
             payload: &message.payload,

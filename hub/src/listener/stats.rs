@@ -26,6 +26,10 @@ pub enum Reason {
     BadLogin,
     /// A CONNECT: no login, or a will where the client may not publish.
     NotAuthorized,
+    /// A CONNECT: an appliance that has to come with its certificate came without.
+    NeedsIdentity,
+    /// A connection: its certificate has ended.
+    IdentityEnded,
     /// A CONNECT: the passwords could not be checked in time, or too many from its address were waiting for that.
     LoginBusy,
     /// A connection: bytes that are not MQTT 3.1.1.
@@ -44,8 +48,10 @@ pub enum Reason {
     TakenOver,
     /// A connection: it broke without a DISCONNECT.
     Broken,
-    /// A message: published where only the hub may.
+    /// A message: published where only the hub may, or another appliance.
     Forbidden,
+    /// A subscription: to what is another appliance's.
+    ForbiddenSubscription,
     /// A message: its subscriber's queue was full.
     QueueFull,
     /// A retained message: the store was full.
@@ -58,7 +64,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::TooManyClients,
         Self::TooManyFromAddress,
         Self::AcceptFailed,
@@ -68,6 +74,8 @@ impl Reason {
         Self::ClientId,
         Self::BadLogin,
         Self::NotAuthorized,
+        Self::NeedsIdentity,
+        Self::IdentityEnded,
         Self::LoginBusy,
         Self::Malformed,
         Self::PacketTooLarge,
@@ -78,6 +86,7 @@ impl Reason {
         Self::TakenOver,
         Self::Broken,
         Self::Forbidden,
+        Self::ForbiddenSubscription,
         Self::QueueFull,
         Self::RetainedFull,
         Self::Subscription,
@@ -96,6 +105,8 @@ impl Reason {
             Self::ClientId => "client_id",
             Self::BadLogin => "bad_login",
             Self::NotAuthorized => "not_authorized",
+            Self::NeedsIdentity => "needs_identity",
+            Self::IdentityEnded => "identity_ended",
             Self::LoginBusy => "login_busy",
             Self::Malformed => "malformed",
             Self::PacketTooLarge => "packet_too_large",
@@ -106,6 +117,7 @@ impl Reason {
             Self::TakenOver => "taken_over",
             Self::Broken => "broken",
             Self::Forbidden => "forbidden",
+            Self::ForbiddenSubscription => "forbidden_subscription",
             Self::QueueFull => "queue_full",
             Self::RetainedFull => "retained_full",
             Self::Subscription => "subscription",

@@ -25,6 +25,7 @@ mod frame;
 mod guard;
 mod health;
 mod histogram;
+mod join;
 mod listener;
 mod live;
 mod log;
@@ -57,6 +58,7 @@ pub(crate) use rest::cors;
 
 use crate::clock::{self, Now};
 use crate::fleet::{Appliance, State};
+use crate::identity::Identities;
 use crate::ingest::task::Shared;
 use crate::notify::{LinkKey, Notifications};
 use crate::onair::OnAir;
@@ -129,6 +131,8 @@ pub struct Known {
     pub cors: Vec<String>,
     /// What the public is told.
     pub public: Public,
+    /// Who has joined; none, where they cannot be asked.
+    pub identities: Option<Identities>,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -160,6 +164,7 @@ pub struct Web {
     /// Origins whose pages may ask `/api/`.
     cors: Vec<String>,
     board: status::Board,
+    identities: Option<Identities>,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -185,7 +190,7 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air, notifications, links, door, cors, public } = known;
+        let Known { shared, on_air, notifications, links, door, cors, public, identities } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -208,6 +213,7 @@ impl Web {
                 door,
                 cors,
                 board: status::Board::new(public),
+                identities,
                 queries,
                 started,
                 shutdown,
@@ -322,6 +328,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/tokens/{name}", delete(people::revoke))
         .route("/api/receivers/{name}/test", post(receivers::test))
         .route("/logout", post(login::leave))
+        .route("/join", post(join::join))
         .route("/setup/{code}", get(login::setup).post(login::set_up))
         .route("/static/{file}", get(assets::asset))
         .fallback(missing::not_found)

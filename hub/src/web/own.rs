@@ -61,6 +61,12 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
     let damaged = derived.db().map_or(0, |db| db.damaged_rows());
     text.gauge("rackside_hub_kept_damaged_rows", "", help, damaged as f64);
     web.way.write(text);
+    if let Some(identities) = &web.identities {
+        let help = "Names that have joined and whose certificates have not been taken away";
+        text.gauge("rackside_hub_identities", "", help, identities.joined() as f64);
+        let help = "Questions at /join, by what came of them";
+        text.counters("rackside_hub_join_total", help, "outcome", identities.told());
+    }
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
     web.api.write(text);

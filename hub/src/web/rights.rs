@@ -40,7 +40,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
     match words[..] {
         ["static" | "setup", _]
         | ["health", "liveness" | "readiness"]
-        | ["status" | "login" | "logout"]
+        | ["status" | "login" | "logout" | "join"]
         | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
@@ -75,6 +75,8 @@ mod tests {
             ("POST", "/login", Nothing),
             ("POST", "/logout", Nothing),
             ("POST", "/setup/6f1c", Nothing),
+            ("POST", "/join", Nothing),
+            ("POST", "/join/more", right(Act)),
             ("GET", "/setup", right(See)),
             ("GET", "/metrics", right(Metrics)),
             ("GET", "/sites/hall/rack-1", right(See)),

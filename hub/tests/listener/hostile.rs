@@ -19,8 +19,11 @@ fn connect_bytes(name: &str) -> Vec<u8> {
 fn an_idle_tls_socket_delays_nobody_and_ends() {
     let files = Certificate::new();
     let stage = Stage::with(|config| {
-        config.tls =
-            Some(TlsConfig { address: None, certificate: files.chain.clone(), key: files.key.clone() });
+        config.tls = Some(TlsConfig {
+            address: None,
+            certificate: Some(files.chain.clone()),
+            key: Some(files.key.clone()),
+        });
         config.limits.handshake_time = Span::milliseconds(6000);
     });
     let idle: Vec<Raw> = (0..20).map(|_| Raw::open(stage.handle.address())).collect();

@@ -171,7 +171,8 @@ fn tls_stands_beside_plain_on_one_router() {
     let files = Certificate::new();
     let mut stage = Stage::with(|config| {
         let address = Some(([127, 0, 0, 1], 0).into());
-        config.tls = Some(TlsConfig { address, certificate: files.chain.clone(), key: files.key.clone() });
+        config.tls =
+            Some(TlsConfig { address, certificate: Some(files.chain.clone()), key: Some(files.key.clone()) });
     });
     let child = subscribe(&stage, 1, &["-t", "rackside/#", "-C", "1"]);
     let port = stage.handle.tls_address().expect("TLS is on").port().to_string();

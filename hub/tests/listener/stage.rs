@@ -1,13 +1,15 @@
 //! A listener in this process, what it hands to ingest, and clients that speak raw MQTT to it.
 
 use bytes::{Bytes, BytesMut};
+use rackside_hub::identity::Identities;
 use rackside_hub::inbound::Inbound;
 use rackside_hub::listener::{Listener, ListenerConfig, ListenerHandle, ListenerStats};
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet, Publish, Subscribe};
 use rumqttc::mqttbytes::{QoS, v4};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -35,6 +37,15 @@ impl Stage {
 
     /// `room`: how many reads ingest has room for.
     pub(crate) fn with_room(room: usize, change: impl FnOnce(&mut ListenerConfig)) -> Self {
+        Self::open(room, None, change)
+    }
+
+    /// A listener that knows who has joined.
+    pub(crate) fn of(identities: &Identities, change: impl FnOnce(&mut ListenerConfig)) -> Self {
+        Self::open(1000, Some(identities), change)
+    }
+
+    fn open(room: usize, identities: Option<&Identities>, change: impl FnOnce(&mut ListenerConfig)) -> Self {
         let mut config =
             ListenerConfig { address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Default::default() };
         change(&mut config);
@@ -46,7 +57,13 @@ impl Stage {
         let (sender, inbound) = mpsc::channel(room);
         let (stop, stopping) = watch::channel(false);
         let inside = runtime.enter();
-        let handle = Listener::start(config, sender, stopping).expect("the listener starts");
+        let prefix = config.prefix.clone();
+        let handle = Listener::start_for(config, identities.cloned(), sender, stopping.clone())
+            .expect("the listener starts");
+        if let Some(identities) = identities {
+            let outlet = Arc::new(handle.clone());
+            runtime.spawn(identities.clone().keep(outlet, prefix, stopping));
+        }
         drop(inside);
         Self { handle, inbound, stop, runtime }
     }
@@ -129,17 +146,28 @@ pub(crate) fn now() -> Instant {
 }
 
 /// A client that says exactly what it is told to.
-pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: BytesMut,
+}
+
+/// A socket at which nobody waits for ever.
+pub(crate) fn socket(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the listener accepts");
+    stream.set_nodelay(true).expect("a fresh socket");
+    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
+    stream
 }
 
 impl Raw {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the listener accepts");
-        stream.set_nodelay(true).expect("a fresh socket");
-        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-        stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
+        Self::over(socket(address))
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    pub(crate) fn over(stream: S) -> Self {
         Self { stream, buffer: BytesMut::new() }
     }
 
@@ -172,7 +200,7 @@ impl Raw {
         self.try_receive().unwrap_or_else(|why| panic!("no packet: {why}"))
     }
 
-    fn try_receive(&mut self) -> Result<Packet, String> {
+    pub(crate) fn try_receive(&mut self) -> Result<Packet, String> {
         loop {
             match Packet::read(&mut self.buffer, 1 << 24) {
                 Ok(packet) => return Ok(packet),

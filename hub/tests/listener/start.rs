@@ -25,7 +25,8 @@ fn an_address_that_others_reach_needs_users_or_a_clear_word() {
     );
     let files = Certificate::new();
     let address = Some("[::]:0".parse::<SocketAddr>().expect("an address"));
-    let tls = Some(TlsConfig { address, certificate: files.chain.clone(), key: files.key.clone() });
+    let tls =
+        Some(TlsConfig { address, certificate: Some(files.chain.clone()), key: Some(files.key.clone()) });
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     assert!(
         refusal(ListenerConfig { address, tls, ..Default::default() }).starts_with("listener: [::]:0 can be")
@@ -56,8 +57,11 @@ fn an_unreadable_users_file_and_certificate_are_named() {
         "listener: cannot read the users file /nonexistent/users: No such file or directory (os error 2); \
          `rackside-hub hash-password NAME` makes its lines"
     );
-    let tls =
-        TlsConfig { address: None, certificate: "/nonexistent/crt".into(), key: "/nonexistent/key".into() };
+    let tls = TlsConfig {
+        address: None,
+        certificate: Some("/nonexistent/crt".into()),
+        key: Some("/nonexistent/key".into()),
+    };
     let told = refusal(ListenerConfig { tls: Some(tls), ..Default::default() });
     assert!(told.starts_with("listener.tls.certificate: /nonexistent/crt: "), "{told}");
 }
@@ -82,7 +86,8 @@ fn stopping_closes_every_socket_and_frees_the_port() {
     let files = Certificate::new();
     let stage = Stage::with(|config| {
         let address = Some(([127, 0, 0, 1], 0).into());
-        config.tls = Some(TlsConfig { address, certificate: files.chain.clone(), key: files.key.clone() });
+        config.tls =
+            Some(TlsConfig { address, certificate: Some(files.chain.clone()), key: Some(files.key.clone()) });
     });
     let reader = stage.subscriber("reader", "#", QoS::AtLeastOnce);
     let idle = std::net::TcpStream::connect(stage.handle.address()).expect("it accepts");

@@ -208,10 +208,11 @@ impl Store {
         })
     }
 
-    /// The certificate that a code got this key, and how it stands.
-    pub(crate) fn redeemed(&self, id: [u8; 8], key: &[u8]) -> Result<Option<Kept>, StoreError> {
-        let sql = "SELECT certificate, end FROM identity WHERE code = ?1 AND key = ?2";
-        self.ask(|connection| connection.query_row(sql, params![id, key], certificate).optional())
+    /// The newest certificate of a name for this key, and how it stands; of those that have not ended, if there are any.
+    pub(crate) fn newest(&self, name: &AgentName, key: &[u8]) -> Result<Option<Kept>, StoreError> {
+        let sql = "SELECT certificate, end FROM identity WHERE site = ?1 AND appliance = ?2 AND key = ?3 ORDER BY end IS NOT NULL, serial DESC LIMIT 1";
+        let of = params![name.site.as_str(), name.appliance.as_str(), key];
+        self.ask(|connection| connection.query_row(sql, of, certificate).optional())
     }
 
     /// The certificate that this one was renewed by for this key, if it has not ended.

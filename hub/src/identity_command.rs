@@ -1,0 +1,314 @@
+//! `rackside-hub join …` and `rackside-hub identity …`: codes and who has joined, from a terminal.
+//!
+//! They work on `identity.db` beside a hub that may be running, which looks at it twice a second.
+//!
+//! ```text
+//! $ rackside-hub identity list --config hub.toml
+//! NAME                STATE    SINCE       UNTIL       SEEN
+//! arena-north/rack-1  joined   2026-11-21  2027-02-19  2026-11-21
+//! arena-north/rack-2  waiting  2026-11-21  2026-11-22  -
+//! ```
+
+use crate::access_command::{day, table};
+use crate::cli::{IdentityCommand, JoinWanted};
+use crate::config::Config;
+use crate::identity::{config, registrar};
+use crate::moment::rfc3339;
+use crate::{clock, storage};
+use fast_qr::{ECL, QRBuilder, QRCode};
+use rackside_identity::{End, Registrar, Serial, Store, Summary, make_code};
+use rackside_proto::AgentName;
+use rackside_proto::join::Code;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Light modules around a QR code, as its standard asks for.
+const QUIET: isize = 4;
+
+fn open(config: &Config) -> Result<Registrar, String> {
+    let directory = storage::whole(&config.data);
+    if !directory.is_dir() {
+        return Err(format!(
+            "{}: there is no such directory; start the hub once, or name its configuration with --config",
+            directory.display()
+        ));
+    }
+    registrar(config).map_err(|error| error.to_string())
+}
+
+/// What `check` says of joining, where anybody has thought of it.
+pub(crate) fn outlook(config: &Config) -> Option<String> {
+    match config::offer(config, None) {
+        Ok(offer) => Some(format!("boxes that join are sent to {}", offer.addresses().join(", "))),
+        Err(why) if config.join.url.is_empty() && config.join.addresses.is_empty() => {
+            log::debug!("{why}");
+            None
+        }
+        Err(why) => Some(format!("note: no box can join: {why}")),
+    }
+}
+
+/// Makes a code, and says what to do with it.
+pub(crate) fn join(wanted: &JoinWanted, config: &Config, with_picture: bool) -> Result<String, String> {
+    let url = wanted
+        .url
+        .as_deref()
+        .map_or_else(|| config::url(config), |url| Ok(url.trim_end_matches('/').to_owned()));
+    let mut config = config.clone();
+    config.join.url = url.map_err(|why| format!("{why}, or give it with --url"))?;
+    config.join.check().map_err(|(_, why)| why)?;
+    config::offer(&config, None)?;
+    let mut registrar = open(&config)?;
+    let now = clock::now().utc_ms as i64;
+    let code = make_code(registrar.authority().fingerprint());
+    let known = registrar.store().summaries().map_err(|error| error.to_string())?;
+    let row = registrar.store().make_code(&code, &wanted.name, now).map_err(|error| error.to_string())?;
+    if let Some(file) = &wanted.file {
+        write(file, &config.join.url, &code, &wanted.name)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let has_box = known.iter().any(|one| one.name == wanted.name && one.end.is_none());
+    let said = Said {
+        url: &config.join.url,
+        code: &code,
+        name: &wanted.name,
+        until: row.expires_at,
+        has_box,
+        file: wanted.file.as_deref(),
+    };
+    Ok(said.text(with_picture))
+}
+
+/// What is said of a new code.
+struct Said<'a> {
+    url: &'a str,
+    code: &'a Code,
+    name: &'a AgentName,
+    until: i64,
+    has_box: bool,
+    file: Option<&'a Path>,
+}
+
+impl Said<'_> {
+    fn text(&self, with_picture: bool) -> String {
+        let Self { url, code, name, until, has_box, file } = self;
+        let until = rfc3339(until.max(&0).unsigned_abs());
+        let (text, until) = (code.text(), until.get(..16).unwrap_or_default().replace('T', " "));
+        let mut said = format!("The code of {name}, for one box, until {until} UTC:\n\n  {text}\n\n");
+        let line = format!("rackside-agent join {url} {text}");
+        let on_card = match file {
+            Some(file) => {
+                format!("{} is written: put it on the card's boot partition as rackside.toml", file.display())
+            }
+            None => "--file FILE writes a rackside.toml for its card's boot partition".to_owned(),
+        };
+        writeln!(said, "On the box:  sudo {line}\nOr:          {on_card}")
+            .expect("a String takes everything");
+        if *has_box {
+            writeln!(
+                said,
+                "\n{name} has a box already: when the code is used, that one is replaced and let in no more."
+            )
+            .expect("a String takes everything");
+        }
+        if let Some(picture) = with_picture.then(|| picture(&line)).flatten() {
+            writeln!(said, "\n{picture}").expect("a String takes everything");
+        }
+        said
+    }
+}
+
+/// The file for the card: for its owner alone, since whoever reads it can use the code.
+fn write(path: &Path, url: &str, code: &Code, name: &AgentName) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(card(url, code, name).as_bytes())?;
+    file.sync_all()
+}
+
+fn card(url: &str, code: &Code, name: &AgentName) -> String {
+    format!(
+        "# Makes a box {name}. Put it on the card's boot partition as rackside.toml; the code is good once, and for a day.\n\
+         [join]\nurl = {url:?}\ncode = \"{}\"\n",
+        code.text()
+    )
+}
+
+/// A QR code in black on white, whatever the terminal's colours are: two rows of modules in one of text.
+fn picture(text: &str) -> Option<String> {
+    let code = QRBuilder::new(text).ecl(ECL::L).build().ok()?;
+    let end = isize::try_from(code.size).ok()? + QUIET;
+    let mut out = String::new();
+    for row in (-QUIET..end).step_by(2) {
+        out.push_str("\x1b[30;107m");
+        for column in -QUIET..end {
+            out.push(match (is_dark(&code, row, column), is_dark(&code, row + 1, column)) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        out.push_str("\x1b[0m\n");
+    }
+    Some(out)
+}
+
+fn is_dark(code: &QRCode, row: isize, column: isize) -> bool {
+    let (Ok(row), Ok(column)) = (usize::try_from(row), usize::try_from(column)) else { return false };
+    row < code.size && column < code.size && code[row][column].value()
+}
+
+/// Does something about who has joined.
+pub(crate) fn run(what: &IdentityCommand, config: &Config) -> Result<String, String> {
+    let mut registrar = open(config)?;
+    let now = clock::now().utc_ms as i64;
+    match what {
+        IdentityCommand::List => list(registrar.store(), now),
+        IdentityCommand::Revoke(name) => end(
+            registrar.store(),
+            name,
+            End::Revoked,
+            now,
+            "is revoked; a new code lets a box have the name again",
+        ),
+        IdentityCommand::Retire(name) => {
+            let what = "is retired; its history stays. Take its site out of the configuration if nothing is left of it";
+            end(registrar.store(), name, End::Retired, now, what)
+        }
+    }
+}
+
+fn end(store: &mut Store, name: &AgentName, end: End, now: i64, what: &str) -> Result<String, String> {
+    let (certificates, codes) = store.end(name, end, now).map_err(|error| error.to_string())?;
+    match (certificates, codes) {
+        (0, 0) => {
+            Err(format!("{name} has no certificate and no code; `rackside-hub identity list` shows who has"))
+        }
+        (0, _) => Ok(format!("the code of {name} is good no more; it had no certificate\n")),
+        _ => Ok(format!("{name} {what}\n")),
+    }
+}
+
+fn list(store: &Store, now: i64) -> Result<String, String> {
+    let summaries = store.summaries().map_err(|error| error.to_string())?;
+    let codes = store.codes().map_err(|error| error.to_string())?;
+    let mut rows: Vec<[String; 5]> = summaries.iter().map(|one| row(one, now)).collect();
+    let waiting = codes.iter().filter(|code| code.is_open(now));
+    rows.extend(waiting.map(|code| {
+        [code.name.to_string(), "waiting".to_owned(), day(code.made_at), day(code.expires_at), "-".to_owned()]
+    }));
+    rows.sort();
+    let tried = codes.iter().filter(|code| code.tries > 0);
+    let mut said = table(["NAME", "STATE", "SINCE", "UNTIL", "SEEN"], rows.into_iter());
+    for code in tried {
+        writeln!(
+            said,
+            "note: another box came {} times with the code of {}, which was used",
+            code.tries, code.name
+        )
+        .expect("a String takes everything");
+    }
+    for one in summaries.iter().filter(|one| one.end.is_none()) {
+        if let Some(at) = one.turned_away_at {
+            writeln!(
+                said,
+                "note: the box that was {} before came on {} and was turned away",
+                one.name,
+                day(at)
+            )
+            .expect("a String takes everything");
+        }
+    }
+    Ok(said)
+}
+
+fn row(one: &Summary, now: i64) -> [String; 5] {
+    let until = Serial::expires_at(one.newest);
+    let (state, at) = match one.end {
+        Some((end, at)) => (end.as_str(), at),
+        None if until <= now => ("expired", until),
+        None => ("joined", until),
+    };
+    let seen = one.seen_at.map_or_else(|| "-".to_owned(), day);
+    [one.name.to_string(), state.to_owned(), day(one.newest.issued_at()), day(at), seen]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub(data: &Path) -> Config {
+        let text = "[listener]\ntls = { address = \"127.0.0.1:8883\" }\n[join]\nurl = \"https://hub.example.org/\"\n";
+        Config { data: data.to_owned(), ..Config::parse(text, "hub.toml").expect("right") }
+    }
+
+    fn wanted(name: &str) -> JoinWanted {
+        let (site, appliance) = name.split_once('/').expect("site/appliance");
+        JoinWanted { name: AgentName::new(site, appliance).expect("a name"), url: None, file: None }
+    }
+
+    #[test]
+    fn a_code_comes_with_what_to_do_and_a_file_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let file = data.path().join("rackside.toml");
+        let wanted = JoinWanted { file: Some(file.clone()), ..wanted("hall/rack-1") };
+        let said = join(&wanted, &hub(data.path()), false).expect("a code");
+        let line = said.lines().find(|line| line.starts_with("On the box:")).expect("the line");
+        let code = line.rsplit(' ').next().expect("the last word");
+        assert!(line.contains("rackside-agent join https://hub.example.org "), "{line}");
+        assert!(code.parse::<Code>().is_ok(), "{code}");
+        let text = std::fs::read_to_string(&file).expect("written");
+        assert!(
+            text.contains(&format!("code = \"{code}\""))
+                && text.contains("url = \"https://hub.example.org\""),
+            "{text}"
+        );
+        let mode = std::fs::metadata(&file).expect("written").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!said.contains("has a box already"));
+    }
+
+    #[test]
+    fn without_tls_or_a_name_there_is_no_code() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let config = Config { data: data.path().to_owned(), ..Config::default() };
+        let said = join(&wanted("hall/rack-1"), &config, false).expect_err("no name");
+        assert!(said.contains("[join]") && said.contains("--url"), "{said}");
+        let wanted = JoinWanted { url: Some("https://hub.example.org".to_owned()), ..wanted("hall/rack-1") };
+        let said = join(&wanted, &config, false).expect_err("no TLS");
+        assert!(said.contains("tls = { address"), "{said}");
+    }
+
+    #[test]
+    fn the_list_says_who_waits_and_who_has_gone() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let config = hub(data.path());
+        join(&wanted("hall/rack-1"), &config, false).expect("a code");
+        let said = run(&IdentityCommand::List, &config).expect("a list");
+        assert!(said.contains("hall/rack-1  waiting"), "{said}");
+        let revoke = IdentityCommand::Revoke(wanted("hall/rack-1").name);
+        assert_eq!(
+            run(&revoke, &config),
+            Ok("the code of hall/rack-1 is good no more; it had no certificate\n".to_owned())
+        );
+        assert!(run(&revoke, &config).expect_err("nothing left").contains("identity list"));
+        assert!(!run(&IdentityCommand::List, &config).expect("a list").contains("hall/rack-1"));
+    }
+
+    #[test]
+    fn a_picture_has_its_quiet_zone_and_fits_a_terminal() {
+        let code = make_code([7; 16]);
+        let picture = picture(&format!("rackside-agent join https://hub.example.org {}", code.text()))
+            .expect("it fits");
+        let rows: Vec<&str> = picture.lines().collect();
+        let width = rows[0].chars().filter(|c| matches!(c, '█' | '▀' | '▄' | ' ')).count();
+        assert!(width <= 80 && rows.len() <= 40, "{width} by {}", rows.len());
+        assert!(!rows[0].contains('█') && !rows[1].contains('█'), "light above it");
+        let dark = picture.chars().filter(|c| *c == '█').count();
+        assert!(dark > 100, "{dark}");
+    }
+}
