@@ -53,6 +53,16 @@ enum Which {
     Token(i64),
 }
 
+impl Pass {
+    /// The session's number, if it is one's.
+    pub fn session(self) -> Option<i64> {
+        match self.0 {
+            Which::Session(id) => Some(id),
+            Which::Token(_) => None,
+        }
+    }
+}
+
 /// An attempt to log in, counted already.
 #[derive(Debug)]
 pub struct Knock {

@@ -1,6 +1,7 @@
 //! `/settings`: one's own password; for admins users, tokens, sessions, receivers, and what was changed of late.
 //!
-//! Every section has its forms, and each form its own fault, which stands beside the field that is wrong. A token that was just made is shown above all, once.
+//! Every section has its forms, and each form its own fault, which stands beside the field that is wrong. A token that was just made is shown above all, once. What
+//! cannot be undone is folded behind what it is, and unfolds to what it does: it takes two presses, and no script.
 
 use crate::{Frame, render};
 use serde::Serialize;
@@ -55,11 +56,17 @@ pub struct Own {
 pub struct Managed {
     /// What each form has to carry.
     pub csrf: String,
-    /// All users.
+    /// What is looked for among users, tokens and logins.
+    pub find: String,
+    /// Where there are more of them than a page shows: how many of which, and to look for one by name.
+    pub more: String,
+    /// Whether there is anything to look among.
+    pub is_long: bool,
+    /// Users, as many as a page shows.
     pub users: Vec<User>,
     /// The form for another one.
     pub user: UserForm,
-    /// All tokens.
+    /// Tokens, as many as a page shows.
     pub tokens: Vec<Token>,
     /// The form for another one.
     pub token: TokenForm,
@@ -128,6 +135,8 @@ pub struct UserForm {
     pub reach_fault: String,
     /// Whether the form is open: because something is wrong in it, or there is nobody yet.
     pub open: bool,
+    /// Whether there is nobody yet.
+    pub is_first: bool,
 }
 
 /// A token.
@@ -179,6 +188,8 @@ pub struct TokenForm {
 pub struct Session {
     /// By which it is ended.
     pub id: i64,
+    /// Whether it is the one that the page is shown to.
+    pub is_this: bool,
     /// Whose.
     pub user: String,
     /// From where.
@@ -267,20 +278,33 @@ mod tests {
         };
         let (sites, tags, name, path) = (text(), text(), text(), "x".to_owned());
         let (name_fault, password_fault, reach_fault) = (text(), text(), text());
-        let form =
-            UserForm { name, roles: choice(), sites, tags, name_fault, password_fault, reach_fault, open };
+        let form = UserForm {
+            name,
+            roles: choice(),
+            sites,
+            tags,
+            name_fault,
+            password_fault,
+            reach_fault,
+            open,
+            is_first: false,
+        };
         let (name, scopes, owner, until) = (text(), text(), text(), text());
         let token = Token { path, name, scopes, sees: text(), owner, until, expired, used: text() };
         let (sites, tags, name, name_fault, reach_fault) = (text(), text(), text(), text(), text());
         let (scopes, owners, lasts) = (choice(), choice(), choice());
         let wanted = TokenForm { name, scopes, owners, lasts, sites, tags, name_fault, reach_fault, open };
         let (address, agent) = (text(), text());
-        let session = Session { id: 3, user: text(), address, agent, since: text(), seen: text() };
+        let session =
+            Session { id: 3, is_this: true, user: text(), address, agent, since: text(), seen: text() };
         let receiver =
             Receiver { path: "x".to_owned(), name: text(), kind: text(), state: "critical", says: text() };
         let change = Change { at: text(), who: text(), what: text() };
         Managed {
             csrf: text(),
+            find: text(),
+            more: text(),
+            is_long: true,
             users: vec![user],
             user: form,
             tokens: vec![token],
@@ -315,17 +339,35 @@ mod tests {
     #[test]
     fn every_form_carries_what_its_session_wants_and_every_field_its_label() {
         let html = page().html();
-        let forms = html.matches("<form ").count();
+        // What is looked for changes nothing.
+        let forms = html.matches("<form ").count() - html.matches("<form method=\"get\"").count();
         assert!(forms >= 8, "{forms}");
         assert_eq!(html.matches("name=\"csrf\"").count(), forms);
         let fields = html.matches("<input ").count() - html.matches("type=\"hidden\"").count()
-            + html.matches("<select ").count();
+            + html.matches("<select ").count()
+            + html.matches("<textarea ").count();
         // Beside those of this page, the foot has a choice of colours, with its own label.
         assert_eq!(html.matches("<label").count(), fields + 1, "each field stands in its label");
         assert_eq!(
             html.matches("aria-invalid=\"true\"").count(),
             html.matches("aria-describedby=\"").count()
         );
+    }
+
+    #[test]
+    fn what_cannot_be_undone_takes_two_presses() {
+        let html = page().html();
+        let asks = html.matches("<details class=\"ask\">").count();
+        assert_eq!((asks, html.matches("data-danger=\"true\"").count()), (3, 3), "a user, a token, a login");
+    }
+
+    #[test]
+    fn the_first_user_is_asked_for_in_so_many_words() {
+        let nobody = Managed { users: Vec::new(), ..managed() };
+        let user = UserForm { is_first: true, ..nobody.user };
+        let html = Settings { managed: Some(Managed { user, ..nobody }), ..page() }.html();
+        assert!(html.contains("<summary>Make the first user</summary>"), "{html}");
+        assert!(html.contains(">Make the first user</button>") && !html.contains("Add this user"));
     }
 
     #[test]

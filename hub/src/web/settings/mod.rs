@@ -39,6 +39,12 @@ const HTML: &str = "text/html; charset=utf-8";
 const DAY: i64 = 86_400_000;
 /// So many changes are shown.
 const CHANGES: i64 = 20;
+/// So many users, tokens and logins; of more it is said, and one is found by name.
+const SHOWN: usize = 100;
+/// Longest name that is looked for.
+const FOUND: usize = 64;
+/// From so many on there is something to look among.
+const LONG: usize = 12;
 /// How long a token may be good: what is sent, and what is read. The first one is offered.
 const LASTS: [(&str, &str); 4] = [("365", "a year"), ("90", "90 days"), ("30", "30 days"), ("", "ever")];
 /// What was done, by the word that leads back to the page.
@@ -61,6 +67,8 @@ struct Said {
     made: Option<Made>,
     current_fault: String,
     password_fault: String,
+    /// What is looked for among users, tokens and logins.
+    find: String,
     /// Of a user, by name.
     of_user: Option<(String, String)>,
     user: UserForm,
@@ -165,6 +173,30 @@ fn token_line(token: &Token, now: i64) -> TokenLine {
     }
 }
 
+/// Those whose name has this in it, as many as a page shows, and how many more there are of them.
+fn found<T>(all: Vec<T>, find: &str, name: impl Fn(&T) -> &str) -> (Vec<T>, usize) {
+    let find = find.to_lowercase();
+    let mut of_it: Vec<T> = all.into_iter().filter(|one| name(one).to_lowercase().contains(&find)).collect();
+    let more = of_it.len().saturating_sub(SHOWN);
+    of_it.truncate(SHOWN);
+    (of_it, more)
+}
+
+/// That there are more than a page shows.
+fn more(users: usize, tokens: usize, sessions: usize) -> String {
+    let words = [(users, "users"), (tokens, "tokens"), (sessions, "logins")];
+    let words: Vec<String> = words
+        .iter()
+        .filter(|(more, _)| *more > 0)
+        .map(|(more, what)| format!("{more} more {what}"))
+        .collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("There are {}: find them by name.", words.join(", "))
+    }
+}
+
 impl Web {
     fn managed(
         &self,
@@ -185,7 +217,8 @@ impl Web {
         })?;
         let ago = |at: i64| span(now.saturating_sub(at).max(0) as u64);
         let (mut user, mut token) = (std::mem::take(&mut said.user), std::mem::take(&mut said.token));
-        user.open = users.is_empty() || !user.roles.is_empty();
+        user.is_first = users.is_empty();
+        user.open = user.is_first || !user.roles.is_empty();
         token.open = !token.scopes.is_empty();
         if user.roles.is_empty() {
             user.roles = roles(if users.is_empty() { Role::Admin } else { Role::Viewer });
@@ -201,8 +234,19 @@ impl Web {
             chosen: user.name.eq_ignore_ascii_case(&chosen),
         };
         token.owners = std::iter::once(nobody).chain(users.iter().map(owner)).collect();
+        let is_long = !said.find.is_empty() || users.len() + tokens.len() + sessions.len() >= LONG;
+        let find = std::mem::take(&mut said.find);
+        // One that something is wrong with is there whatever is looked for.
+        let asked = said.of_user.as_ref().map_or(find.as_str(), |(name, _)| name);
+        let (users, more_users) = found(users, asked, |user| &user.name);
+        let (tokens, more_tokens) = found(tokens, &find, |token| &token.name);
+        let (sessions, more_sessions) = found(sessions, &find, |session| &session.user);
+        let this = visitor.pass().and_then(rackside_access::Pass::session);
         Ok(Managed {
             csrf: visitor.csrf.clone(),
+            more: more(more_users, more_tokens, more_sessions),
+            find,
+            is_long,
             users: users.iter().map(|user| user_line(user, said.of_user.as_ref())).collect(),
             user,
             tokens: tokens.iter().map(|token| token_line(token, now)).collect(),
@@ -211,6 +255,7 @@ impl Web {
                 .into_iter()
                 .map(|one| Session {
                     id: one.id,
+                    is_this: this == Some(one.id),
                     user: one.user,
                     address: one.address,
                     agent: one.agent,
@@ -311,5 +356,6 @@ pub(super) async fn page(
     }
     let form = Form::of_address(&uri);
     let done = DONE.iter().find(|(word, _)| *word == form.first("done")).map_or("", |(_, done)| done);
-    web.show(StatusCode::OK, headers, visitor, Said { done: done.to_owned(), ..Said::default() }).await
+    let (done, find) = (done.to_owned(), form.first("find").trim().chars().take(FOUND).collect());
+    web.show(StatusCode::OK, headers, visitor, Said { done, find, ..Said::default() }).await
 }
