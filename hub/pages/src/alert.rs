@@ -28,6 +28,8 @@ pub struct Alert {
     pub cause: Vec<String>,
     /// What else fires at the site.
     pub beside: Vec<Line>,
+    /// Whether the log could not be read in time: then nothing is known of what changed and what was tried.
+    pub log_is_late: bool,
     /// What changed in the minutes before, the newest first.
     pub before: Vec<Happening>,
     /// The hour around it as SVG, or nothing.
@@ -203,6 +205,7 @@ mod tests {
             },
             cause: vec![hostile()],
             beside: vec![line()],
+            log_is_late: false,
             before: happening(),
             chart: String::new(),
             chart_is_late: false,
@@ -239,6 +242,16 @@ mod tests {
         assert!(
             page.html().contains("The hour around it") && page.html().contains("could not be drawn in time")
         );
+    }
+
+    #[test]
+    fn a_log_that_was_not_had_in_time_is_not_taken_for_an_empty_one() {
+        let mut page = page();
+        (page.log_is_late, page.before) = (true, Vec::new());
+        let html = page.html();
+        assert!(html.contains("The log could not be read in time") && !html.contains("Nothing at this site"));
+        page.log_is_late = false;
+        assert!(page.html().contains("Nothing at this site in the ten minutes before it."));
     }
 
     #[test]

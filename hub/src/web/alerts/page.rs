@@ -46,23 +46,46 @@ pub(in crate::web) async fn page(
     let is_seen = |alert: &Booked| visitor.how == How::Link || web.venues().sees(&visitor, alert.site());
     let Some(alert) = found.filter(is_seen) else { return missing::not_found(headers, uri).await };
     let (drawing, of) = (Arc::clone(&web), alert.clone());
-    let chart = in_time(&web.api, move |stopped| hour(&drawing, &of, stopped)).await;
+    let chart = in_time(&web.api, move |stopped| hour(&drawing, &of, stopped));
+    let (reading, of) = (Arc::clone(&web), alert.clone());
+    let told = in_time(&web.api, move |_| Ok(Told::of(&reading, &of)));
+    let read = tokio::join!(chart, told);
     let making = tokio::task::spawn_blocking(move || {
-        let html = shown(&web, &alert, &visitor, (&form, chart)).html();
+        let html = shown(&web, &alert, &visitor, &form, read).html();
         answer(&headers, "text/html; charset=utf-8", html)
     });
     making.await.expect("writing the page does not panic, and is not cancelled")
 }
 
-/// What is drawn in a place of the queries'; `None`, where it was not had in time.
-async fn in_time(
+/// What is drawn or read in a place of the queries'; `None`, where it was not had in time.
+async fn in_time<T: Send + 'static>(
     api: &Api,
-    draw: impl FnOnce(&dyn Fn() -> Option<Stop>) -> Result<String, SourceError> + Send + 'static,
-) -> Option<String> {
-    tokio::time::timeout(PATIENCE, api.reads(draw)).await.ok()?.ok()
+    read: impl FnOnce(&dyn Fn() -> Option<Stop>) -> Result<T, SourceError> + Send + 'static,
+) -> Option<T> {
+    tokio::time::timeout(PATIENCE, api.reads(read)).await.ok()?.ok()
 }
 
-fn shown(web: &Web, alert: &Booked, visitor: &Visitor, (form, chart): (&Form, Option<String>)) -> Alert {
+/// What the log tells of it.
+#[derive(Default)]
+struct Told {
+    before: Vec<Happening>,
+    tried: Vec<Happening>,
+}
+
+impl Told {
+    fn of(web: &Web, alert: &Booked) -> Self {
+        let (now, zone) = (clock::now().utc_ms as i64, web.venues().zone(alert.site()));
+        Self { before: before(web, alert, zone, now), tried: tried(web, alert, zone, now) }
+    }
+}
+
+fn shown(
+    web: &Web,
+    alert: &Booked,
+    visitor: &Visitor,
+    form: &Form,
+    (chart, told): (Option<String>, Option<Told>),
+) -> Alert {
     let (now, venues) = (clock::now(), web.venues());
     let at = now.utc_ms as i64;
     let zone = venues.zone(alert.site());
@@ -75,6 +98,8 @@ fn shown(web: &Web, alert: &Booked, visitor: &Visitor, (form, chart): (&Form, Op
     let query = expression(web, alert);
     let config = venues.config(alert.site());
     let contacts = config.map(|config| config.contact.iter().map(contact).collect()).unwrap_or_default();
+    let log_is_late = told.is_none();
+    let Told { before, tried } = told.unwrap_or_default();
     Alert {
         frame: web.live_frame(&line.what, Here::Alerts, visitor),
         description: text("description"),
@@ -85,10 +110,11 @@ fn shown(web: &Web, alert: &Booked, visitor: &Visitor, (form, chart): (&Form, Op
         act: act(form, (may, may_act), visitor),
         cause: cause(web, alert),
         beside: beside(web, alert, &mut pen),
-        before: before(web, alert, zone, at),
+        log_is_late,
+        before,
         chart_is_late: chart.is_none(),
         chart: chart.unwrap_or_default(),
-        tried: tried(web, alert, zone, at),
+        tried,
         history: history(web, alert, zone, at),
         runbook: what_to_do(&text("runbook_url"), &text("runbook")),
         contacts,
@@ -324,7 +350,7 @@ mod tests {
     #[tokio::test]
     async fn a_chart_that_takes_too_long_is_stopped() {
         let (api, (why, is_why)) = (Api::with_places(1), mpsc::channel());
-        let late = in_time(&api, move |stopped| {
+        let late = in_time::<()>(&api, move |stopped| {
             let stop = loop {
                 if let Some(stop) = stopped() {
                     break stop;
