@@ -12,7 +12,7 @@
 use crate::cli::{AccessCommand, TokenWanted};
 use crate::moment::rfc3339;
 use crate::{clock, password, storage};
-use rackside_access::{ChangeError, Fault, NewToken, NewUser, Reach, Store, StoreError, Token, User};
+use rackside_access::{ChangeError, Fault, NewToken, NewUser, Store, StoreError, Token, User};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -56,7 +56,7 @@ pub(crate) fn run(what: &AccessCommand, data: &Path) -> Result<Done, String> {
         }
         AccessCommand::UserChange(name, role, reach) => {
             let changed = store.change_user(name, *role, reach, WHO, now);
-            changed.map(|()| done(format!("{name} is {role} now, and sees {}\n", seen(reach))))
+            changed.map(|()| done(format!("{name} is {role} now, and sees {reach}\n")))
         }
         AccessCommand::UserList => {
             store.users().map(|users| done(table_of_users(&users))).map_err(Into::into)
@@ -105,9 +105,7 @@ fn create(store: &mut Store, wanted: &TokenWanted, now: i64) -> Result<Done, Cha
     let until = expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {}", day(at)));
     let remark = format!(
         "the token {} (scopes: {}; sites: {}) is good {until}; it is shown this once\n",
-        wanted.name,
-        wanted.scopes,
-        seen(&wanted.reach)
+        wanted.name, wanted.scopes, wanted.reach
     );
     Ok(Done { out: format!("{}\n", secret.shown()), remark })
 }
@@ -116,21 +114,10 @@ pub(crate) fn day(at: i64) -> String {
     rfc3339(at.max(0) as u64)[..10].to_owned()
 }
 
-/// Sites as they are, tags with a `#`.
-fn seen(reach: &Reach) -> String {
-    match reach {
-        Reach::All => "all".to_owned(),
-        Reach::Some { sites, tags } => {
-            let words = sites.iter().cloned().chain(tags.iter().map(|tag| format!("#{tag}")));
-            words.collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
 fn table_of_users(users: &[User]) -> String {
     let rows = users
         .iter()
-        .map(|user| [user.name.clone(), user.role.to_string(), seen(&user.reach), day(user.made_at)]);
+        .map(|user| [user.name.clone(), user.role.to_string(), user.reach.to_string(), day(user.made_at)]);
     table(["NAME", "ROLE", "SITES", "SINCE"], rows)
 }
 
@@ -144,7 +131,7 @@ fn table_of_tokens(tokens: &[Token], now: i64) -> String {
         [
             token.name.clone(),
             token.scopes.to_string(),
-            seen(&token.reach),
+            token.reach.to_string(),
             token.owner.clone().unwrap_or_else(|| "-".to_owned()),
             until,
             token.used_day.map_or_else(|| "never".to_owned(), |day_| day(day_ * DAY)),
@@ -171,7 +158,7 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rackside_access::Role;
+    use rackside_access::{Reach, Role};
 
     const NOW: i64 = 1_795_219_200_000;
 

@@ -236,6 +236,19 @@ impl FromStr for Scopes {
     }
 }
 
+/// `all`, or which; tags with a `#`: `hall, #north`.
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Some { sites, tags } => {
+                let words = sites.iter().cloned().chain(tags.iter().map(|tag| format!("#{tag}")));
+                f.write_str(&words.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 impl Reach {
     /// Whether a site with these tags is within it.
     pub fn covers(&self, site: &str, tags: &[String]) -> bool {
@@ -356,6 +369,13 @@ mod tests {
         assert!(some(&[], &["north"]).covers("arena", &tags));
         assert!(!some(&[], &["north"]).covers("north", &[]));
         assert!(!some(&[], &[]).covers("", &[]));
+    }
+
+    #[test]
+    fn a_reach_is_told_in_a_line() {
+        assert_eq!(Reach::All.to_string(), "all");
+        assert_eq!(some(&["hall", "arena"], &["north"]).to_string(), "arena, hall, #north");
+        assert_eq!(some(&[], &[]).to_string(), "");
     }
 
     #[test]

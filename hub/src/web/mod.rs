@@ -17,6 +17,7 @@ pub mod api;
 mod appliance;
 mod around;
 mod assets;
+mod body;
 mod change;
 mod cookie;
 mod door;

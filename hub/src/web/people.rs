@@ -13,12 +13,13 @@
 
 use super::Web;
 use super::accept::answer;
+use super::body;
 use super::door::Refused;
 use super::problem::Problem;
 use super::visitor::Visitor;
 use crate::clock;
 use crate::moment::rfc3339;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,15 +27,9 @@ use rackside_access::{
     ChangeError, NewToken, NewUser, Reach, Right, Role, Scopes, Store, Token, User, check_password,
 };
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// The largest body.
-const BODY: usize = 64 << 10;
-/// One that takes longer to come is not waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: i64 = 86_400_000;
 /// Longest life of a token that has an end.
 const MOST_DAYS: u32 = 36_500;
@@ -90,23 +85,6 @@ pub(super) fn reach(
     let (sites, tags): (std::collections::BTreeSet<_>, std::collections::BTreeSet<_>) =
         (sites.into_iter().collect(), tags.into_iter().collect());
     if sites.is_empty() && tags.is_empty() { Reach::All } else { Reach::Some { sites, tags } }
-}
-
-async fn body<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Problem> {
-    let (parts, body) = request.into_parts();
-    let kind =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json"));
-    }
-    let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await else {
-        return Err(Problem::bad_request("the body is larger than 64 KiB, or broke off"));
-    };
-    // What serde says of a wrong value may hold it: a password would be told back.
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Problem::bad_request(format!("the body is not what is wanted here, at {place}"))
-    })
 }
 
 impl From<Refused> for Problem {
@@ -193,7 +171,7 @@ pub(super) async fn add(
     visitor: Visitor,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let wanted: Wanted = body(request).await?;
+    let wanted: Wanted = body::secret_json(request).await?;
     let role = role(&wanted.role)?;
     let (who, now) = (visitor.shown().to_owned(), clock::now().utc_ms as i64);
     let name = wanted.name.clone();
@@ -214,7 +192,7 @@ pub(super) async fn change(
     visitor: Visitor,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
-    let changed: Changed = body(request).await?;
+    let changed: Changed = body::secret_json(request).await?;
     let role = changed.role.as_deref().map(role).transpose()?;
     if role.is_none() && !(changed.sites.is_empty() && changed.tags.is_empty()) {
         return Err(Problem::bad_request("sites and tags come with the role: name it as well"));
@@ -256,7 +234,7 @@ pub(super) async fn make_token(
     visitor: Visitor,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let wanted: TokenWanted = body(request).await?;
+    let wanted: TokenWanted = body::secret_json(request).await?;
     let scopes: Result<Scopes, _> = wanted.scopes.iter().map(|word| word.parse::<Right>()).collect();
     let scopes = scopes.map_err(|error| Problem::bad_request(error.to_string()))?;
     if wanted.days.is_some_and(|days| days == 0 || days > MOST_DAYS) {

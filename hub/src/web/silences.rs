@@ -9,24 +9,19 @@
 
 use super::Web;
 use super::api::Form;
+use super::body;
 use super::problem::Problem;
 use super::rest::paging::Paging;
 use super::rest::tag;
 use super::visitor::Visitor;
 use crate::moment::rfc3339;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rackside_notify::{Matchers, Mute, MuteError, NewMute};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// The largest mute.
-const BODY: usize = 64 << 10;
-/// One that takes longer to come is not waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A mute as `/api/silences` has it.
 pub(super) fn json(mute: &Mute, now: i64) -> Json {
@@ -86,18 +81,7 @@ fn within_theirs(web: &Web, visitor: &Visitor, id: u64) -> Result<(), Problem> {
 
 /// A mute as it was sent, of whoever may make it.
 async fn sent(visitor: &Visitor, request: Request<Body>) -> Result<NewMute, Problem> {
-    let (parts, body) = request.into_parts();
-    // A page of somebody else's cannot send this type without asking first.
-    let kind =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json"));
-    }
-    let Ok(Ok(bytes)) = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await else {
-        return Err(Problem::bad_request("the mute is larger than 64 KiB, or broke off"));
-    };
-    let mut new: NewMute =
-        serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let mut new: NewMute = body::json(request).await?;
     within(visitor, &new.matchers)?;
     // Whoever has a name, or a token that has one, is who they are.
     if let Some(name) = &visitor.name {

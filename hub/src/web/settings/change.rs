@@ -14,7 +14,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rackside_access::{Browser, ChangeError, How, KnockError, NewToken, NewUser, Reach, Right, Role, Scopes};
+use rackside_access::{
+    Browser, ChangeError, How, KnockError, NewToken, NewUser, Reach, Right, Role, Scopes, Store,
+};
 use rackside_pages::settings::{Choice, Made, TokenForm, UserForm};
 use std::sync::Arc;
 
@@ -245,11 +247,9 @@ pub(in crate::web) async fn revoke_token(
     visitor: Visitor,
     headers: HeaderMap,
 ) -> Response {
-    let (who, now) = (visitor.shown().to_owned(), clock::now().utc_ms as i64);
-    match web.door.change(move |store| store.revoke_token(&name, &who, now)).await {
-        Ok(()) => back("revoked", "tokens"),
-        Err(refused) => web.show(WRONG, headers, visitor, fault(sentence(&refused))).await,
-    }
+    let who = visitor.shown().to_owned();
+    let revoke = move |store: &mut Store, now| store.revoke_token(&name, &who, now);
+    end(web, headers, visitor, ("revoked", "tokens"), revoke).await
 }
 
 pub(in crate::web) async fn end_session(
@@ -258,9 +258,22 @@ pub(in crate::web) async fn end_session(
     visitor: Visitor,
     headers: HeaderMap,
 ) -> Response {
-    let (who, now) = (visitor.shown().to_owned(), clock::now().utc_ms as i64);
-    match web.door.change(move |store| store.end_session_of(id, &who, now)).await {
-        Ok(()) => back("ended", "sessions"),
+    let who = visitor.shown().to_owned();
+    let over = move |store: &mut Store, now| store.end_session_of(id, &who, now);
+    end(web, headers, visitor, ("ended", "sessions"), over).await
+}
+
+/// Ends something that there is; leads back to the page, where it says so in this part.
+async fn end(
+    web: Arc<Web>,
+    headers: HeaderMap,
+    visitor: Visitor,
+    (done, part): (&str, &str),
+    ending: impl FnOnce(&mut Store, i64) -> Result<(), ChangeError> + Send + 'static,
+) -> Response {
+    let now = clock::now().utc_ms as i64;
+    match web.door.change(move |store| ending(store, now)).await {
+        Ok(()) => back(done, part),
         Err(refused) => web.show(WRONG, headers, visitor, fault(sentence(&refused))).await,
     }
 }

@@ -75,17 +75,6 @@ struct Said {
     token: TokenForm,
 }
 
-/// `all`, or which; tags with a `#`.
-fn seen(reach: &Reach) -> String {
-    match reach {
-        Reach::All => "all".to_owned(),
-        Reach::Some { sites, tags } => {
-            let words = sites.iter().cloned().chain(tags.iter().map(|tag| format!("#{tag}")));
-            words.collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
 fn fields(reach: &Reach) -> (String, String) {
     let line = |words: &std::collections::BTreeSet<String>| {
         words.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
@@ -150,7 +139,7 @@ fn user_line(user: &User, fault: Option<&(String, String)>) -> UserLine {
         path: path(&user.name),
         name: user.name.clone(),
         role: user.role.to_string(),
-        sees: seen(&user.reach),
+        sees: user.reach.to_string(),
         since: day(user.made_at),
         roles: roles(user.role),
         sites,
@@ -165,7 +154,7 @@ fn token_line(token: &Token, now: i64) -> TokenLine {
         path: path(&token.name),
         name: token.name.clone(),
         scopes: token.scopes.to_string(),
-        sees: seen(&token.reach),
+        sees: token.reach.to_string(),
         owner: token.owner.clone().unwrap_or_default(),
         until: token.expires_at.map_or_else(|| "revoked".to_owned(), day),
         expired: token.expires_at.is_some_and(|at| at <= now),
@@ -305,7 +294,7 @@ impl Web {
         let own = name.map(|name| Own {
             open: !(said.current_fault.is_empty() && said.password_fault.is_empty()),
             name: name.to_owned(),
-            says: format!("{}, sees {}", visitor.role, seen(&visitor.reach)),
+            says: format!("{}, sees {}", visitor.role, visitor.reach),
             current_fault: said.current_fault,
             password_fault: said.password_fault,
             shortest: SHORTEST,
