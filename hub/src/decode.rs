@@ -3,12 +3,13 @@
 //! Readings are shown as they are coded, as what moved: their catalog is another message. Times stay as the agent wrote
 //! them: `{"utc_ms": 1795145119250}` or `{"boot": "0badcafe", "boot_ms": 60000}`.
 
+use data_encoding::HEXLOWER;
 use rackside_proto::{
     Ack, Birth, Catalog, Change, Channel, Data, DecodeError, Envelope, Event, Message, Presence, Still, Time,
     Value, Verdict, Want, What,
 };
 use serde_json::{Value as Json, json};
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// Why bytes are not shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ fn birth(birth: &Birth<'_>) -> Json {
         "next": birth.next,
         "time": time(birth.time),
         "clock": birth.clock.as_str(),
-        "boot_id": hex(&birth.boot_id),
+        "boot_id": HEXLOWER.encode(&birth.boot_id),
         "tick_ms": birth.tick_ms,
         "interval_ms": birth.interval_ms,
         "version": birth.version,
@@ -104,13 +105,6 @@ fn birth(birth: &Birth<'_>) -> Json {
         "spool": format!("{:?}", birth.spool).to_lowercase(),
         "spool_bytes": birth.spool_bytes,
         "catalog": birth.catalog.as_ref().map(catalog),
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
     })
 }
 
@@ -133,7 +127,7 @@ fn catalog(catalog: &Catalog<'_>) -> Json {
     json!({
         "number": catalog.head.number,
         "time": time(catalog.head.time),
-        "boot_id": hex(&catalog.head.boot_id),
+        "boot_id": HEXLOWER.encode(&catalog.head.boot_id),
         "tick_ms": catalog.head.tick_ms,
         "series": series,
     })

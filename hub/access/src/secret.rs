@@ -9,10 +9,11 @@
 //! rackside_6f1c…94ab      a token: by this beginning scanners find one that leaked
 //! ```
 
+use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &str = "rackside_";
@@ -36,7 +37,7 @@ impl Secret {
     pub(crate) fn new(prefix: &str) -> Self {
         let mut bytes = [0; BYTES];
         random(&mut bytes);
-        Self(format!("{prefix}{}", hex(&bytes)))
+        Self(format!("{prefix}{}", HEXLOWER.encode(&bytes)))
     }
 
     /// To be shown once, and kept nowhere.
@@ -59,7 +60,7 @@ pub(crate) fn of(secret: &str) -> Digest {
 /// What forms of a session carry. It follows from the session's secret, and tells nothing of it.
 pub(crate) fn csrf(session: &str) -> String {
     let key = hmac::Key::new(HMAC_SHA256, session.as_bytes());
-    hex(hmac::sign(&key, b"csrf").as_ref())
+    HEXLOWER.encode(hmac::sign(&key, b"csrf").as_ref())
 }
 
 /// Whether two texts are the same, in a time that does not say where they differ.
@@ -71,13 +72,6 @@ pub fn is_same(one: &str, other: &str) -> bool {
 
 pub(crate) fn random(bytes: &mut [u8]) {
     SystemRandom::new().fill(bytes).expect("the system gives random bytes: TLS stands on it as well");
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@
 //!
 //! Invariant: neither passwords nor hashes appear in errors, logs or `Debug`; comparisons take constant time.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::{hmac, pbkdf2};
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -117,8 +118,8 @@ impl StoredHash {
         let mut parts = text.split('$');
         let fits = parts.next()? == SCHEME;
         let rounds = parts.next()?.parse().ok().filter(|rounds: &NonZeroU32| rounds.get() <= MOST_ROUNDS)?;
-        let salt = unhex(parts.next()?)?;
-        let hash = unhex(parts.next()?)?;
+        let salt = bytes(parts.next()?)?;
+        let hash = bytes(parts.next()?)?;
         (fits && parts.next().is_none()).then_some(Self { rounds, salt, hash })
     }
 
@@ -130,26 +131,12 @@ impl StoredHash {
 
 impl fmt::Display for StoredHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}${}${}${}", self.rounds, hex(&self.salt), hex(&self.hash))
+        write!(f, "{SCHEME}${}${}${}", self.rounds, HEXLOWER.encode(&self.salt), HEXLOWER.encode(&self.hash))
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != N * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// The users file as read.

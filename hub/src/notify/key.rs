@@ -9,11 +9,11 @@
 //! /alerts/274019e265251482?by=crew&since=1795145096120&key=3f0c…
 //! ```
 
+use data_encoding::HEXLOWER;
 use rackside_notify::AlertId;
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::fmt;
-use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -74,18 +74,15 @@ impl LinkKey {
     /// The signature in a link, for a receiver, to an alert that fires since then (milliseconds since 1970).
     pub fn sign(&self, alert: AlertId, since: i64, receiver: &str) -> String {
         let tag = hmac::sign(&self.0, text(alert, since, receiver).as_bytes());
-        tag.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a String takes everything");
-            hex
-        })
+        HEXLOWER.encode(tag.as_ref())
     }
 
     /// Whether it is that.
     pub fn signed(&self, alert: AlertId, since: i64, receiver: &str, signature: &str) -> bool {
-        let byte = |at: usize| signature.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let tag: Option<Vec<u8>> = (0..signature.len()).step_by(2).map(byte).collect();
         let text = text(alert, since, receiver);
-        tag.is_some_and(|tag| hmac::verify(&self.0, text.as_bytes(), &tag).is_ok())
+        HEXLOWER
+            .decode(signature.as_bytes())
+            .is_ok_and(|tag| hmac::verify(&self.0, text.as_bytes(), &tag).is_ok())
     }
 }
 

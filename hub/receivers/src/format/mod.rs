@@ -29,6 +29,7 @@ use crate::template::{self, words_or_ours};
 use crate::view::View;
 use crate::{Answer, Hidden, HttpParcel, Method, Outcome, Parcel, Receiver, Way};
 use chrono::{DateTime, SecondsFormat};
+use data_encoding::HEXLOWER;
 use rackside_notify::Message;
 use serde::Serialize;
 use text::Weigh;
@@ -202,15 +203,7 @@ fn short_hash(parts: &[&str]) -> String {
         context.update(&(part.len() as u64).to_le_bytes());
         context.update(part.as_bytes());
     }
-    hex(&context.finish().as_ref()[..16])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(b"0123456789abcdef"[digit as usize]))
-        .collect()
+    HEXLOWER.encode(&context.finish().as_ref()[..16])
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 use super::text::{bytes, weight};
 use super::{Letter, authorize, post_json, request, verdict};
 use crate::{Answer, Hidden, HttpParcel, Method, Outcome};
+use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -79,21 +80,7 @@ pub(super) fn parcel(
 
 /// A text as a header takes it.
 fn rfc2047(text: &str) -> String {
-    format!("=?UTF-8?B?{}?=", base64(text.as_bytes()))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let number =
-            (0..3).fold(0_u32, |number, nth| number << 8 | u32::from(group.get(nth).copied().unwrap_or(0)));
-        for nth in 0..4 {
-            let letter = LETTERS[(number >> (18 - 6 * nth) & 63) as usize];
-            text.push(if nth <= group.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
+    format!("=?UTF-8?B?{}?=", BASE64.encode(text.as_bytes()))
 }
 
 /// A topic as a part of a path.
@@ -129,10 +116,6 @@ mod tests {
 
     #[test]
     fn headers_are_ascii_and_a_topic_is_one_step_of_a_path() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
         assert_eq!(rfc2047("é\r\n"), "=?UTF-8?B?w6kNCg==?=");
         assert_eq!(encoded("a-b_/é?x"), "a-b_%2F%C3%A9%3Fx");
     }

@@ -322,7 +322,7 @@ fn the_signature_is_over_time_and_body() {
     assert_eq!(at, (sample::NOW / 1000).to_string());
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"hunter2-hunter2");
     let signed = [at.as_bytes(), b".", &request.body].concat();
-    let signature = hex(ring::hmac::sign(&key, &signed).as_ref());
+    let signature = data_encoding::HEXLOWER.encode(ring::hmac::sign(&key, &signed).as_ref());
     assert_eq!(request.header("X-Signature-256").unwrap(), format!("sha256={signature}"));
     let again = parcel(&sample::hot(), webhook, &Extras { chart: None, now: sample::NOW + 60_000 });
     let Parcel::Http(again) = again else { panic!("a request") };
@@ -330,7 +330,8 @@ fn the_signature_is_over_time_and_body() {
     assert_ne!(again.header("X-Signature-256"), request.header("X-Signature-256"));
     // RFC 4231, test case 2.
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"Jefe");
-    let tag = hex(ring::hmac::sign(&key, b"what do ya want for nothing?").as_ref());
+    let tag =
+        data_encoding::HEXLOWER.encode(ring::hmac::sign(&key, b"what do ya want for nothing?").as_ref());
     assert_eq!(tag, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 

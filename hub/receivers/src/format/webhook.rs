@@ -7,8 +7,9 @@
 //! Idempotency-Key: 5f0c…-8…   X-Timestamp: 1795140960   X-Signature-256: sha256=9b1e…
 //! ```
 
-use super::{Letter, authorize, hex, payload, request, short_hash, verdict};
+use super::{Letter, authorize, payload, request, short_hash, verdict};
 use crate::{Answer, Hidden, HttpParcel, Method, Outcome, template};
+use data_encoding::HEXLOWER;
 use ring::hmac;
 
 /// More than any message has; what a program takes is not known.
@@ -26,7 +27,7 @@ pub(super) fn parcel(
     let signature = key.map(|key| {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
         let signed = [timestamp.as_bytes(), b".", &body].concat();
-        format!("sha256={}", hex(hmac::sign(&key, &signed).as_ref()))
+        format!("sha256={}", HEXLOWER.encode(hmac::sign(&key, &signed).as_ref()))
     });
     let mut parcel = request(Method::Post, url.expose(), "application/json", body);
     parcel.headers.push(("Idempotency-Key", idempotency_key(letter)));
