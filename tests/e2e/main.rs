@@ -12,6 +12,7 @@ mod cross;
 mod custody;
 mod desk;
 mod down;
+mod join;
 mod lamp;
 mod lasting;
 mod metered;

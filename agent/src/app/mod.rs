@@ -35,6 +35,7 @@ use async_signal::{Signal, Signals};
 use futures_lite::{StreamExt, future};
 use line::{Line, Talk, Way};
 use log::{debug, info, warn};
+use rackside_link::{LinkError, Refusal};
 use rackside_proto::{Reason, Run};
 use rackside_systemd::Systemd;
 use renew::Renewal;
@@ -374,7 +375,16 @@ impl App {
         self.retell = true;
         let wait = self.backoff.next_wait();
         self.line = Line::Down { until: now + wait };
-        let mut text = self.renewal.refused.clone().unwrap_or_else(|| loss.to_string());
+        let mut text = match (&self.renewal.refused, loss) {
+            (Some(refused), _) => refused.clone(),
+            // Nothing of it is in its own configuration.
+            (None, Loss::Link(LinkError::Refused(Refusal::NotAuthorized)))
+                if self.config.mqtt.identity.is_some() =>
+            {
+                "the hub does not let this box in; it is asked why".to_owned()
+            }
+            (None, loss) => loss.to_string(),
+        };
         if self.renewal.refused.is_none() && greeted && matches!(loss, Loss::Io(_) | Loss::Closed) {
             text.push_str(
                 " before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?",
