@@ -45,7 +45,8 @@ struct Served {
 }
 
 fn serve(series: Arc<dyn Series>) -> Served {
-    let rules = Box::new(|| Arc::new(RulesView { groups: Vec::new() }));
+    let rules =
+        Box::new(|_: Option<&std::collections::BTreeSet<String>>| Arc::new(RulesView { groups: Vec::new() }));
     let behind = Behind { series, metadata: Box::new(Meanings::new), rules };
     let runtime = Runtime::new().expect("threads");
     let (stop, stopping) = watch::channel(false);

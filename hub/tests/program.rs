@@ -9,6 +9,8 @@ mod rack;
 #[path = "program/reach.rs"]
 mod reach;
 mod running;
+#[path = "program/walk.rs"]
+mod walk;
 
 use running::{FREE, Running, file, hub, said};
 use std::io::{Read, Write};

@@ -93,7 +93,7 @@ fn ours(world: &[Series]) -> Ours {
     let behind = Behind {
         series: Arc::new(memory),
         metadata: Box::new(Meanings::new),
-        rules: Box::new(|| Arc::new(RulesView { groups: Vec::new() })),
+        rules: Box::new(|_| Arc::new(RulesView { groups: Vec::new() })),
     };
     let runtime = Runtime::new().expect("threads");
     let (stop, stopping) = watch::channel(false);

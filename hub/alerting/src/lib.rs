@@ -37,9 +37,10 @@ pub mod unit_test;
 pub mod yaml;
 
 pub use engine::{
-    Alert, AlertView, AlertingView, Annotations, Cause, Change, Common, Counts, Engine, Everybody, Ground,
-    GroupOverview, GroupView, Health, KeepError, Life, Missing, Overview, RecordingView, RuleView, RulesView,
-    Settings, Severity, Spans, Standing, Standings, State, Store, Witness,
+    Alert, AlertView, AlertingView, Annotations, AnnotationsView, Cause, Change, Common, Counts, Engine,
+    Everybody, Ground, GroupOverview, GroupView, Health, KeepError, LabelsView, Life, Missing, Overview,
+    RecordingView, RuleView, RulesView, Settings, Severity, Spans, Standing, Standings, State, Store,
+    Witness,
 };
 pub use file::{Action, AlertSpec, Fault, GroupSpec, Lint, RuleFile, RuleSpec};
 pub use glob::matching as glob;

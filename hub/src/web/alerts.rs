@@ -1,7 +1,7 @@
 //! `/alerts` and `/alerts/{id}`: what fires, who was told, who has it in hand.
 //!
 //! Here is what the pages and the JSON (`rest::alerts`) have in common; `list` and `page` are the pages, `act` is what is done there, `around` what else
-//! was going on. Acknowledging and muting are a POST to the alert's page and nothing else; a link in a message carries `by`, `since` and `key`, which the
+//! was going on, `api` what the page of one has, as JSON. Acknowledging and muting are a POST to the alert's page and nothing else; a link in a message carries `by`, `since` and `key`, which the
 //! page hands on.
 //!
 //! ```text
@@ -11,13 +11,15 @@
 //! ```
 
 mod act;
+mod api;
 mod around;
 mod cause;
 mod line;
 mod list;
 mod page;
 
-pub(super) use act::{change, change_mute, refused, site_of};
+pub(super) use act::{NOTE, WHO, change, change_mute, line, refused, site_of};
+pub(super) use api::{around, mute};
 pub(super) use line::{told, what};
 pub(super) use list::list;
 pub(super) use page::{on_call, page};
@@ -48,7 +50,8 @@ fn held(held: Option<&Held>) -> String {
         Some(Held::NotRouted) => "no route takes it: nobody is told".to_owned(),
         Some(Held::Inhibited(by)) => format!("explained by {by}"),
         Some(Held::Muted(id)) => format!("mute {id}"),
-        Some(Held::Maintenance(name)) => format!("maintenance: {name}"),
+        // Its name may be of other sites as well; `/api/maintenance` has it for who sees them.
+        Some(Held::Maintenance(_)) => "maintenance goes on".to_owned(),
         Some(Held::Quiet(until)) => format!("quiet hours until {}", readable(*until)),
         Some(Held::Outage) => "told as a part of an outage".to_owned(),
         Some(Held::Unknown) => "its appliance is not heard: nobody knows whether it still holds".to_owned(),

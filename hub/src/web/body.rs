@@ -1,7 +1,14 @@
-//! What a program sends as JSON: read once, bounded in size and time.
+//! A request's body as JSON: one way to read it for every endpoint that takes one.
 //!
-//! `POST /api/silences`, `content-type: application/json`, at most 64 KiB, within half a minute.
+//! A page of somebody else cannot send this type without asking first; what comes has a largest size and a longest time.
+//!
+//! ```text
+//! content-type: application/json        {"note": "on my way"}      a value
+//! content-type: text/plain                                         415
+//! content-type: application/json        {"not": "known"}           400, with what serde says of it
+//! ```
 
+use super::accept::text;
 use super::problem::Problem;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -13,31 +20,46 @@ const MOST: usize = 64 << 10;
 /// One that takes longer to come is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn bytes(request: Request<Body>) -> Result<Bytes, Problem> {
-    let (parts, body) = request.into_parts();
-    // A page of somebody else's cannot send this type without asking first.
-    let kind =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json"));
-    }
-    match tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        _ => Err(Problem::bad_request("the body is larger than 64 KiB, or broke off")),
-    }
-}
-
-/// What was sent; a fault says what is wrong in it.
+/// What the body says.
 pub(super) async fn json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Problem> {
-    let bytes = bytes(request).await?;
+    let bytes = read(request, false).await?;
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
-/// The same of what may hold a password: a fault says where it is, and tells nothing back.
+/// The same where nothing need be said: no body is the default.
+pub(super) async fn json_or_default<T: DeserializeOwned + Default>(
+    request: Request<Body>,
+) -> Result<T, Problem> {
+    let bytes = read(request, true).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+/// The same where what was sent must not be told back, as a password: of what is wrong only the place is said.
 pub(super) async fn secret_json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Problem> {
-    let bytes = bytes(request).await?;
+    let bytes = read(request, false).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Problem::bad_request(format!("the body is not what is wanted here, at {place}"))
     })
+}
+
+/// The body, which is JSON by its type unless it is empty and may be.
+async fn read(request: Request<Body>, may_lack: bool) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come within half a minute");
+    let large = |_| {
+        let what = format!("the body is larger than {} KiB, or broke off", MOST >> 10);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what)
+    };
+    let kind = text(&parts.headers, &header::CONTENT_TYPE).unwrap_or_default();
+    let is_json = kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
+    let other = || Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json");
+    if !is_json && !may_lack {
+        return Err(other());
+    }
+    let bytes = tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await.map_err(late)?.map_err(large)?;
+    if is_json || bytes.is_empty() { Ok(bytes) } else { Err(other()) }
 }

@@ -1,8 +1,9 @@
-//! `/health/liveness`, `/health/readiness`, `/health/detailed`: `{status, message, timestamp, details}`, 200 or 503.
+//! `/health/liveness`, `/health/readiness`, `/health/detailed`: `{status, message, timestamp, details}`, 200 or 503; the details as `/api/hub` as well.
 //!
 //! Alive is who answers. Ready is who can take telemetry, keep it and tell people of alerts: the listener listens, or the outside broker is
 //! connected, history can be written, and the threads of rules and notifications turn.
 
+use super::accept::answer;
 use super::visitor::Visitor;
 use super::{WayIn, Web, own};
 use crate::clock::{self, Now};
@@ -10,7 +11,7 @@ use crate::moment::rfc3339;
 use crate::storage::Status;
 use crate::turns::Turns;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rackside_access::Right;
 use serde_json::{Value as Json, json};
@@ -65,31 +66,45 @@ impl Web {
     }
 }
 
+/// In numbers; those that are counted over all sites for who sees them all.
+fn details(web: &Web, visitor: &Visitor, now: Now) -> Json {
+    if visitor.only().is_some() {
+        return json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": now.since(web.started.instant).as_secs(),
+        });
+    }
+    let kept = web.queries.trouble();
+    let ingest = web.shared.read();
+    let (fleet, counts) = (ingest.fleet(), ingest.counts());
+    let rejected: u64 = counts.rejected().map(|(_, count)| count).sum();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": now.since(web.started.instant).as_secs(),
+        "resident_memory_bytes": own::resident_bytes(),
+        "appliances": { "up": fleet.up(), "down": fleet.appliances().len() - fleet.up() },
+        "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost, "refused": counts.refused, "aside": counts.aside },
+        "messages_rejected": rejected,
+        "history": web.history.details(now, ingest.waiting()),
+        "kept": { "up": kept.is_none(), "trouble": kept },
+        "live_watchers": web.live.watchers(),
+    })
+}
+
 pub(super) async fn detailed(State(web): State<Arc<Web>>, visitor: Visitor) -> Response {
     let now = clock::now();
     let (ready, message) = web.ready(now);
-    // The rest is counted over all sites.
-    let details = if visitor.only().is_some() {
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_seconds": now.since(web.started.instant).as_secs(),
-        })
-    } else {
-        let kept = web.queries.trouble();
-        let ingest = web.shared.read();
-        let (fleet, counts) = (ingest.fleet(), ingest.counts());
-        let rejected: u64 = counts.rejected().map(|(_, count)| count).sum();
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_seconds": now.since(web.started.instant).as_secs(),
-            "resident_memory_bytes": own::resident_bytes(),
-            "appliances": { "up": fleet.up(), "down": fleet.appliances().len() - fleet.up() },
-            "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost, "refused": counts.refused, "aside": counts.aside },
-            "messages_rejected": rejected,
-            "history": web.history.details(now, ingest.waiting()),
-            "kept": { "up": kept.is_none(), "trouble": kept },
-            "live_watchers": web.live.watchers(),
-        })
-    };
-    health(ready, shown(sees_all(&visitor), ready, &message), &details)
+    health(ready, shown(sees_all(&visitor), ready, &message), &details(&web, &visitor, now))
+}
+
+/// `/api/hub`: the same for programs that want an answer in any case: 200, also while the hub is not ready.
+pub(super) async fn api(State(web): State<Arc<Web>>, visitor: Visitor, headers: HeaderMap) -> Response {
+    let now = clock::now();
+    let (ready, message) = web.ready(now);
+    let mut told = details(&web, &visitor, now);
+    told["time"] = Json::from(rfc3339(now.utc_ms));
+    told["started_at"] = Json::from(rfc3339(web.started.utc_ms));
+    told["ready"] = Json::from(ready);
+    told["message"] = Json::from(shown(sees_all(&visitor), ready, &message));
+    answer(&headers, "application/json", told.to_string())
 }

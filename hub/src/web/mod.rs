@@ -31,8 +31,10 @@ mod listener;
 mod live;
 mod log;
 mod login;
+mod maintenance;
 mod metrics;
 mod missing;
+mod names;
 mod own;
 mod page;
 mod people;
@@ -74,6 +76,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 use rackside_alerting::GroupView;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -195,11 +198,15 @@ impl Web {
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
-            let web = web.clone();
+            let (web, again) = (web.clone(), web.clone());
             let metadata = Box::new(move || web.upgrade().map(|web| web.meanings()).unwrap_or_default());
             let view = Box::new({
-                let rules = rules.clone();
-                move || rules.view()
+                let (rules, web) = (rules.clone(), again);
+                move |sites: Option<&BTreeSet<String>>| {
+                    let view = rules.view();
+                    let (Some(sites), Some(web)) = (sites, web.upgrade()) else { return view };
+                    Arc::new(api::rules_within(&view, sites, &web.names_beyond(sites)))
+                }
             });
             let api = Api::new(config, Behind { series, metadata, rules: view }, shutdown.clone());
             let exposition = Mutex::new(exposition::Exposition::default());
@@ -286,6 +293,12 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/health/detailed", get(health::detailed))
         .route("/api/sites", get(rest::sites::list))
         .route("/api/sites/{site}", get(rest::sites::site))
+        .route(
+            "/api/sites/{site}/on_air",
+            get(rest::on_air::look).post(rest::on_air::put).delete(rest::on_air::take_back),
+        )
+        .route("/api/sites/{site}/let_go", post(rest::on_air::let_go))
+        .route("/api/shows", get(rest::on_air::shows))
         .route("/api/sites/{site}/{appliance}", get(rest::sites::rack))
         .route("/api/sites/{site}/{appliance}/series", get(rest::sites::series))
         .route("/sites/{site}/{appliance}", get(appliance::page))
@@ -308,10 +321,18 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/alerts/{id}", get(rest::alerts::alert))
         .route("/api/alerts/{id}/acknowledge", post(rest::alerts::acknowledge))
         .route("/api/alerts/{id}/release", post(rest::alerts::release))
+        .route("/api/alerts/{id}/mute", post(alerts::mute))
+        .route("/api/alerts/{id}/around", get(alerts::around))
         .route("/api/silences", get(silences::list).post(silences::make))
         .route("/api/silences/{id}", put(silences::change).delete(silences::end))
         .route("/api/receivers", get(receivers::list))
         .route("/api/me", get(rest::me::me))
+        .route("/api/hub", get(health::api))
+        .route("/api/maintenance", get(rest::maintenance::list))
+        .route("/api/on_call", get(rest::on_call::list))
+        .route("/api/incidents", get(status::incidents::list).post(status::incidents::begin))
+        .route("/api/incidents/{id}", put(status::incidents::change))
+        .route("/api/incidents/{id}/end", post(status::incidents::end))
         .route("/api/live", get(live::live))
         .route("/api/openapi.json", get(rest::openapi::openapi))
         .route("/login", get(login::form).post(login::enter))

@@ -208,12 +208,11 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let paging = Paging::of(&Form::of_address(&uri))?;
-    let mut all = all(&web);
+    // They are the hub's, and what they carry is of any site.
+    let mut all = if visitor.only().is_none() { all(&web) } else { Vec::new() };
     all.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let (page, next) = paging.cut(all, |(one, _)| one.name.to_string())?;
-    // What never arrived is of any site.
-    let shown = |failures: &[Failure]| if visitor.only().is_none() { failures.to_vec() } else { Vec::new() };
-    let receivers: Vec<Json> = page.iter().map(|(one, failures)| json(one, &shown(failures))).collect();
+    let receivers: Vec<Json> = page.iter().map(|(one, failures)| json(one, failures)).collect();
     let body = json!({ "receivers": receivers, "next": next }).to_string();
     Ok(tag::json(&headers, body.clone(), &body))
 }

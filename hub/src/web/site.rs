@@ -8,11 +8,13 @@
 //! ```
 
 use super::accept::wants_page;
-use super::alerts::{on_call, refused, told};
+use super::alerts::{on_call, refused, site_of, told};
 use super::api::Form;
 use super::around::{text, when};
 use super::log::newest;
+use super::maintenance::announced;
 use super::page::{group, whole};
+use super::venue::Venues;
 use super::visitor::Visitor;
 use super::{Web, missing, row};
 use crate::clock::{self, Now};
@@ -25,7 +27,7 @@ use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rackside_access::Right;
 use rackside_notify::{Booked, Held, Notifier, Severity, State as At};
-use rackside_onair::{Local, Phase, Show as Planned, Window, Zone};
+use rackside_onair::{Local, Phase, Show as Planned, Zone};
 use rackside_pages::Here;
 use rackside_pages::fleet::{Group, Row, Standing};
 use rackside_pages::site::{Alert, Contact, Hand, Hold, Show, Site};
@@ -63,8 +65,10 @@ impl Web {
             .on_air
             .look(id, |site| (shows(site.shows(), zone, at), site.is_set_by_hand(at)))
             .unwrap_or_default();
+        let venues = self.venues();
         let (alerts, held) = self.notifications.look(|notifier, _| {
-            (alerts(notifier, &group.site, None, now), holds(notifier, &group, None, zone, at))
+            let held = holds(notifier, &group, None, (zone, at), (&venues, visitor));
+            (alerts(notifier, &group.site, None, now), held)
         });
         let on_call = self.notifications.look(|notifier, _| on_call(notifier, at));
         let has_shows = config.as_ref().is_some_and(|config| config.settings().has_shows);
@@ -125,14 +129,26 @@ impl Web {
 
     /// Does what the form asks for.
     fn at_site(&self, id: &Id, form: &Form, who: &str) -> Result<(), String> {
-        let now = clock::now();
-        let at = now.utc_ms as i64;
-        let unknown = |_| format!("there is no site {id}");
-        match form.first("do") {
+        let word = match form.first("do") {
             "on_air" => {
                 let zone = self.site_config(id).map_or(Zone::UTC, |config| config.zone());
                 let until: Local = form.first("until").parse()?;
-                let until = zone.last_moment(until.0);
+                Word::OnAir(zone.last_moment(until.0))
+            }
+            "take_back" => Word::TakeBack,
+            "let_go" => Word::LetGo,
+            _ => return Err("`do` is on_air, take_back or let_go".to_owned()),
+        };
+        self.change_on_air(id, word, who)
+    }
+
+    /// Takes somebody's word for a site. The error is for whoever said it.
+    pub(super) fn change_on_air(&self, id: &Id, word: Word, who: &str) -> Result<(), String> {
+        let now = clock::now();
+        let at = now.utc_ms as i64;
+        let unknown = |_| format!("there is no site {id}");
+        match word {
+            Word::OnAir(until) => {
                 if until <= at {
                     return Err("that is over already: say a moment to come".to_owned());
                 }
@@ -142,18 +158,28 @@ impl Web {
                 self.on_air.on_by_hand(id, Some(until)).map_err(unknown)?;
                 log::info!("site {id}: on air by hand until {}, says {who}", rfc3339(until as u64));
             }
-            "take_back" => {
+            Word::TakeBack => {
                 self.on_air.off_by_hand(id).map_err(unknown)?;
                 log::info!("site {id}: no longer on air by hand, says {who}");
             }
-            "let_go" => {
+            Word::LetGo => {
                 self.on_air.let_go(id, now).map_err(unknown)?;
                 log::info!("site {id}: the show is over, says {who}; tallies hold nothing");
             }
-            _ => return Err("`do` is on_air, take_back or let_go".to_owned()),
         }
         Ok(())
     }
+}
+
+/// What somebody says of a site.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Word {
+    /// It is on air until this moment, in milliseconds since 1970.
+    OnAir(i64),
+    /// It is not, as far as anybody said so by hand.
+    TakeBack,
+    /// The show is over, whatever tallies hold.
+    LetGo,
 }
 
 /// Two hours from now, at the next quarter.
@@ -255,8 +281,8 @@ pub(super) fn holds(
     notifier: &Notifier,
     group: &Group,
     appliance: Option<&str>,
-    zone: Zone,
-    now: i64,
+    (zone, now): (Zone, i64),
+    (venues, visitor): (&Venues, &Visitor),
 ) -> Vec<Hold> {
     let mutes = notifier.mutes().iter().filter(|mute| now < mute.ends_at && mute.starts_at < now + AHEAD);
     let here = mutes.filter(|mute| {
@@ -268,45 +294,35 @@ pub(super) fn holds(
     });
     let mut holds: Vec<(i64, Hold)> = here
         .map(|mute| {
-            let by = if mute.comment.is_empty() {
-                mute.by.clone()
-            } else {
-                format!("{}: {}", mute.by, mute.comment)
+            // One that is not of this site alone may name others, in its words as well.
+            let is_whole = visitor.only().is_none() || site_of(mute) == group.site;
+            let by = match (is_whole, mute.comment.is_empty()) {
+                (false, _) => String::new(),
+                (true, true) => mute.by.clone(),
+                (true, false) => format!("{}: {}", mute.by, mute.comment),
             };
             let hold = Hold {
                 kind: "mute",
                 is_now: mute.holds(now),
-                what: mute.matchers.texts().join(", "),
+                what: if is_whole { mute.matchers.texts().join(", ") } else { "some alerts".to_owned() },
                 when: format!("until {}", when(mute.ends_at, zone, now)),
                 by,
             };
             (mute.starts_at, hold)
         })
         .collect();
-    for one in &notifier.policy().maintenance {
-        let among = |all: &[String], is: &dyn Fn(&String) -> bool| all.is_empty() || all.iter().any(is);
-        if !among(&one.sites, &|site| *site == group.site)
-            || !among(&one.tags, &|tag| group.tags.contains(tag))
-        {
-            continue;
-        }
-        let window = Window { from: now, to: now + AHEAD };
-        holds.extend(one.times(zone, window).into_iter().filter(|(_, to)| now < *to).map(|(from, to)| {
-            let what = if one.matchers.is_empty() {
-                "all alerts".to_owned()
-            } else {
-                one.matchers.texts().join(", ")
-            };
-            let hold = Hold {
-                kind: "maintenance",
-                is_now: from <= now,
-                what: format!("{}: {what}", one.name),
-                when: stretch(from, to, zone),
-                by: String::new(),
-            };
-            (from, hold)
-        }));
-    }
+    let announced = announced(notifier, (venues, visitor), Some(&group.site), now, AHEAD);
+    holds.extend(announced.into_iter().map(|one| {
+        let what = if one.matchers.is_empty() { "all alerts".to_owned() } else { one.matchers.join(", ") };
+        let hold = Hold {
+            kind: "maintenance",
+            is_now: one.from <= now,
+            what: format!("{}: {what}", one.name),
+            when: stretch(one.from, one.to, zone),
+            by: String::new(),
+        };
+        (one.from, hold)
+    }));
     holds.sort_by_key(|(from, _)| *from);
     holds.truncate(MOST);
     holds.into_iter().map(|(_, hold)| hold).collect()

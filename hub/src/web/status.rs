@@ -7,6 +7,7 @@
 //! GET /api/status     {"title": "Our streams", "state": "well", "sites": [{"name": "Arena North", "state": "well", "days": [{"date": "2026-11-20", …}]}], …}
 //! ```
 
+pub(super) mod incidents;
 mod told;
 
 use super::Web;
@@ -25,7 +26,7 @@ use flate2::write::GzEncoder;
 use rackside_access::Right;
 use rackside_pages::alerts::Choice;
 use rackside_pages::status::Desk;
-use rackside_status::{BookError, NewIncident};
+use rackside_status::{BookError, Incident, NewIncident};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -203,53 +204,96 @@ async fn tell(web: Arc<Web>, id: Option<i64>, visitor: Visitor, request: Request
     let Ok(form) = Form::read(request).await else {
         return missing::page(StatusCode::BAD_REQUEST, "Not done", "The form cannot be read.");
     };
-    let writing = tokio::task::spawn_blocking(move || {
-        let done = write(&web, id, &visitor, &form);
-        web.board.forget();
-        done
-    });
+    let writing = tokio::task::spawn_blocking(move || write(&web, id, &visitor, &form));
     match writing.await.expect("writing does not panic, and is not cancelled") {
         Ok(()) => (StatusCode::SEE_OTHER, [(header::LOCATION, "/status")]).into_response(),
         Err((code, why)) => missing::page(code, "Not done", &format!("{why}.")),
     }
 }
 
-fn write(web: &Web, id: Option<i64>, visitor: &Visitor, form: &Form) -> Result<(), (StatusCode, String)> {
-    let (book, now) = (&web.board.public.book, clock::now().utc_ms as i64);
-    let forbidden = || (StatusCode::FORBIDDEN, "this takes an operator of that site".to_owned());
-    let failed = |error: BookError| {
-        let code = match &error {
-            BookError::Database { .. } | BookError::Newer { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            BookError::NoIncident(_) => StatusCode::NOT_FOUND,
-            BookError::Text(..) | BookError::Ends => StatusCode::BAD_REQUEST,
-        };
-        (code, error.to_string())
+/// Why something was not told.
+type Refusal = (StatusCode, String);
+
+fn forbidden() -> Refusal {
+    (StatusCode::FORBIDDEN, "this takes an operator of that site".to_owned())
+}
+
+fn failed(error: &BookError) -> Refusal {
+    let code = match error {
+        BookError::Database { .. } | BookError::Newer { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        BookError::NoIncident(_) => StatusCode::NOT_FOUND,
+        BookError::Text(..) | BookError::Ends => StatusCode::BAD_REQUEST,
     };
-    let by: String = visitor.shown().chars().take(80).collect();
+    (code, error.to_string())
+}
+
+/// What the public is told is nothing, if it is told nothing at all.
+fn open(web: &Web) -> Result<&Public, Refusal> {
+    let public = &web.board.public;
+    let closed =
+        || (StatusCode::NOT_FOUND, "there is no status page: `[status] enabled` is false".to_owned());
+    if public.config.enabled { Ok(public) } else { Err(closed()) }
+}
+
+fn write(web: &Web, id: Option<i64>, visitor: &Visitor, form: &Form) -> Result<(), Refusal> {
     // Browsers end lines with two characters.
     let text = form.first("text").replace("\r\n", "\n");
     let Some(id) = id else {
-        let site = form.first("site").to_owned();
-        if !may_tell(web, visitor, &site) {
-            return Err(forbidden());
-        }
-        let is_public = web.board.public.sites(&web.on_air).iter().any(|one| one.id.as_str() == site);
-        if !site.is_empty() && !is_public {
-            return Err((StatusCode::BAD_REQUEST, format!("the public does not know of the site {site:?}")));
-        }
-        let title: String = form.first("title").trim().chars().take(LINE).collect();
-        let new = NewIncident { site, title, text, starts_at: now, ends_at: None, by };
-        return book.begin(&new, now).map(drop).map_err(failed);
+        return begun(web, visitor, form.first("site"), form.first("title"), &text).map(drop);
     };
-    let open = book.incidents(i64::MAX).map_err(failed)?;
-    let incident = open.iter().find(|one| one.id == id).ok_or_else(|| failed(BookError::NoIncident(id)))?;
+    let is_over = match form.first("do") {
+        "end" => true,
+        "tell" => false,
+        _ => return Err((StatusCode::BAD_REQUEST, "`do` is tell or end".to_owned())),
+    };
+    changed(web, visitor, id, Some(&text), is_over)
+}
+
+/// Whether somebody is shown what is told of a site; what concerns all is for everybody.
+fn sees(web: &Web, visitor: &Visitor, site: &str) -> bool {
+    site.is_empty() || web.venues().sees(visitor, site)
+}
+
+/// What was told since then, as far as it is of sites that `is_seen`.
+fn incidents(web: &Web, since: i64, is_seen: impl Fn(&str) -> bool) -> Result<Vec<Incident>, Refusal> {
+    let mut all = open(web)?.book.incidents(since).map_err(|error| failed(&error))?;
+    all.retain(|one| is_seen(&one.site));
+    Ok(all)
+}
+
+fn by(visitor: &Visitor) -> String {
+    visitor.shown().chars().take(80).collect()
+}
+
+/// Tells the public of something that goes on at a site, or at all of them; gives its number.
+fn begun(web: &Web, visitor: &Visitor, site: &str, title: &str, text: &str) -> Result<i64, Refusal> {
+    let (public, now) = (open(web)?, clock::now().utc_ms as i64);
+    if !may_tell(web, visitor, site) {
+        return Err(forbidden());
+    }
+    let is_public = public.sites(&web.on_air).iter().any(|one| one.id.as_str() == site);
+    if !site.is_empty() && !is_public {
+        return Err((StatusCode::BAD_REQUEST, format!("the public does not know of the site {site:?}")));
+    }
+    let title: String = title.trim().chars().take(LINE).collect();
+    let (site, text, by) = (site.to_owned(), text.to_owned(), by(visitor));
+    let new = NewIncident { site, title, text, starts_at: now, ends_at: None, by };
+    let made = public.book.begin(&new, now).map_err(|error| failed(&error));
+    web.board.forget();
+    made
+}
+
+/// Tells more of it, or that it is over; without a text the one before stays.
+fn changed(web: &Web, visitor: &Visitor, id: i64, text: Option<&str>, is_over: bool) -> Result<(), Refusal> {
+    let (public, now) = (open(web)?, clock::now().utc_ms as i64);
+    let open = public.book.incidents(i64::MAX).map_err(|error| failed(&error))?;
+    let found = open.iter().find(|one| one.id == id && sees(web, visitor, &one.site));
+    let incident = found.ok_or_else(|| failed(&BookError::NoIncident(id)))?;
     if !may_tell(web, visitor, &incident.site) {
         return Err(forbidden());
     }
-    let ends_at = match form.first("do") {
-        "end" => Some(now),
-        "tell" => None,
-        _ => return Err((StatusCode::BAD_REQUEST, "`do` is tell or end".to_owned())),
-    };
-    book.change(id, &text, ends_at, (&by, now)).map_err(failed)
+    let text = text.unwrap_or(&incident.text);
+    let done = public.book.change(id, text, is_over.then_some(now), (&by(visitor), now));
+    web.board.forget();
+    done.map_err(|error| failed(&error))
 }

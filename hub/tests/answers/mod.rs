@@ -3,6 +3,7 @@
 use super::desk::Desk;
 use super::rack::{Rack, vitals};
 use super::{Client, running};
+use rackside_hub::clock;
 use serde_json::{Value as Json, json};
 use std::io::{Read, Write as _};
 use std::net::TcpStream;
@@ -154,12 +155,25 @@ fn an_alert_is_taken_in_hand_and_given_back() {
     refused(&post("acknowledge", kind, "{}"), 400, "`who` is empty");
     refused(&post("acknowledge", kind, "{\"whom\":\"desk\"}"), 400, "whom");
     refused(&post("acknowledge", "Content-Type: text/plain\r\n", "{}"), 415, "application/json");
-    refused(&post("acknowledge", kind, &"x".repeat(20_000)), 413, "larger than");
+    refused(&post("acknowledge", kind, &"x".repeat(70_000)), 413, "larger than");
     let elsewhere = format!("{kind}Origin: https://elsewhere.example\r\n");
     refused(&post("acknowledge", &elsewhere, "{\"who\":\"desk\"}"), 403, "another site's page");
     let taken = json(&post("acknowledge", kind, "{\"who\":\"desk\",\"note\":\"on my way\"}"));
     assert_eq!((&taken["state"], &taken["acknowledged"]["by"]), (&json!("acknowledged"), &json!("desk")));
     assert_eq!(json(&post("release", "", ""))["acknowledged"], Json::Null);
+    let around = desk.json(&format!("{path}/around"));
+    assert_eq!(around["expression"], "rackside_appliance_up == 1");
+    assert!(around["before"].is_array() && around["contacts"] == json!([]), "{around}");
+    let muted = post("mute", kind, "{\"for\":\"1h\",\"what\":\"site\",\"who\":\"desk\"}");
+    assert_eq!((muted.0, json(&muted)["id"].is_u64()), (201, true), "{}", muted.2);
+    assert_eq!(desk.json("/api/silences")["silences"][0]["by"], "desk");
+    for (body, why) in [
+        ("{\"for\":\"ever\",\"who\":\"desk\"}", "for how long"),
+        ("{\"for\":\"1h\",\"what\":\"all\",\"who\":\"desk\"}", "`what` is"),
+        ("{\"for\":\"1h\"}", "who you are"),
+    ] {
+        refused(&post("mute", kind, body), 400, why);
+    }
     refused(&ask(&desk, "POST", "/api/alerts/0000000000000000/release", "", ""), 404, "no alert");
     refused(&ask(&desk, "GET", "/api/alerts/nothing", "", ""), 404, "no alert");
     refused(&ask(&desk, "GET", "/api/alerts?state=bad", "", ""), 400, "no state");
@@ -172,6 +186,87 @@ fn who_asks_is_told_who_they_are() {
     let rights = json!(["read", "metrics", "act", "manage"]);
     assert_eq!((&me["how"], &me["name"], &me["rights"]), (&json!("open"), &Json::Null, &rights));
     assert_eq!((&me["sites"], &me["csrf"]), (&Json::Null, &Json::Null));
+}
+
+#[test]
+fn a_site_is_put_on_air_by_hand_and_taken_back() {
+    let desk = Desk::with(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[[site]]\nid = \"hall\"\ntime_zone = \"Europe/Berlin\"\n\
+         [[site.show]]\nname = \"Rehearsal\"\nstart = \"2020-01-01T10:00\"\nduration = \"1h\"\ndays = [\"mon\", \"thu\"]\n",
+    );
+    let path = "/api/sites/hall/on_air";
+    let before = json(&ask(&desk, "GET", path, "", ""));
+    assert_eq!((&before["by_hand"], &before["site"]), (&Json::Null, &json!("hall")));
+    assert!(before["show"].is_object() || before["next"].is_object(), "{before}");
+    let kind = "Content-Type: application/json\r\n";
+    let until = clock::now().utc_ms + 3_600_000;
+    let taken = json(&ask(&desk, "POST", path, kind, &format!("{{\"until\":{until}}}")));
+    assert_eq!((&taken["on"], &taken["by_hand"]["can_be_taken_back"]), (&json!(true), &json!(true)));
+    assert_eq!(json(&ask(&desk, "GET", path, "", ""))["by_hand"], taken["by_hand"]);
+    refused(&ask(&desk, "POST", path, kind, "{\"until\":\"2020-01-01T10:00\"}"), 400, "over already");
+    refused(&ask(&desk, "POST", path, kind, "{\"until\":\"soon\"}"), 400, "no moment");
+    refused(&ask(&desk, "POST", path, "", "{}"), 415, "application/json");
+    refused(&ask(&desk, "GET", "/api/sites/barn/on_air", "", ""), 404, "no site");
+    assert_eq!(json(&ask(&desk, "DELETE", path, "", ""))["by_hand"], Json::Null);
+    let shows = json(&ask(&desk, "GET", "/api/shows?site=hall&limit=2", "", ""));
+    let all = shows["shows"].as_array().expect("a list");
+    assert_eq!(
+        (all.len(), &all[0]["name"], all[0]["site"] == "hall"),
+        (2, &json!("Rehearsal"), true),
+        "{shows}"
+    );
+    let after = shows["next"].as_str().expect("there are more");
+    let rest = json(&ask(&desk, "GET", &format!("/api/shows?after={}", after.replace(' ', "%20")), "", ""));
+    assert!(rest["shows"][0]["starts_at"].as_str() > all[1]["starts_at"].as_str(), "{rest}");
+    refused(&ask(&desk, "GET", "/api/shows?days=0", "", ""), 400, "`days`");
+}
+
+#[test]
+fn the_public_is_told_by_programs_as_well() {
+    let desk = Desk::with(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[status]\nenabled = true\n[[site]]\nid = \"hall\"\npublic = true\n[[site]]\nid = \"barn\"\n",
+    );
+    let kind = "Content-Type: application/json\r\n";
+    let tell = |method: &str, path: &str, body: &str| ask(&desk, method, path, kind, body);
+    let made =
+        tell("POST", "/api/incidents", r#"{"site":"hall","title":"No picture","text":"We are at it."}"#);
+    assert_eq!(made.0, 201, "{}", made.2);
+    let id = json(&made)["id"].as_i64().expect("a number");
+    let one = format!("/api/incidents/{id}");
+    assert_eq!(tell("PUT", &one, r#"{"text":"It is the carrier."}"#).0, 204);
+    let public = json(&ask(&desk, "GET", "/api/status", "", ""));
+    assert_eq!(public["incidents"][0]["text"], "It is the carrier.", "at once");
+    assert_eq!(ask(&desk, "POST", &format!("{one}/end"), "", "").0, 204, "nothing more need be said");
+    let listed = json(&ask(&desk, "GET", "/api/incidents", "", ""));
+    let told = &listed["incidents"][0];
+    assert_eq!((&told["text"], told["ends_at"].is_string()), (&json!("It is the carrier."), true));
+    refused(&tell("PUT", &one, r#"{"text":"again"}"#), 404, "no incident");
+    refused(
+        &tell("POST", "/api/incidents", r#"{"site":"barn","title":"x"}"#),
+        400,
+        "does not know of the site",
+    );
+    refused(&tell("POST", "/api/incidents", r#"{"title":""}"#), 400, "title");
+    let (closed, ..) = running();
+    refused(&ask(&closed, "GET", "/api/incidents", "", ""), 404, "no status page");
+}
+
+#[test]
+fn who_is_on_call_what_is_announced_and_how_the_hub_fares_is_told() {
+    let desk = Desk::with(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[[site]]\nid = \"hall\"\n\
+         [[receiver]]\nname = \"desk\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n[[team]]\nname = \"crew\"\nfallback = [\"desk\"]\n\
+         [[maintenance]]\nname = \"Patches\"\nsites = [\"hall\"]\nstart = \"2020-01-01T03:00\"\nduration = \"1h\"\ndays = [\"sun\"]\ntime_zone = \"Europe/Berlin\"\n",
+    );
+    let get = |path: &str| json(&ask(&desk, "GET", path, "", ""));
+    let team = &get("/api/on_call")["teams"][0];
+    assert_eq!((&team["team"], &team["who"]), (&json!("crew"), &json!(["desk"])));
+    let windows = get("/api/maintenance?days=28");
+    let all = windows["maintenance"].as_array().expect("a list");
+    assert!((4..=5).contains(&all.len()) && all[0]["sites"] == json!(["hall"]), "{windows}");
+    assert_eq!(get("/api/maintenance?site=barn")["maintenance"], json!([]));
+    let hub = get("/api/hub");
+    assert!(hub["ready"] == true && hub["history"]["bytes"].is_u64(), "{hub}");
 }
 
 #[test]

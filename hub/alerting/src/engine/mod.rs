@@ -34,7 +34,9 @@ pub use life::{Life, Spans, State};
 pub use overview::{GroupOverview, Overview};
 pub use rule::{Common, Health};
 pub use standing::{Standing, Standings};
-pub use view::{AlertView, AlertingView, GroupView, RecordingView, RuleView, RulesView};
+pub use view::{
+    AlertView, AlertingView, AnnotationsView, GroupView, LabelsView, RecordingView, RuleView, RulesView,
+};
 
 use crate::file::RuleFile;
 use group::{Evaluated, Group, Which};

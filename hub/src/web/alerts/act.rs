@@ -16,12 +16,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rackside_access::Right;
-use rackside_notify::{Booked, Matchers, Mute, NewMute};
+use rackside_notify::{Booked, Matchers, Mute, MuteId, NewMute};
 use std::sync::Arc;
 
 /// Most characters of a name, and of a note.
-const WHO: usize = 80;
-const NOTE: usize = 500;
+pub(in crate::web) const WHO: usize = 80;
+pub(in crate::web) const NOTE: usize = 500;
 const HOUR: i64 = 3_600_000;
 /// Labels by which an alert says how bad it is and whose, and not which it is.
 const NOT_WHICH: [&str; 2] = ["severity", "component"];
@@ -98,7 +98,12 @@ fn act(web: &Web, alert: &Booked, visitor: &Visitor, form: &Form) -> Result<(), 
     let done = match what {
         "acknowledge" => web.notifications.with(|book, now| book.acknowledge(alert.id, &by, &note, now)),
         "release" => web.notifications.with(|book, now| book.unacknowledge(alert.id, now)),
-        "mute" => return mute(web, alert, &venues, form, (by, note)),
+        "mute" => {
+            let wanted =
+                Wanted { span: form.first("for"), until: form.first("until"), what: form.first("what") };
+            let made = mute(web, alert, &venues, &wanted, (by, note));
+            return made.map(drop).or_else(|why| no(StatusCode::BAD_REQUEST, why));
+        }
         _ => return no(StatusCode::BAD_REQUEST, "`do` is acknowledge, release or mute"),
     };
     if done { Ok(()) } else { no(StatusCode::CONFLICT, "it is over, or nobody has it in hand") }
@@ -116,24 +121,33 @@ fn name(visitor: &Visitor, form: &Form, link: Option<String>) -> String {
     }
 }
 
-fn mute(
+/// A mute because of an alert.
+pub(super) struct Wanted<'a> {
+    /// For how long: `1h`, `show`, `morning`, `until`.
+    pub(super) span: &'a str,
+    /// The moment, local at the site, where that is asked for.
+    pub(super) until: &'a str,
+    /// What: `alert`, `appliance`, `site`.
+    pub(super) what: &'a str,
+}
+
+/// Makes it; the error is for whoever wants it.
+pub(super) fn mute(
     web: &Web,
     alert: &Booked,
     venues: &Venues,
-    form: &Form,
+    wanted: &Wanted<'_>,
     (by, note): (String, String),
-) -> Result<(), Refusal> {
+) -> Result<MuteId, String> {
     let now = clock::now();
     let show = alert.site().parse().ok().and_then(|site| web.on_air.shows(&site, now).0);
-    let (span, entered) = (form.first("for"), form.first("until"));
     let zone = venues.zone(alert.site());
-    let ends_at = mute_ends(span, entered, zone, show.as_ref(), now.utc_ms as i64)
-        .or_else(|why| no(StatusCode::BAD_REQUEST, why))?;
-    let matchers = matchers(alert, form.first("what")).or_else(|why| no(StatusCode::BAD_REQUEST, why))?;
+    let ends_at = mute_ends(wanted.span, wanted.until, zone, show.as_ref(), now.utc_ms as i64)?;
+    let matchers = matchers(alert, wanted.what)?;
     let comment = if note.is_empty() { format!("because of {}", alert.name()) } else { note };
     let new = NewMute { matchers, starts_at: None, ends_at, by: line(&by, WHO), comment };
     let made = web.notifications.with(|notifier, now| notifier.mute(new, now));
-    made.map(drop).or_else(|error| no(StatusCode::BAD_REQUEST, error.to_string()))
+    made.map_err(|error| error.to_string())
 }
 
 /// What is muted: this alert alone, or all of its appliance, or of its site.
@@ -203,7 +217,7 @@ pub(in crate::web) fn site_of(mute: &Mute) -> String {
 }
 
 /// One line of so many characters at most.
-pub(super) fn line(text: &str, most: usize) -> String {
+pub(in crate::web) fn line(text: &str, most: usize) -> String {
     let text = text.replace(char::is_control, " ");
     text.trim().chars().take(most).collect()
 }

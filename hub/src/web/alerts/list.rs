@@ -6,12 +6,12 @@ use super::{Venues, Visitor};
 use crate::clock;
 use crate::web::address;
 use crate::web::api::Form;
+use crate::web::maintenance::announced;
 use crate::web::{Web, page as pages, receivers};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use rackside_notify::{Booked, Notifier, Severity, State as At};
-use rackside_onair::Window;
 use rackside_pages::alerts::{Alerts, Choice, Filter, Maintenance, Mute, Past, Section};
 use rackside_pages::{Here, When};
 use std::cmp::Reverse;
@@ -218,39 +218,30 @@ fn look(notifier: &Notifier, at: i64, asked: &Asked, (venues, visitor): (&Venues
     }
 }
 
-/// Maintenance that goes on, and what comes within a week.
+/// Maintenance that goes on, and what comes within a week: of each the next time.
 fn maintenance(notifier: &Notifier, at: i64, (venues, visitor): (&Venues, &Visitor)) -> Vec<Maintenance> {
-    let mut found: Vec<(i64, Maintenance)> = Vec::new();
-    for one in &notifier.policy().maintenance {
-        let named: Vec<&str> =
-            one.sites.iter().map(String::as_str).filter(|site| venues.sees(visitor, site)).collect();
-        if named.is_empty() && !one.sites.is_empty() {
-            continue;
-        }
-        let zone = one
-            .time_zone
-            .unwrap_or_else(|| named.first().map_or(rackside_onair::Zone::UTC, |site| venues.zone(site)));
-        let times = one.times(zone, Window { from: at, to: at + AHEAD });
-        let Some(&(from, to)) = times.iter().find(|(_, to)| *to > at) else { continue };
-        let end = When::short(to, zone, at);
-        let is_now = from <= at;
-        let when =
-            if is_now { format!("until {end}") } else { format!("{} to {end}", When::short(from, zone, at)) };
-        let titles = named.iter().map(|site| venues.title(site));
+    let mut told = BTreeSet::new();
+    let all = announced(notifier, (venues, visitor), None, at, AHEAD).into_iter();
+    let next = all.filter(|one| told.insert((one.name.clone(), one.sites.clone(), one.matchers.clone())));
+    next.map(|one| {
+        let end = When::short(one.to, one.zone, at);
+        let is_now = one.from <= at;
+        let when = if is_now {
+            format!("until {end}")
+        } else {
+            format!("{} to {end}", When::short(one.from, one.zone, at))
+        };
+        let titles = one.sites.iter().map(|site| venues.title(site));
         let tags = one.tags.iter().map(|tag| format!("tag {tag}"));
         let mut place: Vec<String> = titles.chain(tags).collect();
         if !one.matchers.is_empty() {
-            place.push(one.matchers.texts().join(", "));
+            place.push(one.matchers.join(", "));
         }
         if place.is_empty() {
             place.push("everywhere".to_owned());
         }
-        let when = format!("{when} ({})", zone.name());
-        found.push((
-            from,
-            Maintenance { name: one.name.to_string(), place: place.join(", "), when, now: is_now },
-        ));
-    }
-    found.sort_by_key(|(from, _)| *from);
-    found.into_iter().map(|(_, one)| one).collect()
+        let when = format!("{when} ({})", one.zone.name());
+        Maintenance { name: one.name, place: place.join(", "), when, now: is_now }
+    })
+    .collect()
 }

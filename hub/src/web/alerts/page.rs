@@ -210,7 +210,7 @@ fn history(web: &Web, alert: &Booked, zone: Zone, now: i64) -> Vec<Happening> {
 }
 
 /// A link, the paragraph of a shipped rule, or the rule's own words.
-fn what_to_do(url: &str, text: &str) -> Runbook {
+pub(super) fn what_to_do(url: &str, text: &str) -> Runbook {
     let is_link = |text: &str| text.starts_with("https://") || text.starts_with("http://");
     let mut found = Runbook::default();
     if let Some(html) = runbook::paragraph(text) {

@@ -43,8 +43,10 @@ pub(super) use moment::Moment;
 use queue::Queue;
 use rackside_alerting::RulesView;
 use rackside_promql::{SourceError, Stop};
+pub(super) use reach::rules as rules_within;
 pub(super) use reply::Failure;
 use reply::whole;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -55,8 +57,8 @@ pub struct Behind {
     pub series: Arc<dyn Series>,
     /// What metrics mean.
     pub metadata: Box<dyn Fn() -> Meanings + Send + Sync>,
-    /// The rules and their alerts.
-    pub rules: Box<dyn Fn() -> Arc<RulesView> + Send + Sync>,
+    /// The rules and their alerts, as who sees these sites alone is shown them; all of it for who sees every one.
+    pub rules: Box<dyn Fn(Option<&BTreeSet<String>>) -> Arc<RulesView> + Send + Sync>,
 }
 
 /// The API, for everybody who asks.
@@ -96,7 +98,7 @@ impl Api {
         let behind = Behind {
             series: Arc::new(rackside_promql::Memory::new()),
             metadata: Box::new(|| unreachable!("nobody asks")),
-            rules: Box::new(|| unreachable!("nobody asks")),
+            rules: Box::new(|_| unreachable!("nobody asks")),
         };
         let (stop, shutdown) = watch::channel(false);
         // Without its sender it would say that the hub stops.

@@ -4,10 +4,12 @@
 //! What belongs to no site, as the hub's own series, is not theirs.
 
 use super::series::Series;
+use crate::web::names::Names;
 use crate::web::visitor::Visitor;
 use axum::extract::Request;
-use rackside_alerting::{AlertView, RuleView, RulesView, State};
-use rackside_promql::{Matcher, Pattern, Select, Source, SourceError, Take, Test};
+use rackside_alerting::{AnnotationsView, LabelsView, RuleView, RulesView, State};
+use rackside_promql::{Labels, Matcher, Pattern, Select, Source, SourceError, Take, Test};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -80,32 +82,60 @@ impl Series for Within {
     }
 }
 
-/// The rules, with the alerts of `sites` alone; all, if nothing is said of sites.
-pub(super) fn rules(view: &Arc<RulesView>, sites: Option<&BTreeSet<String>>) -> Arc<RulesView> {
-    let Some(sites) = sites else { return Arc::clone(view) };
+/// The rules with the alerts of `sites` alone. A rule that names something beyond them is shown for the alerts of theirs, without its words, or not at all.
+pub(in crate::web) fn rules(view: &RulesView, sites: &BTreeSet<String>, beyond: &Names) -> RulesView {
     let mut view = RulesView::clone(view);
-    let is_theirs = |alert: &AlertView| sites.contains(alert.labels.0.value(SITE));
-    for rule in view.groups.iter_mut().flat_map(|group| &mut group.rules) {
-        let error = match rule {
-            RuleView::Alerting(rule) => {
-                rule.alerts.retain(is_theirs);
-                rule.state = rule.alerts.iter().map(|alert| alert.state).max().unwrap_or(State::Inactive);
-                &mut rule.last_error
+    for group in &mut view.groups {
+        group.rules.retain_mut(|rule| is_shown(rule, sites, beyond));
+        for text in [&mut group.name, &mut group.file] {
+            if beyond.are_in(text) {
+                *text = "rules".into();
             }
-            RuleView::Recording(rule) => &mut rule.last_error,
-        };
-        // It may name the labels of any site.
-        if let Some(error) = error {
-            "the rule could not be evaluated; who sees every site is told why".clone_into(error);
         }
     }
-    Arc::new(view)
+    view.groups.retain(|group| !group.rules.is_empty());
+    view
+}
+
+/// Leaves of a rule what is to be shown; says whether anything is.
+fn is_shown(rule: &mut RuleView, sites: &BTreeSet<String>, beyond: &Names) -> bool {
+    let error = match rule {
+        RuleView::Alerting(rule) => &mut rule.last_error,
+        RuleView::Recording(rule) => &mut rule.last_error,
+    };
+    // It may name the labels of any site.
+    if let Some(error) = error {
+        "the rule could not be evaluated; who sees every site is told why".clone_into(error);
+    }
+    let RuleView::Alerting(alerting) = rule else { return !are_named(rule, beyond) };
+    let mut alerts = std::mem::take(&mut alerting.alerts);
+    alerts.retain(|alert| sites.contains(alert.labels.0.value(SITE)));
+    for alert in &mut alerts {
+        if are_named(alert, beyond) {
+            alert.annotations = AnnotationsView(Arc::default());
+        }
+    }
+    alerting.state = alerts.iter().map(|alert| alert.state).max().unwrap_or(State::Inactive);
+    if are_named(alerting, beyond) {
+        alerting.query = String::new();
+        alerting.labels = LabelsView(Labels::default());
+        alerting.annotations = AnnotationsView(Arc::default());
+        alerting.alerts = alerts;
+        return !alerting.alerts.is_empty();
+    }
+    alerting.alerts = alerts;
+    true
+}
+
+/// Whether what is told of something names anything beyond.
+fn are_named(told: &impl Serialize, beyond: &Names) -> bool {
+    serde_json::to_string(told).is_ok_and(|text| beyond.are_in(&text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rackside_promql::{Answer, Labels, Limits, Memory, Query, Sample};
+    use rackside_promql::{Answer, Limits, Memory, Query, Sample};
 
     /// Two sites that anybody may know of, one that is hidden, and a series of the hub's own.
     fn all() -> Arc<dyn Series> {

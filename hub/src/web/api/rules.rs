@@ -48,7 +48,7 @@ pub(super) async fn rules(State(api): State<Arc<Api>>, request: Request) -> Resp
     let sites = reach::of(&request);
     let write = |wanted: Wanted| {
         move |api: &Api| {
-            let view = reach::rules(&(api.behind.rules)(), sites.as_ref());
+            let view = (api.behind.rules)(sites.as_ref());
             if wanted == Wanted::All {
                 return text(&*view, &[]);
             }
@@ -67,7 +67,7 @@ pub(super) async fn rules(State(api): State<Arc<Api>>, request: Request) -> Resp
 
 pub(super) async fn alerts(State(api): State<Arc<Api>>, request: Request) -> Response {
     let sites = reach::of(&request);
-    let write = move |api: &Api| text(&of_rules(&reach::rules(&(api.behind.rules)(), sites.as_ref())), &[]);
+    let write = move |api: &Api| text(&of_rules(&(api.behind.rules)(sites.as_ref())), &[]);
     api.said(gzip(request.headers()), write).await
 }
 

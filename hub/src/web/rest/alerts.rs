@@ -7,27 +7,19 @@
 use super::paging::Paging;
 use super::tag;
 use crate::web::Web;
-use crate::web::alerts::json;
+use crate::web::alerts::{NOTE, WHO, json, line};
 use crate::web::api::Form;
+use crate::web::body;
 use crate::web::problem::Problem;
 use crate::web::visitor::Visitor;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Request, Uri};
 use axum::response::Response;
 use rackside_notify::{AlertId, Booked, Notifier, State as At};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// The largest body of an acknowledgement.
-const BODY: usize = 16 << 10;
-/// One that takes longer to come is not waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Most characters of a name, and of a note.
-const WHO: usize = 80;
-const NOTE: usize = 500;
 
 /// Where an alert stands in the list, as text that sorts so: what needs somebody, then the worse, then the newer.
 fn place(alert: &Booked) -> String {
@@ -80,7 +72,7 @@ pub(in crate::web) async fn list(
 }
 
 /// The alert of that number that the visitor may see.
-fn booked(web: &Web, visitor: &Visitor, id: &str) -> Result<Booked, Problem> {
+pub(in crate::web) fn booked(web: &Web, visitor: &Visitor, id: &str) -> Result<Booked, Problem> {
     let missing = || Problem::not_found(format!("there is no alert {id:?}"));
     let number: AlertId = id.parse().map_err(|_| missing())?;
     let found = web.notifications.look(|notifier, _| notifier.alert(number).cloned());
@@ -106,33 +98,14 @@ struct Said {
     note: String,
 }
 
-/// The body, if there is one.
-async fn said(request: Request<Body>) -> Result<Said, Problem> {
-    let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(PATIENCE, to_bytes(body, BODY)).await;
-    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come within half a minute");
-    let large = |_| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {BODY} bytes, or broke off"),
-        )
-    };
-    let bytes = read.map_err(late)?.map_err(large)?;
-    if bytes.is_empty() {
-        return Ok(Said::default());
+/// Under which name something is noted: the visitor's own, else the one that they say.
+pub(in crate::web) fn noted(visitor: &Visitor, said: &str) -> Result<String, Problem> {
+    let who = line(said, WHO);
+    match visitor.name {
+        Some(_) => Ok(visitor.shown().to_owned()),
+        None if who.is_empty() => Err(Problem::bad_request("say who you are: `who` is empty")),
+        None => Ok(who),
     }
-    let kind =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send it as application/json"));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
-}
-
-/// One line of so many characters at most.
-fn line(text: &str, most: usize) -> String {
-    let text = text.replace(char::is_control, " ");
-    text.trim().chars().take(most).collect()
 }
 
 pub(in crate::web) async fn acknowledge(
@@ -142,15 +115,9 @@ pub(in crate::web) async fn acknowledge(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let said = said(request).await?;
+    let said: Said = body::json_or_default(request).await?;
     let alert = booked(&web, &visitor, &id)?;
-    let who = line(&said.who, WHO);
-    let by = match visitor.name {
-        Some(_) => visitor.shown().to_owned(),
-        None if who.is_empty() => return Err(Problem::bad_request("say who you are: `who` is empty")),
-        None => who,
-    };
-    let note = line(&said.note, NOTE);
+    let (by, note) = (noted(&visitor, &said.who)?, line(&said.note, NOTE));
     changed(&web, &alert, &headers, "it does not fire", |notifier, now| {
         notifier.acknowledge(alert.id, &by, &note, now)
     })

@@ -1,4 +1,5 @@
-//! The hub's own JSON API below `/api/`, as far as it has no file of its own elsewhere: sites, appliances, series, alerts. What every list has in common
+//! The hub's own JSON API below `/api/`, as far as it has no file of its own elsewhere: sites, appliances, series, alerts, on air and shows,
+//! maintenance, who is on call. What every list has in common
 //! (`paging`), what every answer that may be unchanged has (`tag`), what pages of other origins may ask (`cors`), who asks (`me`),
 //! and what it all promises (`openapi`).
 //!
@@ -12,7 +13,11 @@
 
 pub(super) mod alerts;
 pub(crate) mod cors;
+pub(super) mod maintenance;
 pub(super) mod me;
+mod moment;
+pub(super) mod on_air;
+pub(super) mod on_call;
 pub(super) mod openapi;
 pub(super) mod paging;
 pub(super) mod sites;

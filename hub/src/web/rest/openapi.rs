@@ -54,4 +54,21 @@ mod tests {
         let beyond: Vec<_> = described.difference(&served).collect();
         assert!(beyond.is_empty(), "described, and not served: {beyond:?}");
     }
+
+    #[test]
+    fn every_path_stands_in_the_documentation() {
+        let words = include_str!("../../../../docs/api.md");
+        let all = routes(include_str!("../mod.rs"), "");
+        let paths: BTreeSet<&str> = all.iter().filter_map(|route| route.split(' ').nth(1)).collect();
+        assert!(paths.contains("/api/live") && paths.len() > 50, "{paths:?}");
+        // Forms of one page are told as one.
+        let told = |path: &str| {
+            path.starts_with("/settings/")
+                || [format!("`{path}`"), format!("{path}`"), format!("`{path}?"), format!(" {path}`")]
+                    .iter()
+                    .any(|written| words.contains(written.as_str()))
+        };
+        let lacking: Vec<_> = paths.into_iter().filter(|path| !told(path)).collect();
+        assert!(lacking.is_empty(), "not in docs/api.md: {lacking:?}");
+    }
 }
