@@ -71,7 +71,7 @@ fn of(web: &Web, alert: &Booked) -> Json {
         .map_or(&[][..], |config| &config.contact)
         .iter()
         .map(|one| json!({ "role": one.role, "name": one.name, "phone": one.phone, "hours": one.hours }));
-    let teams = web.notifications.look(|notifier, now| teams(notifier, now));
+    let teams = web.notifications.look(teams);
     json!({
         "cause": cause(web, alert),
         "before": told(&before(web, alert, zone, now)),

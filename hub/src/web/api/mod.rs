@@ -51,6 +51,9 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// What of the rules is shown to who sees these sites alone; without any all of it.
+pub type RulesShown = dyn Fn(Option<&BTreeSet<String>>) -> Arc<RulesView> + Send + Sync;
+
 /// What the API tells about.
 pub struct Behind {
     /// Every series that there is.
@@ -58,7 +61,7 @@ pub struct Behind {
     /// What metrics mean.
     pub metadata: Box<dyn Fn() -> Meanings + Send + Sync>,
     /// The rules and their alerts, as who sees these sites alone is shown them; all of it for who sees every one.
-    pub rules: Box<dyn Fn(Option<&BTreeSet<String>>) -> Arc<RulesView> + Send + Sync>,
+    pub rules: Box<RulesShown>,
 }
 
 /// The API, for everybody who asks.

@@ -28,7 +28,7 @@ pub(in crate::web) fn teams(notifier: &Notifier, now: i64) -> Vec<Json> {
 }
 
 pub(in crate::web) async fn list(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    let teams = web.notifications.look(|notifier, now| teams(notifier, now));
+    let teams = web.notifications.look(teams);
     let body = json!({ "teams": teams }).to_string();
     tag::json(&headers, body.clone(), &body)
 }
