@@ -255,7 +255,7 @@ fn the_public_is_told_by_programs_as_well() {
 fn who_is_on_call_what_is_announced_and_how_the_hub_fares_is_told() {
     let desk = Desk::with(
         "[listener]\naddress = \"127.0.0.1:0\"\n[[site]]\nid = \"hall\"\n\
-         [[receiver]]\nname = \"desk\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n[[team]]\nname = \"crew\"\nfallback = [\"desk\"]\n\
+         [[receiver]]\nname = \"desk\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n[[team]]\nname = \"crew\"\ntime_zone = \"UTC\"\nfallback = [\"desk\"]\n\
          [[maintenance]]\nname = \"Patches\"\nsites = [\"hall\"]\nstart = \"2020-01-01T03:00\"\nduration = \"1h\"\ndays = [\"sun\"]\ntime_zone = \"Europe/Berlin\"\n",
     );
     let get = |path: &str| json(&ask(&desk, "GET", path, "", ""));
