@@ -31,7 +31,7 @@ pub(super) async fn json_or_default<T: DeserializeOwned + Default>(
     request: Request<Body>,
 ) -> Result<T, Problem> {
     let bytes = read(request, true).await?;
-    if bytes.is_empty() {
+    if bytes.trim_ascii().is_empty() {
         return Ok(T::default());
     }
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
@@ -61,5 +61,11 @@ async fn read(request: Request<Body>, may_lack: bool) -> Result<Bytes, Problem> 
         return Err(other());
     }
     let bytes = tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await.map_err(late)?.map_err(large)?;
-    if is_json || bytes.is_empty() { Ok(bytes) } else { Err(other()) }
+    // What is derived reads lists as well, field by field: that nobody means.
+    match bytes.trim_ascii_start() {
+        [] if may_lack => Ok(bytes),
+        _ if !is_json => Err(other()),
+        [b'{', ..] => Ok(bytes),
+        _ => Err(Problem::bad_request("the body is no JSON object")),
+    }
 }

@@ -239,7 +239,8 @@ fn write(web: &Web, id: Option<i64>, visitor: &Visitor, form: &Form) -> Result<(
     // Browsers end lines with two characters.
     let text = form.first("text").replace("\r\n", "\n");
     let Some(id) = id else {
-        return begun(web, visitor, form.first("site"), form.first("title"), &text).map(drop);
+        let title: String = form.first("title").trim().chars().take(LINE).collect();
+        return begun(web, visitor, form.first("site"), &title, &text).map(drop);
     };
     let is_over = match form.first("do") {
         "end" => true,
@@ -275,8 +276,7 @@ fn begun(web: &Web, visitor: &Visitor, site: &str, title: &str, text: &str) -> R
     if !site.is_empty() && !is_public {
         return Err((StatusCode::BAD_REQUEST, format!("the public does not know of the site {site:?}")));
     }
-    let title: String = title.trim().chars().take(LINE).collect();
-    let (site, text, by) = (site.to_owned(), text.to_owned(), by(visitor));
+    let (site, title, text, by) = (site.to_owned(), title.to_owned(), text.to_owned(), by(visitor));
     let new = NewIncident { site, title, text, starts_at: now, ends_at: None, by };
     let made = public.book.begin(&new, now).map_err(|error| failed(&error));
     web.board.forget();

@@ -236,6 +236,7 @@ fn the_public_is_told_by_programs_as_well() {
     assert_eq!(tell("PUT", &one, r#"{"text":"It is the carrier."}"#).0, 204);
     let public = json(&ask(&desk, "GET", "/api/status", "", ""));
     assert_eq!(public["incidents"][0]["text"], "It is the carrier.", "at once");
+    refused(&tell("POST", &format!("{one}/end"), "[]"), 400, "no JSON object");
     assert_eq!(ask(&desk, "POST", &format!("{one}/end"), "", "").0, 204, "nothing more need be said");
     let listed = json(&ask(&desk, "GET", "/api/incidents", "", ""));
     let told = &listed["incidents"][0];
