@@ -23,3 +23,4 @@ mod rubbish;
 mod seen;
 mod stills;
 mod stop;
+mod who;

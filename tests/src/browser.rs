@@ -129,6 +129,23 @@ impl Browser {
         faults.iter().map(|fault| fault.as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// Asserts that there is nothing wrong with the page that is shown, at a phone's and a desk's width, in light and dark: for what is shown once, and
+    /// not at an address.
+    pub fn assert_sound_here(&mut self, what: &str) {
+        for (width, height) in [(1280, 800), (360, 740)] {
+            self.resize(width, height);
+            for colours in ["light", "dark"] {
+                self.prefer(colours);
+                let faults = self.faults();
+                assert!(
+                    faults.is_empty(),
+                    "{what}, {width} pixels across, {colours}:\n{}",
+                    faults.join("\n")
+                );
+            }
+        }
+    }
+
     /// Asserts that there is nothing wrong with the page at `url` at a phone's and a desk's width, in light and dark. Leaves it at the last of them.
     pub fn assert_sound(&mut self, url: &str) {
         for (width, height) in [(360, 740), (1280, 800)] {
@@ -154,7 +171,7 @@ impl Browser {
         answer["data"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Presses and lets go of a key, as a person does: `Tab`, `Enter`, `j`.
+    /// Presses and lets go of a key, as a person does: `Tab`, `Enter`, `j`. What has been pressed may lead to another page, which is to be waited for.
     pub fn press(&mut self, key: &str) {
         let (code, text) = match key {
             "Tab" => (9, None),
@@ -167,6 +184,20 @@ impl Browser {
                 event["text"] = Json::from(text);
             }
             self.command("Input.dispatchKeyEvent", &event);
+        }
+    }
+
+    /// Types into what has the focus.
+    pub fn write(&mut self, text: &str) {
+        self.command("Input.insertText", &json!({ "text": text }));
+    }
+
+    /// Everything that the browser keeps for any server, scripts or not: `name`, `value`, `httpOnly`, `sameSite`, `secure`, each.
+    pub fn cookies(&mut self) -> Vec<Json> {
+        let mut answer = self.command("Storage.getCookies", &json!({}));
+        match answer["cookies"].take() {
+            Json::Array(cookies) => cookies,
+            other => panic!("no cookies, but {other}"),
         }
     }
 

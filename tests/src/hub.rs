@@ -6,9 +6,10 @@ use crate::{clock, http, port, programs};
 use rustix::process::Signal;
 use serde_json::Value as Json;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -140,6 +141,18 @@ impl Hub {
         command.current_dir(self.directory.path()).arg("backup").arg(target).args(["--config", "hub.toml"]);
         let output = command.output().expect("it starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// What another of its commands says, run beside it with this on its stdin: `user add desk --role viewer`. Panics when it fails.
+    pub fn command(&self, words: &[&str], stdin: &str) -> String {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.directory.path()).args(words).args(["--config", "hub.toml"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child.stdin.take().expect("it was piped").write_all(stdin.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Stops it, puts the backup in its history's place, and starts it.
