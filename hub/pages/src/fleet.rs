@@ -368,7 +368,9 @@ mod tests {
         assert_eq!(said(Standing::Well, fires("desk")).0, "The hub is not well, and in hand");
         assert_eq!(said(Standing::Down, fires("")).0, "1 of 1 needs somebody, and the hub");
         let starting = Hub { starting: "Starting".to_owned(), ..Hub::well() };
-        assert_eq!(said(Standing::Well, starting), ("Starting".to_owned(), "unknown"));
+        assert_eq!(said(Standing::Well, starting.clone()), ("Starting".to_owned(), "unknown"));
+        assert_eq!(said(Standing::Unknown, starting.clone()).0, "Starting", "it may come yet");
+        assert_eq!(said(Standing::Down, starting).0, "1 of 1 needs somebody");
         assert_eq!(says(&[], Hub::well()), ("No appliance is heard yet".to_owned(), "unknown"));
     }
 

@@ -203,7 +203,8 @@
   // The same sentence as the server's.
   const says = (of) => {
     const needs = (text) => (of.hub ? text + ", and the hub" : text);
-    if (of.starting) return of.starting;
+    // What is known to be wrong is said all the same.
+    if (of.starting && !of.bad && !of.sites && !of.hub) return of.starting;
     if (of.trouble) {
       if (!of.open) return needs(of.trouble + " of " + of.total + " not well, all in hand");
       return needs(of.open === 1 ? "1 of " + of.total + " needs somebody" : of.open + " of " + of.total + " need somebody");
@@ -237,6 +238,7 @@
       open: trouble.filter((node) => !inHand(node)).length,
       sites: bare.length,
       openSites: bare.filter((node) => !texts(node, ".site-alert .hand")).length,
+      bad: trouble.filter((node) => node.dataset.state !== "unknown").length,
       look: counts.look,
       muted: counts.muted,
       hub: hub.dataset.trouble === "true",

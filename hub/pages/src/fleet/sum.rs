@@ -115,6 +115,7 @@ impl Sum {
             open: trouble().filter(|row| row.hand.is_empty()).count(),
             sites: groups.iter().filter(bare).count(),
             open_sites: groups.iter().filter(bare).filter(|group| group.hand.is_empty()).count(),
+            bad: trouble().filter(|row| row.state != Standing::Unknown.as_str()).count(),
             look: number(Standing::Look).map_or(0, |one| one.count),
             muted: number(Standing::Muted).map_or(0, |one| one.count),
         };
@@ -186,16 +187,20 @@ struct Told {
     sites: usize,
     /// Of these, in nobody's hands.
     open_sites: usize,
+    /// Not well, and that is known.
+    bad: usize,
     look: usize,
     muted: usize,
 }
 
 impl Told {
     fn says(&self, hub: &Hub) -> String {
-        let Self { total, trouble, open, sites, open_sites, look, muted } = *self;
+        let Self { total, trouble, open, sites, open_sites, bad, look, muted } = *self;
+        let is_quiet = bad == 0 && sites == 0 && !hub.trouble;
         let needs = |one: &str| if hub.trouble { format!("{one}, and the hub") } else { one.to_owned() };
         match (trouble, open) {
-            _ if !hub.starting.is_empty() => hub.starting.clone(),
+            // What is known to be wrong is said all the same.
+            _ if is_quiet && !hub.starting.is_empty() => hub.starting.clone(),
             (0, _) if open_sites == 1 => needs("1 site needs somebody"),
             (0, _) if open_sites > 1 => needs(&format!("{open_sites} sites need somebody")),
             (0, _) if sites == 1 => needs("1 site not well, in hand"),
