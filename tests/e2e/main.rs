@@ -19,6 +19,8 @@ mod metered;
 mod names;
 mod page;
 mod queries;
+#[path = "../../hub/tests/rack/mod.rs"]
+mod rack;
 mod rubbish;
 mod seen;
 mod stills;

@@ -132,6 +132,10 @@ fn a_thousand_appliances_are_found_by_what_is_typed() {
     assert!(clock::eventually(Duration::from_mins(2), all).is_some(), "all of them are on the page");
     let mut browser = Browser::open(&page(&hub), 360, 740);
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), Json::from(360));
+    let came = browser.evaluate("performance.getEntriesByType('navigation')[0].encodedBodySize");
+    assert!(came.as_u64().is_some_and(|bytes| (1..=300 * 1024).contains(&bytes)), "{came} bytes, compressed");
+    let folded = "document.querySelectorAll('.site[data-folded=true]').length";
+    assert!(browser.evaluate(folded).as_u64() > Some(100), "what is well is folded");
     let shown = "[...document.querySelectorAll('.rack')].filter(one => one.checkVisibility()).length";
     assert_eq!(browser.evaluate(shown), Json::from(1000));
     let typed = "(() => { const field = document.querySelector('[name=q]'); field.value = 'SITE-19'; \
@@ -139,6 +143,7 @@ fn a_thousand_appliances_are_found_by_what_is_typed() {
     assert_eq!(browser.evaluate(typed), Json::from("?q=SITE-19"));
     // site-19 and site-190 to site-199, five each.
     assert_eq!(browser.evaluate(shown), Json::from(55));
+    assert_eq!(browser.evaluate(folded), Json::from(0), "what was looked for is not");
     let without_script = hub.body("/?q=SITE-19");
     assert_eq!(without_script.matches("<li class=\"site\"").count(), 201, "with the blank one");
     let hidden = without_script
@@ -161,4 +166,103 @@ fn the_page_says_when_the_hub_is_gone() {
         "it says so",
         "document.body.dataset.line === 'lost' && !document.getElementById('lost').hidden",
     );
+    let says = |browser: &mut Browser, part: &str| {
+        let text = browser.evaluate("document.getElementById('says').textContent + document.title");
+        assert!(text.as_str().is_some_and(|text| text.contains(part)), "{text}");
+    };
+    says(&mut browser, "Not known: nothing heard of the hub since");
+    says(&mut browser, "(not live)");
+    // A screen reader is told once, and not each second.
+    let told = "new Promise(done => { let told = 0; \
+                const watch = new MutationObserver(all => (told += all.length)); \
+                const how = { subtree: true, childList: true, characterData: true, attributes: true }; \
+                for (const one of document.querySelectorAll('[role=status]')) watch.observe(one, how); \
+                setTimeout(() => done(told), 2500); })";
+    assert_eq!(browser.evaluate(told), Json::from(0));
+    hub.come_up();
+    expect(&mut browser, "it is live again", "document.body.dataset.line === 'live'");
+    let back = "!document.getElementById('says').textContent.startsWith('Not known')";
+    expect(&mut browser, "and says what is so", back);
+}
+
+/// Fires of the hub itself as long as nobody is heard.
+const NOBODY: &str = "
+groups:
+- name: own
+  interval: 1s
+  rules:
+  - alert: Nobody
+    expr: absent(rackside_appliance_up)
+    labels: {severity: critical}
+    annotations: {summary: 'nobody is heard'}
+";
+
+#[test]
+fn all_is_well_is_said_only_when_it_is() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let rules = directory.path().join("own.yml");
+    std::fs::write(&rules, NOBODY).expect("the directory can be written");
+    let more = format!("[rules]\ndefaults = false\nfiles = [\"{}\"]\n{SITES}", rules.display());
+    let hub = Hub::with(Way::Listener, &programs().hub, &more);
+    let mut browser = Browser::open(&page(&hub), 1280, 800);
+    browser.evaluate("window.notReloaded = true");
+    let mut says = |what: &str, sentence: &str| {
+        expect(&mut browser, what, &format!("document.getElementById('says').textContent === '{sentence}'"));
+        let served = hub.body("/");
+        assert!(
+            served.contains(&format!("role=\"status\">{sentence}</b>")),
+            "{what}, without a script: {served}"
+        );
+    };
+    says("the hub's own alert", "The hub needs somebody");
+    // Nothing listens there, and no rule minds.
+    let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
+    options.top = "[[probe.tcp]]\nname = \"encoder\"\ntarget = \"127.0.0.1:1\"\nevery = \"5s\"\n".to_owned();
+    let mut agent = Agent::start(&options);
+    says("a probe that fails", "No alert, but 1 of 1 worth a look");
+    agent.kill();
+    says("it is gone", "1 of 1 needs somebody");
+    let probes = "document.querySelector('.rack [data-cell=probes] dd').textContent.trim()";
+    expect(&mut browser, "nobody knows its probes", &format!("{probes} === '– not known'"));
+    assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
+}
+
+#[test]
+fn a_tag_in_the_address_holds_while_things_change() {
+    let hub = Hub::with(Way::Listener, &programs().hub, SITES);
+    let mut browser = Browser::open(&format!("{}?tag=stage", page(&hub)), 360, 740);
+    expect(&mut browser, "the page is live", "document.body.dataset.line === 'live'");
+    let _agent = Agent::start(&AgentOptions::new("town-hall", "rack-1", hub.mqtt()));
+    let rack = "document.querySelector('[data-rack=\"town-hall/rack-1\"]')";
+    expect(&mut browser, "another comes", &format!("{rack} !== null"));
+    assert_eq!(browser.evaluate(&format!("{rack}.checkVisibility()")), false, "and is not asked for");
+    let asked = browser.evaluate("document.querySelector('[data-site=arena-north]').checkVisibility()");
+    assert_eq!(asked, true);
+}
+
+#[test]
+fn a_sites_page_follows_its_log_and_no_reading_moves_it() {
+    let hub = Hub::with(Way::Listener, &programs().hub, SITES);
+    let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
+    options.top = "[[probe.tcp]]\nname = \"encoder\"\ntarget = \"127.0.0.1:1\"\nevery = \"5s\"\n".to_owned();
+    let mut browser = Browser::open(&format!("http://{}/sites/arena-north", hub.web()), 1280, 800);
+    browser.evaluate("window.notReloaded = true");
+    let _agent = Agent::start(&options);
+    let log = "document.querySelector('[data-part=log]')";
+    expect(
+        &mut browser,
+        "its log is there",
+        &format!("!{log}.hidden && {log}.textContent.includes('encoder')"),
+    );
+    let look = "document.getElementById('standing').textContent.trim() === 'worth a look'";
+    expect(&mut browser, "and how it stands", look);
+    // `Last seen` is written with each reading; what the log and the notes have to say may come meanwhile.
+    let moved = "new Promise(done => { let moved = 0, seen = 0; \
+                 const isHere = one => one.node?.parentElement?.closest('.rack h3, .rack dl'); \
+                 const look = all => { for (const one of all.getEntries()) moved += one.sources.filter(isHere).length; }; \
+                 new PerformanceObserver(look).observe({ type: 'layout-shift' }); \
+                 new MutationObserver(() => { seen += 1; if (seen === 3) done(moved); }) \
+                 .observe(document.querySelector('.seen time'), { attributes: true, attributeFilter: ['data-ms'] }); })";
+    assert_eq!(browser.evaluate(moved), Json::from(0));
+    assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
 }

@@ -45,6 +45,7 @@ pub struct Browser {
     answers: Receiver<Json>,
     session: String,
     next: u64,
+    complaints: Vec<String>,
     // Last, so that it goes after the browser that lives in it.
     _profile: TempDir,
 }
@@ -85,15 +86,30 @@ impl Browser {
                 }
             }
         });
-        let mut browser =
-            Self { child, commands, answers, session: String::new(), next: 0, _profile: profile };
+        let mut browser = Self {
+            child,
+            commands,
+            answers,
+            session: String::new(),
+            next: 0,
+            complaints: Vec::new(),
+            _profile: profile,
+        };
         let target = browser.command("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.command("Target.attachToTarget", &attach);
         session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
+        for domain in ["Log", "Runtime"] {
+            browser.command(&format!("{domain}.enable"), &json!({}));
+        }
         browser.resize(width, height);
         browser.go(url);
         browser
+    }
+
+    /// What the browser has had to complain of so far: scripts and styles that the page's policy stopped, errors of its scripts, files that are not there.
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
     }
 
     /// Gives the window that many CSS pixels; below 600 across it is a phone's.
@@ -201,6 +217,17 @@ impl Browser {
         }
     }
 
+    fn hear(&mut self, event: &Json) {
+        let said = match event["method"].as_str() {
+            Some("Log.entryAdded") if event["params"]["entry"]["level"] == "error" => {
+                &event["params"]["entry"]
+            }
+            Some("Runtime.exceptionThrown") => &event["params"]["exceptionDetails"],
+            _ => return,
+        };
+        self.complaints.push(said.to_string());
+    }
+
     fn command(&mut self, method: &str, parameters: &Json) -> Json {
         self.next += 1;
         let mut command = json!({ "id": self.next, "method": method, "params": parameters });
@@ -216,7 +243,7 @@ impl Browser {
                     assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
                     return answer["result"].take();
                 }
-                Ok(_) => {}
+                Ok(event) => self.hear(&event),
                 Err(RecvTimeoutError::Timeout) => panic!("chromium does not answer {method}"),
                 Err(RecvTimeoutError::Disconnected) => panic!("chromium ended before it answered {method}"),
             }
