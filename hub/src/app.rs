@@ -16,6 +16,7 @@ use crate::notify::{self, ByTheHub, Inbox, LinkKey, Notifications, Office};
 use crate::onair::{Ears, OnAir};
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
+use crate::reload::Parts;
 use crate::rules::{Ground, Rules};
 use crate::status::Public;
 use crate::storage::{self, Commits, Status};
@@ -94,14 +95,12 @@ impl From<StoreError> for StartError {
 #[derive(Debug)]
 pub struct Hub {
     web: SocketAddr,
-    listener: Option<ListenerHandle>,
+    parts: Parts,
     broker: Option<Broker>,
     /// Ingest stops first.
     last_call: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
     pulse: Pulse,
-    on_air: OnAir,
-    notifications: Notifications,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
 }
 
@@ -200,6 +199,7 @@ impl Hub {
         let address = socket.local_addr().unwrap_or(config.web.address);
         let (inbound, batches) = mpsc::channel(BATCHES);
         let Core { shared, queries, remembered, commits, status, thread } = core(config)?;
+        let note = shared.clone();
         let (live, updates) = Live::new(clock::random() as u32);
         let news = Inbox::default();
         let ground = Ground { shared: shared.clone(), series: Arc::clone(&queries), news: news.clone() };
@@ -276,7 +276,9 @@ impl Hub {
             way.address()
         );
         door.say_how_to_begin(address, &notifications.external_url(), clock::now().utc_ms as i64);
-        Ok(Self { web: address, listener, broker, last_call, shutdown, pulse, on_air, notifications, tasks })
+        note.note("hub/start", env!("CARGO_PKG_VERSION"), clock::now());
+        let parts = Parts { listener, on_air, notifications, shared: note, public };
+        Ok(Self { web: address, parts, broker, last_call, shutdown, pulse, tasks })
     }
 
     /// Where the pages are; the port is the one that was bound.
@@ -286,17 +288,22 @@ impl Hub {
 
     /// The listener, unless agents come through an outside broker.
     pub fn listener(&self) -> Option<&ListenerHandle> {
-        self.listener.as_ref()
+        self.parts.listener.as_ref()
     }
 
     /// Which site is on air.
     pub fn on_air(&self) -> &OnAir {
-        &self.on_air
+        &self.parts.on_air
     }
 
     /// Who is told of alerts.
     pub fn notifications(&self) -> &Notifications {
-        &self.notifications
+        &self.parts.notifications
+    }
+
+    /// What a changed file changes at once.
+    pub(crate) fn parts(&self) -> Parts {
+        self.parts.clone()
     }
 
     /// For the systemd that started it.
@@ -313,7 +320,7 @@ impl Hub {
             (at, ended.err().map_or_else(|| "it ended by itself".to_owned(), |error| error.to_string()))
         };
         let listener = async {
-            match &self.listener {
+            match &self.parts.listener {
                 Some(listener) => listener.stopped().await,
                 None => pending().await,
             }
@@ -336,6 +343,7 @@ impl Hub {
 
     /// Stops everything. Says whether all of it ended in time.
     pub async fn stop(mut self) -> bool {
+        self.parts.shared.note("hub/stop", "", clock::now());
         let all = async {
             self.last_call.send_replace(true);
             if let Some(at) = self.tasks.iter().position(|(name, _)| *name == "ingest") {
@@ -346,7 +354,7 @@ impl Hub {
             for task in self.tasks {
                 ended(task).await;
             }
-            if let Some(listener) = self.listener {
+            if let Some(listener) = self.parts.listener {
                 listener.stopped().await;
             }
             if let Some(broker) = self.broker {

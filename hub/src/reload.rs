@@ -1,6 +1,6 @@
 //! Reading files again while the hub runs: the configuration and the listener's users, on SIGHUP and when they change.
 //!
-//! Of the configuration the log level, the sites and notifications take effect at once, everything else waits for a restart. Of the users everything
+//! Of the configuration the log level, the sites, notifications and what the public is told take effect at once, everything else waits for a restart. Of the users everything
 //! does: who is connected stays, who connects from now on is checked against the new file. A bad file changes nothing.
 //!
 //! ```text
@@ -10,9 +10,11 @@
 
 use crate::clock;
 use crate::config::Config;
+use crate::ingest::task::Shared;
 use crate::listener::ListenerHandle;
 use crate::notify::Notifications;
 use crate::onair::OnAir;
+use crate::status::Public;
 use rackside_config::Watched;
 use rackside_systemd::Systemd;
 use std::cell::RefCell;
@@ -22,6 +24,21 @@ use tokio::signal::unix::Signal;
 
 /// A changed file is noticed within this.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What takes effect at once, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    /// Who may connect; none, where agents come through a broker.
+    pub(crate) listener: Option<ListenerHandle>,
+    /// Sites.
+    pub(crate) on_air: OnAir,
+    /// Who is told of alerts.
+    pub(crate) notifications: Notifications,
+    /// Where it is noted.
+    pub(crate) shared: Shared,
+    /// What the public is told.
+    pub(crate) public: Public,
+}
 
 /// The files of a running hub.
 #[derive(Debug)]
@@ -46,14 +63,8 @@ impl Files {
     }
 
     /// Watches; never returns.
-    pub(crate) async fn watch(
-        mut self,
-        listener: Option<ListenerHandle>,
-        on_air: OnAir,
-        notifications: Notifications,
-        mut hangup: Signal,
-        systemd: &RefCell<Systemd>,
-    ) {
+    pub(crate) async fn watch(mut self, parts: Parts, mut hangup: Signal, systemd: &RefCell<Systemd>) {
+        let Parts { listener, on_air, notifications, shared, public } = parts;
         loop {
             let told = tokio::select! {
                 _ = hangup.recv() => true,
@@ -67,8 +78,10 @@ impl Files {
             systemd.borrow_mut().reloading(clock::monotonic());
             systemd.borrow_mut().tell();
             if told || file {
-                self.configuration();
+                let said = self.configuration();
+                shared.note("hub/configuration", said, clock::now());
                 on_air.configure(&self.config.site);
+                public.configure(&self.config.status);
                 match self.config.policy() {
                     Ok(policy) => notifications.load(policy),
                     Err((key, why)) => log::error!("{key}: {why}; notifications stay as they were"),
@@ -82,36 +95,44 @@ impl Files {
         }
     }
 
-    fn configuration(&mut self) {
+    /// Says for the log of the fleet what came of it.
+    fn configuration(&mut self) -> &'static str {
         let Some(file) = &self.file else {
             log::info!("there is no configuration file to read again");
-            return;
+            return "there is no file of it";
         };
         match Config::read(file.path()) {
             Ok(fresh) => take(&mut self.config, fresh),
-            Err(error) => log::error!("{error}; the configuration stays as it was"),
+            Err(error) => {
+                log::error!("{error}; the configuration stays as it was");
+                "it has an error and stays as it was"
+            }
         }
     }
 }
 
-fn take(config: &mut Config, fresh: Config) {
+fn take(config: &mut Config, fresh: Config) -> &'static str {
     let level = fresh.log.level;
     log::set_max_level(level.into());
     // All but that, compared as written: what differs there waits for the next start.
     let rest = |config: &Config| {
-        let Config { log, site, notify, receiver, team, route, maintenance, inhibit, .. } = Config::default();
+        let Config { log, site, status, notify, receiver, team, route, maintenance, inhibit, .. } =
+            Config::default();
         let rest = config.clone();
-        let rest = Config { site, notify, receiver, team, route, maintenance, inhibit, log, ..rest };
+        let rest = Config { site, notify, receiver, team, route, maintenance, inhibit, status, log, ..rest };
         format!("{rest:?}")
     };
-    if rest(config) == rest(&fresh) {
+    let is_all = rest(config) == rest(&fresh);
+    *config = fresh;
+    if is_all {
         log::info!("configuration read again; log level {level:?}");
+        "read again"
     } else {
         log::warn!(
             "configuration read again; log level {level:?}; everything else waits for a restart of the hub"
         );
+        "read again; a part of it waits for a restart of the hub"
     }
-    *config = fresh;
 }
 
 fn read_users(listener: &ListenerHandle) {

@@ -248,14 +248,13 @@ async fn until_stopped(files: Files) -> Result<(), String> {
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let hangup = listen(SignalKind::hangup())?;
     let mut hub = Hub::start(files.config()).await.map_err(|error| error.to_string())?;
-    let (listener, pulse) = (hub.listener().cloned(), hub.pulse());
-    let (on_air, notifications) = (hub.on_air().clone(), hub.notifications().clone());
+    let (parts, pulse) = (hub.parts(), hub.pulse());
     let systemd = RefCell::new(Systemd::from_environment());
     systemd.borrow_mut().ready();
     let failed = tokio::select! {
         _ = term.recv() => None,
         _ = int.recv() => None,
-        () = files.watch(listener, on_air, notifications, hangup, &systemd) => None,
+        () = files.watch(parts, hangup, &systemd) => None,
         () = pulse.beat(&systemd) => None,
         failed = hub.failed() => Some(failed),
     };

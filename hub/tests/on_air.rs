@@ -207,9 +207,9 @@ fn the_log_tells_what_happened_in_words_by_pages_and_by_what_is_asked() {
         client.send(rack.event(what)).expect("sent");
     }
     let log = |query: &str| desk.json(&format!("/api/log{query}"));
-    desk.eventually("all three are there", |desk| {
+    desk.eventually("all three are there, and both starts", |desk| {
         let count = desk.json("/api/log")["log"].as_array().map(Vec::len);
-        (count == Some(3)).then_some(())
+        (count == Some(5)).then_some(())
     });
     let said = |answer: &serde_json::Value| -> Vec<String> {
         let entries = answer["log"].as_array().expect("a list").iter();
@@ -220,30 +220,36 @@ fn the_log_tells_what_happened_in_words_by_pages_and_by_what_is_asked() {
         said
     };
     let all = [
-        "rack-1 network the way out is wwan0",
-        "rack-1 probe encoder: <script>refused</script>",
-        "rack-1 tally camera-1 is on program",
+        format!("null hub the hub has started: {}", env!("CARGO_PKG_VERSION")),
+        format!("rack-1 agent the agent has started: run {}", rack.run),
+        "rack-1 network the way out is wwan0".to_owned(),
+        "rack-1 probe encoder: <script>refused</script>".to_owned(),
+        "rack-1 tally camera-1 is on program".to_owned(),
     ];
     assert_eq!(said(&log("")), all);
-    assert_eq!(said(&log("?kind=tally")), all[2..]);
-    assert_eq!(said(&log("?text=WWAN&site=arena-north&appliance=rack-1")), all[..1]);
+    assert_eq!(said(&log("?kind=tally")), all[4..]);
+    assert_eq!(said(&log("?kind=agent&site=arena-north")), all[1..2]);
+    assert_eq!(said(&log("?text=WWAN&site=arena-north&appliance=rack-1")), all[2..3]);
     for none in ["?site=town-hall", "?until=2026-01-01T00:00", "?from=2100-01-01T00:00", "?kind=alert"] {
         assert_eq!(said(&log(none)), Vec::<String>::new(), "{none}");
     }
-    for wrong in ["?kind=else", "?limit=0", "?limit=x", "?after=x", "?from=soon"] {
+    for wrong in ["?kind=else", "?limit=0", "?limit=x", "?after=x", "?newer=x", "?from=soon"] {
         assert_eq!(desk.request("GET", &format!("/api/log{wrong}"), &[]).status, 400, "{wrong}");
     }
-    // Pages lie end to end.
-    let mut paged = Vec::new();
-    let mut after = String::new();
-    loop {
-        let answer = log(&format!("?limit=1{after}"));
-        paged.extend(said(&answer));
-        let Some(next) = answer["next"].as_str() else { break };
-        after = format!("&after={}", next.replace('/', "%2F"));
-    }
-    paged.sort();
-    assert_eq!(paged, all);
+    // Pages lie end to end, downwards, and upwards again from the lowest on.
+    let pages = |way: &str, from: &str| {
+        let (mut paged, mut place) = (Vec::new(), from.to_owned());
+        loop {
+            let answer = log(&format!("?limit=1{place}"));
+            paged.extend(said(&answer));
+            let Some(on) = answer[if way == "after" { "next" } else { way }].as_str() else { break };
+            place = format!("&{way}={}", on.replace('/', "%2F"));
+        }
+        paged.sort();
+        paged
+    };
+    assert_eq!(pages("after", ""), all);
+    assert_eq!(pages("newer", "&newer=0.0.s0"), all);
     let page = desk.get("/log");
     assert!(page.contains("encoder: &lt;script&gt;refused") && !page.contains("<script>refused"), "{page}");
     assert!(page.contains("Arena &lt;North&gt;") && page.contains("data-zone=\"Europe/Berlin\""), "{page}");

@@ -13,6 +13,21 @@ pub struct Batch {
     pub catalogs: Vec<NewCatalog>,
     /// Accounts that changed in a way which `records` do not show: what is known to be lost.
     pub accounts: Vec<Account>,
+    /// What the hub itself has to say of agents, for the log.
+    pub notes: Vec<Note>,
+}
+
+/// What the hub saw happen: a text of the log, as agents send theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// To whom; to the hub itself, if to nobody.
+    pub agent: Option<AgentName>,
+    /// When, in milliseconds since 1970-01-01 UTC on the hub's clock.
+    pub at_ms: u64,
+    /// What it is about: `agent/start`.
+    pub subject: &'static str,
+    /// In words.
+    pub text: String,
 }
 
 /// A record as it came.

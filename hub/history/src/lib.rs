@@ -33,7 +33,7 @@ mod unfold;
 mod view;
 
 pub use backup::{BackupError, backup};
-pub use batch::{Account, Batch, NewCatalog, NewRecord};
+pub use batch::{Account, Batch, NewCatalog, NewRecord, Note};
 pub use dating::dated;
 pub use error::{OpenError, StoreError};
 pub use log::{Cursor, Happened, LogEntry, LogPage, LogQuery};

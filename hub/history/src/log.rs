@@ -26,16 +26,22 @@ const PENDING: i64 = 100_000;
 const ONE_BY_ONE: usize = 32;
 /// Rows by time that are read for one page.
 const READ: usize = 50_000;
+/// The number of the hub itself; agents count from 1.
+pub(crate) const HUB: u32 = 0;
 
 /// What is asked of the log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LogQuery<'a> {
     /// Milliseconds since 1970-01-01 UTC.
     pub range: Range<u64>,
     /// What is older than this entry; from the end of the range on, if none.
     pub before: Option<&'a Cursor>,
+    /// The other way: what is at this place and newer, of that the oldest; moments are not cut, so there may be more than `limit`.
+    pub from: Option<&'a Cursor>,
     /// Whose; everybody's, if none.
     pub agents: Option<&'a [AgentName]>,
+    /// Besides these agents', what is of the hub itself.
+    pub hub: bool,
     /// Most entries.
     pub limit: usize,
 }
@@ -45,7 +51,7 @@ pub struct LogQuery<'a> {
 pub struct LogPage {
     /// The newest first.
     pub entries: Vec<LogEntry>,
-    /// Where it goes on, if it does.
+    /// Where it goes on, if it does: to what is older, or with `from` to what is newer.
     pub next: Option<Cursor>,
 }
 
@@ -54,8 +60,8 @@ pub struct LogPage {
 pub struct LogEntry {
     /// Its place.
     pub place: Cursor,
-    /// Whose it is.
-    pub agent: AgentName,
+    /// Whose it is; the hub's own, if nobody's.
+    pub agent: Option<AgentName>,
     /// What happened.
     pub what: Happened,
 }
@@ -141,24 +147,33 @@ enum Raw {
 
 /// One page.
 pub(crate) fn page(db: &Connection, query: &LogQuery<'_>) -> Result<LogPage, Trouble> {
-    let Some(agents) = numbers(db, query.agents)? else { return Ok(LogPage::default()) };
+    let Some(agents) = numbers(db, query)? else { return Ok(LogPage::default()) };
     let gather = Gather { db, query, agents: &agents };
     // One more than is wanted says whether there is more.
     let mut found: BTreeMap<Cursor, Raw> = BTreeMap::new();
     let mut horizon = None;
     gather.saved(&mut found, &mut horizon)?;
     gather.pending(&mut found)?;
-    let mut page = LogPage::default();
-    let (mut names, mut series) = (HashMap::new(), HashMap::new());
-    for (place, raw) in found.into_iter().rev() {
-        if horizon.as_ref().is_some_and(|horizon| place < *horizon) {
+    let (mut page, mut names, mut series) = (LogPage::default(), HashMap::new(), HashMap::new());
+    let rises = query.from.is_some();
+    let in_order: Box<dyn Iterator<Item = (Cursor, Raw)>> =
+        if rises { Box::new(found.into_iter()) } else { Box::new(found.into_iter().rev()) };
+    for (place, raw) in in_order {
+        let is_beyond = |horizon: &Cursor| if rises { place >= *horizon } else { place < *horizon };
+        if horizon.as_ref().is_some_and(is_beyond) {
             break;
         }
-        if page.entries.len() == query.limit {
-            page.next = page.entries.last().map(|entry: &LogEntry| entry.place.clone());
-            return Ok(page);
+        let last = page.entries.last().filter(|_| page.entries.len() >= query.limit);
+        if let Some(last) = last.filter(|last: &&LogEntry| !rises || last.place.ms != place.ms) {
+            page.next = Some(if rises { Cursor::at(place.ms) } else { last.place.clone() });
+            break;
         }
-        let Some(agent) = known(&mut names, place.agent, || name(db, place.agent))? else { continue };
+        let agent = if place.agent == HUB {
+            None
+        } else {
+            let Some(agent) = known(&mut names, place.agent, || name(db, place.agent))? else { continue };
+            Some(agent)
+        };
         let what = match (&place.what, raw) {
             (Key::Text(subject), Raw::Text(text)) => Happened::Text { subject: subject.clone(), text },
             (Key::Series(id), Raw::Set(value)) => {
@@ -173,7 +188,10 @@ pub(crate) fn page(db: &Connection, query: &LogQuery<'_>) -> Result<LogPage, Tro
         page.entries.push(LogEntry { place, agent, what });
     }
     // What was read ended before the range did.
-    page.next = horizon;
+    page.next = page.next.or(horizon);
+    if rises {
+        page.entries.reverse();
+    }
     Ok(page)
 }
 
@@ -196,10 +214,10 @@ fn name(db: &Connection, agent: u32) -> rusqlite::Result<Option<AgentName>> {
 }
 
 /// The numbers of agents; all, if none is named. `None` if nobody is left.
-fn numbers(db: &Connection, agents: Option<&[AgentName]>) -> rusqlite::Result<Option<BTreeSet<u32>>> {
-    let Some(agents) = agents else { return Ok(Some(BTreeSet::new())) };
+fn numbers(db: &Connection, query: &LogQuery<'_>) -> rusqlite::Result<Option<BTreeSet<u32>>> {
+    let Some(agents) = query.agents else { return Ok(Some(BTreeSet::new())) };
     let mut select = db.prepare_cached("SELECT id FROM agents WHERE name = ?1")?;
-    let mut found = BTreeSet::new();
+    let mut found: BTreeSet<u32> = query.hub.then_some(HUB).into_iter().collect();
     for agent in agents {
         found.extend(select.query_row([agent.to_string()], |row| row.get::<_, u32>(0)).optional()?);
     }
@@ -218,6 +236,12 @@ impl Gather<'_> {
         self.query.range.contains(&place.ms)
             && (self.agents.is_empty() || self.agents.contains(&place.agent))
             && self.query.before.is_none_or(|before| place < before)
+            && self.query.from.is_none_or(|from| place >= from)
+    }
+
+    /// The first moment that can be wanted.
+    fn first_ms(&self) -> i64 {
+        clamp(self.query.from.map_or(0, |from| from.ms).max(self.query.range.start))
     }
 
     /// The last moment that can be wanted.
@@ -226,7 +250,7 @@ impl Gather<'_> {
         clamp(self.query.before.map_or(end, |before| before.ms.min(end)))
     }
 
-    /// What has moved on. `horizon` is the place above which all was read.
+    /// What has moved on. `horizon` is the place above which all was read; below which, with `from`.
     fn saved(&self, found: &mut BTreeMap<Cursor, Raw>, horizon: &mut Option<Cursor>) -> Result<(), Trouble> {
         if self.agents.is_empty() || self.agents.len() > ONE_BY_ONE {
             return self.saved_of("", 0, found, horizon);
@@ -244,19 +268,22 @@ impl Gather<'_> {
         found: &mut BTreeMap<Cursor, Raw>,
         horizon: &mut Option<Cursor>,
     ) -> Result<(), Trouble> {
+        let rises = self.query.from.is_some();
+        let order = if rises { "ASC" } else { "DESC" };
         for (table, columns) in [("edges", "series, value"), ("texts", "subject, text")] {
             let sql = format!(
-                "SELECT agent, ms, {columns} FROM {table} WHERE {only} ms BETWEEN ?1 AND ?2 AND ?3 >= 0 ORDER BY ms DESC"
+                "SELECT agent, ms, {columns} FROM {table} WHERE {only} ms BETWEEN ?1 AND ?2 AND ?3 >= 0 ORDER BY ms {order}"
             );
             let mut select = self.db.prepare_cached(&sql)?;
-            let mut rows = select.query(params![clamp(self.query.range.start), self.last_ms(), agent])?;
+            let mut rows = select.query(params![self.first_ms(), self.last_ms(), agent])?;
             let (mut kept, mut read, mut last_ms) = (0, 0, 0);
             while let Some(row) = rows.next()? {
                 let ms = row.get::<_, i64>(1)? as u64;
                 // Of one moment all is read: rows of one are in no order.
-                if (kept > self.query.limit || read >= READ) && ms < last_ms {
-                    let here = Cursor::at(last_ms);
-                    if horizon.as_ref().is_none_or(|horizon| *horizon < here) {
+                if (kept > self.query.limit || read >= READ) && ms != last_ms {
+                    let here = Cursor::at(if rises { ms } else { last_ms });
+                    let is_nearer = |horizon: &Cursor| if rises { here < *horizon } else { here > *horizon };
+                    if horizon.as_ref().is_none_or(is_nearer) {
                         *horizon = Some(here);
                     }
                     break;

@@ -6,6 +6,7 @@
 
 use crate::chunk::Chunk;
 use crate::keys::parts;
+use crate::log::HUB;
 use crate::store::{
     DATABASE, SALVAGING, beside, catalog, claim, connect, create_partial, lock, name, settle,
 };
@@ -154,6 +155,8 @@ fn copy_all(old: &Connection, new: &Connection, now_ms: u64) -> rusqlite::Result
                 table.copied += names_from_index(old, new, now_ms)?;
             }
             agents = numbers(new, "SELECT id FROM agents")?;
+            // What is said of the hub itself.
+            agents.insert(HUB);
         }
         transaction.commit()?;
         done.push(table);

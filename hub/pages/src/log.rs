@@ -37,6 +37,8 @@ pub struct Log {
     pub looked: String,
     /// The address of the newest page, where this is another one.
     pub newest: String,
+    /// The address of the page above this one, or nothing.
+    pub newer: String,
     /// The address of older ones, or nothing.
     pub older: String,
 }
@@ -109,6 +111,7 @@ mod tests {
             live: true,
             looked: hostile(),
             newest: hostile(),
+            newer: hostile(),
             older: hostile(),
         };
         assert_tame(&page.html());

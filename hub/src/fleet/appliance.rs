@@ -4,7 +4,7 @@
 //! [`GRACE`] later is a second machine with the same name. What is shown changes back to an older run only when the shown
 //! one is offline or silent, so two machines do not flip the page between them.
 
-use super::run::RunState;
+use super::run::{About, RunState};
 use crate::clock::Now;
 use rackside_proto::{AgentName, Presence, Reason, Run};
 use std::time::{Duration, Instant};
@@ -114,6 +114,12 @@ impl Appliance {
     /// A run.
     pub fn run(&self, run: Run) -> Option<&RunState> {
         self.runs.iter().find(|state| state.run == run)
+    }
+
+    /// What it said of itself in the run before this one, as far as the hub heard.
+    pub fn before(&self, run: Run) -> Option<&About> {
+        let mut others = self.runs.iter().rev().filter(|state| state.run != run);
+        others.find_map(|state| state.about.as_ref())
     }
 
     /// How many series its catalogs list together.

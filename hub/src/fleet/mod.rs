@@ -31,6 +31,17 @@ pub const SERIES_EACH: usize = 4 * rackside_proto::limits::SERIES;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetFull;
 
+/// An appliance came or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Which.
+    pub slot: usize,
+    /// What it was.
+    pub from: State,
+    /// What it is.
+    pub to: State,
+}
+
 /// All appliances.
 #[derive(Debug, Default)]
 pub struct Fleet {
@@ -40,6 +51,7 @@ pub struct Fleet {
     shapes: Shapes,
     layout: u64,
     changed: Vec<usize>,
+    turns: Vec<Turn>,
     feed: Feed,
     /// Of the record that is being taken.
     rows: Rows,
@@ -92,6 +104,11 @@ impl Fleet {
         changed
     }
 
+    /// Who came and who went since this was last asked, in order.
+    pub fn take_turns(&mut self) -> Vec<Turn> {
+        std::mem::take(&mut self.turns)
+    }
+
     /// The slot of `name`, made if it is not known.
     pub fn open(&mut self, name: &AgentName, now: Now) -> Result<usize, FleetFull> {
         self.open_one(name, false, now)
@@ -128,10 +145,12 @@ impl Fleet {
                 .shown()
                 .map(|run| (run.run, run.latest.as_ref().map(|latest| Arc::as_ptr(&latest.listing))))
         };
-        let (before, was_up) = (shape(appliance), appliance.state.is_up());
+        let (before, from) = (shape(appliance), appliance.state);
         let result = what(appliance);
-        if appliance.state.is_up() != was_up {
-            self.feed.turned(slot, &appliance.name, !was_up, now);
+        let to = appliance.state;
+        if from.is_up() != to.is_up() {
+            self.feed.turned(slot, &appliance.name, to.is_up(), now);
+            self.turns.push(Turn { slot, from, to });
         }
         if shape(appliance) != before {
             self.layout += 1;
@@ -242,12 +261,16 @@ impl Fleet {
     /// Notices silence; called once a second or so.
     pub fn sweep(&mut self, now: Now) {
         for (slot, appliance) in self.appliances.iter_mut().enumerate() {
-            let was_up = appliance.state.is_up();
+            let from = appliance.state;
             if appliance.sweep(now) {
                 self.changed.push(slot);
             }
-            if appliance.state.is_up() != was_up {
-                self.feed.turned(slot, &appliance.name, !was_up, now);
+            let to = appliance.state;
+            if from.is_up() != to.is_up() {
+                self.feed.turned(slot, &appliance.name, to.is_up(), now);
+            }
+            if from != to {
+                self.turns.push(Turn { slot, from, to });
             }
         }
     }

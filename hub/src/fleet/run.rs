@@ -64,6 +64,8 @@ pub struct About {
     pub clock: ClockSource,
     /// Where it keeps its records.
     pub spool: SpoolPlace,
+    /// The revision of the hub's configuration that it runs on; 0 for its own file.
+    pub configuration: u32,
 }
 
 /// The latest values of a run. They came right after they were read: a backlog says how it was, and not how it is.
@@ -123,6 +125,11 @@ impl RunState {
     /// How many series its catalogs list together.
     pub(super) fn series_kept(&self) -> usize {
         self.listings.iter().map(|listing| listing.len()).sum()
+    }
+
+    /// The newest catalog that is known.
+    pub fn newest_listing(&self) -> Option<&Arc<Listing>> {
+        self.listings.iter().max_by_key(|listing| listing.number)
     }
 
     /// Whether the catalog of that number is known.
@@ -251,6 +258,7 @@ impl About {
             interval_ms: birth.interval_ms.max(birth.tick_ms),
             clock: birth.clock,
             spool: birth.spool,
+            configuration: birth.config_revision,
         }
     }
 }

@@ -52,6 +52,10 @@ pub struct Custody {
     pub ack_due: Option<Instant>,
     /// When its next verdict is due, if one is.
     pub verdict_due: Option<Instant>,
+    /// Whether it came up with a run of which it is not known yet whether it is a new one.
+    pub is_back: bool,
+    /// Its newest start that this hub has heard of.
+    pub started: Option<(Run, Instant)>,
     /// Records taken, each once.
     pub records: u64,
     /// Records that came again.

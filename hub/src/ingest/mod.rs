@@ -16,6 +16,7 @@
 
 mod counts;
 mod custody;
+mod notes;
 mod past;
 #[cfg(test)]
 mod properties;
@@ -204,7 +205,9 @@ impl Ingest {
 
     /// Takes one message.
     pub fn take(&mut self, message: &Inbound, now: Now) {
-        if let Err(reason) = self.read(message, now) {
+        let read = self.read(message, now);
+        self.note_turns(now);
+        if let Err(reason) = read {
             log::debug!("{}: not taken: {}", message.topic.escape_debug(), reason.as_str());
             self.counts.reject(reason);
         }
@@ -237,8 +240,9 @@ impl Ingest {
 
     /// The batch is on the disk: acks are due.
     pub fn committed(&mut self, now: Now) {
-        let Some(Landed { keys, logged, .. }) = self.waiting.committed() else { return };
+        let Some(Landed { keys, logged, noted, .. }) = self.waiting.committed() else { return };
         self.logged.extend(logged);
+        self.logged.extend(noted.iter().filter_map(|name| self.fleet.slot(name)));
         for key in keys {
             self.custody[key.slot].landed(key.run);
             self.ack_within(key.slot, Duration::ZERO, now);
@@ -320,6 +324,7 @@ impl Ingest {
             self.spared = late >= STOOD_STILL && !self.spared;
             if !self.spared {
                 self.fleet.sweep(now);
+                self.note_turns(now);
             }
         }
     }
@@ -384,9 +389,14 @@ impl Ingest {
         if let Some(catalog) = &birth.catalog {
             self.catalog_apart(slot, birth.run, catalog, now)?;
         }
+        let known = self.fleet.appliances()[slot].run(birth.run).and_then(|run| run.about.as_ref());
+        let configuration = known.map(|about| about.configuration);
         self.fleet.birth(slot, birth, retained, now);
         if !retained {
             self.open_account(slot, birth.run, birth.floor, now);
+            if configuration.is_some_and(|before| before != birth.config_revision) {
+                self.note_configuration(slot, birth.config_revision, now);
+            }
             // A broker's copy has an old floor: an account that begins there would call lost what was acked since.
             self.lose_below(slot, birth.run, birth.floor, now);
             self.ack_within(slot, HEARD_WITHIN, now);
@@ -419,7 +429,11 @@ impl Ingest {
             return;
         }
         match self.past.account(&self.fleet.appliances()[slot].name, run) {
-            Ok(stored) => self.custody[slot].open(run, floor, stored),
+            Ok(stored) => {
+                let is_new = stored.is_none();
+                self.custody[slot].open(run, floor, stored);
+                self.note_opened(slot, run, is_new, now);
+            }
             Err(error) => log::debug!("what is stored of run {run} cannot be read: {error}"),
         }
     }

@@ -51,7 +51,7 @@ impl Ingest {
                     self.refuse(slot, now);
                     return Ok(());
                 }
-                self.catalog(slot, envelope.run, catalog)?;
+                self.catalog(slot, envelope.run, catalog, now)?;
                 self.fleet.heard(slot, &envelope, now);
             }
             Data::Readings(_) if had => {
@@ -247,9 +247,13 @@ impl Ingest {
     }
 
     /// A catalog that comes in a record of its own.
-    fn catalog(&mut self, slot: usize, run: Run, catalog: &Catalog<'_>) -> Result<(), Reason> {
+    fn catalog(&mut self, slot: usize, run: Run, catalog: &Catalog<'_>, now: Now) -> Result<(), Reason> {
         self.custody[slot].has_catalog(run, catalog.head.number);
+        let before = self.compared(slot, run, catalog.head.number, now);
         self.counts.series_ignored += self.fleet.catalog(slot, run, catalog)? as u64;
+        if let Some(before) = before {
+            self.note_series(slot, run, &before, now);
+        }
         Ok(())
     }
 
@@ -270,7 +274,7 @@ impl Ingest {
             return Ok(false);
         }
         let agent = appliance.name.clone();
-        self.catalog(slot, run, catalog)?;
+        self.catalog(slot, run, catalog, now)?;
         if !known {
             let body = past::bytes_of(catalog).into();
             self.waiting.push_catalog(NewCatalog { agent, run, number, body }, now.instant + ACK_WITHIN);

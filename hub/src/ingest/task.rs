@@ -2,7 +2,7 @@
 //! tells the pages what changed. Decides nothing.
 
 use super::Ingest;
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::inbound::{Inbound, Outlet};
 use crate::query::Touched;
 use crate::shutdown;
@@ -41,6 +41,11 @@ impl Shared {
     #[cfg(test)]
     pub(crate) fn take(&self, message: &Inbound, now: clock::Now) {
         self.write().take(message, now);
+    }
+
+    /// Something happened to the hub itself, for the log: `hub/start`.
+    pub fn note(&self, subject: &'static str, text: &str, now: Now) {
+        self.write().note_of_hub(subject, text, now);
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Ingest> {

@@ -3,6 +3,7 @@
 //! what becomes of pictures in `stills`.
 
 mod disk;
+mod notes;
 mod stills;
 mod verdicts;
 

@@ -11,8 +11,8 @@
 //! ```
 
 use bytes::Bytes;
-use rackside_history::{Account, Batch, NewCatalog, NewRecord};
-use rackside_proto::{Channel, Run};
+use rackside_history::{Account, Batch, NewCatalog, NewRecord, Note};
+use rackside_proto::{AgentName, Channel, Run};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +46,7 @@ pub(super) struct Waiting {
     /// One for each of `records`.
     keys: Vec<Key>,
     catalogs: Vec<NewCatalog>,
+    notes: Vec<Note>,
     /// Runs of which more is lost than was written.
     changed: BTreeSet<(usize, Run)>,
     flying: Option<Flying>,
@@ -71,6 +72,7 @@ struct Flying {
 pub(super) struct Cut {
     records: Vec<NewRecord>,
     catalogs: Vec<NewCatalog>,
+    notes: Vec<Note>,
     pub(super) keys: Vec<Key>,
     pub(super) changed: BTreeSet<(usize, Run)>,
     bytes: usize,
@@ -83,6 +85,8 @@ pub(super) struct Landed {
     pub(super) changed: BTreeSet<(usize, Run)>,
     /// Of whom there are events in it.
     pub(super) logged: BTreeSet<usize>,
+    /// Of whom the hub noted something in it.
+    pub(super) noted: Vec<AgentName>,
 }
 
 impl Default for Waiting {
@@ -91,6 +95,7 @@ impl Default for Waiting {
             records: Vec::new(),
             keys: Vec::new(),
             catalogs: Vec::new(),
+            notes: Vec::new(),
             changed: BTreeSet::new(),
             flying: None,
             bytes: 0,
@@ -159,6 +164,17 @@ impl Waiting {
         self.due_at(due);
     }
 
+    /// Takes what the hub has to say itself, if there is room: nobody else has it, and nobody is to wait for it.
+    pub(super) fn push_note(&mut self, note: Note, due: Instant) -> bool {
+        let has_room = self.has_room_for_catalog();
+        if has_room {
+            self.bytes += note.text.len() + EACH;
+            self.notes.push(note);
+            self.due_at(due);
+        }
+        has_room
+    }
+
     /// More of a run is lost than was written.
     pub(super) fn change(&mut self, slot: usize, run: Run, due: Instant) {
         self.changed.insert((slot, run));
@@ -185,7 +201,8 @@ impl Waiting {
     /// Cuts the next batch off, if it is due.
     pub(super) fn cut(&mut self, now: Instant) -> Option<Cut> {
         self.due().filter(|due| *due <= now)?;
-        let mut bytes = self.catalogs.iter().map(|catalog| cost(&catalog.body)).sum();
+        let mut bytes: usize = self.catalogs.iter().map(|catalog| cost(&catalog.body)).sum();
+        bytes += self.notes.iter().map(|note| note.text.len() + EACH).sum::<usize>();
         let mut count = 0;
         for record in self.records.iter().take(self.at_once) {
             if count > 0 && bytes >= BYTES_AT_ONCE {
@@ -199,13 +216,14 @@ impl Waiting {
             (std::mem::replace(&mut self.records, behind.0), std::mem::replace(&mut self.keys, behind.1));
         self.due = (!self.records.is_empty()).then_some(now);
         let (catalogs, changed) = (std::mem::take(&mut self.catalogs), std::mem::take(&mut self.changed));
-        Some(Cut { records, catalogs, keys, changed, bytes })
+        let notes = std::mem::take(&mut self.notes);
+        Some(Cut { records, catalogs, notes, keys, changed, bytes })
     }
 
     /// The batch goes to the disk.
     pub(super) fn fly(&mut self, cut: Cut, accounts: Vec<Account>, since: Instant) -> Arc<Batch> {
-        let Cut { records, catalogs, keys, changed, bytes } = cut;
-        let batch = Arc::new(Batch { records, catalogs, accounts });
+        let Cut { records, catalogs, notes, keys, changed, bytes } = cut;
+        let batch = Arc::new(Batch { records, catalogs, accounts, notes });
         self.flying = Some(Flying { batch: Arc::clone(&batch), keys, changed, since, bytes });
         batch
     }
@@ -223,18 +241,20 @@ impl Waiting {
         self.retry_at = None;
         let events = batch.records.iter().zip(&keys).filter(|(record, _)| record.channel == Channel::Event);
         let logged = events.map(|(_, key)| key.slot).collect();
-        Some(Landed { keys, changed, logged })
+        let noted = batch.notes.iter().filter_map(|note| note.agent.clone()).collect();
+        Some(Landed { keys, changed, logged, noted })
     }
 
     /// The batch is not on the disk: it is the first of what waits.
     pub(super) fn failed(&mut self, now: Instant) -> Option<Landed> {
         let Flying { batch, keys, changed, .. } = self.flying.take()?;
-        let Batch { mut records, mut catalogs, .. } = Arc::unwrap_or_clone(batch);
+        let Batch { mut records, mut catalogs, mut notes, .. } = Arc::unwrap_or_clone(batch);
         self.at_once = (records.len() / 8).max(1);
         records.append(&mut self.records);
         catalogs.append(&mut self.catalogs);
-        (self.records, self.catalogs) = (records, catalogs);
-        let landed = Landed { keys: keys.clone(), changed, logged: BTreeSet::new() };
+        notes.append(&mut self.notes);
+        (self.records, self.catalogs, self.notes) = (records, catalogs, notes);
+        let landed = Landed { keys: keys.clone(), changed, logged: BTreeSet::new(), noted: Vec::new() };
         self.keys.splice(0..0, keys);
         self.changed.extend(landed.changed.iter().copied());
         self.due_at(now);

@@ -88,7 +88,7 @@ impl Fleetwide {
         let ms = |at: i64| u64::try_from(at).unwrap_or_default();
         let range = ms(range.start)..ms(range.end);
         let agents = std::slice::from_ref(agent);
-        let page = reader.log(&LogQuery { range, before: None, agents: Some(agents), limit });
+        let page = reader.log(&LogQuery { range, agents: Some(agents), limit, ..LogQuery::default() });
         let page = page.map_err(|error| failed(&error))?;
         Ok((page.entries, page.next.is_some()))
     }

@@ -90,7 +90,8 @@ impl Thread {
             if clock::now().since(self.looked.instant) >= FILES {
                 self.looked = clock::now();
                 if self.files.changed(&self.config) {
-                    self.load();
+                    let said = self.load();
+                    self.ground.shared.note("hub/rules", &said, clock::now());
                 }
             }
             {
@@ -146,13 +147,15 @@ impl Thread {
         std::mem::take(&mut *inbox)
     }
 
-    fn load(&mut self) {
+    /// Reads the files, and says what there is now.
+    fn load(&mut self) -> String {
         let Loaded { files, faults } = self.files.read(&self.config);
         for fault in &faults {
             log::error!("{fault}");
         }
         let rules = || files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules);
-        log::info!("{} rules in {} files", rules().count(), files.len());
+        let count = format!("{} rules in {} files", rules().count(), files.len());
+        log::info!("{count}");
         self.ground.series.serve(rules().map(|rule| &rule.query), clock::now());
         self.rules.0.expressions.send_replace(Arc::new(expressions(rules())));
         let now = clock::now().utc_ms as i64;
@@ -161,7 +164,9 @@ impl Thread {
         self.rules.counted(engine.overview());
         drop(engine);
         self.is_outdated = true;
+        let said = if faults.is_empty() { count } else { format!("{count}, {} faults", faults.len()) };
         *self.rules.0.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        said
     }
 
     /// Alerts go on as they were when the hub stopped.

@@ -22,7 +22,7 @@ use rackside_onair::{NaiveDate, Zone};
 use rackside_proto::Id;
 use rackside_status::{Book, BookError, Day};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -31,34 +31,43 @@ const EVERY: Duration = Duration::from_secs(30);
 /// More than this at once was not counted by anybody: the machine slept, or its clock was set.
 const MOST: i64 = 120_000;
 
-/// What the public is told. Cheap to clone.
+/// What the public is told. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
 pub struct Public {
-    pub(crate) config: Arc<StatusConfig>,
+    data: Arc<Path>,
+    set: Arc<RwLock<Arc<Set>>>,
+}
+
+/// How it is set, and the book: the same as long as nobody changes the configuration.
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) config: StatusConfig,
     pub(crate) incidents: Incidents,
     pub(crate) book: Arc<Book>,
 }
 
 impl Public {
-    /// By this configuration, with the book in `data`. A book that cannot be opened is told, and one in memory takes its place.
+    /// By this configuration, with the book in `data`.
     pub fn open(config: &StatusConfig, data: &Path) -> Self {
-        let book = if config.enabled { Book::open(&storage::whole(data)) } else { Book::in_memory() };
-        let book = book.or_else(|error| {
-            log::error!("{error}; what the status page knows of past days is lost when the hub stops");
-            Book::in_memory()
-        });
-        Self {
-            config: Arc::new(config.clone()),
-            incidents: config.incidents(),
-            book: Arc::new(book.expect("SQLite works in memory")),
-        }
+        let data: Arc<Path> = storage::whole(data).into();
+        let set = Arc::new(Set::new(config, book(config, &data)));
+        Self { data, set: Arc::new(RwLock::new(set)) }
     }
 
-    /// The sites that are public, in the order of the configuration.
-    pub(crate) fn sites(&self, on_air: &OnAir) -> Vec<SiteConfig> {
-        let configs = on_air.configs();
-        let configs = configs.borrow();
-        configs.iter().filter(|site| self.config.is_public(site)).cloned().collect()
+    /// Another configuration. A book that is open stays.
+    pub(crate) fn configure(&self, config: &StatusConfig) {
+        let before = self.set();
+        if before.config == *config {
+            return;
+        }
+        let is_open = before.config.enabled;
+        let book = if is_open { Arc::clone(&before.book) } else { book(config, &self.data) };
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Set::new(config, book));
+    }
+
+    /// As it is set now.
+    pub(crate) fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts until `shutdown` says so.
@@ -74,20 +83,42 @@ impl Public {
                 () = shutdown::asked(&mut shutdown) => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
-            let now = clock::now();
+            let (now, set) = (clock::now(), self.set());
             let passed = now.since(before.instant).as_millis() as i64;
             before = now;
-            if !self.config.enabled || passed > MOST {
+            if !set.config.enabled || passed > MOST {
                 continue;
             }
-            let (public, on_air, notifications) = (self.clone(), on_air.clone(), notifications.clone());
-            let counting =
-                tokio::task::spawn_blocking(move || public.add(&on_air, &notifications, passed, now));
+            let (on_air, notifications) = (on_air.clone(), notifications.clone());
+            let counting = tokio::task::spawn_blocking(move || set.add(&on_air, &notifications, passed, now));
             let counted = counting.await.expect("counting does not panic, and nobody aborts it");
             if let Err(error) = counted {
                 log::error!("the status page misses {} s: {error}", passed / 1000);
             }
         }
+    }
+}
+
+/// A book that cannot be opened is told, and one in memory takes its place.
+fn book(config: &StatusConfig, data: &Path) -> Arc<Book> {
+    let book = if config.enabled { Book::open(data) } else { Book::in_memory() };
+    let book = book.or_else(|error| {
+        log::error!("{error}; what the status page knows of past days is lost when the hub stops");
+        Book::in_memory()
+    });
+    Arc::new(book.expect("SQLite works in memory"))
+}
+
+impl Set {
+    fn new(config: &StatusConfig, book: Arc<Book>) -> Self {
+        Self { config: config.clone(), incidents: config.incidents(), book }
+    }
+
+    /// The sites that are public, in the order of the configuration.
+    pub(crate) fn sites(&self, on_air: &OnAir) -> Vec<SiteConfig> {
+        let configs = on_air.configs();
+        let configs = configs.borrow();
+        configs.iter().filter(|site| self.config.is_public(site)).cloned().collect()
     }
 
     /// The last `passed` milliseconds, of each site.

@@ -11,60 +11,35 @@
 //! ```
 
 mod asked;
+mod gather;
 mod words;
 
 pub(in crate::web) use words::words;
 
 use super::accept::answer;
-use super::api::Form;
+use super::api::{Failure, Form};
 use super::problem::Problem;
 use super::venue::Venues;
 use super::visitor::Visitor;
 use super::{Web, page as pages};
 use crate::clock;
 use crate::moment::rfc3339;
-use asked::Asked;
+use asked::{Asked, EVER};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use rackside_history::{Cursor, LogEntry, LogPage, LogQuery, StoreError};
-use rackside_notify::What;
+use gather::{Page, Reading, Told};
+use rackside_history::Cursor;
 use rackside_pages::alerts::Choice;
 use rackside_pages::log::{Entry, Log};
 use rackside_pages::{Here, When};
-use rackside_proto::AgentName;
+use rackside_promql::{ErrorType, Stop};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Entries that are read at a time, and how often for one page: a text that is nowhere costs so much and no more.
-const READ: usize = 2_000;
-const READS: usize = 10;
 /// Entries of the page.
 const PAGE: usize = 100;
-
-/// Something that happened, ready to be told.
-#[derive(Debug, Clone)]
-struct Told {
-    /// Its place; of an alert the moment and its number.
-    id: String,
-    at: i64,
-    site: String,
-    appliance: String,
-    kind: &'static str,
-    what: String,
-    /// The alert's number, or nothing.
-    alert: String,
-}
-
-/// A page of it.
-struct Page {
-    entries: Vec<Told>,
-    /// Where it goes on.
-    next: Option<Cursor>,
-    /// Whether it ends before it is full, since so much was read already.
-    is_cut: bool,
-}
 
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
@@ -72,28 +47,46 @@ pub(super) async fn page(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    pages::whole(headers, move || shown(&web, &visitor, &uri).html()).await
+    let form = Form::of_address(&uri);
+    let (asked, trouble) = match Asked::of(&form, &web.venues(), PAGE) {
+        Ok(asked) => (asked, String::new()),
+        Err(why) => (Asked { limit: PAGE, range: EVER, ..Asked::default() }, format!("{why}.")),
+    };
+    let found = read(&web, &visitor, &asked).await;
+    let trouble = if let Err(failure) = &found { told(failure).1 } else { trouble };
+    let found = found.unwrap_or_default();
+    pages::whole(headers, move || shown(&web, &visitor, &form, &asked, (found, trouble)).html()).await
 }
 
-fn shown(web: &Web, visitor: &Visitor, uri: &Uri) -> Log {
-    let (venues, now) = (web.venues(), clock::now().utc_ms as i64);
-    let form = Form::of_address(uri);
-    let (asked, mut trouble) = match Asked::of(&form, &venues, PAGE) {
-        Ok(asked) => (asked, String::new()),
-        Err(why) => (Asked { limit: PAGE, ..Asked::default() }, format!("{why}.")),
+/// On a thread of the queries', of which there are so many.
+async fn read(web: &Arc<Web>, visitor: &Visitor, asked: &Asked) -> Result<Page, Failure> {
+    let (held, visitor, asked) = (Arc::clone(web), visitor.clone(), asked.clone());
+    let reading = move |stopped: &dyn Fn() -> Option<Stop>| {
+        let venues = held.venues();
+        Reading { web: &held, venues: &venues, visitor: &visitor, asked: &asked }.page(stopped)
     };
-    let found = read(web, &venues, visitor, &asked).unwrap_or_else(|error| {
-        log::error!("the log cannot be read: {error}");
-        "The hub cannot read its history; its own log says why.".clone_into(&mut trouble);
-        Page { entries: Vec::new(), next: None, is_cut: false }
-    });
+    web.api.reads(reading).await
+}
+
+/// Code and words; the hub's own log says why.
+fn told(failure: &Failure) -> (StatusCode, String) {
+    log::error!("the log cannot be read: {failure}");
+    let why = if failure.kind() == ErrorType::Internal {
+        "the hub cannot read its history; its own log says why"
+    } else {
+        "the hub is too busy to read the log; try again"
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
+}
+
+fn shown(web: &Web, visitor: &Visitor, form: &Form, asked: &Asked, (found, trouble): (Page, String)) -> Log {
+    let (venues, now) = (web.venues(), clock::now().utc_ms as i64);
     let zone = venues.zone(&asked.site);
     let kinds = words::KINDS.iter().map(|&(value, label)| Choice {
         value: value.to_owned(),
         label: label.to_owned(),
         on: asked.kind == value,
     });
-    let looked = found.next.as_ref().filter(|_| found.is_cut);
     Log {
         frame: web.live_frame("Log", Here::Log, visitor),
         sites: sites(web, &venues, visitor, &asked.site),
@@ -107,10 +100,11 @@ fn shown(web: &Web, visitor: &Visitor, uri: &Uri) -> Log {
         trouble,
         empty: found.entries.is_empty(),
         entries: found.entries.iter().map(|one| entry(one, &venues, now)).collect(),
-        live: asked.before.is_none() && form.first("until").is_empty(),
-        looked: looked.map(|next| When::new(next.ms as i64, zone, now).text).unwrap_or_default(),
-        newest: if asked.before.is_some() { asked.address(&form, None) } else { String::new() },
-        older: found.next.map(|next| asked.address(&form, Some(&next))).unwrap_or_default(),
+        live: asked.is_newest() && form.first("until").is_empty(),
+        looked: found.looked.map(|ms| When::new(ms as i64, zone, now).text).unwrap_or_default(),
+        newest: if asked.is_newest() { String::new() } else { asked.address(form, ("", None)) },
+        newer: found.newer.map(|place| asked.address(form, ("newer", Some(&place)))).unwrap_or_default(),
+        older: found.older.map(|place| asked.address(form, ("after", Some(&place)))).unwrap_or_default(),
     }
 }
 
@@ -118,7 +112,8 @@ fn shown(web: &Web, visitor: &Visitor, uri: &Uri) -> Log {
 pub(super) fn newest(web: &Web, visitor: &Visitor, site: &str, limit: usize) -> Vec<Entry> {
     let (venues, now) = (web.venues(), clock::now().utc_ms);
     let asked = Asked { site: site.to_owned(), limit, range: 0..now + 1, ..Asked::default() };
-    let found = read(web, &venues, visitor, &asked).map(|page| page.entries);
+    let reading = Reading { web, venues: &venues, visitor, asked: &asked };
+    let found = reading.page(&|| None).map(|page| page.entries);
     let found = found.unwrap_or_else(|error| {
         log::error!("the log cannot be read: {error}");
         Vec::new()
@@ -157,26 +152,22 @@ pub(super) async fn api(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let reading = tokio::task::spawn_blocking(move || {
-        let venues = web.venues();
-        let asked = match Asked::of(&Form::of_address(&uri), &venues, PAGE) {
-            Ok(asked) => asked,
-            Err(why) => return Problem::bad_request(why).into_response(),
-        };
-        match read(&web, &venues, &visitor, &asked) {
-            Ok(page) => {
-                let entries: Vec<Json> = page.entries.iter().map(json).collect();
-                let next = page.next.map(|next| next.to_string());
-                answer(&headers, "application/json", json!({ "log": entries, "next": next }).to_string())
-            }
-            Err(error) => {
-                log::error!("the log cannot be read: {error}");
-                let why = "the hub cannot read its history; its own log says why";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response()
-            }
+    let asked = match Asked::of(&Form::of_address(&uri), &web.venues(), PAGE) {
+        Ok(asked) => asked,
+        Err(why) => return Problem::bad_request(why).into_response(),
+    };
+    match read(&web, &visitor, &asked).await {
+        Ok(page) => {
+            let entries: Vec<Json> = page.entries.iter().map(json).collect();
+            let place = |place: Option<Cursor>| place.map(|place| place.to_string());
+            let body = json!({ "log": entries, "next": place(page.older), "newer": place(page.newer) });
+            answer(&headers, "application/json", body.to_string())
         }
-    });
-    reading.await.expect("reading the log does not panic, and is not cancelled")
+        Err(failure) => {
+            let (code, why) = told(&failure);
+            Problem::new(code, why).into_response()
+        }
+    }
 }
 
 /// An entry as `/api/log` has it.
@@ -190,117 +181,5 @@ fn json(one: &Told) -> Json {
         "kind": one.kind,
         "what": one.what,
         "alert": text(&one.alert),
-    })
-}
-
-/// The appliances whose events are read; `None` stands for everybody's.
-fn agents(web: &Web, venues: &Venues, visitor: &Visitor, asked: &Asked) -> Option<Vec<AgentName>> {
-    let is_wanted = |name: &AgentName| {
-        (asked.site.is_empty() || name.site.as_str() == asked.site)
-            && (asked.appliance.is_empty() || name.appliance.as_str() == asked.appliance)
-            && venues.sees(visitor, name.site.as_str())
-    };
-    let sees_all = venues.sees(visitor, "");
-    if sees_all && asked.site.is_empty() && asked.appliance.is_empty() {
-        return None;
-    }
-    let ingest = web.shared.read();
-    let names = ingest.fleet().appliances().iter().map(|one| &one.name);
-    Some(names.filter(|name| is_wanted(name)).cloned().collect())
-}
-
-/// A page of what is asked for, the newest first.
-fn read(web: &Web, venues: &Venues, visitor: &Visitor, asked: &Asked) -> Result<Page, StoreError> {
-    let agents = agents(web, venues, visitor, asked);
-    let (mut entries, mut before): (Vec<Told>, _) = (Vec::new(), asked.before.clone());
-    for nth in 1..=READS {
-        // Nobody's events are not everybody's.
-        let found = if agents.as_ref().is_some_and(Vec::is_empty) || asked.kind == "alert" {
-            LogPage::default()
-        } else {
-            let range = asked.range.clone();
-            web.queries.log(&LogQuery {
-                range,
-                before: before.as_ref(),
-                agents: agents.as_deref(),
-                limit: READ,
-            })?
-        };
-        let newer = before.as_ref().map_or(asked.range.end, |before| before.ms);
-        let older = found.next.as_ref().map_or(asked.range.start, |next| next.ms);
-        let told = |entry: LogEntry| {
-            let (kind, what) = words(&entry.what);
-            Told {
-                id: entry.place.to_string(),
-                at: entry.place.ms as i64,
-                site: entry.agent.site.to_string(),
-                appliance: entry.agent.appliance.to_string(),
-                kind,
-                what,
-                alert: String::new(),
-            }
-        };
-        let mut stretch: Vec<Told> = found.entries.into_iter().map(told).collect();
-        stretch.extend(of_alerts(web, venues, visitor, older as i64..newer as i64));
-        stretch.retain(|told| asked.wants(told));
-        stretch.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
-        for told in stretch {
-            let last: Option<&Told> = entries.last();
-            // What happened in one moment stays together.
-            if entries.len() >= asked.limit
-                && let Some(last) = last.filter(|last| last.at != told.at)
-            {
-                let next = Some(Cursor::at(last.at.max(0) as u64));
-                return Ok(Page { entries, next, is_cut: false });
-            }
-            entries.push(told);
-        }
-        match found.next {
-            None => return Ok(Page { entries, next: None, is_cut: false }),
-            Some(next) if nth == READS => return Ok(Page { entries, next: Some(next), is_cut: true }),
-            Some(next) => before = Some(next),
-        }
-    }
-    Ok(Page { entries, next: before, is_cut: true })
-}
-
-/// What became of alerts in a stretch of time.
-fn of_alerts(
-    web: &Web,
-    venues: &Venues,
-    visitor: &Visitor,
-    range: std::ops::Range<i64>,
-) -> impl Iterator<Item = Told> {
-    let mut found = Vec::new();
-    web.notifications.look(|notifier, _| {
-        for alert in notifier.alerts().filter(|alert| venues.sees(visitor, alert.site())) {
-            for event in alert.history.iter().filter(|event| range.contains(&event.at)) {
-                let Some(says) = became(&event.what) else { continue };
-                let what = super::alerts::what(alert);
-                found.push(Told {
-                    id: format!("{}.{}", event.at, alert.id),
-                    at: event.at,
-                    site: alert.site().to_owned(),
-                    appliance: alert.appliance().to_owned(),
-                    kind: "alert",
-                    what: format!("{says}: {what}"),
-                    alert: alert.id.to_string(),
-                });
-            }
-        }
-    });
-    found.into_iter()
-}
-
-fn became(what: &What) -> Option<String> {
-    Some(match what {
-        What::Firing => "fires".to_owned(),
-        What::Unknown => "unknown, its appliance is not heard".to_owned(),
-        What::Heard => "fires still".to_owned(),
-        What::Resolved | What::Dropped => "is over".to_owned(),
-        What::Acknowledged { by, .. } => format!("{by} has it in hand"),
-        What::Unacknowledged => "given back".to_owned(),
-        What::Flapping => "flaps".to_owned(),
-        What::Pending | What::Steady | What::Told { .. } => return None,
     })
 }

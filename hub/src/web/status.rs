@@ -16,7 +16,7 @@ use super::api::Form;
 use super::missing;
 use super::visitor::Visitor;
 use crate::clock;
-use crate::status::Public;
+use crate::status::{Public, Set};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
@@ -41,11 +41,14 @@ const HTML: &str = "text/html; charset=utf-8";
 /// What the public is told, and what was told last.
 pub(super) struct Board {
     pub(super) public: Public,
-    made: Mutex<Option<(i64, Arc<Made>)>>,
+    made: Mutex<Option<Arc<Made>>>,
 }
 
 /// Both forms of it, ready to be sent.
 struct Made {
+    at: i64,
+    /// How the page was set: of another configuration nothing is kept.
+    set: Arc<Set>,
     html: Sent,
     json: Sent,
 }
@@ -64,19 +67,24 @@ impl Board {
     /// As it was told last, if that is fresh.
     fn fresh(&self, now: i64) -> Option<Arc<Made>> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.as_ref().filter(|(at, _)| (0..FRESH).contains(&(now - at))).map(|(_, made)| Arc::clone(made))
+        made.as_ref().filter(|made| self.is_fresh(made, now)).map(Arc::clone)
+    }
+
+    fn is_fresh(&self, made: &Made, now: i64) -> bool {
+        (0..FRESH).contains(&(now - made.at)) && Arc::ptr_eq(&made.set, &self.public.set())
     }
 
     /// Made anew, by one of those who ask; the others wait for it.
     fn make(&self, web: &Web, now: i64) -> Result<Arc<Made>, BookError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, made)) = made.as_ref().filter(|(at, _)| (0..FRESH).contains(&(now - at))) {
+        if let Some(made) = made.as_ref().filter(|made| self.is_fresh(made, now)) {
             return Ok(Arc::clone(made));
         }
-        let told = told::told(web, now)?;
-        let json = told.json().to_string();
-        let fresh = Arc::new(Made { html: Sent::new(told.page(None).html()), json: Sent::new(json) });
-        *made = Some((now, Arc::clone(&fresh)));
+        let set = self.public.set();
+        let told = told::told(web, &set, now)?;
+        let json = Sent::new(told.json().to_string());
+        let fresh = Arc::new(Made { at: now, set, html: Sent::new(told.page(None).html()), json });
+        *made = Some(Arc::clone(&fresh));
         Ok(fresh)
     }
 
@@ -128,10 +136,10 @@ pub(super) async fn page(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    if !web.board.public.config.enabled {
+    if !web.board.public.set().config.enabled {
         return missing::not_found(headers, uri).await;
     }
-    let sites = web.board.public.sites(&web.on_air);
+    let sites = web.board.public.set().sites(&web.on_air);
     let seen = sites.iter().filter(|site| may_tell(&web, &visitor, site.id.as_str()));
     let choices: Vec<Choice> = seen
         .map(|site| Choice { value: site.id.to_string(), label: site.public_title().to_owned(), on: false })
@@ -141,7 +149,7 @@ pub(super) async fn page(
     let Some(desk) = told else { return public(web, headers, HTML, |made| &made.html).await };
     let making = tokio::task::spawn_blocking(move || {
         let now = clock::now().utc_ms as i64;
-        told::told(&web, now).map(|told| told.page(Some(desk)).html())
+        told::told(&web, &web.board.public.set(), now).map(|told| told.page(Some(desk)).html())
     });
     match making.await.expect("writing the page does not panic, and is not cancelled") {
         Ok(html) => Html(html).into_response(),
@@ -150,7 +158,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn api(State(web): State<Arc<Web>>, headers: HeaderMap, uri: Uri) -> Response {
-    if !web.board.public.config.enabled {
+    if !web.board.public.set().config.enabled {
         return missing::not_found(headers, uri).await;
     }
     public(web, headers, "application/json", |made| &made.json).await
@@ -198,7 +206,7 @@ pub(super) async fn change(
 
 async fn tell(web: Arc<Web>, id: Option<i64>, visitor: Visitor, request: Request<Body>) -> Response {
     let (headers, uri) = (request.headers().clone(), request.uri().clone());
-    if !web.board.public.config.enabled {
+    if !web.board.public.set().config.enabled {
         return missing::not_found(headers, uri).await;
     }
     let Ok(form) = Form::read(request).await else {
@@ -228,8 +236,8 @@ fn failed(error: &BookError) -> Refusal {
 }
 
 /// What the public is told is nothing, if it is told nothing at all.
-fn open(web: &Web) -> Result<&Public, Refusal> {
-    let public = &web.board.public;
+fn open(web: &Web) -> Result<Arc<Set>, Refusal> {
+    let public = web.board.public.set();
     let closed =
         || (StatusCode::NOT_FOUND, "there is no status page: `[status] enabled` is false".to_owned());
     if public.config.enabled { Ok(public) } else { Err(closed()) }

@@ -5,7 +5,8 @@
 
 use super::account::{Held, RunKey};
 use super::agents::Agent;
-use super::{Store, catalog, dates};
+use super::{Store, catalog, dates, flush};
+use crate::log::HUB;
 use crate::{Account, Batch, NewRecord, StoreError};
 use rackside_proto::{AgentName, Channel, Data, Envelope, Event, Record, Time, What};
 use rusqlite::{Connection, Transaction, params};
@@ -64,6 +65,13 @@ impl Store {
         }
         for record in &batch.records {
             self.take(&transaction, record, &mut pending)?;
+        }
+        for note in &batch.notes {
+            let agent = match &note.agent {
+                Some(name) => self.agent(&transaction, name, note.at_ms, &mut pending)?,
+                None => HUB,
+            };
+            flush::save_text(&transaction, agent, (note.at_ms, note.subject, &note.text))?;
         }
         for account in &batch.accounts {
             self.lose(&transaction, account, now_ms, &mut pending)?;

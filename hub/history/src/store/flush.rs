@@ -180,12 +180,18 @@ fn leave_out(db: &Connection, key: i64, columns: &[(u32, Samples)], why: &str) -
 }
 
 fn save_texts(db: &Connection, agent: u32, texts: &[Text]) -> rusqlite::Result<()> {
-    let mut insert =
-        db.prepare_cached("INSERT OR REPLACE INTO texts (agent, ms, subject, text) VALUES (?1, ?2, ?3, ?4)")?;
-    for (ms, subject, text) in texts {
-        insert.execute(params![agent, clamp(*ms), subject, text])?;
-    }
-    Ok(())
+    texts.iter().try_for_each(|(ms, subject, text)| save_text(db, agent, (*ms, subject, text)))
+}
+
+/// Moment, subject and text.
+pub(super) fn save_text(
+    db: &Connection,
+    agent: u32,
+    (ms, subject, text): (u64, &str, &str),
+) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO texts (agent, ms, subject, text) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![agent, clamp(ms), subject, text])
+        .map(drop)
 }
 
 fn save_edges(db: &Connection, agent: u32, edges: &[Edge]) -> rusqlite::Result<()> {

@@ -129,9 +129,10 @@ fn others(store: &mut Store, rack: &mut Rack) {
 
 /// Its log.
 fn logged(store: &Store) -> String {
-    let query = LogQuery { range: 0..u64::MAX, before: None, agents: None, limit: 1_000 };
+    let query = LogQuery { range: 0..u64::MAX, limit: 1_000, ..LogQuery::default() };
     let mut text = String::new();
     for LogEntry { place, agent, what } in store.reader().log(&query).expect("reads").entries {
+        let agent = agent.expect("an agent's");
         match what {
             Happened::Set { series, value } => {
                 writeln!(text, "{place} {agent} {} = {value:?}", series.name).expect("a String");

@@ -2,7 +2,7 @@
 
 use crate::model::log;
 use crate::rack::{DAY, DAY0, HOUR, MINUTE, Rack, batch, open, settle, utc};
-use rackside_history::{Cursor, Happened, LogEntry, LogQuery, Reader, Store};
+use rackside_history::{Batch, Cursor, Happened, LogEntry, LogQuery, Note, Reader, Store, salvage};
 use rackside_proto::{AgentName, Value, What};
 
 const NAMES: &[&str] = &["temp", "link_up"];
@@ -32,13 +32,29 @@ fn pages(reader: &Reader, agents: Option<&[AgentName]>, limit: usize) -> Vec<Log
     let mut before: Option<Cursor> = None;
     loop {
         let range = DAY0..DAY0 + DAY;
-        let page = reader.log(&LogQuery { range, before: before.as_ref(), agents, limit }).expect("reads");
+        let query = LogQuery { range, before: before.as_ref(), agents, limit, ..LogQuery::default() };
+        let page = reader.log(&query).expect("reads");
         assert!(page.entries.len() <= limit);
         all.extend(page.entries);
         let Some(next) = page.next else { return all };
         // As an address carries it.
         before = Some(next.to_string().parse().expect("a place"));
     }
+}
+
+/// The other way, from a place on; the newest first all the same.
+fn pages_up(reader: &Reader, agents: Option<&[AgentName]>, limit: usize) -> Vec<LogEntry> {
+    let mut all = Vec::new();
+    let mut from = Some(Cursor::at(DAY0));
+    while let Some(place) = from {
+        let range = 0..DAY0 + DAY;
+        let query = LogQuery { range, from: Some(&place), agents, limit, ..LogQuery::default() };
+        let page = reader.log(&query).expect("reads");
+        assert!(page.entries.last().is_none_or(|last| last.place >= place), "from there on");
+        all.splice(0..0, page.entries);
+        from = page.next;
+    }
+    all
 }
 
 #[test]
@@ -53,9 +69,11 @@ fn pages_of_any_size_are_the_log_before_and_after_it_has_moved_on() {
     let check = |reader: &Reader| {
         for limit in [1, 2, 5, 24] {
             assert_eq!(pages(reader, None, limit), whole, "by {limit}");
+            assert_eq!(pages_up(reader, None, limit), whole, "upwards, by {limit}");
         }
-        let of_two = |entry: &&LogEntry| entry.agent != agents[1];
+        let of_two = |entry: &&LogEntry| entry.agent.as_ref() != Some(&agents[1]);
         let two = [agents[0].clone(), agents[2].clone()];
+        assert_eq!(pages_up(reader, Some(&two), 3), pages(reader, Some(&two), 3));
         assert_eq!(pages(reader, Some(&two), 3), whole.iter().filter(of_two).cloned().collect::<Vec<_>>());
         // More than are asked one by one; most of them have no history.
         let many: Vec<AgentName> = (0..40)
@@ -114,4 +132,40 @@ fn a_place_is_a_line_of_text_and_nothing_else_is() {
     for bad in ["", "5", "5.1", "5.1.", "5.1.x7", "x.1.s7", "5.1.s", "5.-1.s7", "5.1.ü"] {
         assert!(bad.parse::<Cursor>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn what_the_hub_says_stands_in_the_log_and_its_own_where_all_is_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path(), DAY0);
+    let agents = three(&mut store);
+    let note = |agent: Option<&AgentName>, text: &str| Note {
+        agent: agent.cloned(),
+        at_ms: DAY0 + 5 * MINUTE,
+        subject: "agent/start",
+        text: text.to_owned(),
+    };
+    let stranger = AgentName::new("hall", "rack-9").expect("a name");
+    let notes =
+        vec![note(None, "of the hub"), note(Some(&agents[0]), "of one"), note(Some(&stranger), "new")];
+    store.commit(&Batch { notes, ..Batch::default() }, DAY0).expect("commits");
+    let said = |agents: Option<&[AgentName]>| {
+        let found = pages(&store.reader(), agents, 5).into_iter().filter_map(|entry| match entry.what {
+            Happened::Text { subject, text } if subject == "agent/start" => Some((entry.agent, text)),
+            _ => None,
+        });
+        found.collect::<Vec<_>>()
+    };
+    let one = (Some(agents[0].clone()), "of one".to_owned());
+    assert_eq!(said(Some(&agents)), std::slice::from_ref(&one));
+    let all = [(Some(stranger), "new".to_owned()), one, (None, "of the hub".to_owned())];
+    assert_eq!(said(None), all);
+    let query =
+        LogQuery { range: 0..DAY0 + DAY, agents: Some(&[]), hub: true, limit: 9, ..LogQuery::default() };
+    let of_hub = store.reader().log(&query).expect("reads").entries;
+    assert_eq!(of_hub.iter().map(|entry| &entry.agent).collect::<Vec<_>>(), [&None]);
+    drop(store);
+    salvage(dir.path(), DAY0).expect("salvages");
+    let store = open(dir.path(), DAY0);
+    assert!(pages(&store.reader(), None, 99).iter().any(|entry| entry.agent.is_none()), "kept");
 }

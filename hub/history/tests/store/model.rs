@@ -184,7 +184,9 @@ pub(crate) fn log(reader: &Reader, name: &AgentName, limit: usize) -> Vec<LogEnt
     let agents = [name.clone()];
     let (mut all, mut before): (Vec<LogEntry>, Option<Cursor>) = (Vec::new(), None);
     loop {
-        let query = LogQuery { range: 0..u64::MAX, before: before.as_ref(), agents: Some(&agents), limit };
+        let range = 0..u64::MAX;
+        let query =
+            LogQuery { range, before: before.as_ref(), agents: Some(&agents), limit, ..LogQuery::default() };
         let page = reader.log(&query).expect("reads");
         all.extend(page.entries);
         match page.next {

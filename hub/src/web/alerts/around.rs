@@ -11,7 +11,7 @@ use rackside_onair::Zone;
 use rackside_pages::When;
 use rackside_pages::alert::Happening;
 use rackside_pages::alerts::Line;
-use rackside_promql::{METRIC_NAME, Reduce, Select, Source as _, Wanted, is_stale, parse_selector};
+use rackside_promql::{Reduce, Select, Source as _, Wanted, is_stale, parse_selector};
 use rackside_proto::AgentName;
 use std::cmp::Reverse;
 use std::ops::{ControlFlow, Range};
@@ -29,10 +29,10 @@ fn racks(web: &Web, site: &str) -> Vec<AgentName> {
     appliances.filter(|one| one.name.site.as_str() == site).map(|one| one.name.clone()).collect()
 }
 
-/// What happened at these appliances, the newest first.
-fn events(web: &Web, agents: &[AgentName], range: Range<i64>) -> Vec<rackside_history::LogEntry> {
+/// What happened at these appliances, and to the hub itself, the newest first.
+fn events(web: &Web, agents: &[AgentName], hub: bool, range: Range<i64>) -> Vec<rackside_history::LogEntry> {
     let range = range.start.max(0) as u64..range.end.max(0) as u64;
-    let query = LogQuery { range, before: None, agents: Some(agents), limit: 10 * MOST };
+    let query = LogQuery { range, agents: Some(agents), hub, limit: 10 * MOST, ..LogQuery::default() };
     match web.queries.log(&query) {
         Ok(page) => page.entries,
         Err(error) => {
@@ -43,17 +43,14 @@ fn events(web: &Web, agents: &[AgentName], range: Range<i64>) -> Vec<rackside_hi
 }
 
 /// What changed at the site in the ten minutes before it began, the newest first.
-pub(super) fn before(web: &Web, alert: &Booked, zone: Zone, now: i64) -> Vec<Happening> {
+pub(super) fn before(web: &Web, alert: &Booked, sees_hub: bool, (zone, now): (Zone, i64)) -> Vec<Happening> {
     let agents = racks(web, alert.site());
-    if agents.is_empty() {
-        return Vec::new();
-    }
     let range = alert.active_at - BEFORE..alert.active_at + 1000;
-    let mut found: Vec<(i64, &'static str, String)> = events(web, &agents, range.clone())
+    let mut found: Vec<(i64, &'static str, String)> = events(web, &agents, sees_hub, range.clone())
         .into_iter()
         .map(|entry| {
             let (kind, text) = words(&entry.what);
-            (entry.place.ms as i64, kind, of_one(&agents, &entry.agent, text))
+            (entry.place.ms as i64, kind, of_one(&agents, entry.agent.as_ref(), text))
         })
         .collect();
     found.extend(edges(web, alert.site(), &range));
@@ -69,8 +66,11 @@ pub(super) fn before(web: &Web, alert: &Booked, zone: Zone, now: i64) -> Vec<Hap
 }
 
 /// Where a site has several appliances it is said which.
-fn of_one(agents: &[AgentName], agent: &AgentName, text: String) -> String {
-    if agents.len() > 1 { format!("{}: {text}", agent.appliance) } else { text }
+fn of_one(agents: &[AgentName], agent: Option<&AgentName>, text: String) -> String {
+    match agent.filter(|_| agents.len() > 1) {
+        Some(agent) => format!("{}: {text}", agent.appliance),
+        None => text,
+    }
 }
 
 fn told(mut found: Vec<(i64, &'static str, String)>, zone: Zone, now: i64) -> Vec<Happening> {
@@ -80,9 +80,9 @@ fn told(mut found: Vec<(i64, &'static str, String)>, zone: Zone, now: i64) -> Ve
     found.into_iter().map(one).collect()
 }
 
-/// When the site went on air or off, and when its appliances were heard or not.
+/// When the site went on air or off; that an appliance came or went is in the log.
 fn edges(web: &Web, site: &str, range: &Range<i64>) -> Vec<(i64, &'static str, String)> {
-    let selector = format!("{{__name__=~\"rackside_appliance_up|rackside_site_on_air\",site=\"{site}\"}}");
+    let selector = format!("rackside_site_on_air{{site=\"{site}\"}}");
     let Ok(matchers) = parse_selector(&selector) else { return Vec::new() };
     let wanted = Select {
         matchers: &matchers,
@@ -102,15 +102,8 @@ fn edges(web: &Web, site: &str, range: &Range<i64>) -> Vec<(i64, &'static str, S
             if !is_edge || !range.contains(&to.at) {
                 continue;
             }
-            let is_on = to.value > 0.0;
-            let (kind, text) = if labels.value(METRIC_NAME) == "rackside_appliance_up" {
-                let says = if is_on { "is heard again" } else { "is not heard any more" };
-                ("network", format!("{} {says}", labels.value("appliance")))
-            } else {
-                let says = if is_on { "on air" } else { "no longer on air" };
-                ("tally", format!("the site is {says} by {}", labels.value("reason")))
-            };
-            found.push((to.at, kind, text));
+            let says = if to.value > 0.0 { "on air" } else { "no longer on air" };
+            found.push((to.at, "tally", format!("the site is {says} by {}", labels.value("reason"))));
         }
         ControlFlow::Continue(())
     };
@@ -124,7 +117,7 @@ fn edges(web: &Web, site: &str, range: &Range<i64>) -> Vec<(i64, &'static str, S
 pub(super) fn tried(web: &Web, alert: &Booked, zone: Zone, now: i64) -> Vec<Happening> {
     let Ok(agent) = AgentName::new(alert.site(), alert.appliance()) else { return Vec::new() };
     let end = alert.ends_at.map_or(now, |end| end + BEFORE);
-    let entries = events(web, &[agent], alert.active_at - BEFORE..end + 1);
+    let entries = events(web, &[agent], false, alert.active_at - BEFORE..end + 1);
     let is_of_it = |subject: &str| {
         let of = subject.split_once('/').map_or("", |(_, of)| of);
         subject.starts_with("recovery/")

@@ -167,7 +167,7 @@ fn shown(web: &Web, visitor: &Visitor, asked: &Asked) -> Alerts {
         maintenance,
         may: may_anywhere || may_act(visitor, &venues, ""),
         ask: has_to_ask(visitor),
-        public: web.board.public.config.enabled,
+        public: web.board.public.set().config.enabled,
     }
 }
 

@@ -48,7 +48,8 @@ pub(in crate::web) async fn page(
     let (drawing, of) = (Arc::clone(&web), alert.clone());
     let chart = in_time(&web.api, move |stopped| hour(&drawing, &of, stopped));
     let (reading, of) = (Arc::clone(&web), alert.clone());
-    let told = in_time(&web.api, move |_| Ok(Told::of(&reading, &of)));
+    let sees_hub = web.venues().sees(&visitor, "");
+    let told = in_time(&web.api, move |_| Ok(Told::of(&reading, &of, sees_hub)));
     let read = tokio::join!(chart, told);
     let making = tokio::task::spawn_blocking(move || {
         let html = shown(&web, &alert, &visitor, &form, read).html();
@@ -73,9 +74,9 @@ struct Told {
 }
 
 impl Told {
-    fn of(web: &Web, alert: &Booked) -> Self {
+    fn of(web: &Web, alert: &Booked, sees_hub: bool) -> Self {
         let (now, zone) = (clock::now().utc_ms as i64, web.venues().zone(alert.site()));
-        Self { before: before(web, alert, zone, now), tried: tried(web, alert, zone, now) }
+        Self { before: before(web, alert, sees_hub, (zone, now)), tried: tried(web, alert, zone, now) }
     }
 }
 

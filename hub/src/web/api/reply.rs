@@ -38,7 +38,7 @@ impl Failure {
     }
 
     /// Prometheus's name for it.
-    pub(super) fn kind(&self) -> ErrorType {
+    pub(in crate::web) fn kind(&self) -> ErrorType {
         self.kind
     }
 

@@ -1,4 +1,4 @@
-//! What is asked of the log: `site`, `appliance`, `kind`, `text`, `from`, `until`, `after` (a place in it), `limit`.
+//! What is asked of the log: `site`, `appliance`, `kind`, `text`, `from`, `until`, `after` and `newer` (a place in it), `limit`.
 //!
 //! Times are RFC 3339 in UTC, milliseconds since 1970, or local at the site that is asked for (else UTC) as a form sends them: `2026-11-20T04:00`.
 
@@ -15,6 +15,9 @@ const MOST: usize = 1_000;
 /// Most characters of a text.
 const TEXT: usize = 80;
 
+/// Without a word about time.
+pub(super) const EVER: Range<u64> = 0..i64::MAX as u64;
+
 /// What is asked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
@@ -26,6 +29,8 @@ pub(super) struct Asked {
     pub(super) range: Range<u64>,
     /// What is older than this place.
     pub(super) before: Option<Cursor>,
+    /// The other way: what is at this place and newer.
+    pub(super) newer: Option<Cursor>,
     pub(super) limit: usize,
 }
 
@@ -49,12 +54,16 @@ impl Asked {
             }
         };
         let (from, until) = (moment("from")?, moment("until")?);
-        let before = match first("after") {
-            text if text.is_empty() => None,
-            text => Some(text.parse().map_err(|_| {
-                format!("`after` {text:?} is no place in the log; take `next` of the answer before")
-            })?),
+        let place = |name: &str, of: &str| match first(name) {
+            text if text.is_empty() => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                format!("`{name}` {text:?} is no place in the log; take `{of}` of the answer before")
+            }),
         };
+        let (before, newer) = (place("after", "next")?, place("newer", "newer")?);
+        if before.is_some() && newer.is_some() {
+            return Err("`after` goes one way and `newer` the other; give one of them".to_owned());
+        }
         let limit = match first("limit") {
             text if text.is_empty() => limit,
             text => text
@@ -64,14 +73,19 @@ impl Asked {
                 .ok_or_else(|| format!("`limit` {text:?} is not between 1 and {MOST}"))?,
         };
         let text = first("text").chars().take(TEXT).collect();
-        let range = from.unwrap_or(0)..until.unwrap_or(i64::MAX as u64);
-        Ok(Self { site, appliance: first("appliance"), kind, text, range, before, limit })
+        let range = from.unwrap_or(EVER.start)..until.unwrap_or(EVER.end);
+        Ok(Self { site, appliance: first("appliance"), kind, text, range, before, newer, limit })
     }
 
     /// Whether anything is left out.
     pub(super) fn is_narrow(&self) -> bool {
         let texts = [&self.site, &self.appliance, &self.kind, &self.text];
-        texts.iter().any(|text| !text.is_empty()) || self.range != (0..i64::MAX as u64)
+        texts.iter().any(|text| !text.is_empty()) || self.range != EVER
+    }
+
+    /// Whether it is the page to which new entries come.
+    pub(super) fn is_newest(&self) -> bool {
+        self.before.is_none() && self.newer.is_none()
     }
 
     /// Whether an entry is asked for.
@@ -86,9 +100,9 @@ impl Asked {
                     .any(|part| part.to_lowercase().contains(&text)))
     }
 
-    /// The address of the page that goes on at a place; of the newest, without.
-    pub(super) fn address(&self, form: &Form, after: Option<&Cursor>) -> String {
-        let after = after.map(ToString::to_string).unwrap_or_default();
+    /// The address of the page that goes on at a place, one way or the other; of the newest, without.
+    pub(super) fn address(&self, form: &Form, (way, place): (&str, Option<&Cursor>)) -> String {
+        let place = place.map(ToString::to_string).unwrap_or_default();
         address::of(
             "/log",
             &[
@@ -98,7 +112,7 @@ impl Asked {
                 ("text", &self.text),
                 ("from", form.first("from")),
                 ("until", form.first("until")),
-                ("after", &after),
+                (way, &place),
             ],
         )
     }

@@ -14,14 +14,16 @@ use rackside_pages::series::title;
 use rackside_proto::{Kind, metric};
 
 /// A kind of entry: as filters and JSON name it, and as people read it.
-pub(in crate::web) const KINDS: [(&str, &str); 8] = [
+pub(in crate::web) const KINDS: [(&str, &str); 10] = [
     ("alert", "alerts"),
+    ("agent", "agents: starts, ends, versions"),
     ("tally", "tallies"),
     ("probe", "probes"),
     ("stream", "streams"),
     ("process", "processes"),
     ("recovery", "recovery"),
     ("network", "network"),
+    ("hub", "the hub itself"),
     ("other", "everything else"),
 ];
 
@@ -84,6 +86,8 @@ fn told(subject: &str, text: &str) -> (&'static str, String) {
             ("network", "there is no way out any more".to_owned())
         }
         None if subject == "default_route" => ("network", format!("the way out is {text}")),
+        Some(("agent", what)) => ("agent", of_agent(what, text)),
+        Some(("hub", what)) => ("hub", of_hub(what, text)),
         Some(("error", probe)) if text.is_empty() => ("probe", format!("{probe}: no error any more")),
         Some(("error", probe)) => ("probe", format!("{probe}: {text}")),
         Some(("recovery", what)) => ("recovery", format!("{what}: {text}")),
@@ -91,6 +95,35 @@ fn told(subject: &str, text: &str) -> (&'static str, String) {
         Some((what, of)) => ("other", format!("{of}, {}: {text}", plain(what))),
         None if text.is_empty() => ("other", format!("{}: none any more", plain(subject))),
         None => ("other", format!("{}: {text}", plain(subject))),
+    }
+}
+
+/// What the hub saw of an agent; see `ingest::notes`.
+fn of_agent(what: &str, text: &str) -> String {
+    match (what, text) {
+        ("start", said) => format!("the agent has started: {said}"),
+        ("link", "") => "is heard again".to_owned(),
+        ("link", "will") => "is not heard any more: the line broke, or the agent died".to_owned(),
+        ("link", "silent") => "is not heard any more: it says nothing".to_owned(),
+        ("link", "stop") => "the agent was stopped".to_owned(),
+        ("link", "update") => "the agent stops for an update".to_owned(),
+        ("link", "shutdown") => "the machine shuts down".to_owned(),
+        ("link", why) => format!("is not heard any more ({why})"),
+        ("configuration", "0") => "the agent runs on its own configuration file".to_owned(),
+        ("configuration", revision) => format!("the agent runs on configuration {revision}"),
+        ("series", said) => format!("other series: {said}"),
+        (what, said) => format!("{}: {said}", plain(what)),
+    }
+}
+
+/// What happened to the hub.
+fn of_hub(what: &str, text: &str) -> String {
+    match what {
+        "start" => format!("the hub has started: {text}"),
+        "stop" => "the hub was stopped".to_owned(),
+        "rules" => format!("the rules were read again: {text}"),
+        "configuration" => format!("the hub's configuration changed: {text}"),
+        what => format!("{}: {text}", plain(what)),
     }
 }
 
@@ -155,6 +188,10 @@ mod tests {
         assert_eq!(text("default_route", "wwan0"), "network: the way out is wwan0");
         assert_eq!(text("default_route", ""), "network: there is no way out any more");
         assert_eq!(text("video_codec/hall", "h264"), "other: hall, video codec: h264");
+        assert_eq!(text("agent/start", "0.1.0, run 7"), "agent: the agent has started: 0.1.0, run 7");
+        assert_eq!(text("agent/link", ""), "agent: is heard again");
+        assert_eq!(text("agent/link", "stop"), "agent: the agent was stopped");
+        assert_eq!(text("hub/start", "0.1.0"), "hub: the hub has started: 0.1.0");
         assert_eq!(text("track", "Ouverture"), "other: track: Ouverture");
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::moment::{rfc3339, span};
 use crate::site::SiteConfig;
-use crate::status::day;
+use crate::status::{Set, day};
 use crate::web::Web;
 use rackside_notify::{Booked, What};
 use rackside_onair::{Window, Zone};
@@ -74,8 +74,7 @@ struct OneMaintenance {
 }
 
 /// What is so now.
-pub(super) fn told(web: &Web, now: i64) -> Result<Told, BookError> {
-    let public = &web.board.public;
+pub(super) fn told(web: &Web, public: &Set, now: i64) -> Result<Told, BookError> {
     let configs = public.sites(&web.on_air);
     let title = |id: &str| {
         let found = configs.iter().find(|site| site.id.as_str() == id);
