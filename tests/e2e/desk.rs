@@ -27,8 +27,12 @@ groups:
 ";
 
 fn hub(directory: &TempDir) -> Hub {
+    hub_with(directory, RULES)
+}
+
+fn hub_with(directory: &TempDir, text: &str) -> Hub {
     let rules = directory.path().join("own.yml");
-    fs::write(&rules, RULES).expect("the directory can be written");
+    fs::write(&rules, text).expect("the directory can be written");
     let tables = format!("[rules]\ndefaults = false\nfiles = [\"{}\"]\n", rules.display());
     Hub::with(Way::Listener, &programs().hub, &tables)
 }
@@ -79,6 +83,72 @@ fn an_alert_is_acknowledged_and_muted_with_the_keyboard_alone() {
     browser.press("Enter");
     expect(&mut browser, "it is muted", &in_section("held", "muted until"));
     assert!(hub.body("/api/silences").contains("somebody at the hub's machine"));
+}
+
+/// Its own page, by the summary.
+fn address_of(hub: &Hub, summary: &str) -> String {
+    let found = clock::eventually(RECOVERY, || {
+        let all: Json = serde_json::from_str(&hub.body("/api/alerts")).expect("JSON");
+        let alerts = all["alerts"].as_array().expect("a list").clone();
+        let one = alerts.into_iter().find(|one| one["annotations"]["summary"] == summary)?;
+        one["id"].as_str().map(|id| format!("http://{}/alerts/{id}", hub.web()))
+    });
+    found.unwrap_or_else(|| panic!("no alert {summary:?}: {}", hub.body("/api/alerts")))
+}
+
+fn in_facts(text: &str) -> String {
+    format!("document.querySelector('.facts-of').textContent.includes({text:?})")
+}
+
+#[test]
+fn an_alerts_own_page_is_acknowledged_and_muted_with_the_keyboard_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let hub = hub(&directory);
+    let page = address_of(&hub, "Hall: <script>document.title=1</script> is down");
+    let mut browser = Browser::open(&page, 360, 740);
+    assert!(browser.evaluate("document.title").as_str().is_some_and(|title| title.contains("<script>")));
+    tab_to(&mut browser, "I have it in hand");
+    browser.press("Enter");
+    expect(&mut browser, "somebody has it", &in_facts("somebody at the hub's machine since"));
+    tab_to(&mut browser, "Mute");
+    browser.press("Enter");
+    tab_to(&mut browser, "1 hour");
+    browser.press("Enter");
+    expect(&mut browser, "it is muted, and by whom", &in_facts("by somebody at the hub's machine"));
+    tab_to(&mut browser, "Give back: nobody has it in hand");
+    browser.press("Enter");
+    expect(&mut browser, "nobody has it", &format!("!{}", in_facts("in hand")));
+}
+
+#[test]
+fn pages_of_alerts_are_sound_whatever_has_become_of_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let more = "  - {alert: Soon, expr: 'vector(1)', for: 1h, labels: {severity: critical, site: hall}, annotations: {summary: soon}}\n";
+    let nowhere =
+        "  - {alert: Nowhere, expr: 'vector(1)', labels: {severity: info}, annotations: {summary: of no site}}\n";
+    let ends = "  - {alert: Ends, expr: 'vector(1)', labels: {severity: warning, site: hall}, annotations: {summary: ends}}\n";
+    let hub = hub_with(&directory, &format!("{RULES}{more}{nowhere}{ends}"));
+    let firing = address_of(&hub, "Hall: <script>document.title=1</script> is down");
+    let states = ["soon", "of no site", "ends"].map(|summary| address_of(&hub, summary));
+    // A rule that is taken away ends its alert.
+    fs::write(directory.path().join("own.yml"), format!("{RULES}{more}{nowhere}")).expect("written");
+    let over = || hub.body("/api/alerts").contains("\"resolved\"").then_some(());
+    assert!(clock::eventually(RECOVERY, over).is_some(), "one is over: {}", hub.body("/api/alerts"));
+    let mut browser = Browser::open(&firing, 1280, 800);
+    browser.assert_sound(&firing);
+    for page in &states {
+        browser.assert_sound(page);
+    }
+    for form in ["do: 'acknowledge', note: 'on it'", "do: 'mute', for: '1h', what: 'alert'"] {
+        let sent = format!(
+            "fetch({firing:?}, {{ method: 'POST', body: new URLSearchParams({{ {form} }}) }}).then(answer => answer.ok)"
+        );
+        assert_eq!(browser.evaluate(&sent), true, "{form}");
+        browser.assert_sound(&firing);
+        browser.assert_sound(&format!("http://{}/alerts", hub.web()));
+    }
+    browser.assert_sound(&format!("http://{}/alerts/0000000000000000", hub.web()));
+    browser.assert_sound(&format!("http://{}/log?kind=alert", hub.web()));
 }
 
 #[test]

@@ -105,6 +105,8 @@ fn state(alert: &Booked) -> &'static str {
     match (alert.state, alert.severity) {
         (At::Resolved, _) if alert.flaps.since.is_none() => "well",
         (At::Unknown, _) => "unknown",
+        // As on the page of a site: what may become bad is not bad yet.
+        (At::Pending, _) => "info",
         (_, Severity::Critical) => "critical",
         (_, Severity::Warning) => "warning",
         (_, Severity::Info) => "info",
@@ -117,7 +119,12 @@ fn word(alert: &Booked) -> &'static str {
         At::Resolved if alert.flaps.since.is_some() => "flapping",
         At::Resolved => "over",
         At::Unknown => "unknown",
-        At::Pending | At::Firing | At::Acknowledged => alert.severity.as_str(),
+        At::Pending => match alert.severity {
+            Severity::Critical => "pending critical",
+            Severity::Warning => "pending warning",
+            Severity::Info => "pending info",
+        },
+        At::Firing | At::Acknowledged => alert.severity.as_str(),
     }
 }
 

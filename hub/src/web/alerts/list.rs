@@ -28,9 +28,9 @@ const AHEAD: i64 = 7 * 86_400_000;
 /// Section, title, what to say where there is none.
 const SECTIONS: [(&str, &str, &str); 4] = [
     ("firing", "Firing", "Nothing fires that somebody has to know of."),
-    ("pending", "Pending", "Nothing is about to."),
+    ("pending", "Pending", "Nothing is about to fire."),
     ("in-hand", "In hand", "Nobody has anything in hand."),
-    ("held", "Muted or held back", "Nothing is kept from anybody."),
+    ("held", "Muted or held back", "Nothing is muted, and nothing is held back."),
 ];
 
 /// What is asked for.
@@ -96,9 +96,9 @@ impl Asked {
         Filter {
             sites: sites.into_iter().filter(|id| !id.is_empty()).map(site).collect(),
             severities: vec![
-                severity("", "info on"),
-                severity("warning", "warning on"),
-                severity("critical", "critical"),
+                severity("", "all"),
+                severity("warning", "warning and critical"),
+                severity("critical", "critical alone"),
             ],
             text: self.text.clone(),
             on: !self.site.is_empty() || self.least.is_some() || !self.text.is_empty(),
