@@ -124,8 +124,7 @@ fn an_alerts_own_page_is_acknowledged_and_muted_with_the_keyboard_alone() {
 fn pages_of_alerts_are_sound_whatever_has_become_of_them() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let more = "  - {alert: Soon, expr: 'vector(1)', for: 1h, labels: {severity: critical, site: hall}, annotations: {summary: soon}}\n";
-    let nowhere =
-        "  - {alert: Nowhere, expr: 'vector(1)', labels: {severity: info}, annotations: {summary: of no site}}\n";
+    let nowhere = "  - {alert: Nowhere, expr: 'vector(1)', labels: {severity: info}, annotations: {summary: of no site}}\n";
     let ends = "  - {alert: Ends, expr: 'vector(1)', labels: {severity: warning, site: hall}, annotations: {summary: ends}}\n";
     let hub = hub_with(&directory, &format!("{RULES}{more}{nowhere}{ends}"));
     let firing = address_of(&hub, "Hall: <script>document.title=1</script> is down");

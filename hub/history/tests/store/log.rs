@@ -169,3 +169,38 @@ fn what_the_hub_says_stands_in_the_log_and_its_own_where_all_is_read() {
     let store = open(dir.path(), DAY0);
     assert!(pages(&store.reader(), None, 99).iter().any(|entry| entry.agent.is_none()), "kept");
 }
+
+#[test]
+#[ignore = "a measurement: writes a million entries, and prints what pages of them cost"]
+#[expect(clippy::disallowed_methods, reason = "a measurement")]
+fn pages_of_a_million_entries_cost_by_what_they_give() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path(), DAY0);
+    let names: Vec<AgentName> =
+        (0..100).map(|n| AgentName::new("hall", &format!("rack-{n}")).expect("a name")).collect();
+    let note = |n: u64| Note {
+        agent: Some(names[n as usize % names.len()].clone()),
+        at_ms: DAY0 + n * 1_000,
+        subject: "track",
+        text: format!("track {n}"),
+    };
+    for thousand in 0..1_000 {
+        let notes = (0..1_000).map(|n| note(thousand * 1_000 + n)).collect();
+        store.commit(&Batch { notes, ..Batch::default() }, DAY0).expect("commits");
+    }
+    let (reader, range) = (store.reader(), 0..u64::MAX);
+    let (middle, one) = (Cursor::at(DAY0 + 500_000_000), &names[..1]);
+    let asked = LogQuery { range, limit: 100, ..LogQuery::default() };
+    for (what, query) in [
+        ("newest", asked.clone()),
+        ("in the middle, downwards", LogQuery { before: Some(&middle), ..asked.clone() }),
+        ("in the middle, upwards", LogQuery { from: Some(&middle), ..asked.clone() }),
+        ("of one appliance", LogQuery { agents: Some(one), ..asked.clone() }),
+        ("2,000 of everybody", LogQuery { limit: 2_000, ..asked }),
+    ] {
+        let before = std::time::Instant::now();
+        let page = reader.log(&query).expect("reads");
+        println!("{what}: {} entries in {:.1} ms", page.entries.len(), before.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(page.entries.len(), query.limit);
+    }
+}

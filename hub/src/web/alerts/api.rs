@@ -74,7 +74,7 @@ fn of(web: &Web, alert: &Booked) -> Json {
     let teams = web.notifications.look(teams);
     json!({
         "cause": cause(web, alert),
-        "before": told(&before(web, alert, zone, now)),
+        "before": told(&before(web, alert, false, (zone, now))),
         "tried": told(&tried(web, alert, zone, now)),
         "beside": beside(web, alert),
         "expression": Some(expression(web, alert)).filter(|text| !text.is_empty()),

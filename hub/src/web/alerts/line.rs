@@ -106,10 +106,9 @@ fn state(alert: &Booked) -> &'static str {
         (At::Resolved, _) if alert.flaps.since.is_none() => "well",
         (At::Unknown, _) => "unknown",
         // As on the page of a site: what may become bad is not bad yet.
-        (At::Pending, _) => "info",
+        (At::Pending, _) | (_, Severity::Info) => "info",
         (_, Severity::Critical) => "critical",
         (_, Severity::Warning) => "warning",
-        (_, Severity::Info) => "info",
     }
 }
 
