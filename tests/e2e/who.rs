@@ -3,6 +3,7 @@
 //! What is refused is refused over HTTP in the hub's own tests, case by case; here it is seen by whom it happens to.
 
 use crate::complete::{RACK, RECOVERY};
+use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::browser::Browser;
 use rackside_tests::hub::{Hub, Way};
 use rackside_tests::programs::programs;
@@ -26,6 +27,7 @@ id = "quarry"
 name = "The Quarry"
 tags = ["secret-tag"]
 "#;
+const ELSEWHERE: (&str, &str) = ("quarry", "rack-9");
 
 /// A hub with an admin, `first`, and a viewer of one site, `desk`.
 fn with_two() -> Hub {
@@ -121,6 +123,16 @@ fn the_first_user_is_made_by_the_link_and_then_everybody_logs_in() {
     assert_eq!((&cookie["name"], &cookie["path"]), (&Json::from("rackside"), &Json::from("/")));
     assert_eq!((&cookie["httpOnly"], &cookie["sameSite"]), (&Json::from(true), &Json::from("Lax")));
     assert_eq!(browser.evaluate("document.cookie"), "", "no script reads it");
+
+    browser.go(&at(&hub, &link));
+    assert!(says(&mut browser, "Not good any more"), "the link is good once");
+    browser.go(&at(&hub, "/alerts"));
+    browser.evaluate("document.querySelector('form.out button').click()");
+    expect_at(&mut browser, "/login");
+    assert_eq!(browser.cookies(), Vec::<Json>::new(), "the browser keeps nothing");
+    // What was on the screen before is asked for anew, and not shown out of a memory.
+    browser.evaluate("history.back()");
+    expect(&mut browser, "back is no way in", "location.search === '?to=/alerts'");
 }
 
 #[test]
@@ -221,6 +233,90 @@ fn settings_are_sound_with_everything_in_them() {
 
     browser.evaluate("document.querySelector(\"form[action='/settings/receivers/crew'] button\").click()");
     expect(&mut browser, "it says what came of it", "document.body.innerText.includes('did not arrive')");
+}
+
+#[test]
+fn who_may_look_at_one_site_sees_no_other_and_no_button() {
+    let hub = with_two();
+    let mut agents = Vec::new();
+    for (site, appliance) in [RACK, ELSEWHERE] {
+        agents.push(Agent::start(&AgentOptions::new(site, appliance, hub.mqtt())));
+    }
+    let mut browser = Browser::open(&at(&hub, "/login"), 1280, 800);
+    // An admin sees both before the other is looked for.
+    log_in(&mut browser, &hub, "first", PASSWORD);
+    for rack in ["arena-north/rack-1", "quarry/rack-9"] {
+        let up = format!("document.querySelector('[data-rack=\"{rack}\"]')?.dataset.up === 'true'");
+        expect(&mut browser, "both are up", &up);
+    }
+    browser.evaluate("document.querySelector('form.out button').click()");
+    expect_at(&mut browser, "/login");
+    log_in(&mut browser, &hub, "desk", PASSWORD);
+    for path in [
+        "/",
+        "/sites/arena-north",
+        "/sites/arena-north/rack-1",
+        "/alerts",
+        "/log",
+        "/status",
+        "/settings",
+        "/?q=quarry",
+        "/log?site=quarry",
+        "/sites/quarry",
+        "/sites/quarry/rack-9",
+        "/nothing-of-the-kind",
+    ] {
+        browser.go(&at(&hub, path));
+        let html = browser.evaluate("document.documentElement.innerHTML").to_string().to_lowercase();
+        // What was asked for is told back, in the field or sentence that it was asked with.
+        let html = html.replace("value=\\\"quarry\\\"", "").replace(path, "");
+        for word in ["quarry", "rack-9", "secret-tag"] {
+            assert!(!html.contains(word), "{path} tells of {word}:\n{html}");
+        }
+        let changes = "[...document.querySelectorAll('main form')].filter(one => one.method === 'post' && !one.action.endsWith('/settings/password')).length";
+        assert_eq!(browser.evaluate(changes), 0, "{path} has nothing to change");
+        let words = "[...document.querySelectorAll('main button')].map(one => one.innerText).join()";
+        let words = browser.evaluate(words).to_string();
+        for word in ["Acknowledge", "Mute", "air", "Remove", "Revoke", "test"] {
+            assert!(!words.contains(word), "{path} has a button: {words}");
+        }
+    }
+    for path in ["/sites/quarry", "/sites/quarry/rack-9", "/api/sites/quarry", "/api/sites/quarry/rack-9"] {
+        assert_eq!(browser.evaluate(&format!("fetch({path:?}).then(one => one.status)")), 404, "{path}");
+    }
+    for path in [
+        "/api/sites",
+        "/metrics",
+        "/api/v1/label/site/values",
+        "/api/v1/series?match[]=up",
+        "/api/log",
+        "/api/alerts",
+    ] {
+        let text = browser.evaluate(&format!("fetch({path:?}).then(one => one.text())"));
+        let text = text.as_str().expect("text").to_lowercase();
+        assert!(!text.contains("quarry") && !text.contains("rack-9"), "{path}: {text}");
+    }
+    // By hand, with all that a form of theirs would carry.
+    let by_hand = |path: &str, fields: &str| {
+        format!(
+            "fetch({path:?}, {{ method: 'POST', headers: {{ accept: 'text/html' }}, body: new URLSearchParams({{ csrf: document.querySelector('[name=csrf]').value, {fields} }}) }})\
+             .then(async one => one.status + ' ' + await one.text())"
+        )
+    };
+    browser.go(&at(&hub, "/settings"));
+    for (path, fields, right) in [
+        ("/sites/arena-north", "do: 'on_air', until: '2100-01-01T00:00'", "act"),
+        ("/settings/users", "name: 'mine', password: 'correct horse', role: 'admin'", "manage"),
+        ("/settings/tokens", "name: 'mine', scope: 'manage'", "manage"),
+        ("/settings/users/first", "do: 'remove'", "manage"),
+    ] {
+        let said = browser.evaluate(&by_hand(path, fields));
+        let said = said.as_str().expect("text");
+        let words = format!("this needs the right `{right}`");
+        assert!(said.starts_with("403 ") && said.contains(&words), "{path}: {said}");
+        assert!(said.contains("desk has the role viewer"), "{path}: {said}");
+    }
+    assert_eq!(hub.command(&["user", "list"], "").lines().filter(|line| line.contains("mine")).count(), 0);
 }
 
 /// A server of somebody else's with one page, by any name of this machine; it ends with its process.
