@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! $ rackside-hub user list --config hub.toml
-//! NAME   ROLE      SITES        SINCE
-//! desk   operator  hall, #north 2026-11-21
-//! first  admin     all          2026-11-20
+//! NAME   ROLE      SITES        SINCE       THROUGH
+//! desk   operator  hall, #north 2026-11-21  https://login.example.org
+//! first  admin     all          2026-11-20  -
 //! ```
 
 use crate::cli::{AccessCommand, TokenWanted};
@@ -115,10 +115,12 @@ pub(crate) fn day(at: i64) -> String {
 }
 
 fn table_of_users(users: &[User]) -> String {
-    let rows = users
-        .iter()
-        .map(|user| [user.name.clone(), user.role.to_string(), user.reach.to_string(), day(user.made_at)]);
-    table(["NAME", "ROLE", "SITES", "SINCE"], rows)
+    let rows = users.iter().map(|user| {
+        let through = user.identity.as_ref().map_or("-", |identity| &identity.issuer);
+        let (role, sites) = (user.role.to_string(), user.reach.to_string());
+        [user.name.clone(), role, sites, day(user.made_at), through.to_owned()]
+    });
+    table(["NAME", "ROLE", "SITES", "SINCE", "THROUGH"], rows)
 }
 
 fn table_of_tokens(tokens: &[Token], now: i64) -> String {
@@ -165,11 +167,16 @@ mod tests {
     #[test]
     fn tables_have_columns_that_fit() {
         let reach = Reach::Some { sites: ["hall".to_owned()].into(), tags: ["north".to_owned()].into() };
-        let user = |name: &str, role, reach| User { name: name.to_owned(), role, reach, made_at: NOW };
-        let users = [user("desk", Role::Operator, reach), user("first", Role::Admin, Reach::All)];
-        let expected = "NAME   ROLE      SITES         SINCE\n\
-                        desk   operator  hall, #north  2026-11-21\n\
-                        first  admin     all           2026-11-21\n";
+        let user = |name: &str, role, reach| {
+            let identity = None;
+            User { name: name.to_owned(), role, reach, made_at: NOW, identity }
+        };
+        let mut users = [user("desk", Role::Operator, reach), user("first", Role::Admin, Reach::All)];
+        let (issuer, subject) = ("https://login.example.org".to_owned(), "1".to_owned());
+        users[0].identity = Some(rackside_access::Identity { issuer, subject });
+        let expected = "NAME   ROLE      SITES         SINCE       THROUGH\n\
+                        desk   operator  hall, #north  2026-11-21  https://login.example.org\n\
+                        first  admin     all           2026-11-21  -\n";
         assert_eq!(table_of_users(&users), expected);
         let token = Token {
             id: 1,

@@ -7,7 +7,7 @@ use crate::error::{ChangeError, StoreError};
 use crate::limit::{Logins, Requests};
 use crate::password::PasswordHash;
 use crate::secret::{Secret, csrf};
-use crate::store::{Browser, Good, Lasting, Live, Store};
+use crate::store::{Arrival, Browser, Good, Lasting, Live, Store};
 use crate::visitor::{How, Reach, Visitor};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -259,7 +259,27 @@ impl Access {
 
     /// A session of somebody who has just proven who they are.
     pub fn begin(&self, name: &str, from: Browser<'_>, now: i64) -> Result<Secret, StoreError> {
-        lock(&self.writing).begin_session(name, from, self.lasting, now)
+        lock(&self.writing).begin_session(name, from, self.lasting, None, now)
+    }
+
+    /// Counts somebody who comes back from a provider, before anything is asked for it. What goes wrong counts for the address, as wrong passwords do.
+    pub fn knock_from(&self, from: Browser<'_>, now: i64) -> Result<(), Duration> {
+        lock(&self.logins).attempt(from.address, "", true, now)
+    }
+
+    /// A session, until then at most, of somebody whom a provider vouches for; and what they are called here.
+    pub fn arrive(
+        &self,
+        arrival: &Arrival<'_>,
+        from: Browser<'_>,
+        until: i64,
+        now: i64,
+    ) -> Result<(String, Secret), ChangeError> {
+        let mut store = lock(&self.writing);
+        let name = store.arrive(arrival, now)?;
+        let secret = store.begin_session(&name, from, self.lasting, Some(until), now)?;
+        lock(&self.logins).succeeded(from.address, "");
+        Ok((name, secret))
     }
 
     /// Takes a request out of the budget of whoever makes it, or says how long to wait.

@@ -74,6 +74,10 @@ pub enum ChangeError {
     Expired,
     /// More than there is room for.
     Many(&'static str, usize),
+    /// Somebody else decides about this user.
+    Provided(String),
+    /// A provider vouches for somebody whom nobody has introduced.
+    Stranger(String),
     /// The set-up link was used, has expired, or is none.
     Code,
 }
@@ -100,6 +104,16 @@ impl fmt::Display for ChangeError {
             Self::NoScopes => f.write_str("a token needs a scope: read, metrics, act or manage"),
             Self::Expired => f.write_str("a token expires later than now"),
             Self::Many(what, most) => write!(f, "there is no room for more than {most} {what}"),
+            Self::Provided(name) => write!(
+                f,
+                "{name} logs in through a provider, which has the password and says the role at each login; change it there, or \
+                 by the grants in [web.oidc]"
+            ),
+            Self::Stranger(subject) => write!(
+                f,
+                "nobody is known here by the subject {subject:?}; an admin has to introduce them first: \
+                 `rackside-hub user add NAME --subject SUBJECT`"
+            ),
             Self::Code => f.write_str("this link was used, or has expired; start the hub again for another one"),
         }
     }

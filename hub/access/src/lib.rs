@@ -9,6 +9,7 @@
 //! Invariants: what is not granted is refused; no secret is kept, shown by `Debug` or told in an error; a file that cannot be read lets nobody in.
 
 mod access;
+mod begun;
 mod error;
 mod limit;
 mod password;
@@ -17,8 +18,11 @@ mod store;
 mod visitor;
 
 pub use access::{Access, Credential, Knock, KnockError, Pass, Visit};
+pub use begun::Begun;
 pub use error::{ChangeError, Fault, StoreError};
 pub use password::{LONGEST, PasswordFault, SHORTEST, check as check_password};
 pub use secret::{Secret, TOKEN_PREFIX, is_same};
-pub use store::{Browser, FILE, Lasting, NewToken, NewUser, Note, Session, Store, Token, User, backup};
+pub use store::{
+    Arrival, Browser, FILE, Identity, Lasting, NewToken, NewUser, Note, Session, Store, Token, User, backup,
+};
 pub use visitor::{How, Reach, Right, Role, Scopes, UnknownRight, UnknownRole, Visitor};

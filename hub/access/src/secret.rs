@@ -57,10 +57,15 @@ pub(crate) fn of(secret: &str) -> Digest {
     kept
 }
 
-/// What forms of a session carry. It follows from the session's secret, and tells nothing of it.
+/// What forms of a session carry.
 pub(crate) fn csrf(session: &str) -> String {
-    let key = hmac::Key::new(HMAC_SHA256, session.as_bytes());
-    HEXLOWER.encode(hmac::sign(&key, b"csrf").as_ref())
+    follows(session, "csrf")
+}
+
+/// What follows from a secret, for this purpose, and tells nothing of it.
+pub(crate) fn follows(secret: &str, what: &str) -> String {
+    let key = hmac::Key::new(HMAC_SHA256, secret.as_bytes());
+    HEXLOWER.encode(hmac::sign(&key, what.as_bytes()).as_ref())
 }
 
 /// Whether two texts are the same, in a time that does not say where they differ.

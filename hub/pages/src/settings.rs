@@ -49,6 +49,8 @@ pub struct Own {
     pub shortest: usize,
     /// Whether the form is open: because something is wrong in it.
     pub open: bool,
+    /// Through whom they log in, who has their password; nobody, if it is here.
+    pub provider: String,
 }
 
 /// What admins see.
@@ -114,6 +116,10 @@ pub struct User {
     pub fault: String,
     /// Whether the form is open: because something is wrong in it.
     pub open: bool,
+    /// Through whom they log in, who has their password and says their role; nobody, if both are here.
+    pub provider: String,
+    /// What they are known by there.
+    pub subject: String,
 }
 
 /// A user to be, as it was entered.
@@ -275,6 +281,8 @@ mod tests {
             tags,
             fault: text(),
             open,
+            provider: String::new(),
+            subject: String::new(),
         };
         let (sites, tags, name, path) = (text(), text(), text(), "x".to_owned());
         let (name_fault, password_fault, reach_fault) = (text(), text(), text());
@@ -325,7 +333,15 @@ mod tests {
             done: text(),
             fault: text(),
             made: Some(Made { name: text(), secret: text() }),
-            own: Some(Own { name: text(), says, current_fault, password_fault, shortest, open: true }),
+            own: Some(Own {
+                name: text(),
+                says,
+                current_fault,
+                password_fault,
+                shortest,
+                open: true,
+                provider: String::new(),
+            }),
             managed: Some(managed()),
             facts: vec![Fact { label: "Data", value: text() }],
         }
@@ -368,6 +384,20 @@ mod tests {
         let html = Settings { managed: Some(Managed { user, ..nobody }), ..page() }.html();
         assert!(html.contains("<summary>Make the first user</summary>"), "{html}");
         assert!(html.contains(">Make the first user</button>") && !html.contains("Add this user"));
+    }
+
+    #[test]
+    fn who_logs_in_through_a_provider_has_neither_password_nor_role_here() {
+        let mut page = page();
+        page.own.as_mut().expect("there").provider = text();
+        for user in page.managed.iter_mut().flat_map(|managed| &mut managed.users) {
+            (user.provider, user.subject) = (text(), text());
+        }
+        let html = page.html();
+        assert_tame(&html);
+        assert!(!html.contains("action=\"/settings/password\""));
+        let of_user = html.split("action=\"/settings/users/x\"").count() - 1;
+        assert_eq!((of_user, html.matches("value=\"remove\"").count()), (1, 1), "they can be removed");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Invariant: neither a password nor its hash is ever told; a token is, once, in the answer that made it.
 //!
 //! ```text
-//! GET /api/users             {"users": [{"name": "desk", "role": "operator", "sites": ["hall"], "tags": [], "made_at": "…"}, …]}
+//! GET /api/users             {"users": [{"name": "desk", "role": "operator", "sites": ["hall"], "tags": [], "made_at": "…", "issuer": null, "subject": null}, …]}
 //! POST /api/users            {"name": "desk", "password": "…", "role": "operator", "sites": ["hall"]}       201
 //! PUT /api/users/desk        {"role": "viewer"}, {"password": "…"} or both; 204. Sites and tags come with the role: without them it is all sites
 //! DELETE /api/users/desk     204
@@ -91,9 +91,12 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
             Refused::Change(ChangeError::Unknown(_)) => StatusCode::NOT_FOUND,
-            Refused::Change(ChangeError::Taken(_) | ChangeError::LastAdmin | ChangeError::Many(..)) => {
-                StatusCode::CONFLICT
-            }
+            Refused::Change(
+                ChangeError::Taken(_)
+                | ChangeError::Provided(_)
+                | ChangeError::LastAdmin
+                | ChangeError::Many(..),
+            ) => StatusCode::CONFLICT,
             Refused::Change(ChangeError::Store(_)) | Refused::Unwell(_) | Refused::Busy => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -113,7 +116,16 @@ fn words(of: &Reach) -> (Json, Json) {
 fn of_user(user: &User) -> Json {
     let (sites, tags) = words(&user.reach);
     let made_at = rfc3339(user.made_at.max(0) as u64);
-    json!({ "name": user.name, "role": user.role.as_str(), "sites": sites, "tags": tags, "made_at": made_at })
+    let (issuer, subject) = user.identity.as_ref().map(|of| (&of.issuer, &of.subject)).unzip();
+    json!({
+        "name": user.name,
+        "role": user.role.as_str(),
+        "sites": sites,
+        "tags": tags,
+        "made_at": made_at,
+        "issuer": issuer,
+        "subject": subject,
+    })
 }
 
 fn of_token(token: &Token) -> Json {

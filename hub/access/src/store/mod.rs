@@ -4,19 +4,21 @@
 //! change is one transaction, synced before it returns, with a note of who made it.
 //!
 //! Invariants: neither a password nor a token nor a session's secret stands in it. Where there are users, one of them is an admin whom nothing
-//! limits. A file that is not whole is an error, and never an empty one.
+//! limits, unless a provider has made the last one less. A file that is not whole is an error, and never an empty one.
 //!
 //! ```text
-//! user      name, role, reach, password's hash
+//! user      name, role, reach, password's hash, or issuer and subject
 //! session   digest, user, since when, seen when, from where           ends with its user
 //! token     digest, name, owner, scopes, reach, until when, used on   ends with its owner
 //! place     user, address                                             from where somebody has logged in
 //! setup     digest, until when                                        while there are no users
+//! passwords until when                                                passwords are taken where a provider stands for them
 //! note      when, who, what                                           the last 1,000
 //! ```
 
 mod audit;
 mod open;
+mod provided;
 mod reach;
 mod session;
 mod setup;
@@ -26,6 +28,7 @@ mod user;
 pub use audit::Note;
 pub(crate) use open::VERSION;
 pub use open::{FILE, backup};
+pub use provided::{Arrival, Identity};
 pub(crate) use session::Live;
 pub use session::{Browser, Lasting, Session};
 pub(crate) use token::Good;

@@ -14,7 +14,7 @@ pub const FILE: &str = "access.db";
 /// `RSAC`.
 const APPLICATION: i64 = 0x5253_4143;
 /// What this version writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 /// The hub and the command line write one after the other.
 const BUSY: Duration = Duration::from_secs(5);
 /// For its owner alone.
@@ -23,11 +23,13 @@ const MODE: u32 = 0o600;
 // An id is never given again: whoever is told live is looked for by it, long after it was let in.
 const SCHEMA: &str = "
 CREATE TABLE user (
-    name TEXT PRIMARY KEY COLLATE NOCASE, role TEXT NOT NULL, sites TEXT, tags TEXT, hash TEXT NOT NULL, made_at INTEGER NOT NULL
+    name TEXT PRIMARY KEY COLLATE NOCASE, role TEXT NOT NULL, sites TEXT, tags TEXT, hash TEXT NOT NULL, made_at INTEGER NOT NULL,
+    issuer TEXT, subject TEXT
 ) STRICT;
+CREATE UNIQUE INDEX user_subject ON user (issuer, subject);
 CREATE TABLE session (
     id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, user TEXT NOT NULL COLLATE NOCASE REFERENCES user (name) ON DELETE CASCADE,
-    made_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL
+    made_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL, until INTEGER
 ) STRICT;
 CREATE INDEX session_user ON session (user);
 CREATE TABLE token (
@@ -41,6 +43,16 @@ CREATE TABLE place (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE setup (id INTEGER PRIMARY KEY CHECK (id = 1), digest BLOB NOT NULL, expires_at INTEGER NOT NULL) STRICT;
 CREATE TABLE note (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL) STRICT;
+CREATE TABLE passwords (id INTEGER PRIMARY KEY CHECK (id = 1), until INTEGER NOT NULL) STRICT;
+";
+
+/// From version 1, which knew no users of a provider.
+const FROM_1: &str = "
+ALTER TABLE user ADD COLUMN issuer TEXT;
+ALTER TABLE user ADD COLUMN subject TEXT;
+CREATE UNIQUE INDEX user_subject ON user (issuer, subject);
+ALTER TABLE session ADD COLUMN until INTEGER;
+CREATE TABLE passwords (id INTEGER PRIMARY KEY CHECK (id = 1), until INTEGER NOT NULL) STRICT;
 ";
 
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
@@ -126,9 +138,16 @@ fn make_tables(connection: &Connection) -> Result<(), Opening> {
             connection.pragma_update(None, "user_version", VERSION)?;
             Ok(())
         }
-        (APPLICATION, VERSION, _) => {
+        (APPLICATION, 1 | VERSION, _) => {
             let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            if said == "ok" { Ok(()) } else { Err(Opening::Fault(Fault::Damaged(said))) }
+            if said != "ok" {
+                return Err(Opening::Fault(Fault::Damaged(said)));
+            }
+            if version == 1 {
+                connection.execute_batch(FROM_1)?;
+                connection.pragma_update(None, "user_version", VERSION)?;
+            }
+            Ok(())
         }
         (APPLICATION, found, _) => Err(Opening::Fault(Fault::Version(found))),
         _ => Err(Opening::Fault(Fault::Damaged("it is another program's".to_owned()))),

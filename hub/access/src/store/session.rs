@@ -64,12 +64,13 @@ pub(crate) struct Live {
 }
 
 impl Store {
-    /// Begins a session. Only its owner ever has the secret.
+    /// Begins a session, that ends at `until` at the latest. Only its owner ever has the secret.
     pub(crate) fn begin_session(
         &mut self,
         user: &str,
         from: Browser<'_>,
         lasting: Lasting,
+        until: Option<i64>,
         now: i64,
     ) -> Result<Secret, StoreError> {
         let secret = Secret::new("");
@@ -77,12 +78,12 @@ impl Store {
         let agent: String = from.agent.replace(char::is_control, " ").chars().take(AGENT).collect();
         self.write(|transaction| {
             let (idle, longest) = (now - lasting.idle, now - lasting.longest);
-            transaction.execute("DELETE FROM session WHERE seen_at < ?1 OR made_at < ?2", [idle, longest])?;
+            transaction.execute("DELETE FROM session WHERE seen_at < ?1 OR made_at < ?2 OR until <= ?3", [idle, longest, now])?;
             let newest = "SELECT id FROM session WHERE user = ?1 ORDER BY seen_at DESC, id DESC LIMIT -1 OFFSET ?2";
             transaction.execute(&format!("DELETE FROM session WHERE id IN ({newest})"), params![user, EACH - 1])?;
             transaction.execute(
-                "INSERT INTO session (digest, user, made_at, seen_at, address, agent) VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
-                params![digest, user, now, address, agent],
+                "INSERT INTO session (digest, user, made_at, seen_at, address, agent, until) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)",
+                params![digest, user, now, address, agent, until],
             )?;
             transaction.execute("INSERT OR REPLACE INTO place (user, address, at) VALUES (?1, ?2, ?3)", params![user, address, now])?;
             transaction.execute("DELETE FROM place WHERE at < ?1", [now - REMEMBERED])?;
@@ -123,10 +124,10 @@ impl Store {
         self.ask(|connection| {
             let sql = format!(
                 "SELECT session.id, user.name, user.role, user.sites, user.tags, session.seen_at FROM session JOIN user ON user.name = session.user \
-                 WHERE session.{column} = ?1 AND session.seen_at >= ?2 AND session.made_at >= ?3"
+                 WHERE session.{column} = ?1 AND session.seen_at >= ?2 AND session.made_at >= ?3 AND (session.until IS NULL OR session.until > ?4)"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let one = statement.query_row(params![is, now - lasting.idle, now - lasting.longest], |row| {
+            let one = statement.query_row(params![is, now - lasting.idle, now - lasting.longest, now], |row| {
                 let role: String = row.get(2)?;
                 Ok(Live {
                     id: row.get(0)?,
@@ -167,9 +168,9 @@ impl Store {
     pub fn sessions(&self, lasting: Lasting, now: i64) -> Result<Vec<Session>, StoreError> {
         self.ask(|connection| {
             let sql = "SELECT id, user, made_at, seen_at, address, agent FROM session WHERE seen_at >= ?1 AND made_at >= ?2 \
-                       ORDER BY seen_at DESC, id DESC";
+                       AND (until IS NULL OR until > ?3) ORDER BY seen_at DESC, id DESC";
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map([now - lasting.idle, now - lasting.longest], |row| {
+            let rows = statement.query_map([now - lasting.idle, now - lasting.longest, now], |row| {
                 Ok(Session {
                     id: row.get(0)?,
                     user: row.get(1)?,

@@ -1,5 +1,6 @@
 //! Users.
 
+use super::provided::Identity;
 use super::{Refusal, Store, audit, reach};
 use crate::error::{ChangeError, StoreError};
 use crate::password::{self, PasswordHash};
@@ -22,6 +23,8 @@ pub struct User {
     pub reach: Reach,
     /// Since when, in milliseconds since 1970.
     pub made_at: i64,
+    /// Whom a provider knows them as; none, if they have a password here.
+    pub identity: Option<Identity>,
 }
 
 /// A user to be.
@@ -37,14 +40,18 @@ pub struct NewUser<'a> {
     pub reach: Reach,
 }
 
-const COLUMNS: &str = "name, role, sites, tags, made_at";
+pub(super) const COLUMNS: &str = "name, role, sites, tags, made_at, issuer, subject";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<User> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<User> {
     let role: String = row.get("role")?;
     // A word that is none has no more rights than the least.
     let role = role.parse().unwrap_or(Role::Viewer);
     let reach = reach::of(row.get("sites")?, row.get("tags")?);
-    Ok(User { name: row.get("name")?, role, reach, made_at: row.get("made_at")? })
+    let identity = match (row.get("issuer")?, row.get("subject")?) {
+        (Some(issuer), Some(subject)) => Some(Identity { issuer, subject }),
+        _ => None,
+    };
+    Ok(User { name: row.get("name")?, role, reach, made_at: row.get("made_at")?, identity })
 }
 
 /// Whether somebody, or a token, may have this name.
@@ -54,7 +61,7 @@ pub(super) fn check_name(name: &str) -> Result<(), ChangeError> {
     if is_good { Ok(()) } else { Err(ChangeError::Name(name.to_owned())) }
 }
 
-fn check(role: Role, of: &Reach) -> Result<(), ChangeError> {
+pub(super) fn check(role: Role, of: &Reach) -> Result<(), ChangeError> {
     reach::check(of)?;
     match (role, of) {
         (Role::Admin, Reach::Some { .. }) => Err(ChangeError::LimitedAdmin),
@@ -80,7 +87,7 @@ fn another_admin(transaction: &Transaction, than: &str) -> rusqlite::Result<bool
     Ok(others > 0)
 }
 
-fn described(role: Role, of: &Reach) -> String {
+pub(super) fn described(role: Role, of: &Reach) -> String {
     let words = |what: &str, words: &std::collections::BTreeSet<String>| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         if words.is_empty() { String::new() } else { format!(", {what} {}", words.join(" ")) }
@@ -92,6 +99,24 @@ fn described(role: Role, of: &Reach) -> String {
     }
 }
 
+/// Whether there is room for one more of this role.
+pub(super) fn check_room(transaction: &Transaction, role: Role) -> Result<(), Refusal> {
+    match count(transaction)? {
+        0 if role != Role::Admin => Err(ChangeError::FirstIsAdmin.into()),
+        MOST.. => Err(ChangeError::Many("users", MOST).into()),
+        _ => Ok(()),
+    }
+}
+
+/// A user who has a password here, for a change that a provider would take back with the next login.
+fn own(transaction: &Transaction, name: &str) -> Result<User, Refusal> {
+    let user = find(transaction, name)?.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
+    match user.identity {
+        Some(_) => Err(ChangeError::Provided(user.name).into()),
+        None => Ok(user),
+    }
+}
+
 pub(super) fn insert(
     transaction: &Transaction,
     new: &NewUser<'_>,
@@ -99,11 +124,7 @@ pub(super) fn insert(
     who: &str,
     now: i64,
 ) -> Result<(), Refusal> {
-    match count(transaction)? {
-        0 if new.role != Role::Admin => return Err(ChangeError::FirstIsAdmin.into()),
-        MOST.. => return Err(ChangeError::Many("users", MOST).into()),
-        _ => {}
-    }
+    check_room(transaction, new.role)?;
     if find(transaction, new.name)?.is_some() {
         return Err(ChangeError::Taken(new.name.to_owned()).into());
     }
@@ -146,10 +167,11 @@ impl Store {
         self.ask(|connection| find(connection, name))
     }
 
-    /// A user, as it is written, with the hash of the password.
+    /// A user who has a password here, as it is written, with its hash.
     pub(crate) fn login(&self, name: &str) -> Result<Option<(String, PasswordHash)>, StoreError> {
         self.ask(|connection| {
-            let mut statement = connection.prepare_cached("SELECT name, hash FROM user WHERE name = ?1")?;
+            let mut statement = connection
+                .prepare_cached("SELECT name, hash FROM user WHERE name = ?1 AND issuer IS NULL")?;
             statement.query_row([name], |row| Ok((row.get(0)?, PasswordHash::kept(row.get(1)?)))).optional()
         })
     }
@@ -177,7 +199,7 @@ impl Store {
     ) -> Result<(), ChangeError> {
         check(role, of)?;
         self.change(|transaction| {
-            let user = find(transaction, name)?.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
+            let user = own(transaction, name)?;
             if user.role == Role::Admin && role != Role::Admin && !another_admin(transaction, name)? {
                 return Err(ChangeError::LastAdmin.into());
             }
@@ -215,7 +237,7 @@ impl Store {
         password::check(name, password)?;
         let hash = PasswordHash::of(password);
         self.change(|transaction| {
-            let user = find(transaction, name)?.ok_or_else(|| ChangeError::Unknown(name.to_owned()))?;
+            let user = own(transaction, name)?;
             transaction.execute("UPDATE user SET hash = ?2 WHERE name = ?1", params![name, hash.as_str()])?;
             transaction.execute("DELETE FROM session WHERE user = ?1", [name])?;
             transaction.execute("DELETE FROM place WHERE user = ?1", [name])?;

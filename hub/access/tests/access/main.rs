@@ -2,6 +2,7 @@
 
 mod file;
 mod logins;
+mod provided;
 mod tokens;
 mod users;
 

@@ -135,6 +135,7 @@ fn user_line(user: &User, fault: Option<&(String, String)>) -> UserLine {
     let (sites, tags) = fields(&user.reach);
     let fault =
         fault.filter(|(name, _)| name.eq_ignore_ascii_case(&user.name)).map(|(_, fault)| fault.clone());
+    let identity = user.identity.as_ref();
     UserLine {
         path: path(&user.name),
         name: user.name.clone(),
@@ -144,6 +145,8 @@ fn user_line(user: &User, fault: Option<&(String, String)>) -> UserLine {
         roles: roles(user.role),
         sites,
         tags,
+        provider: identity.map_or_else(String::new, |identity| identity.issuer.clone()),
+        subject: identity.map_or_else(String::new, |identity| identity.subject.clone()),
         open: fault.is_some(),
         fault: fault.unwrap_or_default(),
     }
@@ -291,7 +294,13 @@ impl Web {
             None
         };
         let name = visitor.name.as_deref().filter(|_| visitor.how == How::Session);
+        let provider = match name {
+            Some(name) => access.look(|store| store.user(name)).map_err(|error| told(&error))?,
+            None => None,
+        };
+        let provider = provider.and_then(|user| user.identity).map_or_else(String::new, |of| of.issuer);
         let own = name.map(|name| Own {
+            provider,
             open: !(said.current_fault.is_empty() && said.password_fault.is_empty()),
             name: name.to_owned(),
             says: format!("{}, sees {}", visitor.role, visitor.reach),
