@@ -12,7 +12,7 @@
 use crate::cli::{AccessCommand, TokenWanted};
 use crate::moment::rfc3339;
 use crate::{clock, password, storage};
-use rackside_access::{ChangeError, Fault, NewToken, NewUser, Store, StoreError, Token, User};
+use rackside_access::{ChangeError, Fault, Identity, NewToken, NewUser, Store, StoreError, Token, User};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -31,8 +31,8 @@ fn done(out: String) -> Done {
     Done { out, remark: String::new() }
 }
 
-/// Does it, in the data directory of a hub.
-pub(crate) fn run(what: &AccessCommand, data: &Path) -> Result<Done, String> {
+/// Does it, in the data directory of a hub. `issuer` is the provider that people log in through.
+pub(crate) fn run(what: &AccessCommand, data: &Path, issuer: Option<&str>) -> Result<Done, String> {
     let directory = storage::whole(data);
     if !directory.is_dir() {
         return Err(format!(
@@ -53,6 +53,20 @@ pub(crate) fn run(what: &AccessCommand, data: &Path) -> Result<Done, String> {
             let password = password::ask(name).map_err(|error| error.to_string())?;
             let new = NewUser { name, password: &password, role: *role, reach: reach.clone() };
             store.add_user(&new, WHO, now).map(|()| done(format!("added {name}, {role}\n")))
+        }
+        AccessCommand::UserIntroduce(name, subject) => {
+            let Some(issuer) = issuer else {
+                return Err("no provider vouches for anybody: the configuration has no [web.oidc]".to_owned());
+            };
+            let identity = Identity { issuer: issuer.to_owned(), subject: subject.clone() };
+            store
+                .introduce(name, &identity, WHO, now)
+                .map(|()| done(format!("{name} can log in through {issuer}, which says the role\n")))
+        }
+        AccessCommand::UserPasswords(span) => {
+            let until = now.saturating_add(span.get().as_millis() as i64);
+            let taken = store.take_passwords(until, WHO, now).map_err(Into::into);
+            taken.map(|()| done(format!("passwords are taken until {}\n", rfc3339(until.max(0) as u64))))
         }
         AccessCommand::UserChange(name, role, reach) => {
             let changed = store.change_user(name, *role, reach, WHO, now);

@@ -237,6 +237,7 @@ impl Hub {
         let turns = Turns { rules: rules.turn().clone(), notifications: notifications.turn().clone() };
         let pulse = Pulse::new(shared.clone(), Arc::clone(&way), status.clone(), turns.clone());
         let door = Door::open(&storage::whole(&config.data), &config.web, on_air.configs());
+        door.end_sessions_of_others();
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let public = Public::open(&config.status, &config.data);
         let counting = public.clone().count(on_air.clone(), notifications.clone(), asked.clone());

@@ -29,10 +29,14 @@ Usage:
   rackside-hub notify test --config FILE (--receiver NAME | --route NAME)
                                       send a test message, and say what came of it
   rackside-hub user add NAME --role ROLE [--site ID]... [--tag TAG]... [--config FILE]
+  rackside-hub user add NAME --subject SUBJECT [--config FILE]
+                                      somebody whom the provider of [web.oidc] vouches for
   rackside-hub user change NAME --role ROLE [--site ID]... [--tag TAG]... [--config FILE]
   rackside-hub user list | remove NAME | password NAME [--config FILE]
                                       who may log in; ROLE is viewer, operator or admin; asks for the password, or
                                       takes the first line of stdin
+  rackside-hub user passwords SPAN [--config FILE]
+                                      have passwords taken for a while, where a provider stands for all
   rackside-hub token create NAME [--scope SCOPE]... [--site ID]... [--tag TAG]... [--user NAME] [--expires 365d | never]
                              [--config FILE]
   rackside-hub token list | revoke NAME [--config FILE]

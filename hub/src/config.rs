@@ -28,7 +28,7 @@ use crate::site::{self, SiteConfig};
 use crate::status::StatusConfig;
 use crate::storage::HistoryConfig;
 use crate::web::api::QueryConfig;
-use crate::web::cors;
+use crate::web::{OidcConfig, cors};
 use log::LevelFilter;
 use rackside_config::{ConfigError, Span};
 use rackside_notify::Policy;
@@ -103,6 +103,8 @@ pub struct WebConfig {
     pub session_idle: Span,
     /// Whether stills of streams are taken from agents that send them, for operators to see.
     pub stills: bool,
+    /// Through which provider people log in.
+    pub oidc: Option<OidcConfig>,
 }
 
 /// `[log]`.
@@ -179,6 +181,7 @@ impl Default for WebConfig {
             session: Span::seconds(30 * 86_400),
             session_idle: Span::seconds(7 * 86_400),
             stills: true,
+            oidc: None,
         }
     }
 }
@@ -258,8 +261,14 @@ impl Config {
         if let Err((key, message)) = site::check(&config.site) {
             return objection(&key, &message);
         }
-        if let Err((key, message)) = config.policy() {
-            return objection(&key, &message);
+        let policy = match config.policy() {
+            Ok(policy) => policy,
+            Err((key, message)) => return objection(&key, &message),
+        };
+        if let Some(oidc) = &config.web.oidc
+            && let Err((key, message)) = oidc.check(&policy.external_url)
+        {
+            return objection(key, &message);
         }
         if let Some(mqtt) = &config.mqtt
             && let Err((key, message)) = mqtt.check()
@@ -326,6 +335,10 @@ mod tests {
         let counts =
             [policy.receivers.len(), policy.teams.len(), policy.routes.len(), policy.maintenance.len()];
         assert_eq!((counts, policy.inhibitions.len()), ([5, 1, 3, 1], 1));
+        let external = "[notify]\nexternal_url = \"https://hub.example.org\"\n";
+        let oidc = format!("{external}[web.oidc]\n{}", uncommented("\n#[web.oidc]"));
+        let config = Config::parse(&oidc, "hub.toml").expect("right");
+        assert!(config.web.oidc.is_some_and(|oidc| oidc.grant.len() == 1 && oidc.proxy.is_some()));
         let mqtt = format!("[mqtt]\n{}", uncommented("\n#[mqtt]"));
         let config = Config::parse(&mqtt, "hub.toml").expect("right");
         assert!(

@@ -168,7 +168,9 @@ fn read(config: Option<&Path>) -> Result<Config, String> {
 
 /// Does something about users and tokens. What a program would take is alone on stdout.
 fn access(what: &cli::AccessCommand, config: Option<&Path>) -> Result<(), String> {
-    let done = access_command::run(what, &read(config)?.data)?;
+    let config = read(config)?;
+    let issuer = config.web.oidc.as_ref().map(|oidc| oidc.issuer.as_str());
+    let done = access_command::run(what, &config.data, issuer)?;
     eprint!("{}", done.remark);
     print(&done.out)
 }

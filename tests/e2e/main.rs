@@ -23,6 +23,7 @@ mod queries;
 mod rack;
 mod rubbish;
 mod seen;
+mod sign_on;
 mod stills;
 mod stop;
 mod who;

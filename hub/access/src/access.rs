@@ -235,7 +235,7 @@ impl Access {
         if !store.has_password(&knock.name, &knock.hash)? {
             return Ok(None);
         }
-        store.begin_session(&knock.name, from, self.lasting, now).map(Some)
+        store.begin_session(&knock.name, from, self.lasting, None, now).map(Some)
     }
 
     /// Another password for whoever knows the present one, and a session in place of all that there were; nothing, if it is not the present one. Slow.
@@ -254,7 +254,7 @@ impl Access {
             return Ok(None);
         }
         store.set_password(&knock.name, new, &knock.name, now)?;
-        Ok(Some(store.begin_session(&knock.name, from, self.lasting, now)?))
+        Ok(Some(store.begin_session(&knock.name, from, self.lasting, None, now)?))
     }
 
     /// A session of somebody who has just proven who they are.

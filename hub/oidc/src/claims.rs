@@ -53,13 +53,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn claims(json: Json) -> Claims {
+    fn claims(json: &Json) -> Claims {
         Claims(json.as_object().expect("an object").clone())
     }
 
     #[test]
     fn a_value_is_found_wherever_providers_put_one() {
-        let claims = claims(json!({
+        let claims = claims(&json!({
             "hd": "example.org",
             "groups": ["crew", "touring"],
             "realm_access": { "roles": ["night"] },
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_the_token_says_is_not_overwritten() {
-        let mut claims = claims(json!({ "sub": "1", "name": "a" }));
+        let mut claims = claims(&json!({ "sub": "1", "name": "a" }));
         let more = json!({ "sub": "2", "name": "b", "groups": ["crew"] });
         claims.complete(more.as_object().expect("an object").clone());
         assert_eq!((claims.text("name"), claims.text("sub")), (Some("a"), Some("1")));

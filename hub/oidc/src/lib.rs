@@ -23,5 +23,5 @@ pub use claims::Claims;
 pub use error::{LoginError, TokenFault};
 pub use grant::{Grant, Ungranted, granted};
 pub use openidconnect::http;
-pub use openidconnect::{HttpRequest, HttpResponse};
+pub use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 pub use provider::{Known, Redeemed, Registration};

@@ -16,6 +16,21 @@ pub struct Login {
     pub fault: String,
     /// Whether there is nobody who could log in yet.
     pub is_unused: bool,
+    /// Whether a password is asked for.
+    pub has_passwords: bool,
+    /// A provider to log in through.
+    pub provider: Option<Through>,
+    /// Where one logs out of the provider as well; nothing, but after a logout.
+    pub way_out: String,
+}
+
+/// A way in that leads through a provider.
+#[derive(Debug, Serialize)]
+pub struct Through {
+    /// What the button says; nothing if it leads nowhere now.
+    pub button: String,
+    /// Where it leads.
+    pub path: String,
 }
 
 /// The page that makes the first user.
@@ -57,10 +72,32 @@ mod tests {
         Frame::new(HOSTILE, Here::Elsewhere, &Who::default(), "1", 0)
     }
 
+    fn asking() -> Login {
+        let (to, name, fault) = ("/".to_owned(), String::new(), String::new());
+        let (frame, way_out) = (frame(), String::new());
+        Login { frame, to, name, fault, is_unused: false, has_passwords: true, provider: None, way_out }
+    }
+
+    #[test]
+    fn where_a_provider_stands_for_all_nobody_is_asked_for_a_password() {
+        let through =
+            |button: &str| Some(Through { button: button.to_owned(), path: "/login/provider".to_owned() });
+        let html = Login { provider: through("Office"), has_passwords: false, ..asking() }.html();
+        assert!(
+            html.contains("href=\"/login/provider\">Office</a>") && !html.contains("type=\"password\""),
+            "{html}"
+        );
+        let html = Login { provider: through("Office"), ..asking() }.html();
+        assert!(html.contains(">Office</a>") && html.contains("type=\"password\""), "{html}");
+        let html = Login { provider: through(""), ..asking() }.html();
+        assert!(html.contains("log says why") && !html.contains("/login/provider"), "{html}");
+    }
+
     #[test]
     fn what_was_entered_stays_and_becomes_no_markup() {
         let text = || HOSTILE.to_owned();
-        let login = Login { frame: frame(), to: text(), name: text(), fault: text(), is_unused: false };
+        let provider = Some(Through { button: text(), path: text() });
+        let login = Login { to: text(), name: text(), fault: text(), provider, way_out: text(), ..asking() };
         let html = login.html();
         assert_tame(&html);
         assert!(html.contains("role=\"alert\"") && html.contains("autocomplete=\"current-password\""));
@@ -75,8 +112,7 @@ mod tests {
 
     #[test]
     fn without_users_nobody_is_asked_for_a_password() {
-        let (to, name, fault) = ("/".to_owned(), String::new(), String::new());
-        let html = Login { frame: frame(), to, name, fault, is_unused: true }.html();
+        let html = Login { is_unused: true, ..asking() }.html();
         assert!(!html.contains("type=\"password\"") && html.contains("rackside-hub user add"), "{html}");
     }
 }

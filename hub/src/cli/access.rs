@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// For whoever wrote another word after one of them.
-pub(super) const USER: &str = "user add, user change, user list, user remove and user password";
+pub(super) const USER: &str =
+    "user add, user change, user list, user remove, user password and user passwords";
 pub(super) const TOKEN: &str = "token create, token list and token revoke";
 
 /// What is to be done about users and tokens.
@@ -17,6 +18,10 @@ pub(super) const TOKEN: &str = "token create, token list and token revoke";
 pub enum AccessCommand {
     /// Add a user; asks for the password.
     UserAdd(String, Role, Reach),
+    /// Make somebody known by their subject at the provider, who says their role.
+    UserIntroduce(String, String),
+    /// Have passwords taken for a while, where a provider stands for all.
+    UserPasswords(Span),
     /// Give a user another role and reach.
     UserChange(String, Role, Reach),
     /// List users.
@@ -57,6 +62,7 @@ struct Words {
     name: Option<String>,
     config: Option<PathBuf>,
     role: Option<Role>,
+    subject: Option<String>,
     owner: Option<String>,
     scopes: BTreeSet<Right>,
     sites: BTreeSet<String>,
@@ -83,6 +89,9 @@ pub(super) fn parse(noun: &str, words: &mut lexopt::Parser) -> Result<Command, C
             Value(word) if said.name.is_none() && verb != "list" => said.name = Some(word.string()?),
             Short('c') | Long("config") => said.config = Some(PathBuf::from(words.value()?)),
             Long("role") if is_user => said.role = Some(read(&words.value()?.string()?)?),
+            Long("subject") if noun == "user" && verb == "add" => {
+                said.subject = Some(words.value()?.string()?);
+            }
             Long("site") if is_user || is_token => drop(said.sites.insert(words.value()?.string()?)),
             Long("tag") if is_user || is_token => drop(said.tags.insert(words.value()?.string()?)),
             Long("scope") if is_token => drop(said.scopes.insert(read(&words.value()?.string()?)?)),
@@ -113,6 +122,13 @@ fn command(noun: &str, said: Words) -> Result<Command, CliError> {
     let name = |what| said.name.ok_or(CliError::Needs(what, "a NAME"));
     let role = |what| said.role.ok_or(CliError::Needs(what, "--role viewer, operator or admin"));
     let what = match whole.as_str() {
+        "user add" if said.subject.is_some() && (said.role.is_some() || reach != Reach::All) => {
+            return Err(CliError::Word("whoever has a --subject gets role and sites from the provider; leave out --role, --site and --tag".to_owned()));
+        }
+        "user add" if let Some(subject) = said.subject => {
+            AccessCommand::UserIntroduce(name("user add")?, subject)
+        }
+        "user passwords" => AccessCommand::UserPasswords(read(&name("user passwords")?)?),
         "user add" => AccessCommand::UserAdd(name("user add")?, role("user add")?, reach),
         "user change" => AccessCommand::UserChange(name("user change")?, role("user change")?, reach),
         "user list" => AccessCommand::UserList,
@@ -163,6 +179,10 @@ mod tests {
         let words = ["user", "add", "desk", "--role", "operator", "--site", "hall", "--tag=north", "-c", "a"];
         let desk = || "desk".to_owned();
         assert_eq!(said(&words), Ok(AccessCommand::UserAdd(desk(), Role::Operator, some("hall", "north"))));
+        let words = ["user", "add", "desk", "--subject", "248", "-c", "a"];
+        assert_eq!(said(&words), Ok(AccessCommand::UserIntroduce(desk(), "248".to_owned())));
+        let while_it_is_down = AccessCommand::UserPasswords(Span::seconds(1800));
+        assert_eq!(said(&["user", "passwords", "30m", "-c", "a"]), Ok(while_it_is_down));
         let words = ["user", "change", "--role", "viewer", "desk", "-c", "a"];
         assert_eq!(said(&words), Ok(AccessCommand::UserChange(desk(), Role::Viewer, Reach::All)));
         assert_eq!(said(&["user", "list", "-c", "a"]), Ok(AccessCommand::UserList));
@@ -201,10 +221,13 @@ mod tests {
     #[test]
     fn mistakes_are_told_in_one_line() {
         for (words, line) in [
-            (&["user"][..], "user needs user add, user change, user list, user remove and user password"),
+            (
+                &["user"][..],
+                "user needs user add, user change, user list, user remove, user password and user passwords",
+            ),
             (
                 &["user", "make", "desk"],
-                "no command \"user make\"; there are user add, user change, user list, user remove and user password",
+                "no command \"user make\"; there are user add, user change, user list, user remove, user password and user passwords",
             ),
             (
                 &["token", "make"],
@@ -223,6 +246,10 @@ mod tests {
             (
                 &["token", "create", "x", "--expires", "soon"],
                 "\"soon\" is not a duration; write for example \"10s\", \"500ms\" or \"2m\"",
+            ),
+            (
+                &["user", "add", "desk", "--subject", "1", "--role", "admin"],
+                "whoever has a --subject gets role and sites from the provider; leave out --role, --site and --tag",
             ),
             (&["user", "password", "desk", "secret"], "unexpected argument \"secret\""),
             (&["user", "list", "desk"], "unexpected argument \"desk\""),

@@ -7,21 +7,36 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+/// What a login through a provider has begun with.
+const BEGUN: [&str; 2] = ["rackside-login", "__Host-rackside-login"];
 const SECURE: &str = "__Host-rackside";
 const PLAIN: &str = "rackside";
 
 /// The session's secret, if the browser sent one.
 pub(super) fn sent(headers: &HeaderMap, is_secure: bool) -> Option<&str> {
-    let value = |wanted: &str| {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        lines
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, value)| value)
-    };
     // Over TLS one by the plain name could be anybody's who was on the line before.
-    value(SECURE).or_else(|| if is_secure { None } else { value(PLAIN) })
+    value(headers, SECURE).or_else(|| if is_secure { None } else { value(headers, PLAIN) })
+}
+
+fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, value)| value)
+}
+
+/// What a browser keeps of a login that was begun, if it sent one.
+pub(super) fn sent_begun(headers: &HeaderMap, is_secure: bool) -> Option<&str> {
+    value(headers, BEGUN[usize::from(is_secure)])
+}
+
+/// Gives it that to keep, for so many seconds; takes it back with none.
+pub(super) fn begun(kept: &str, is_secure: bool, seconds: u64) -> HeaderValue {
+    let (name, secure) = (BEGUN[usize::from(is_secure)], if is_secure { "; Secure" } else { "" });
+    let text = format!("{name}={kept}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    HeaderValue::from_str(&text).expect("what is kept is visible ASCII")
 }
 
 /// Gives a browser the secret, for so many seconds.

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::WebConfig;
 use crate::shutdown;
 use crate::site::SiteConfig;
+use crate::web::oidc::Provider;
 use axum::http::{HeaderMap, HeaderName, header};
 use data_encoding::BASE64_NOPAD;
 use rackside_access::{
@@ -34,6 +35,8 @@ const WAITING: usize = 64;
 pub struct Door {
     access: Result<Arc<Access>, Arc<str>>,
     allow_anonymous: bool,
+    /// Through which people log in, or why they cannot.
+    provider: Option<Result<Arc<Provider>, Arc<str>>>,
     proxies: Arc<[IpAddr]>,
     sites: watch::Receiver<Vec<SiteConfig>>,
     /// One for each password that is looked at or waits.
@@ -90,11 +93,18 @@ impl Door {
             log::error!("users: {error}");
             Arc::from(error.to_string())
         });
+        let provider = config.oidc.as_ref().map(|oidc| {
+            Provider::new(oidc).map(Arc::new).map_err(|why| {
+                log::error!("users: nobody can log in through {}: {why}", oidc.issuer);
+                Arc::from(why)
+            })
+        });
         // Half of the cores at most: each takes one, and 19 MiB.
         let turns = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
         Self {
             access,
             allow_anonymous: config.allow_anonymous,
+            provider,
             proxies: config.proxies.iter().map(IpAddr::to_canonical).collect(),
             sites,
             places: Arc::new(Semaphore::new(WAITING)),
@@ -105,6 +115,33 @@ impl Door {
     /// Users, sessions and tokens; or why there are none to be asked.
     pub(super) fn access(&self) -> Result<&Arc<Access>, Arc<str>> {
         self.access.as_ref().map_err(Arc::clone)
+    }
+
+    /// Through which provider people log in, or why they cannot; none, if there is none.
+    pub(super) fn provider(&self) -> Option<Result<Arc<Provider>, Arc<str>>> {
+        self.provider.clone()
+    }
+
+    /// Whether a password lets anybody in now: unless a provider stands for all, and the command line has not said otherwise for a while.
+    pub(super) fn takes_passwords(&self, now: i64) -> bool {
+        let Some(Ok(provider)) = &self.provider else { return true };
+        let by_command =
+            || self.access().is_ok_and(|access| access.look(|store| store.takes_passwords(now)) == Ok(true));
+        provider.config().passwords || by_command()
+    }
+
+    /// Ends the sessions of whoever came through another provider than today's.
+    pub(crate) fn end_sessions_of_others(&self) {
+        let Ok(access) = self.access() else { return };
+        let issuer = self.provider.as_ref().and_then(|provider| provider.as_ref().ok());
+        let issuer = issuer.map(|provider| provider.config().issuer.as_str());
+        match access.change(|store| store.end_sessions_of_others(issuer)) {
+            Ok(0) => {}
+            Ok(ended) => {
+                log::info!("users: {ended} sessions of people ended who came through another provider");
+            }
+            Err(error) => log::error!("users: {error}"),
+        }
     }
 
     /// Whether there are any users.

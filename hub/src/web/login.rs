@@ -9,6 +9,7 @@
 
 use super::accept::answer;
 use super::api::Form;
+use super::appliance::encoded;
 use super::change::Peer;
 use super::door::{self, Busy, Turn};
 use super::missing;
@@ -22,18 +23,20 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rackside_access::{Access, Browser, ChangeError, KnockError, SHORTEST, Secret};
 use rackside_pages::Here;
-use rackside_pages::login::{Login, Setup};
+use rackside_pages::login::{Login, Setup, Through};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 const HTML: &str = "text/html; charset=utf-8";
 /// Longest path that a login leads back to.
 const LONGEST_WAY: usize = 2000;
-const UNWELL: &str = "Nobody can be asked who you are: ";
+pub(super) const UNWELL: &str = "Nobody can be asked who you are: ";
+/// Says to the page after a logout that the provider may still know them.
+const OUT: &str = "provider";
 const CROWD: &str = "Too many log in at this moment. Try again in a few seconds.";
 
 /// The path, if it is one of this hub's; else the first page. `//elsewhere` and `/\elsewhere` are other hosts to a browser.
-fn of_ours(to: &str) -> &str {
+pub(super) fn of_ours(to: &str) -> &str {
     let is_ours = to.len() <= LONGEST_WAY
         && to.starts_with('/')
         && !to.starts_with("//")
@@ -67,9 +70,39 @@ impl Asked {
         (address, agent.to_owned())
     }
 
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) const fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// The secret of the session that it came with.
+    pub(super) fn session(&self) -> Option<&str> {
+        cookie::sent(&self.headers, self.is_secure)
+    }
+
+    /// The page that asks who it is, with a fault.
+    pub(super) fn refused(
+        &self,
+        web: &Web,
+        visitor: &Visitor,
+        to: &str,
+        code: StatusCode,
+        fault: &str,
+    ) -> Response {
+        self.page(code, web.login(visitor, "", to, fault))
+    }
+
     /// Leads on, with a new session.
     pub(super) fn let_in(&self, web: &Web, secret: &Secret, to: &str) -> Response {
         let seconds = web.door.access().map_or(0, |access| access.lasting().longest / 1000);
+        self.let_in_for(secret, to, seconds)
+    }
+
+    /// The same, for so many seconds.
+    pub(super) fn let_in_for(&self, secret: &Secret, to: &str, seconds: i64) -> Response {
         let cookie = cookie::given(secret.shown(), self.is_secure, seconds);
         let place = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
         (StatusCode::SEE_OTHER, [(header::LOCATION, place), (header::SET_COOKIE, cookie)]).into_response()
@@ -78,10 +111,24 @@ impl Asked {
 
 impl Web {
     fn login(&self, visitor: &Visitor, name: &str, to: &str, fault: &str) -> String {
+        self.asks(visitor, name, to, fault).html()
+    }
+
+    fn asks(&self, visitor: &Visitor, name: &str, to: &str, fault: &str) -> Login {
         let is_unused = self.door.has_users() == Ok(false);
         let frame = self.frame("Log in", Here::Elsewhere, visitor);
+        let provider = self.door.provider().map(|provider| Through {
+            button: provider.map_or_else(|_| String::new(), |provider| provider.config().button.clone()),
+            // At the name that the provider sends people back to: what the browser keeps meanwhile, it keeps for one name.
+            path: format!(
+                "{}/login/provider?to={}",
+                self.notifications.external_url().trim_end_matches('/'),
+                encoded(to)
+            ),
+        });
+        let has_passwords = self.door.takes_passwords(clock::now().utc_ms as i64);
         let (name, to, fault) = (name.to_owned(), to.to_owned(), fault.to_owned());
-        Login { frame, to, name, fault, is_unused }.html()
+        Login { frame, to, name, fault, is_unused, has_passwords, provider, way_out: String::new() }
     }
 }
 
@@ -94,7 +141,11 @@ pub(super) async fn form(
 ) -> Response {
     let asked = Asked::of(&web, headers, peer);
     let form = Form::of_address(&uri);
-    asked.page(StatusCode::OK, web.login(&visitor, "", of_ours(form.first("to")), ""))
+    let mut page = web.asks(&visitor, "", of_ours(form.first("to")), "");
+    if let (OUT, Some(Ok(provider))) = (form.first("out"), web.door.provider()) {
+        page.way_out = provider.way_out().unwrap_or_default();
+    }
+    asked.page(StatusCode::OK, page.html())
 }
 
 /// Whether the password is right, and a session if it is.
@@ -141,6 +192,9 @@ pub(super) async fn enter(
         Ok(access) => access,
         Err(why) => return unwell(&why),
     };
+    if !web.door.takes_passwords(clock::now().utc_ms as i64) {
+        return refuse(StatusCode::FORBIDDEN, "This hub takes no passwords: log in through the provider.");
+    }
     let browser = asked.browser(&web);
     let from = Browser { address: browser.0, agent: &browser.1 };
     let knock = match access.knock(name, from, clock::now().utc_ms as i64) {
@@ -177,16 +231,27 @@ pub(super) async fn leave(
     headers: HeaderMap,
 ) -> Response {
     let asked = Asked::of(&web, headers, peer);
-    if let (Some(secret), Ok(access)) = (cookie::sent(&asked.headers, asked.is_secure), web.door.access()) {
+    let mut issuer = None;
+    if let (Some(secret), Ok(access)) = (asked.session(), web.door.access()) {
         let (access, secret) = (Arc::clone(access), secret.to_owned());
-        let ended = tokio::task::spawn_blocking(move || access.change(|store| store.end_session(&secret)));
-        if let Err(error) = ended.await.expect("ending a session does not panic, and is not cancelled") {
-            let html = web.login(&rackside_access::Visitor::nobody().into(), "", "/", &error.to_string());
-            return asked.page(StatusCode::SERVICE_UNAVAILABLE, html);
+        let ended = tokio::task::spawn_blocking(move || {
+            let issuer = access.look(|store| store.issuer_of(&secret))?;
+            access.change(|store| store.end_session(&secret))?;
+            Ok::<_, rackside_access::StoreError>(issuer)
+        });
+        match ended.await.expect("ending a session does not panic, and is not cancelled") {
+            Ok(of) => issuer = of,
+            Err(error) => {
+                let html = web.login(&rackside_access::Visitor::nobody().into(), "", "/", &error.to_string());
+                return asked.page(StatusCode::SERVICE_UNAVAILABLE, html);
+            }
         }
     }
+    let is_from =
+        |of: &str| matches!(web.door.provider(), Some(Ok(provider)) if provider.config().issuer == of);
+    let place = if issuer.as_deref().is_some_and(is_from) { "/login?out=provider" } else { "/login" };
     let headers = [
-        (header::LOCATION, HeaderValue::from_static("/login")),
+        (header::LOCATION, HeaderValue::from_static(place)),
         (header::SET_COOKIE, cookie::taken(asked.is_secure)),
     ];
     (StatusCode::SEE_OTHER, headers).into_response()

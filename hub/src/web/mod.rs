@@ -35,6 +35,7 @@ mod maintenance;
 mod metrics;
 mod missing;
 mod names;
+mod oidc;
 mod own;
 mod page;
 mod people;
@@ -57,6 +58,7 @@ mod visitor;
 pub use door::Door;
 pub(crate) use health::ready;
 pub use live::{Live, Updates};
+pub use oidc::OidcConfig;
 pub(crate) use rest::cors;
 
 use crate::clock::{self, Now};
@@ -336,6 +338,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/live", get(live::live))
         .route("/api/openapi.json", get(rest::openapi::openapi))
         .route("/login", get(login::form).post(login::enter))
+        .route("/login/provider", get(oidc::begin))
+        .route("/login/back", get(oidc::end))
         .route("/settings", get(settings::page))
         .route("/settings/password", post(settings::password))
         .route("/settings/users", post(settings::add_user))

@@ -41,6 +41,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
         ["static" | "setup", _]
         | ["health", "liveness" | "readiness"]
         | ["status" | "login" | "logout" | "join"]
+        | ["login", "provider" | "back"]
         | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
@@ -73,6 +74,9 @@ mod tests {
             ("GET", "/health/detailed", right(See)),
             ("GET", "/login", Nothing),
             ("POST", "/login", Nothing),
+            ("GET", "/login/provider", Nothing),
+            ("GET", "/login/back", Nothing),
+            ("GET", "/login/x", right(See)),
             ("POST", "/logout", Nothing),
             ("POST", "/setup/6f1c", Nothing),
             ("POST", "/join", Nothing),

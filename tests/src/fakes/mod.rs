@@ -9,6 +9,7 @@ pub mod helo;
 pub mod http;
 pub mod mediamtx;
 pub mod obs;
+pub mod provider;
 pub mod vimeo;
 pub mod vmix;
 pub mod web_presenter;

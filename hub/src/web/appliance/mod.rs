@@ -134,7 +134,7 @@ fn called(kind: Kind) -> &'static str {
 }
 
 /// A text within a URL's query.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for byte in text.bytes() {
         match byte {
