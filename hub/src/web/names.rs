@@ -28,11 +28,12 @@ impl Names {
         Self { long, short }
     }
 
-    /// Whether one of them stands in a text.
+    /// Whether one of them stands in a text. Of a word are `-` and `_`: what is measured is called `rackside_appliance_up` everywhere.
     pub(super) fn are_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
-        let mut words = text.split(|one: char| !one.is_alphanumeric() && one != '-');
-        self.long.iter().any(|name| text.contains(name)) || words.any(|word| self.short.contains(word))
+        let mut words = text.split(|one: char| !one.is_alphanumeric() && !"-_".contains(one));
+        self.long.iter().any(|name| text.contains(name))
+            || words.any(|word| self.short.contains(word.trim_matches('_')))
     }
 }
 
@@ -82,7 +83,7 @@ mod tests {
     fn a_name_is_found_wherever_it_stands_and_a_short_one_as_a_word() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         let names = Names::new(set(&["quarry", "the quarry", "up", "rack-1", ""]), &set(&["rack-1", "hall"]));
-        for text in ["x{site=~\"hall|QUARRY.*\"}", "up", "at the quarry", "quarry-cam"] {
+        for text in ["x{site=~\"hall|QUARRY.*\"}", "up", "_up_", "at the quarry", "quarry-cam"] {
             assert!(names.are_in(text), "{text}");
         }
         for text in ["rackside_appliance_up", "rack-1", "backup", "", "hall"] {
