@@ -2,6 +2,9 @@
 
 mod client;
 mod desk;
+#[path = "../../tests/src/port.rs"]
+#[expect(unreachable_pub, reason = "the end-to-end tests' library has it as well")]
+mod port;
 mod rack;
 
 use client::Client;
@@ -10,7 +13,7 @@ use rack::{Rack, Sent, vitals};
 use rackside_hub::clock;
 use rackside_proto::Ack;
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -25,7 +28,7 @@ impl Mosquitto {
         let _ = write!(text, "{}", if more.is_empty() { "allow_anonymous true\n" } else { more });
         let file = directory.join("mosquitto.conf");
         std::fs::write(&file, text).expect("the directory can be written");
-        let child = Command::new(program("mosquitto", "mosquitto"))
+        let mut child = Command::new(program("mosquitto", "mosquitto"))
             .arg("-c")
             .arg(&file)
             .stdout(Stdio::null())
@@ -37,6 +40,8 @@ impl Mosquitto {
             assert!(clock::now().since(began.instant) < Duration::from_secs(30), "mosquitto does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
+        let ended = child.try_wait().expect("it is ours");
+        assert!(ended.is_none(), "mosquitto ended ({ended:?}), and somebody else listens at {address}");
         Self(child)
     }
 }
@@ -50,7 +55,7 @@ impl Drop for Mosquitto {
 }
 
 fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port")
+    port::local(port::free())
 }
 
 fn directory() -> TempDir {
@@ -69,7 +74,15 @@ fn readiness(desk: &Desk) -> (u16, String) {
 }
 
 fn ready(desk: &Desk) {
-    desk.eventually("the hub is ready", |desk| Some(()).filter(|()| readiness(desk).0 == 200));
+    let began = clock::now();
+    loop {
+        let (status, message) = readiness(desk);
+        if status == 200 {
+            return;
+        }
+        assert!(clock::now().since(began.instant) < Duration::from_secs(30), "not within 30 s: {message}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn say_all(client: &mut Client, rack: &mut Rack) {
