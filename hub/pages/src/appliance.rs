@@ -4,12 +4,15 @@
 //!
 //! `{"title":"SoC temperature","last":"48.3 °C","summary":"Lowest 44.6 °C, highest 76.7 °C, …","svg":"<svg class=\"chart\" …"}`
 
+use crate::fleet::Air;
+use crate::site::{Alert, Hold};
 use crate::stills::Stills;
 use crate::{Frame, render};
 use serde::Serialize;
 
 /// The page.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the template engine knows no comparisons")]
 pub struct Appliance {
     /// What every page has.
     pub frame: Frame,
@@ -19,14 +22,16 @@ pub struct Appliance {
     pub site_title: String,
     /// Which appliance of it.
     pub appliance: String,
-    /// `well` or `down`.
-    pub state: &'static str,
-    /// `up` or `down`.
-    pub word: &'static str,
-    /// Why it is down, since when, when it was heard last: `link lost for 3 min`.
-    pub says: String,
-    /// What is worth a look: two machines of one name, a backlog, no clock.
-    pub remarks: Vec<String>,
+    /// How it stands.
+    pub head: Head,
+    /// What is looked for among its series, or nothing.
+    pub wanted: String,
+    /// This page with all series.
+    pub all: String,
+    /// Whether something else than the usual is asked for: another time, or some series.
+    pub is_narrowed: bool,
+    /// Where the range stands in the address, for a form that keeps it.
+    pub asked: Vec<Asked>,
     /// The ranges that can be chosen.
     pub ranges: Vec<Choice>,
     /// The chosen range, on the venue's clocks: `2026-11-20T18:40`.
@@ -47,6 +52,8 @@ pub struct Appliance {
     pub objection: String,
     /// Where this page's series are as data: `/api/sites/arena-north/rack-1`.
     pub data: String,
+    /// This page without its charts, for a script that keeps the rest fresh.
+    pub fresh: String,
     /// Charts, by what they are about.
     pub groups: Vec<Group>,
     /// Whether there are none.
@@ -61,8 +68,14 @@ pub struct Appliance {
     pub more_log: bool,
     /// What its cameras see.
     pub stills: Stills,
-    /// Its probes.
+    /// Its probes that do not stand well.
+    pub failing: Vec<Probe>,
+    /// Those that do.
     pub probes: Vec<Probe>,
+    /// All of them in a few words: `2 fail, 1 unknown, 5 well`.
+    pub probes_say: String,
+    /// Whether those that stand well are folded away, because they are many.
+    pub probes_folded: bool,
     /// What it is: versions, hardware, clock, backlog, link.
     pub facts: Vec<Fact>,
     /// Its runs, the newest first.
@@ -78,6 +91,53 @@ impl Appliance {
     pub fn html(&self) -> String {
         render("appliance", self)
     }
+}
+
+/// How it stands.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Head {
+    /// `well`, `warning`, `critical`, `down`, `unknown` or `muted`.
+    pub state: &'static str,
+    /// The same as a word.
+    pub word: &'static str,
+    /// Since when, and when it was heard; nothing of one that is gone.
+    pub says: String,
+    /// That it is not heard, and since when.
+    pub gone: Option<Gone>,
+    /// Whether its site is on air, why, and what comes next.
+    pub air: Air,
+    /// What fires of it or is about to, the worst first.
+    pub alerts: Vec<Alert>,
+    /// Mutes and maintenance that hold now.
+    pub held: Vec<Hold>,
+    /// What is worth a look: two machines of one name, a backlog, no clock.
+    pub notes: Vec<String>,
+}
+
+/// That an appliance is not heard.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gone {
+    /// `Not heard`, `Off by plan`.
+    pub word: &'static str,
+    /// Whether that is as it is meant to be.
+    pub is_off: bool,
+    /// Since when, on the venue's clocks.
+    pub since: String,
+    /// RFC 3339, UTC.
+    pub since_at: String,
+    /// For how long.
+    pub lasts: String,
+    /// `link lost`.
+    pub why: String,
+}
+
+/// A parameter of the address.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// `range`.
+    pub name: &'static str,
+    /// `7d`.
+    pub value: String,
 }
 
 /// A link of which one is the present one.
@@ -100,6 +160,10 @@ pub struct Group {
     pub title: String,
     /// Its charts.
     pub charts: Vec<Drawn>,
+    /// How many.
+    pub count: usize,
+    /// Whether they are to be seen at once; else they are folded away.
+    pub is_open: bool,
 }
 
 /// A series with its chart.
@@ -115,6 +179,8 @@ pub struct Drawn {
     pub series: String,
     /// Its latest value, or a dash.
     pub last: String,
+    /// How old that is, where it says nothing of now; else nothing.
+    pub last_age: String,
     /// The picture.
     pub svg: String,
     /// The same in words.
@@ -151,8 +217,16 @@ pub struct Probe {
     pub state: &'static str,
     /// `well`, `failed`, `unknown`.
     pub word: &'static str,
+    /// Whether it stands well.
+    pub is_well: bool,
     /// Since when, on the venue's clocks, or nothing where nobody knows.
     pub since: String,
+    /// The same by RFC 3339, UTC.
+    pub since_at: String,
+    /// For how long.
+    pub lasts: String,
+    /// How it stood when that was known last; nothing where it is known.
+    pub was: &'static str,
     /// How long its newest run took.
     pub duration: String,
     /// What went wrong last, or nothing.
@@ -206,6 +280,10 @@ pub struct Entry {
     pub value: String,
     /// How old that is.
     pub age: String,
+    /// As it is asked for, by which a script finds it.
+    pub series: String,
+    /// Whether its value says nothing of now.
+    pub is_old: bool,
     /// Whether the hub serves it: not if it is listed twice, or has a name of the hub's.
     pub served: bool,
 }
@@ -220,6 +298,25 @@ mod tests {
     use crate::{HOSTILE, Here, Who};
     use rackside_onair::Zone;
 
+    fn probe() -> Probe {
+        let text = || HOSTILE.to_owned();
+        Probe {
+            name: text(),
+            kind: text(),
+            stream: text(),
+            state: HOSTILE,
+            word: HOSTILE,
+            is_well: false,
+            since: text(),
+            since_at: text(),
+            lasts: text(),
+            was: HOSTILE,
+            duration: text(),
+            error: text(),
+            error_at: text(),
+        }
+    }
+
     fn page() -> Appliance {
         let text = || HOSTILE.to_owned();
         let choice = || Choice { label: text(), href: text(), here: true };
@@ -229,6 +326,7 @@ mod tests {
             help: text(),
             series: text(),
             last: text(),
+            last_age: text(),
             svg: svg(&Chart::new(HOSTILE, Unit::Number, 0..1000, Zone::UTC)),
             summary: text(),
             csv: text(),
@@ -240,10 +338,36 @@ mod tests {
             site: text(),
             site_title: text(),
             appliance: text(),
-            state: HOSTILE,
-            word: HOSTILE,
-            says: text(),
-            remarks: vec![text()],
+            head: Head {
+                state: HOSTILE,
+                word: HOSTILE,
+                says: text(),
+                gone: Some(Gone {
+                    word: HOSTILE,
+                    is_off: false,
+                    since: text(),
+                    since_at: text(),
+                    lasts: text(),
+                    why: text(),
+                }),
+                air: Air { on: true, word: HOSTILE, why: text(), next: text(), next_ms: 0 },
+                alerts: vec![Alert {
+                    id: text(),
+                    state: HOSTILE,
+                    word: text(),
+                    text: text(),
+                    appliance: text(),
+                    since: text(),
+                    since_at: text(),
+                    who: text(),
+                }],
+                held: vec![Hold { kind: HOSTILE, is_now: true, what: text(), when: text(), by: text() }],
+                notes: vec![text()],
+            },
+            wanted: text(),
+            all: text(),
+            is_narrowed: true,
+            asked: vec![Asked { name: HOSTILE, value: text() }],
             ranges: vec![choice()],
             from: text(),
             until: text(),
@@ -254,24 +378,18 @@ mod tests {
             is_now: true,
             objection: text(),
             data: text(),
-            groups: vec![Group { id: text(), title: text(), charts: vec![drawn] }],
+            fresh: text(),
+            groups: vec![Group { id: text(), title: text(), charts: vec![drawn], count: 1, is_open: true }],
             empty: false,
             failure: text(),
             parts: vec![choice()],
             log: vec![Line { when: text(), at: text(), text: text() }],
             more_log: true,
             stills: Stills { list: vec![Still::new(HOSTILE, HOSTILE, 0, 0, (1, 1))], ..Stills::new(HOSTILE) },
-            probes: vec![Probe {
-                name: text(),
-                kind: text(),
-                stream: text(),
-                state: HOSTILE,
-                word: HOSTILE,
-                since: text(),
-                duration: text(),
-                error: text(),
-                error_at: text(),
-            }],
+            failing: vec![probe()],
+            probes: vec![probe()],
+            probes_say: text(),
+            probes_folded: true,
             facts: vec![Fact { name: HOSTILE, value: text(), note: text() }],
             runs: vec![Run {
                 id: text(),
@@ -289,6 +407,8 @@ mod tests {
                 unit: text(),
                 value: text(),
                 age: text(),
+                series: text(),
+                is_old: true,
                 served: false,
             }],
             series: 1,
@@ -298,8 +418,15 @@ mod tests {
     #[test]
     fn names_and_numbers_are_text() {
         assert_tame(&page().html());
-        let empty =
-            Appliance { groups: Vec::new(), empty: true, probes: Vec::new(), catalog: Vec::new(), ..page() };
+        let empty = Appliance {
+            head: Head::default(),
+            groups: Vec::new(),
+            empty: true,
+            probes: Vec::new(),
+            failing: Vec::new(),
+            catalog: Vec::new(),
+            ..page()
+        };
         assert_tame(&empty.html());
     }
 }

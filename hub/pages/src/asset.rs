@@ -41,6 +41,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("appliance.css", CSS, include_str!("../static/appliance.css")),
     ("chart.css", CSS, include_str!("../static/chart.css")),
     ("chart.js", JS, include_str!("../static/chart.js")),
+    ("appliance.js", JS, include_str!("../static/appliance.js")),
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
     ("settings.css", CSS, include_str!("../static/settings.css")),
     ("stills.css", CSS, include_str!("../static/stills.css")),

@@ -20,6 +20,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("managed", include_str!("../templates/managed.html")),
     ("setup", include_str!("../templates/setup.html")),
     ("appliance", include_str!("../templates/appliance.html")),
+    ("probe", include_str!("../templates/probe.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("when", include_str!("../templates/when.html")),
     ("log", include_str!("../templates/log.html")),

@@ -1,12 +1,12 @@
-// What lives on an appliance's page: a cursor over all charts at once (mouse, touch, arrow keys), which asks for the numbers when it is first used, and the
-// latest values. The page is whole without it.
+// What lives in charts: a cursor over all of them at once (mouse, touch, arrow keys), which asks for the numbers when it is first used and says where they cannot be had, and
+// the charts themselves, which move on with the time. The page is whole without it.
 "use strict";
 
 (() => {
   const root = document.getElementById("charts");
   if (!root) return;
-  const from = Number(root.dataset.from);
-  const until = Number(root.dataset.until);
+  let from = Number(root.dataset.from);
+  let until = Number(root.dataset.until);
   const zone = root.dataset.zone;
   const boxes = [...root.querySelectorAll(".chart-box")];
   const LEFT = 44;
@@ -14,6 +14,9 @@
   const SVG = "http://www.w3.org/2000/svg";
   const numbers = new Map();
   const waiting = new Set();
+  // Of these the hub did not give the numbers: they are asked for again by a tap, or after a while.
+  const failed = new Map();
+  const AGAIN = 10000;
 
   const clock = (timeZone) => {
     const form = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" };
@@ -35,7 +38,9 @@
   // Numbers of the charts that are on the screen, some at once.
   const load = () => {
     const wanted = boxes.filter((box) => {
-      if (numbers.has(box.dataset.series) || waiting.has(box.dataset.series)) return false;
+      const series = box.dataset.series;
+      if (numbers.has(series) || waiting.has(series) || !box.offsetParent) return false;
+      if (Date.now() - (failed.get(series)?.at ?? 0) < AGAIN) return false;
       const place = box.getBoundingClientRect();
       return place.bottom > -200 && place.top < innerHeight + 200;
     });
@@ -49,18 +54,39 @@
     }
     try {
       const answer = await fetch(`${root.dataset.source}?${query}`, { headers: { accept: "application/json" } });
-      if (!answer.ok) return;
-      for (const one of (await answer.json()).series) numbers.set(one.series, one);
-      if (here !== null) show();
+      const told = await answer.json().catch(() => ({}));
+      if (!answer.ok) throw new Error(told.detail || `the hub answers ${answer.status}`);
+      for (const one of told.series) {
+        numbers.set(one.series, one);
+        failed.delete(one.series);
+      }
+    } catch (error) {
+      const why = error instanceof TypeError ? "the hub does not answer" : error.message;
+      for (const box of some) if (!numbers.has(box.dataset.series)) failed.set(box.dataset.series, { at: Date.now(), why });
     } finally {
       for (const box of some) waiting.delete(box.dataset.series);
+      if (here !== null) show();
     }
+  };
+  const again = (box) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "again";
+    button.textContent = "Try again";
+    button.addEventListener("click", () => {
+      failed.delete(box.dataset.series);
+      load();
+      show();
+    });
+    return button;
   };
 
   let here = null;
   const show = () => {
     const at = from + here * (until - from);
     for (const box of boxes) {
+      // Folded away.
+      if (!box.offsetParent) continue;
       const svg = box.querySelector("svg");
       const wide = svg.viewBox.baseVal.width;
       const high = svg.viewBox.baseVal.height;
@@ -75,7 +101,13 @@
       const foot = box.querySelector(".chart-foot span");
       foot.dataset.summary ??= foot.textContent;
       const one = numbers.get(box.dataset.series);
-      foot.textContent = one ? `${told(at)}: ${value(one)}` : told(at);
+      const trouble = failed.get(box.dataset.series);
+      if (one) foot.textContent = `${told(at)}: ${value(one)}`;
+      else if (!trouble) foot.textContent = `${told(at)} …`;
+      else if (foot.dataset.trouble !== trouble.why || !foot.querySelector(".again")) {
+        foot.replaceChildren(`No numbers: ${trouble.why}. `, again(box));
+        foot.dataset.trouble = trouble.why;
+      }
       box.dataset.cursor = "";
     }
   };
@@ -117,6 +149,8 @@
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => here !== null && show());
   };
+  // By touch the cursor stays where the finger was; a tap beside the charts takes it away.
+  document.addEventListener("pointerdown", (event) => event.target.closest?.(".chart-box") || here === null || hide());
   root.addEventListener("pointermove", move);
   root.addEventListener("pointerdown", move);
   root.addEventListener("pointerleave", (event) => {
@@ -144,7 +178,7 @@
       show();
       say(section);
     });
-    section.addEventListener("blur", hide);
+    section.addEventListener("focusout", (event) => section.contains(event.relatedTarget) || hide());
   }
   // A reader hears the first charts of the group.
   const voice = document.createElement("p");
@@ -160,14 +194,31 @@
     voice.textContent = [told(from + here * (until - from)), ...all.filter(Boolean)].join(", ");
   };
 
-  // The latest values, without a reload, while the page is looked at.
+  // A range that ends now moves on: what differs is drawn anew, after as long as a column is wide, while nobody has the cursor in it.
   if (root.dataset.live !== "true") return;
-  const last = new Map(boxes.map((box) => [box.dataset.series, box.querySelector(".chart-last")]));
-  const latest = (told) => {
-    for (const one of told.flatMap((of) => of.series)) {
-      const place = last.get(one.series);
-      if (place && place.textContent !== one.text) place.textContent = one.text;
+  const redraw = async () => {
+    if (document.hidden || here !== null) return;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      if (!answer.ok || answer.redirected) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const drawn = page.getElementById("charts");
+      if (!drawn || here !== null) return;
+      [from, until] = [Number(drawn.dataset.from), Number(drawn.dataset.until)];
+      numbers.clear();
+      failed.clear();
+      const by = new Map([...drawn.querySelectorAll(".chart-box")].map((box) => [box.dataset.series, box]));
+      for (const box of boxes) {
+        const other = by.get(box.dataset.series);
+        if (!other) continue;
+        box.querySelector("svg").replaceWith(document.adoptNode(other.querySelector("svg")));
+        const foot = box.querySelector(".chart-foot span");
+        foot.textContent = other.querySelector(".chart-foot span").textContent;
+        delete foot.dataset.summary;
+      }
+    } catch {
+      // That the line to the hub is cut is told above; the next turn tries again.
     }
   };
-  window.rackside.live({ topics: "latest", site: root.dataset.site, appliance: root.dataset.appliance }, { latest });
+  setInterval(redraw, Math.max(30000, (until - from) / 346));
 })();

@@ -111,6 +111,11 @@ impl Appliance {
         self.runs.iter().find(|state| Some(state.run) == self.shown)
     }
 
+    /// Why its runs ended, as far as that was said to this hub.
+    pub fn ends(&self) -> impl Iterator<Item = (Run, Reason)> {
+        self.runs.iter().filter_map(|state| Some((state.run, state.ended?)))
+    }
+
     /// A run.
     pub fn run(&self, run: Run) -> Option<&RunState> {
         self.runs.iter().find(|state| state.run == run)
@@ -207,7 +212,7 @@ impl Appliance {
         let state = self.run_mut(run);
         state.heard = Some(now.instant);
         if takes_over {
-            (state.superseded, state.rival, state.offline) = (None, None, None);
+            (state.superseded, state.rival, state.offline, state.ended) = (None, None, None, None);
             self.show(run, now.instant);
             self.turn(State::Up, now);
         } else if state.superseded.is_some_and(|at| now.since(at) > GRACE) {
@@ -258,7 +263,7 @@ impl Appliance {
         }
         if presence.online {
             let state = self.run_mut(presence.run);
-            (state.connection, state.offline) = (presence.connection, None);
+            (state.connection, state.offline, state.ended) = (presence.connection, None, None);
             // A broker may have kept it from before a restart of its own: that is a start, but nobody heard it live.
             if !retained || self.shown.is_none_or(|shown| shown == presence.run) {
                 self.lives(presence.run, now);
@@ -267,7 +272,7 @@ impl Appliance {
         }
         let state = self.run_mut(presence.run);
         state.connection = presence.connection;
-        (state.offline, state.rival) = (Some(now.instant), None);
+        (state.offline, state.rival, state.ended) = (Some(now.instant), None, Some(presence.reason));
         state.heard = state.heard.or(Some(now.instant));
         if self.shown.is_none() {
             self.shown = Some(presence.run);

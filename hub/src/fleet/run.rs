@@ -6,7 +6,8 @@ use crate::clock::Now;
 use crate::query::Rows;
 use rackside_history::dated;
 use rackside_proto::{
-    Birth, ClockSource, DecodeError, Envelope, Readings, Revision, Run, Sending, SpoolPlace, Time, Value,
+    Birth, ClockSource, DecodeError, Envelope, Readings, Reason, Revision, Run, Sending, SpoolPlace, Time,
+    Value,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub struct RunState {
     pub(super) connection: u32,
     /// When that connection's offline was heard.
     pub(super) offline: Option<Instant>,
+    /// Why it said, or its broker said for it, that it is gone.
+    pub ended: Option<Reason>,
     /// When it was last heard to live.
     pub(super) heard: Option<Instant>,
     /// Whether the latest live readings had no time that could be right, so that the hub's own dated them.
@@ -108,6 +111,7 @@ impl RunState {
             latest: None,
             connection: 0,
             offline: None,
+            ended: None,
             heard: None,
             dated_here: false,
             superseded: None,

@@ -13,7 +13,7 @@ use std::ops::{ControlFlow, Range};
 /// A series that says nothing for longer has ended, as in queries.
 const LOOK_BACK: i64 = 300_000;
 /// Lines of the log that are taken.
-const LINES: usize = 200;
+pub(crate) const LINES: usize = 200;
 
 /// What happened within a range of time.
 #[derive(Debug, Default)]

@@ -17,13 +17,16 @@ mod keeper;
 mod labels;
 mod meanwhile;
 mod past;
+mod since;
 mod warm;
 
 pub use curves::{Curved, SeriesName, UP, Wanted as WantedCurves};
 pub use feed::{Feed, Rows, Touched, up};
 pub use keeper::{Own, keep};
+pub(crate) use meanwhile::LINES;
 pub use meanwhile::{Fired, Meanwhile};
 pub use past::Kept;
+pub use since::Since;
 pub use warm::Remembered;
 
 use crate::clock::{self, Now};
@@ -52,6 +55,7 @@ pub struct Fleetwide {
     history: Option<(Reader, Kept)>,
     trouble: Mutex<Option<String>>,
     is_warm: AtomicBool,
+    noted: since::Noted,
 }
 
 /// Series of one appliance in the history, by their labels.
@@ -61,7 +65,8 @@ impl Fleetwide {
     /// Over what is in memory and on disk; without a history, over memory alone.
     pub fn new(recent: Arc<Recent>, derived: Arc<Derived>, history: Option<(Reader, Kept)>) -> Self {
         let is_warm = AtomicBool::new(history.is_none());
-        Self { recent, derived, history, trouble: Mutex::default(), is_warm }
+        let noted = since::Noted::default();
+        Self { recent, derived, history, trouble: Mutex::default(), is_warm, noted }
     }
 
     /// Whether what rules look back at is in memory: nothing is left to be read, but for what could not be read at once.

@@ -301,7 +301,7 @@ pub fn router(web: Arc<Web>) -> Router {
         )
         .route("/api/sites/{site}/let_go", post(rest::on_air::let_go))
         .route("/api/shows", get(rest::on_air::shows))
-        .route("/api/sites/{site}/{appliance}", get(rest::sites::rack))
+        .route("/api/sites/{site}/{appliance}", get(appliance::whole))
         .route("/api/sites/{site}/{appliance}/series", get(rest::sites::series))
         .route("/sites/{site}/{appliance}", get(appliance::page))
         .route("/sites/{site}/{appliance}/chart.svg", get(appliance::picture))

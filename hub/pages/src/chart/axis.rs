@@ -64,13 +64,23 @@ impl Values {
     }
 }
 
-/// As much of a word as there is room for beside an axis.
+/// As much of a word as there is room for beside an axis: some six and a half letters, of which the narrow ones count half.
 pub(super) fn shortened(word: &str) -> String {
-    const MOST: usize = 8;
-    if word.chars().count() <= MOST {
+    const MOST: f64 = 6.5;
+    let wide = |letter: char| match letter {
+        'i' | 'j' | 'l' | 'r' | 't' | 'f' | ' ' | '-' | '.' => 0.5,
+        'm' | 'w' | 'M' | 'W' => 1.4,
+        _ => 1.0,
+    };
+    if word.chars().map(wide).sum::<f64>() <= MOST {
         return word.to_owned();
     }
-    word.chars().take(MOST - 1).chain(['…']).collect()
+    let mut room = MOST - 1.0;
+    let fits = word.chars().take_while(|letter| {
+        room -= wide(*letter);
+        room >= 0.0
+    });
+    fits.chain(['…']).collect()
 }
 
 /// Room above and below; 0 is shown where it is not far.
@@ -264,7 +274,7 @@ mod tests {
         let states = States::of_metric("x_state", "It is: 0 dark, 1 well, 2 warning, 3 hub not reachable");
         let axis = Values::of_states(&states, 1.0, 3.0);
         let words: Vec<&str> = axis.ticks.iter().map(|tick| tick.1.as_str()).collect();
-        assert_eq!(words, ["well", "warning", "hub not…"]);
+        assert_eq!(words, ["well", "warning", "hub no…"]);
         assert_eq!(Values::of_states(&states, 1.0, 1.0).ticks.len(), 1, "one that stands still");
     }
 

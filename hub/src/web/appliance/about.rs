@@ -1,14 +1,14 @@
-//! What an appliance is: versions, hardware, clock, backlog, link, runs, probes, and every series of its catalog.
+//! What an appliance is: versions, hardware, clock, backlog, link, and every series of its catalog.
 //!
 //! Sample: `Agent 0.1.0 · Machine Raspberry Pi 4 Model B Rev 1.5, 4 GB · Clock ntp · Backlog 2 records · Link 48 MiB sent`
 
-use super::charts::{happened, in_words, values};
+use super::charts::{in_words, values};
 use super::{Subject, called, help};
 use crate::clock::Now;
 use crate::fleet::{Entry, State};
-use rackside_history::{Happened, LogEntry, RunSpan};
+use crate::query::SeriesName;
 use rackside_onair::Zone;
-use rackside_pages::appliance::{self as page, Fact, Probe, Run};
+use rackside_pages::appliance::{self as page, Fact};
 use rackside_pages::moment::span;
 use rackside_pages::quantity::{Unit, duration};
 use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, Value, metric};
@@ -23,16 +23,6 @@ pub(in crate::web) fn why(state: State) -> &'static str {
         State::Gone(Reason::Will | Reason::Start) => "link lost",
         State::Silent => "silent",
         State::Unknown => "not heard yet",
-    }
-}
-
-/// `for 3 h; heard 4 s ago`.
-pub(super) fn says(subject: &Subject, now: Now) -> String {
-    let since = span(now.utc_ms.saturating_sub(subject.since_ms));
-    let seen = span(now.utc_ms.saturating_sub(subject.seen_ms));
-    match why(subject.state) {
-        "" => format!("for {since}, heard {seen} ago"),
-        why => format!("{why} for {since}, last heard {seen} ago"),
     }
 }
 
@@ -58,7 +48,8 @@ pub(super) fn remarks(subject: &Subject) -> Vec<String> {
     remarks
 }
 
-fn quantity(subject: &Subject, name: &str) -> Option<f64> {
+/// A quantity of its own, if it has told one.
+pub(super) fn quantity(subject: &Subject, name: &str) -> Option<f64> {
     values(subject).find(|(entry, _)| entry.served && &*entry.name == name)?.1
 }
 
@@ -99,17 +90,10 @@ pub(super) fn facts(subject: &Subject) -> Vec<Fact> {
     });
     let records = backlog.map_or_else(|| "not known".to_owned(), |backlog| format!("{backlog} records"));
     facts.push(fact("Backlog", records, place.unwrap_or_default()));
-    if let Some(bytes) = quantity(subject, metric::AGENT_SPOOL.name) {
-        facts.push(fact("Spool", Unit::Bytes.show(bytes), "on its disk"));
+    if let Some(bytes) = quantity(subject, metric::AGENT_SPOOL.name).filter(|bytes| *bytes > 0.0) {
+        facts.push(fact("Backlog on its disk", Unit::Bytes.show(bytes), ""));
     }
-    let link = |direction: &str| {
-        let is_it = |entry: &Entry| {
-            &*entry.name == metric::AGENT_LINK_BYTES.name
-                && entry.labels.iter().any(|(name, value)| &**name == "direction" && &**value == direction)
-        };
-        values(subject).find(|(entry, _)| is_it(entry)).and_then(|(_, value)| value)
-    };
-    if let (Some(sent), Some(received)) = (link("transmit"), link("receive")) {
+    if let (Some(sent), Some(received)) = (link(subject, "transmit"), link(subject, "receive")) {
         let note = format!("{} received, since the agent started", Unit::Bytes.show(received));
         facts.push(fact("Link", format!("{} sent", Unit::Bytes.show(sent)), note));
     }
@@ -117,6 +101,15 @@ pub(super) fn facts(subject: &Subject) -> Vec<Fact> {
     let note = format!("{} came again, {} lost, since the hub started", records.duplicates, records.lost);
     facts.push(fact("Records taken", records.taken.to_string(), note));
     facts
+}
+
+/// What its agent has sent or received since it started.
+pub(super) fn link(subject: &Subject, direction: &str) -> Option<f64> {
+    let is_it = |entry: &Entry| {
+        &*entry.name == metric::AGENT_LINK_BYTES.name
+            && entry.labels.iter().any(|(name, value)| &**name == "direction" && &**value == direction)
+    };
+    values(subject).find(|(entry, _)| is_it(entry))?.1
 }
 
 fn machine(model: &str, revision: Option<Revision>) -> String {
@@ -139,98 +132,15 @@ fn offset(subject: &Subject) -> Option<Fact> {
     ))
 }
 
-/// The probes of the present catalog, what fails first.
-pub(super) fn probes(subject: &Subject, log: &[LogEntry], zone: Zone, now: Now) -> Vec<Probe> {
-    let Some(latest) = &subject.latest else { return Vec::new() };
-    let each = latest.listing.series().iter().zip(&latest.values);
-    let each = each.filter(|(entry, _)| entry.served && &*entry.name == metric::PROBE_SUCCESS.name);
-    let mut probes: Vec<(u8, Probe)> = each
-        .map(|(entry, value)| {
-            let label = |wanted: &str| {
-                let found = entry.labels.iter().find(|(name, _)| &**name == wanted);
-                found.map(|(_, value)| value.to_string()).unwrap_or_default()
-            };
-            let name = label("probe");
-            let (order, state, word) = match value {
-                Value::Known(0) => (0, "critical", "failed"),
-                Value::Known(_) => (2, "well", "well"),
-                Value::Unknown | Value::Absent => (1, "unknown", "unknown"),
-            };
-            let took = latest.listing.series().iter().zip(&latest.values).find(|(other, _)| {
-                &*other.name == metric::PROBE_DURATION.name && other.labels == entry.labels
-            });
-            let error = log.iter().find(|line| is_error_of(line, &name));
-            let at = |ms: u64| when(ms, zone, now);
-            let probe = Probe {
-                since: since(log, entry).map_or_else(|| "–".to_owned(), at),
-                duration: took.map_or_else(|| "–".to_owned(), |(entry, value)| in_words(entry, *value)),
-                error: error.map(error_text).unwrap_or_default(),
-                error_at: error.map(|line| at(line.place.ms)).unwrap_or_default(),
-                kind: label("type"),
-                stream: label("stream"),
-                state,
-                word,
-                name,
-            };
-            (order, probe)
-        })
-        .collect();
-    probes.sort_by(|one, other| (one.0, &one.1.name).cmp(&(other.0, &other.1.name)));
-    probes.into_iter().map(|(_, probe)| probe).collect()
-}
-
-/// The newest text of `error/NAME` that says something.
-fn is_error_of(line: &LogEntry, probe: &str) -> bool {
-    let Happened::Text { subject, text } = &line.what else { return false };
-    !text.is_empty() && subject.strip_prefix("error/") == Some(probe)
-}
-
-fn error_text(line: &LogEntry) -> String {
-    match &line.what {
-        Happened::Text { text, .. } => text.clone(),
-        Happened::Set { .. } => happened(line),
-    }
-}
-
-/// When a series was last set by an event.
-fn since(log: &[LogEntry], entry: &Entry) -> Option<u64> {
-    let is_it = |line: &&LogEntry| match &line.what {
-        Happened::Set { series, .. } => series.name == entry.name && series.labels == entry.labels,
-        Happened::Text { .. } => false,
-    };
-    log.iter().find(is_it).map(|line| line.place.ms)
-}
-
 /// A moment on the venue's clocks, with its day where that is another than today's.
 pub(super) fn when(ms: u64, zone: Zone, now: Now) -> String {
     let (then, today) = (zone.local(ms as i64), zone.local(now.utc_ms as i64));
-    let form = if then.date() == today.date() { "%H:%M:%S" } else { "%-d %b %H:%M" };
-    then.format(form).to_string()
-}
-
-/// The runs, the newest first.
-pub(super) fn runs(subject: &Subject, spans: &[RunSpan], now: Now) -> Vec<Run> {
-    let zone = subject.zone;
-    let run = |(nth, of): (usize, &RunSpan)| {
-        let id = of.run.to_string();
-        let is_shown = subject.run.as_deref() == Some(&id);
-        let is_up = is_shown && subject.state.is_up();
-        let end = if is_up { now.utc_ms } else { of.last_ms };
-        Run {
-            start: when(of.first_ms, zone, now),
-            end: if is_up { "now".to_owned() } else { when(of.last_ms, zone, now) },
-            span: span(end.saturating_sub(of.first_ms)),
-            why: match (is_shown, nth) {
-                (true, _) if is_up => String::new(),
-                (true, _) => why(subject.state).to_owned(),
-                (false, 0) => "not heard since".to_owned(),
-                (false, _) => "a newer run began".to_owned(),
-            },
-            lost: if of.lost == 0 { "–".to_owned() } else { format!("{} records", of.lost) },
-            id,
-        }
+    let form = match then.date() {
+        date if date == today.date() => "%H:%M:%S",
+        date if (today.date() - date).num_days() < 300 => "%-d %b %H:%M",
+        _ => "%-d %b %Y %H:%M",
     };
-    spans.iter().enumerate().map(run).collect()
+    then.format(form).to_string()
 }
 
 /// Every series of the present catalog, with its latest value.
@@ -248,6 +158,8 @@ pub(super) fn catalog(subject: &Subject, now: Now) -> Vec<page::Entry> {
             unit: if entry.unit.is_empty() { "–".to_owned() } else { entry.unit.to_string() },
             value: in_words(entry, *value),
             age: if *value == Value::Absent { "–".to_owned() } else { age.clone() },
+            series: SeriesName { metric: entry.name.clone(), labels: entry.labels.clone() }.to_string(),
+            is_old: subject.is_old(now),
             served: entry.served,
         }
     };

@@ -5,7 +5,8 @@
 use super::range::Range;
 use super::{Subject, encoded, help};
 use crate::clock::Now;
-use crate::query::{Curved, Fleetwide, Meanwhile, SeriesName, WantedCurves};
+use crate::moment::span;
+use crate::query::{Curved, Fleetwide, Meanwhile, SeriesName, UP, WantedCurves};
 use crate::web::log::words;
 use rackside_history::LogEntry;
 use rackside_pages::appliance::{Drawn, Group, Line};
@@ -14,13 +15,15 @@ use rackside_pages::moment::rfc3339;
 use rackside_pages::quantity::Unit;
 use rackside_pages::series::{About, detail, rank, title};
 use rackside_promql::{SourceError, Stop};
-use rackside_proto::{Kind, Value};
+use rackside_proto::{Kind, Value, metric};
 use std::collections::BTreeMap;
 
 /// Charts on one page; of more there are parts.
 pub(super) const MOST: usize = 120;
 /// In the first group so many say what each mark is; in all others marks are only there.
 const TELLING: usize = 3;
+/// With more groups than this, those of probes that stand well are folded away.
+const UNFOLDED: usize = 9;
 
 /// What is drawn on a page.
 #[derive(Debug)]
@@ -50,16 +53,35 @@ pub(super) fn listed(series: &Fleetwide, subject: &Subject) -> Result<Vec<Series
     Ok(all.into_iter().map(|(_, _, name)| name).collect())
 }
 
+/// Which charts are wanted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// A part of a title, a metric's name, or a label's value; all, if it is empty.
+    pub(super) text: String,
+    /// Which part, from 0.
+    pub(super) part: usize,
+}
+
+impl Asked {
+    fn wants(&self, name: &SeriesName) -> bool {
+        let text = self.text.to_lowercase();
+        let has = |of: &str| of.to_lowercase().contains(&text);
+        has(&title(&name.metric)) || has(&name.metric) || name.labels.iter().any(|(_, value)| has(value))
+    }
+}
+
 /// Draws one part of an appliance's charts.
 pub(super) fn page(
     series: &Fleetwide,
     subject: &Subject,
     range: Range,
-    part: usize,
+    asked: &Asked,
     stopped: &dyn Fn() -> Option<Stop>,
     now: Now,
 ) -> Result<Page, SourceError> {
-    let listed = listed(series, subject)?;
+    let part = asked.part;
+    let mut listed = listed(series, subject)?;
+    listed.retain(|name| asked.wants(name));
     let parts = listed.chunks(MOST).len();
     let names = listed.chunks(MOST).nth(part).unwrap_or_default();
     let wanted = wanted(subject, range, Some(names), stopped);
@@ -69,7 +91,8 @@ pub(super) fn page(
     for one in series.curves(&wanted, &|name| subject.kind(name), now)? {
         curves.insert(one.name.clone(), one);
     }
-    let up = (part == 0).then(|| series.up(&wanted, now)).transpose()?;
+    let is_up = SeriesName { metric: UP.into(), labels: Box::default() };
+    let up = (part == 0 && asked.wants(&is_up)).then(|| series.up(&wanted, now)).transpose()?;
     let in_order = names.iter().filter_map(|name| curves.remove(name));
     let mut groups: Vec<(About, Vec<Drawn>)> = Vec::new();
     for one in up.into_iter().chain(in_order) {
@@ -80,15 +103,19 @@ pub(super) fn page(
         let about = About::of(&one.name.metric, &one.name.labels);
         let is_telling =
             groups.is_empty() || (groups.len() == 1 && groups[0].0 == about && groups[0].1.len() < TELLING);
-        let drawn = drawn(subject, range, one, &marks, is_telling);
+        let drawn = drawn(subject, range, one, (&marks, is_telling), now);
         match groups.last_mut().filter(|group| group.0 == about) {
             Some(group) => group.1.push(drawn),
             None => groups.push((about, vec![drawn])),
         }
     }
+    // Many probes are folded away, but for those that fail.
+    let is_many = groups.len() > UNFOLDED && asked.text.is_empty();
     let groups = groups.into_iter().enumerate().map(|(nth, (about, charts))| Group {
         id: format!("group-{nth}"),
         title: about.title(),
+        count: charts.len(),
+        is_open: !is_many || !matches!(&about, About::Probe(name) if stands_well(subject, name)),
         charts,
     });
     Ok(Page { groups: groups.collect(), parts, meanwhile })
@@ -128,14 +155,35 @@ pub(super) fn chart(subject: &Subject, range: Range, one: Curved, marks: &[Mark]
     Chart { size: Size::of(&chart), ..chart }
 }
 
-fn drawn(subject: &Subject, range: Range, one: Curved, marks: &[Mark], is_telling: bool) -> Drawn {
+/// Whether none of a probe's results is a failure.
+fn stands_well(subject: &Subject, probe: &str) -> bool {
+    values(subject)
+        .filter(|(entry, _)| &*entry.name == metric::PROBE_SUCCESS.name)
+        .filter(|(entry, _)| entry.labels.iter().any(|(name, value)| &**name == "probe" && **value == *probe))
+        .all(|(_, value)| value != Some(0.0))
+}
+
+fn drawn(
+    subject: &Subject,
+    range: Range,
+    one: Curved,
+    (marks, is_telling): (&[Mark], bool),
+    now: Now,
+) -> Drawn {
     let (name, kind) = (one.name.clone(), one.kind);
     let chart = Chart { is_telling, ..chart(subject, range, one, marks) };
-    let last = latest(subject, &name, kind).or(chart
-        .curve
-        .last
-        .map(|(_, value)| value)
-        .filter(|_| range.usual.is_some()));
+    let read_ms = subject.latest.as_ref().and_then(|latest| latest.time_ms);
+    let curve_last = chart.curve.last.filter(|_| range.usual.is_some());
+    let last = latest(subject, &name, kind)
+        .map(|value| (read_ms.unwrap_or(subject.seen_ms), value))
+        .or(curve_last.map(|(at, value)| (at.max(0) as u64, value)));
+    // What the hub itself says of an appliance that is gone is of now.
+    let is_old = |at: u64| {
+        *name.metric != *UP
+            && (subject.is_old(now) || now.utc_ms.saturating_sub(at) > subject.pause() as u64 * 4)
+    };
+    let last_age = last.filter(|(at, _)| is_old(*at)).map(|(at, _)| span(now.utc_ms.saturating_sub(at)));
+    let last = last.map(|(_, value)| value);
     let here = format!("/sites/{}/{}", subject.agent.site, subject.agent.appliance);
     let query = format!("{}&series={}", range.query(), encoded(&name.to_string()));
     Drawn {
@@ -144,6 +192,7 @@ fn drawn(subject: &Subject, range: Range, one: Curved, marks: &[Mark], is_tellin
         help: help(&name.metric).to_owned(),
         series: name.to_string(),
         last: last.map_or_else(|| "–".to_owned(), |value| said(value, chart.unit, chart.states.as_ref())),
+        last_age: last_age.unwrap_or_default(),
         svg: svg(&chart),
         summary: summary(&chart),
         csv: format!("{here}/chart.csv?{query}"),
@@ -192,13 +241,13 @@ pub(super) fn marks(subject: &Subject, range: Range, meanwhile: &Meanwhile) -> V
 }
 
 /// The log for the page.
-pub(super) fn lines(subject: &Subject, range: Range, meanwhile: &Meanwhile) -> Vec<Line> {
+pub(super) fn lines(subject: &Subject, range: Range, log: &[LogEntry]) -> Vec<Line> {
     let line = |entry: &LogEntry| Line {
         when: chart::moment(entry.place.ms as i64, subject.zone, range.span()),
         at: rfc3339(entry.place.ms),
         text: happened(entry),
     };
-    meanwhile.log.iter().map(line).collect()
+    log.iter().map(line).collect()
 }
 
 /// What happened, in words.

@@ -4,6 +4,7 @@
 //! /sites/{site}/{appliance}                      the page
 //! /sites/{site}/{appliance}/chart.svg?series=…    one chart, as a picture that stands alone
 //! /sites/{site}/{appliance}/chart.csv?series=…    its samples
+//! /api/sites/{site}/{appliance}                  all that the page says, as JSON
 //! /api/sites/{site}/{appliance}/chart?series=…    what charts are drawn of, as JSON
 //! /api/sites/{site}/{appliance}/latest           the latest values, ready to be read
 //! ```
@@ -15,14 +16,19 @@ pub(super) mod about;
 mod charts;
 mod csv;
 mod data;
+mod head;
 mod page;
 mod picture;
+mod probes;
 mod range;
+mod runs;
+mod whole;
 
 pub(super) use csv::{FILES, FILES_OF_ONE, csv};
 pub(super) use data::{data, latest, told};
 pub(super) use page::page;
 pub(super) use picture::picture;
+pub(super) use whole::whole;
 
 use super::Web;
 use super::problem::Problem;
@@ -31,7 +37,7 @@ use crate::clock::Now;
 use crate::fleet::{About, Latest, RunState, State};
 use crate::query::SeriesName;
 use rackside_onair::Zone;
-use rackside_proto::{AgentName, ClockSource, Kind};
+use rackside_proto::{AgentName, ClockSource, Kind, Reason, Run};
 use std::time::Duration;
 
 /// Parameters of a request, in their order; a name may come more than once.
@@ -55,6 +61,8 @@ struct Subject {
     clock: Option<ClockSource>,
     latest: Option<Latest>,
     records: crate::json::Records,
+    /// Why its runs ended, as far as that was said to this hub.
+    ends: Vec<(Run, Reason)>,
 }
 
 impl Web {
@@ -80,6 +88,7 @@ impl Web {
             clock: run.and_then(RunState::clock_source),
             latest: run.and_then(|run| run.latest.clone()),
             records: ingest.records(slot),
+            ends: found.ends().collect(),
             agent,
         })
     }
@@ -92,6 +101,13 @@ impl Subject {
         let tick = tick.or(self.about.as_ref().map(|about| about.tick_ms)).unwrap_or(10_000);
         let sent = self.interval.as_millis() as i64;
         (i64::from(tick) * 5 / 2).max(25_000).max(sent)
+    }
+
+    /// Whether what it said last says nothing of how it is now.
+    fn is_old(&self, now: Now) -> bool {
+        let read = self.latest.as_ref().and_then(|latest| latest.time_ms);
+        let late = |ms: u64| now.utc_ms.saturating_sub(ms) > (self.pause() as u64 * 2).max(60_000);
+        !self.state.is_up() || read.is_some_and(late)
     }
 
     /// How a series of the present catalog moves.

@@ -75,12 +75,18 @@ impl Range {
         self.until - self.from
     }
 
-    /// The same as the parameters of a link; a usual range goes on with the time.
-    pub(super) fn query(self) -> String {
+    /// The same as parameters of a form; a usual range goes on with the time.
+    pub(super) fn parameters(self) -> Vec<(&'static str, String)> {
         match self.usual {
-            Some(usual) => format!("range={usual}"),
-            None => format!("from={}&to={}", seconds(self.from), seconds(self.until)),
+            Some(usual) => vec![("range", usual.to_owned())],
+            None => vec![("from", seconds(self.from)), ("to", seconds(self.until))],
         }
+    }
+
+    /// The same as the parameters of a link.
+    pub(super) fn query(self) -> String {
+        let each = self.parameters().into_iter().map(|(name, value)| format!("{name}={value}"));
+        each.collect::<Vec<_>>().join("&")
     }
 }
 

@@ -38,8 +38,9 @@ struct Site<'a> {
     appliances: Vec<OfSite<'a>>,
 }
 
+/// Whether a site is on air, and why.
 #[derive(Serialize)]
-struct OnAir {
+pub(in crate::web) struct OnAir {
     on: bool,
     reasons: Vec<&'static str>,
     power_expected: bool,
@@ -63,6 +64,17 @@ struct Contact<'a> {
     hours: &'a str,
 }
 
+/// Whether a site is on air; none where nobody knows.
+pub(in crate::web) fn on_air(web: &Web, site: &str, now: Now) -> Option<OnAir> {
+    let view = web.on_air.view(&site.parse::<Id>().ok()?, now)?;
+    Some(OnAir {
+        on: view.on_air(),
+        reasons: view.reasons.iter().filter(|(_, is)| *is).map(|(reason, _)| reason.as_str()).collect(),
+        power_expected: view.power_expected,
+        show_end: view.show_end.map(|at| rfc3339(at.max(0) as u64)),
+    })
+}
+
 /// What is configured, and which sites there are beside.
 struct Known {
     configs: BTreeMap<String, SiteConfig>,
@@ -78,7 +90,6 @@ impl Known {
 
     fn site<'a>(&'a self, web: &Web, name: &'a str, appliances: Vec<OfSite<'a>>) -> Site<'a> {
         let config = self.configs.get(name);
-        let view = name.parse::<Id>().ok().and_then(|id| web.on_air.view(&id, self.now));
         Site {
             site: name,
             name: config.and_then(|config| config.name.as_deref()).unwrap_or(name),
@@ -88,17 +99,7 @@ impl Known {
                 Some(PowerConfig::WithShow) => "with_show",
                 Some(PowerConfig::Always) | None => "always",
             },
-            on_air: view.map(|view| OnAir {
-                on: view.on_air(),
-                reasons: view
-                    .reasons
-                    .iter()
-                    .filter(|(_, is)| *is)
-                    .map(|(reason, _)| reason.as_str())
-                    .collect(),
-                power_expected: view.power_expected,
-                show_end: view.show_end.map(|at| rfc3339(at.max(0) as u64)),
-            }),
+            on_air: on_air(web, name, self.now),
             appliances,
         }
     }
@@ -213,23 +214,6 @@ pub(in crate::web) async fn site(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     said(headers, move || one(&web, &visitor, &site).map(|told| (timed(&told), told))).await
-}
-
-pub(in crate::web) async fn rack(
-    State(web): State<Arc<Web>>,
-    visitor: Visitor,
-    Path(name): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    said(headers, move || {
-        let told = appliance(&web, &visitor, &name, |ingest, slot, one| {
-            json::text(&OfSite::new(one, ingest.records(slot), clock::now()))
-        })?;
-        let site = json::text(&name.0);
-        let told = format!("{{\"site\":{site},{}", told.strip_prefix('{').expect("it is an object"));
-        Ok((timed(&told), told))
-    })
-    .await
 }
 
 pub(in crate::web) async fn series(

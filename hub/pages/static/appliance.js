@@ -1,0 +1,98 @@
+// Keeps an appliance's page fresh: the hub tells the latest values, and that something is new (an alert, a probe, a line of the log); then the page is asked for without its charts and the
+// parts that differ go in. A part that somebody is in, or has unfolded, keeps its place. When the hub is lost the page says so, since when, and turns grey: what it shows is then old.
+"use strict";
+
+(() => {
+  const charts = document.getElementById("charts");
+  const lost = document.getElementById("lost");
+  if (!charts || !lost) return;
+  const { site, appliance, page: fresh } = charts.dataset;
+  // Not oftener than this, however much is new.
+  const EVERY = 5000;
+  let heard = Date.now();
+  let asked = 0;
+  let waits = 0;
+
+  const span = (ms) => {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    if (s < 60) return s + " s";
+    if (s < 3600) return Math.floor(s / 60) + " min";
+    return s < 172800 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " d";
+  };
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+  const put = (page) => {
+    for (const part of document.querySelectorAll("main [data-fresh]")) {
+      const other = page.querySelector(`main [data-fresh="${part.dataset.fresh}"]`);
+      if (!other || part.innerHTML === other.innerHTML || part.contains(document.activeElement)) continue;
+      const open = [...part.querySelectorAll("details")].map((one) => one.open);
+      part.replaceChildren(...document.importNode(other, true).childNodes);
+      part.hidden = other.hidden;
+      [...part.querySelectorAll("details")].forEach((one, at) => (one.open = open[at] ?? one.open));
+    }
+    const rows = new Map([...page.querySelectorAll("[data-of]")].map((row) => [row.dataset.of, row]));
+    for (const box of charts.querySelectorAll(".chart-box")) {
+      const row = rows.get(box.dataset.series);
+      const place = box.querySelector(".chart-last");
+      // Of a counter the chart tells how fast it rises.
+      if (!row || row.querySelector('[data-label="Kind"]').textContent === "counter") continue;
+      const value = row.querySelector('[data-label="Last value"]');
+      const age = row.querySelector('[data-label="Age"]').textContent;
+      const old = value.classList.contains("old") && value.textContent !== "–";
+      const told = old ? `${value.textContent} ${age} ago` : value.textContent;
+      if (place.textContent.replace(/\s+/g, " ") === told) continue;
+      place.classList.toggle("old", old);
+      place.textContent = value.textContent;
+      if (old) {
+        const small = document.createElement("small");
+        small.textContent = ` ${age} ago`;
+        place.append(small);
+      }
+    }
+  };
+
+  const look = async () => {
+    if (document.hidden) return;
+    asked = Date.now();
+    try {
+      const answer = await fetch(fresh, { headers: { accept: "text/html" }, cache: "no-store" });
+      if (answer.redirected) return location.reload();
+      // A hub that is busy for a moment is not lost: it is asked again with the next news.
+      if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch {
+      // That the line is cut the stream of news says.
+    }
+  };
+  const news = () => {
+    if (waits) return;
+    const wait = Math.max(0, asked + EVERY - Date.now());
+    waits = setTimeout(() => {
+      waits = 0;
+      look();
+    }, wait);
+  };
+
+  const latest = (told) => {
+    for (const one of told.flatMap((of) => of.series)) {
+      const place = last.get(one.series);
+      if (!place || place.textContent === one.text) continue;
+      place.textContent = one.text;
+      place.classList.remove("old");
+    }
+    news();
+  };
+  const last = new Map([...charts.querySelectorAll(".chart-box")].map((box) => [box.dataset.series, box.querySelector(".chart-last")]));
+
+  const says = lost.querySelector("span");
+  setInterval(() => {
+    if (document.body.dataset.line !== "lost") return void (heard = Date.now());
+    const told = `The hub has not answered since ${clock.format(heard)}, for ${span(Date.now() - heard)}. What you see is of then, and grey.`;
+    if (says.textContent !== told) says.textContent = told;
+  }, 1000);
+  window.rackside.live(
+    { topics: "rows,alerts,mutes,log,latest", site, appliance },
+    { latest, rows: news, alert: news, alerts: news, mutes: news, log: news, begin: news },
+  );
+  // Ages count on while nothing comes, and a site goes on the air.
+  setInterval(news, 30000);
+})();
