@@ -1,6 +1,6 @@
 //! What the hub costs at rest, with a fleet, and with idle connections.
 
-use crate::{Effort, build};
+use crate::{Effort, build, steady};
 use rackside_tests::hub::{Hub, Way};
 use rackside_tests::mosquitto::{Mosquitto, MosquittoOptions};
 use rackside_tests::simulation::{Mode, Simulation, SimulationOptions};
@@ -23,15 +23,7 @@ pub(crate) fn fleet(effort: Effort) -> Result<(), String> {
         memory.pss_kib,
         measure::threads(hub.id())
     );
-    let mut options = SimulationOptions::new(hub.mqtt());
-    options.appliances = APPLIANCES;
-    options.series = SERIES;
-    options.mode = Mode::Steady { tick: Duration::from_secs(10) };
-    options.ramp = Duration::from_secs(5);
-    let simulation = Simulation::start(&options)?;
-    if !simulation.wait_connected(APPLIANCES, Duration::from_mins(1)) {
-        return Err(format!("only {} of {APPLIANCES} connected", simulation.tally().connected()));
-    }
+    let simulation = steady::fleet(&hub, APPLIANCES, SERIES)?;
     // One tick, so that every appliance has sent a reading.
     std::thread::sleep(Duration::from_secs(12));
     println!("{APPLIANCES} appliances x {SERIES} series at 10 s: {}", watch(&hub, &simulation, effort.lasts));

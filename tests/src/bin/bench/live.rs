@@ -3,9 +3,8 @@
 //! Beside it what the same hub takes while nobody watches: the difference is what watching costs. A client that was let go would make it cheaper, and is
 //! an error.
 
-use crate::{Effort, build};
+use crate::{Effort, build, steady};
 use rackside_tests::hub::{Hub, Way};
-use rackside_tests::simulation::{Mode, Simulation, SimulationOptions};
 use rackside_tests::{clock, measure};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,15 +22,7 @@ const SETTLE: Duration = Duration::from_secs(15);
 
 pub(crate) fn watched(effort: Effort) -> Result<(), String> {
     let hub = Hub::with(Way::Listener, &build::hub()?, "");
-    let mut options = SimulationOptions::new(hub.mqtt());
-    options.appliances = APPLIANCES;
-    options.series = SERIES;
-    options.mode = Mode::Steady { tick: Duration::from_secs(10) };
-    options.ramp = Duration::from_secs(5);
-    let simulation = Simulation::start(&options)?;
-    if !simulation.wait_connected(APPLIANCES, Duration::from_mins(1)) {
-        return Err(format!("only {} of {APPLIANCES} connected", simulation.tally().connected()));
-    }
+    let simulation = steady::fleet(&hub, APPLIANCES, SERIES)?;
     std::thread::sleep(SETTLE);
     println!(
         "{APPLIANCES} appliances x {SERIES} series at 10 s, over {:.0} s each\n",

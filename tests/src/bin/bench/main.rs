@@ -13,6 +13,7 @@ mod agent;
 mod alert;
 mod asked;
 mod build;
+mod charts;
 mod codec;
 mod death;
 mod fleet;
@@ -28,6 +29,7 @@ mod probes;
 mod query;
 mod rate;
 mod rules;
+mod steady;
 
 use rackside_config::Span;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -38,7 +40,7 @@ const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
 Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
-rules query alert page pages paint live. All of them when none is named.
+rules query alert page pages charts paint live. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
   --appliances N   how many live the day of which the history's size is told (100), and how many rules, queries and alerts are about (1000)
@@ -53,7 +55,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 21] = [
+const SECTIONS: [Section; 22] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -73,6 +75,7 @@ const SECTIONS: [Section; 21] = [
     ("alert", alert::alert),
     ("page", page::paged),
     ("pages", pages::served),
+    ("charts", charts::drawn),
     ("paint", paint::painted),
     ("live", live::watched),
 ];

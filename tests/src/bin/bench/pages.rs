@@ -5,11 +5,10 @@
 //! /                                                             12.1   15.0    17.2   58000
 //! ```
 
-use crate::{Effort, build};
+use crate::{Effort, build, steady};
 use rackside_tests::clock;
 use rackside_tests::http::Connection;
 use rackside_tests::hub::{Hub, Way};
-use rackside_tests::simulation::{Mode, Simulation, SimulationOptions};
 use std::time::Duration;
 
 const APPLIANCES: usize = 1000;
@@ -21,35 +20,38 @@ const PATHS: [&str; 6] = ["/", "/?state=trouble", "/?view=wall", "/sites/site-0"
 /// With a fleet of 1,000 that sends every 10 s meanwhile.
 pub(crate) fn served(_: Effort) -> Result<(), String> {
     let hub = Hub::with(Way::Listener, &build::hub()?, "");
-    let mut options = SimulationOptions::new(hub.mqtt());
-    options.appliances = APPLIANCES;
-    options.series = SERIES;
-    options.mode = Mode::Steady { tick: Duration::from_secs(10) };
-    options.ramp = Duration::from_secs(5);
-    let simulation = Simulation::start(&options)?;
-    if !simulation.wait_connected(APPLIANCES, Duration::from_mins(1)) {
-        return Err(format!("only {} of {APPLIANCES} connected", simulation.tally().connected()));
-    }
+    let simulation = steady::fleet(&hub, APPLIANCES, SERIES)?;
     // The first request has the small curves made, once there are a few minutes of temperature to draw.
     std::thread::sleep(Duration::from_mins(4));
     let mut web = Connection::to(hub.web()).map_err(|error| format!("the hub's pages: {error}"))?;
     ask(&mut web, "/")?;
     std::thread::sleep(Duration::from_secs(5));
     println!("{APPLIANCES} appliances x {SERIES} series, {REQUESTS} requests each, times in ms\n");
-    println!("{:<20} {:>8} {:>8} {:>8} {:>10}", "", "median", "99 %", "worst", "bytes");
+    heads();
     for path in PATHS {
-        let mut took = Vec::with_capacity(REQUESTS);
-        let mut bytes = 0;
-        for _ in 0..REQUESTS {
-            let (lasted, length) = ask(&mut web, path)?;
-            took.push(lasted);
-            bytes = bytes.max(length);
-        }
-        took.sort_unstable();
-        let ms = |share: usize| took[(took.len() - 1) * share / 100].as_secs_f64() * 1000.0;
-        println!("{path:<20} {:>8.1} {:>8.1} {:>8.1} {bytes:>10}", ms(50), ms(99), ms(100));
+        row(&mut web, path, path, REQUESTS)?;
     }
     println!("\n{}", simulation.finish());
+    Ok(())
+}
+
+/// What stands over the columns.
+pub(crate) fn heads() {
+    println!("{:<28} {:>8} {:>8} {:>8} {:>10}", "", "median", "99 %", "worst", "bytes");
+}
+
+/// A row of the table: so many requests, one at a time.
+pub(crate) fn row(web: &mut Connection, name: &str, path: &str, requests: usize) -> Result<(), String> {
+    let mut took = Vec::with_capacity(requests);
+    let mut bytes = 0;
+    for _ in 0..requests {
+        let (lasted, length) = ask(web, path)?;
+        took.push(lasted);
+        bytes = bytes.max(length);
+    }
+    took.sort_unstable();
+    let ms = |share: usize| took[(took.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    println!("{name:<28} {:>8.1} {:>8.1} {:>8.1} {bytes:>10}", ms(50), ms(99), ms(100));
     Ok(())
 }
 

@@ -9,11 +9,10 @@
 //! The first paint is the first letter of anything, a wheel that turns among them; the largest is that of the largest thing on the screen. Each is opened five times by a Chromium that has never been there, and the median is told. netdata is Debian's, by its own defaults but for its port and its
 //! directories: it is asked for nothing but its front page, and what that asks of other hosts fails here at once.
 
-use crate::{Effort, build};
+use crate::{Effort, build, steady};
 use rackside_tests::browser::Browser;
 use rackside_tests::hub::{Hub, Way};
 use rackside_tests::process::Process;
-use rackside_tests::simulation::{Mode, Simulation, SimulationOptions};
 use rackside_tests::{clock, http, port, programs};
 use serde_json::Value as Json;
 use std::fs;
@@ -23,6 +22,7 @@ use std::process::Command;
 use std::time::Duration;
 
 const APPLIANCES: usize = 1000;
+const SERIES: usize = 60;
 const VISITS: usize = 5;
 /// Until netdata answers.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -47,14 +47,7 @@ pub(crate) fn painted(_: Effort) -> Result<(), String> {
         "", "requests", "KiB on the way", "first paint ms", "largest paint ms", "loaded ms"
     );
     let hub = Hub::with(Way::Listener, &build::hub()?, "");
-    let mut options = SimulationOptions::new(hub.mqtt());
-    options.appliances = APPLIANCES;
-    options.mode = Mode::Steady { tick: Duration::from_secs(10) };
-    options.ramp = Duration::from_secs(5);
-    let simulation = Simulation::start(&options)?;
-    if !simulation.wait_connected(APPLIANCES, Duration::from_mins(1)) {
-        return Err(format!("only {} of {APPLIANCES} connected", simulation.tally().connected()));
-    }
+    let simulation = steady::fleet(&hub, APPLIANCES, SERIES)?;
     std::thread::sleep(Duration::from_secs(20));
     row(&format!("rackside, {APPLIANCES} appliances"), &format!("http://{}/", hub.web()))?;
     simulation.finish();
