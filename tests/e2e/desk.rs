@@ -77,8 +77,13 @@ fn an_alert_is_acknowledged_and_muted_with_the_keyboard_alone() {
     browser.press("Enter");
     expect(&mut browser, "nobody has it", &in_section("firing", "is down"));
     // By the page's own keys: j to the first alert, m to its form.
-    browser.press("j");
-    browser.press("m");
+    let open = clock::eventually(RECOVERY, || {
+        // The page may be the new one before its script is.
+        browser.press("j");
+        browser.press("m");
+        (browser.evaluate("Boolean(document.activeElement.closest('details[open]'))") == true).then_some(())
+    });
+    assert!(open.is_some(), "no form opens: {}", browser.evaluate("document.body.innerHTML"));
     tab_to(&mut browser, "1 hour");
     browser.press("Enter");
     expect(&mut browser, "it is muted", &in_section("held", "muted until"));
