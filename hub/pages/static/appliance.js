@@ -90,7 +90,7 @@
     if (says.textContent !== told) says.textContent = told;
   }, 1000);
   window.rackside.live(
-    { topics: "rows,alerts,mutes,log,latest", site, appliance },
+    { topics: "rows,alerts,log,latest", site, appliance },
     { latest, rows: news, alert: news, alerts: news, mutes: news, log: news, begin: news },
   );
   // Ages count on while nothing comes, and a site goes on the air.
