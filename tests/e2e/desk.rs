@@ -74,7 +74,9 @@ fn an_alert_is_acknowledged_and_muted_with_the_keyboard_alone() {
     browser.press("Enter");
     expect(&mut browser, "somebody has it", &in_section("in-hand", "In hand: somebody at the hub"));
     tab_to(&mut browser, "Give back");
+    browser.evaluate("window.isOfBefore = true");
     browser.press("Enter");
+    expect(&mut browser, "its answer is there", "!window.isOfBefore && document.readyState === 'complete'");
     expect(&mut browser, "nobody has it", &in_section("firing", "is down"));
     // By the page's own keys: j to the first alert, m to its form.
     let open = clock::eventually(RECOVERY, || {
