@@ -69,7 +69,7 @@ fn id(key: &[u8]) -> [u8; 8] {
 }
 
 /// How an authority is told in a code.
-fn fingerprint(key: &[u8]) -> [u8; 16] {
+pub(super) fn fingerprint(key: &[u8]) -> [u8; 16] {
     digest(&SHA256, key).as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes")
 }
 

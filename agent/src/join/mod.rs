@@ -1,7 +1,8 @@
 //! How this box gets an identity of its own, and keeps it: by a one-time code, from the command line or from the card, and by renewal.
 //!
 //! [`exchange`] makes the question and judges the answer, [`ask`] carries both over HTTP, `store` keeps what was granted, `identity` is
-//! that, [`card`] finds a code in a configuration file and blanks it, [`start`] does all of it when the agent starts or somebody says so, `error` says in words for a technician what failed and what to do.
+//! that, [`card`] finds a code in a configuration file and blanks it, [`start`] does all of it when the agent starts or somebody says so, `error` says in words for a technician what failed and what to do. [`signed`] is what a joined box
+//! believes of whoever says to be its hub.
 //! The wire is [`rackside_proto::join`]'s.
 //!
 //! Invariants: nothing is written but a key before an answer was proven to be that of the hub that the code is from; the code is in no log; the
@@ -16,6 +17,7 @@ pub mod card;
 mod error;
 pub mod exchange;
 mod identity;
+pub mod signed;
 pub mod start;
 mod store;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The key is `authority.key` in the data directory (PKCS#8 in PEM, mode 0600), made when there is none, or a file that the configuration names.
 //! Its own certificate is made of it at each start: what agents believe is the key and the name, and both stay. An authority signs for
-//! appliances (client authentication), for the hub's own listener (server authentication), and the answers of the join exchange.
+//! appliances (client authentication), for the hub's own listener (server authentication), the answers of the join exchange, and what the hub tells a box to
+//! do or to be.
 //!
 //! Invariant: no `Debug` and no error shows the key; a key file that cannot be read is an error and never a new key, since that would lock every
 //! joined appliance out.
@@ -12,8 +13,8 @@
 //! ```
 
 use crate::certificate::{DAY, EARLY, LIFE, SCHEME, Serial};
-use rackside_proto::AgentName;
 use rackside_proto::join::ANSWER_LABEL;
+use rackside_proto::{AgentName, signed_head};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, SigningKey as _,
@@ -208,6 +209,12 @@ impl Authority {
     /// Its signature of an answer to a question.
     pub(crate) fn sign_answer(&self, question: &[u8], outcome: &[u8]) -> Vec<u8> {
         let message = [ANSWER_LABEL, digest(&SHA256, question).as_ref(), outcome].concat();
+        self.issuer.key().sign(&message).expect("the authority's key signs")
+    }
+
+    /// Its signature of a command or a configuration for this appliance; `label` says which, as in [`rackside_proto::Signed`].
+    pub fn sign(&self, label: &[u8], agent: &AgentName, content: &[u8]) -> Vec<u8> {
+        let message = [&signed_head(label, agent)[..], content].concat();
         self.issuer.key().sign(&message).expect("the authority's key signs")
     }
 }

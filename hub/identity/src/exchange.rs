@@ -24,6 +24,7 @@ use rackside_proto::join::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use webpki::{EndEntityCert, KeyUsage};
 
@@ -168,18 +169,18 @@ enum Verdict {
 /// The authority and its file.
 #[derive(Debug)]
 pub struct Registrar {
-    authority: Authority,
+    authority: Arc<Authority>,
     store: Store,
 }
 
 impl Registrar {
     /// Of these two.
-    pub fn new(authority: Authority, store: Store) -> Self {
-        Self { authority, store }
+    pub fn new(authority: impl Into<Arc<Authority>>, store: Store) -> Self {
+        Self { authority: authority.into(), store }
     }
 
-    /// The authority.
-    pub fn authority(&self) -> &Authority {
+    /// The authority. It signs without the file, so whoever only wants that need not wait for the registrar.
+    pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
     }
 

@@ -74,6 +74,7 @@ pub struct Identities(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registrar: Mutex<Registrar>,
+    authority: Arc<Authority>,
     certificate: CertificateDer<'static>,
     roll: RwLock<Roll>,
     noted: Mutex<Noted>,
@@ -121,6 +122,7 @@ impl Identities {
         let mut registrar = registrar(config)?;
         let roll = Roll::new(&registrar.store().identities().map_err(IdentityError::Store)?);
         Ok(Self(Arc::new(Inner {
+            authority: Arc::clone(registrar.authority()),
             certificate: registrar.authority().certificate().clone(),
             registrar: Mutex::new(registrar),
             roll: RwLock::new(roll),
@@ -155,6 +157,11 @@ impl Identities {
     /// The authority's certificate.
     pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
         &self.0.certificate
+    }
+
+    /// The hub's signature of a command or a configuration for this appliance; see [`rackside_proto::Signed`].
+    pub fn sign(&self, label: &[u8], agent: &AgentName, content: &[u8]) -> Vec<u8> {
+        self.0.authority.sign(label, agent, content)
     }
 
     /// A certificate for the hub's own listener.

@@ -8,7 +8,7 @@ use rackside_proto::join::{Answer, Claim, Code, Grant, Outcome, Question, Refusa
 use rackside_proto::{
     Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Format, Kind,
     Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Still, Time,
-    Topic, Value, Verdict, Want, What,
+    Signed, Topic, Value, Verdict, Want, What, COMMAND_LABEL, CONFIG_LABEL, signed_head,
 };
 
 const RUN: Run = Run(0x0bad_cafe);
@@ -338,6 +338,23 @@ fn stills() {
     boot.encode(&mut written).unwrap();
     // Version, probe, since boot, no clock, size, JPEG, picture.
     assert_eq!(written, [1, 1, b'p', 1, 1, 2, 2, 1, 2, 0, 1, 7]);
+}
+
+#[test]
+fn signed_by_the_hub() {
+    let agent = AgentName::new("arena-north", "rack-1").unwrap();
+    let signed = Signed { signature: b"DER", content: b"what is said" };
+    let expected = bytes(&[
+        &[1],            // version
+        &[3], b"DER",    // signature
+        b"what is said", // content
+    ]);
+    let mut written = Vec::new();
+    signed.encode(&mut written).unwrap();
+    assert_eq!(written, expected);
+    assert_eq!(Signed::decode(&expected, expected.len()), Ok(signed));
+    assert_eq!(signed_head(COMMAND_LABEL, &agent), b"rackside command 1\0arena-north/rack-1\0");
+    assert_eq!(signed_head(CONFIG_LABEL, &agent), b"rackside config 1\0arena-north/rack-1\0");
 }
 
 #[test]
