@@ -250,6 +250,7 @@ impl Hub {
             door: door.clone(),
             cors: config.web.cors.clone(),
             identities,
+            listener: listener.clone(),
         };
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =

@@ -32,6 +32,8 @@ use webpki::{EndEntityCert, KeyUsage};
 const DAILY: i64 = 12;
 /// Whoever has had them waits for so many seconds.
 const PAUSE: u32 = 3600;
+/// What an agent's addresses begin with: MQTT over TCP or WebSocket, with or without TLS.
+const SCHEMES: [&str; 4] = ["mqtts://", "wss://", "ws://", "mqtt://"];
 /// No hub's clock is right before this, and its certificates would be good for nobody: 2026-01-01.
 const SANE: i64 = 1_767_225_600_000;
 
@@ -77,7 +79,7 @@ impl Offer {
             return Err(OfferError::Count(addresses.len()));
         }
         let is_whole = |text: &String| {
-            let rest = text.strip_prefix("mqtts://").or_else(|| text.strip_prefix("mqtt://"));
+            let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme));
             rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
                 && text.len() <= ADDRESS
         };

@@ -10,6 +10,7 @@
 use crate::config::Config;
 use rackside_config::host_and_port;
 use rackside_identity::Offer;
+use rackside_proto::join::WEBSOCKET_PATH;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ use std::path::{Path, PathBuf};
 pub struct JoinConfig {
     /// Where boxes reach this hub's pages; empty: `external_url` of `[notify]`.
     pub url: String,
-    /// Where boxes that have joined find MQTT, in the order to try; empty: the listener's TLS port at the name in `url`.
+    /// Where boxes that have joined find MQTT, in the order to try; empty: the listener's TLS port at the name in `url`, then WebSocket where the
+    /// pages are.
     pub addresses: Vec<String>,
     /// The authority's key, given from outside; without it, one is made in the data directory.
     pub authority_key: Option<PathBuf>,
@@ -67,11 +69,8 @@ pub(crate) fn url(config: &Config) -> Result<String, String> {
 
 /// What boxes are sent along with a certificate; or why there is nothing to send. `tls` is where the listener speaks TLS, once it listens.
 pub(crate) fn offer(config: &Config, tls: Option<SocketAddr>) -> Result<Offer, String> {
-    let addresses = if config.join.addresses.is_empty() {
-        vec![derived(config, tls)?]
-    } else {
-        config.join.addresses.clone()
-    };
+    let addresses =
+        if config.join.addresses.is_empty() { derived(config, tls)? } else { config.join.addresses.clone() };
     let configuration = config.join.configuration.as_deref().map_or(Ok(String::new()), read)?;
     Offer::new(addresses, configuration).map_err(|error| format!("[join]: {error}"))
 }
@@ -81,7 +80,7 @@ fn read(path: &Path) -> Result<String, String> {
         .map_err(|error| format!("[join] configuration: {}: {error}", path.display()))
 }
 
-fn derived(config: &Config, tls: Option<SocketAddr>) -> Result<String, String> {
+fn derived(config: &Config, tls: Option<SocketAddr>) -> Result<Vec<String>, String> {
     if config.mqtt.is_some() {
         return Err(
             "agents come through an outside broker: write where boxes find it into `addresses` of [join]"
@@ -90,19 +89,29 @@ fn derived(config: &Config, tls: Option<SocketAddr>) -> Result<String, String> {
     }
     let listener = config.listener();
     let configured = listener.tls.as_ref().map(|tls| tls.address.unwrap_or(listener.address));
-    let Some(at) = tls.or(configured) else {
+    let tls = tls.or(configured);
+    if tls.is_none() && !listener.websocket {
         return Err("boxes that join come by TLS, and the listener has none: write `tls = { address = \"0.0.0.0:8883\" }` into [listener]".to_owned());
-    };
+    }
     let url = url(config)?;
     let host = host(&url).ok_or_else(|| NO_URL.to_owned())?;
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    Ok(format!("mqtts://{host}:{}", at.port()))
+    let direct = tls.map(|at| format!("mqtts://{host}:{}", at.port()));
+    Ok(direct.into_iter().chain(over_the_web(&url).filter(|_| listener.websocket)).collect())
+}
+
+/// MQTT over WebSocket, where the pages are.
+fn over_the_web(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = if scheme == "https" { "wss" } else { "ws" };
+    Some(format!("{scheme}://{}{WEBSOCKET_PATH}", rest.split('/').next()?))
 }
 
 /// The names and addresses in an offer, and those of this machine: what the listener's own certificate is for.
 pub(super) fn names(offer: Option<&Offer>) -> Vec<String> {
     let offered = offer.map_or(&[][..], Offer::addresses).iter().filter_map(|address| {
-        let (_, authority) = address.split_once("://")?;
+        let (_, rest) = address.split_once("://")?;
+        let authority = rest.split('/').next()?;
         let inside = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (host, _) = inside.or_else(|| authority.split_once(':')).unwrap_or((authority, ""));
         Some(host.to_owned())
@@ -125,19 +134,21 @@ mod tests {
     #[test]
     fn boxes_find_the_listeners_tls_port_at_the_name_of_the_pages() {
         let at = |text: &str| offer(&config(text), None).map(|offer| offer.addresses().to_vec());
+        let told = |addresses: &[&str]| Ok(addresses.iter().map(ToString::to_string).collect::<Vec<_>>());
         let tls = "[listener]\ntls = { address = \"127.0.0.1:8883\" }\n";
         let found = at(&format!("{tls}[join]\nurl = \"https://hub.example.org/\"\n"));
-        assert_eq!(found, Ok(vec!["mqtts://hub.example.org:8883".to_owned()]));
+        assert_eq!(found, told(&["mqtts://hub.example.org:8883", "wss://hub.example.org/mqtt"]));
         let found = at(&format!("{tls}[notify]\nexternal_url = \"https://hub.example.org:8443\"\n"));
-        assert_eq!(found, Ok(vec!["mqtts://hub.example.org:8883".to_owned()]));
+        assert_eq!(found, told(&["mqtts://hub.example.org:8883", "wss://hub.example.org:8443/mqtt"]));
         let found = at(&format!("{tls}[join]\nurl = \"http://[2001:db8::1]:8080\"\n"));
-        assert_eq!(found, Ok(vec!["mqtts://[2001:db8::1]:8883".to_owned()]));
+        assert_eq!(found, told(&["mqtts://[2001:db8::1]:8883", "ws://[2001:db8::1]:8080/mqtt"]));
         let found = at("[join]\naddresses = [\"mqtts://a.example.org:1\", \"mqtts://b.example.org:2\"]\n");
         assert_eq!(found.map(|found| found.len()), Ok(2));
         assert!(at(tls).expect_err("no name").contains("url"));
-        assert!(
-            at("[join]\nurl = \"https://hub.example.org\"\n").expect_err("no TLS").contains("[listener]")
-        );
+        let url = "[join]\nurl = \"https://hub.example.org\"\n";
+        assert_eq!(at(url), told(&["wss://hub.example.org/mqtt"]));
+        let neither = format!("[listener]\nwebsocket = false\n{url}");
+        assert!(at(&neither).expect_err("no TLS").contains("[listener]"));
         let broker = "[mqtt]\naddress = \"broker.example.org\"\n[join]\nurl = \"https://hub.example.org\"\n";
         assert!(at(broker).expect_err("a broker").contains("`addresses` of [join]"));
     }
@@ -145,12 +156,14 @@ mod tests {
     #[test]
     fn the_listeners_certificate_is_for_what_boxes_are_told() {
         let found = offer(
-            &config("[join]\naddresses = [\"mqtts://a.example.org:1\", \"mqtts://[2001:db8::1]:2\"]\n"),
+            &config(
+                "[join]\naddresses = [\"mqtts://a.example.org:1\", \"wss://b.example.org/mqtt\", \"ws://[2001:db8::1]:2/mqtt\"]\n",
+            ),
             None,
         );
         assert_eq!(
             names(found.as_ref().ok()),
-            ["127.0.0.1", "2001:db8::1", "::1", "a.example.org", "localhost"]
+            ["127.0.0.1", "2001:db8::1", "::1", "a.example.org", "b.example.org", "localhost"]
         );
     }
 }

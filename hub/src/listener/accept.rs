@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -132,10 +133,10 @@ fn tune(stream: &TcpStream) {
 }
 
 /// `alive` comes first, so that it is dropped last: when it is gone, so is the pass.
-async fn shake_hands(
+pub(super) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin + Send>(
     alive: mpsc::Sender<()>,
     acceptor: TlsAcceptor,
-    stream: TcpStream,
+    stream: S,
     shared: Arc<Shared>,
     pass: Pass,
 ) {

@@ -100,6 +100,9 @@ async fn logged_in(shared: &Shared, pass: &Pass, login: Option<&Login>) -> Resul
     if !shared.takes_clients {
         return Err(Some((code::NOT_AUTHORIZED, Reason::NeedsIdentity)));
     }
+    if pass.is_brought && shared.logins.is_none() && !shared.allow_anonymous {
+        return Err(Some((code::NOT_AUTHORIZED, Reason::NotAuthorized)));
+    }
     let user = match (login, &shared.logins) {
         (None, Some(_)) if !shared.allow_anonymous => {
             return Err(Some((code::NOT_AUTHORIZED, Reason::NotAuthorized)));

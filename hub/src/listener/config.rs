@@ -32,6 +32,8 @@ pub struct ListenerConfig {
     pub tls: Option<TlsConfig>,
     /// What is asked of agents: a certificate of this hub, or a password as well.
     pub identities: Demand,
+    /// Whether the web server takes MQTT over WebSocket, at `/mqtt`.
+    pub websocket: bool,
     /// How much of everything.
     pub limits: Limits,
     /// The first word of Rackside's topics; not in `[listener]`, the program sets it from its own configuration.
@@ -47,6 +49,7 @@ impl Default for ListenerConfig {
             allow_anonymous: false,
             tls: None,
             identities: Demand::Accepted,
+            websocket: true,
             limits: Limits::default(),
             prefix: Prefix::default(),
         }

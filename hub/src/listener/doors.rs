@@ -51,7 +51,7 @@ impl Doors {
         let bell = Arc::new(Bell::default());
         inside.bells.insert(connection, Arc::clone(&bell));
         drop(inside);
-        Ok(Pass { doors: Arc::clone(doors), counted, connection, peer, bell })
+        Ok(Pass { doors: Arc::clone(doors), counted, connection, peer, bell, is_brought: false })
     }
 
     /// How many sockets are open.
@@ -87,6 +87,8 @@ pub(super) struct Pass {
     pub(super) connection: u64,
     pub(super) peer: SocketAddr,
     pub(super) bell: Arc<Bell>,
+    /// Whether it came through the web server, which brings anybody, wherever the listener itself listens.
+    pub(super) is_brought: bool,
 }
 
 impl Pass {

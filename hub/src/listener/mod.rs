@@ -54,11 +54,13 @@ mod stats;
 mod tls;
 mod topic;
 mod users;
+mod web;
 
 pub use config::{Demand, Limits, ListenerConfig, TlsConfig};
 pub use stats::{ListenerStats, Reason};
 pub use tls::TlsError;
 pub use users::{UsersError, hash_password, is_user_name};
+pub(crate) use web::WebDoor;
 
 use crate::clock;
 use crate::identity::Identities;
@@ -160,6 +162,8 @@ impl Listener {
         shutdown: watch::Receiver<bool>,
     ) -> Result<ListenerHandle, ListenError> {
         let Door { logins, acceptor } = Door::open(&config, identities.as_ref())?;
+        let inner = web::inner(&config, acceptor.as_ref(), identities.as_ref()).map_err(ListenError::Tls)?;
+        let takes_websockets = config.websocket;
         let sockets = Sockets::open(&config, acceptor)?;
         accept::make_room(config.limits.clients);
         let counters = Arc::new(Counters::default());
@@ -183,13 +187,16 @@ impl Listener {
             log: LogLimit::default(),
         });
         let (ended, end) = watch::channel(false);
+        let (alive, all_gone) = mpsc::channel(1);
+        let web = takes_websockets.then(|| WebDoor::new(Arc::clone(&shared), inner, &alive));
         let handle = ListenerHandle {
             shared: Arc::clone(&shared),
             address: sockets.address,
             tls_address: sockets.tls_address,
+            web,
             end,
         };
-        tokio::spawn(run(sockets.listeners, shared, shutdown, ended));
+        tokio::spawn(run(sockets.listeners, shared, shutdown, (alive, all_gone), ended));
         Ok(handle)
     }
 }
@@ -256,9 +263,9 @@ async fn run(
     listeners: Vec<(TcpListener, Option<TlsAcceptor>)>,
     shared: Arc<Shared>,
     mut shutdown: watch::Receiver<bool>,
+    (alive, mut all_gone): (mpsc::Sender<()>, mpsc::Receiver<()>),
     ended: watch::Sender<bool>,
 ) {
-    let (alive, mut all_gone) = mpsc::channel(1);
     for (listener, tls) in listeners {
         let task = accept::accept(listener, tls, Arc::clone(&shared), shutdown.clone(), alive.clone());
         tokio::spawn(task);
@@ -306,6 +313,7 @@ pub struct ListenerHandle {
     shared: Arc<Shared>,
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
+    web: Option<WebDoor>,
     end: watch::Receiver<bool>,
 }
 
@@ -318,6 +326,16 @@ impl ListenerHandle {
     /// Where it listens with TLS, if it does; the same as [`address`](Self::address) if that one is TLS.
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls_address
+    }
+
+    /// Where clients come in that the web server brings, if it may.
+    pub(crate) fn web(&self) -> Option<&WebDoor> {
+        self.web.as_ref()
+    }
+
+    /// Whether it takes passwords in clear from other machines: where it does, somebody has said so.
+    pub(crate) fn is_clear_to_others(&self) -> bool {
+        self.tls_address != Some(self.address) && !self.address.ip().to_canonical().is_loopback()
     }
 
     /// Its numbers now.

@@ -34,6 +34,7 @@ mod login;
 mod maintenance;
 mod metrics;
 mod missing;
+mod mqtt;
 mod names;
 mod oidc;
 mod own;
@@ -52,6 +53,7 @@ mod site;
 mod sparks;
 mod status;
 mod stills;
+mod tunnel;
 mod venue;
 mod visitor;
 
@@ -65,6 +67,7 @@ use crate::clock::{self, Now};
 use crate::fleet::{Appliance, State};
 use crate::identity::Identities;
 use crate::ingest::task::Shared;
+use crate::listener::ListenerHandle;
 use crate::notify::{LinkKey, Notifications};
 use crate::onair::OnAir;
 use crate::query::Fleetwide;
@@ -139,6 +142,8 @@ pub struct Known {
     pub public: Public,
     /// Who has joined; none, where they cannot be asked.
     pub identities: Option<Identities>,
+    /// The hub's own listener, unless agents come through an outside broker.
+    pub listener: Option<ListenerHandle>,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -171,6 +176,7 @@ pub struct Web {
     cors: Vec<String>,
     board: status::Board,
     identities: Option<Identities>,
+    mqtt: Option<ListenerHandle>,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -196,7 +202,8 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air, notifications, links, door, cors, public, identities } = known;
+        let Known { shared, on_air, notifications, links, door, cors, public, identities, listener: mqtt } =
+            known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -224,6 +231,7 @@ impl Web {
                 cors,
                 board: status::Board::new(public),
                 identities,
+                mqtt,
                 queries,
                 started,
                 shutdown,
@@ -355,6 +363,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/receivers/{name}/test", post(receivers::test))
         .route("/logout", post(login::leave))
         .route("/join", post(join::join))
+        .route("/mqtt", get(mqtt::mqtt))
         .route("/setup/{code}", get(login::setup).post(login::set_up))
         .route("/static/{file}", get(assets::asset))
         .fallback(missing::not_found)

@@ -40,7 +40,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
     match words[..] {
         ["static" | "setup", _]
         | ["health", "liveness" | "readiness"]
-        | ["status" | "login" | "logout" | "join"]
+        | ["status" | "login" | "logout" | "join" | "mqtt"]
         | ["login", "provider" | "back"]
         | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
@@ -81,6 +81,8 @@ mod tests {
             ("POST", "/setup/6f1c", Nothing),
             ("POST", "/join", Nothing),
             ("POST", "/join/more", right(Act)),
+            ("GET", "/mqtt", Nothing),
+            ("GET", "/mqtt/more", right(See)),
             ("GET", "/setup", right(See)),
             ("GET", "/metrics", right(Metrics)),
             ("GET", "/sites/hall/rack-1", right(See)),

@@ -37,6 +37,13 @@ pub const CONTENT_TYPE: &str = "application/octet-stream";
 /// authority, also where its listener has another one for everybody else. No server has to choose it.
 pub const ALPN: &[u8] = b"rackside-joined";
 
+/// Where the hub takes MQTT over WebSocket, on its web port.
+pub const WEBSOCKET_PATH: &str = "/mqtt";
+/// The subprotocol of an appliance that has joined: TLS as at the TLS port, inside of the WebSocket, and MQTT in that.
+pub const WEBSOCKET: &str = "mqtts";
+/// The subprotocol of MQTT without that (section 6 of MQTT 3.1.1).
+pub const WEBSOCKET_PLAIN: &str = "mqtt";
+
 /// Largest question, in bytes.
 pub const QUESTION: usize = 4096;
 /// Largest answer, in bytes.

@@ -63,6 +63,11 @@ fn allowed(known: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     known.iter().any(|known| known.eq_ignore_ascii_case(text)).then(|| origin.clone())
 }
 
+/// Whether a page that asks is of an origin that is named.
+pub(in crate::web) fn is_named(known: &[String], headers: &HeaderMap) -> bool {
+    allowed(known, headers).is_some()
+}
+
 /// Why this is no origin, if it is none: `https://wall.example.org`, without a path.
 pub(crate) fn objection(origin: &str) -> Option<String> {
     let is_origin = origin == "*"
