@@ -12,21 +12,16 @@
 use crate::access_command::{day, table};
 use crate::cli::{IdentityCommand, JoinWanted};
 use crate::config::Config;
-use crate::identity::{config, registrar};
+use crate::identity::{Handout, Listed, config, listed, registrar};
 use crate::moment::rfc3339;
 use crate::{clock, storage};
-use fast_qr::{ECL, QRBuilder, QRCode};
-use rackside_identity::{End, Registrar, Serial, Store, Summary, make_code};
+use rackside_identity::{End, Registrar, Store, make_code};
 use rackside_proto::AgentName;
-use rackside_proto::join::Code;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-
-/// Light modules around a QR code, as its standard asks for.
-const QUIET: isize = 4;
 
 fn open(config: &Config) -> Result<Registrar, String> {
     let directory = storage::whole(&config.data);
@@ -66,99 +61,47 @@ pub(crate) fn join(wanted: &JoinWanted, config: &Config, with_picture: bool) -> 
     let code = make_code(registrar.authority().fingerprint());
     let known = registrar.store().summaries().map_err(|error| error.to_string())?;
     let row = registrar.store().make_code(&code, &wanted.name, now).map_err(|error| error.to_string())?;
-    if let Some(file) = &wanted.file {
-        write(file, &config.join.url, &code, &wanted.name)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-    }
     let has_box = known.iter().any(|one| one.name == wanted.name && one.end.is_none());
-    let said = Said {
-        url: &config.join.url,
-        code: &code,
-        name: &wanted.name,
-        until: row.expires_at,
-        has_box,
-        file: wanted.file.as_deref(),
-    };
-    Ok(said.text(with_picture))
+    let (url, name) = (config.join.url, wanted.name.clone());
+    let handout = Handout { url, code, name, until: row.expires_at, has_box };
+    if let Some(file) = &wanted.file {
+        write(file, &handout).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(said(&handout, wanted.file.as_deref(), with_picture))
 }
 
 /// What is said of a new code.
-struct Said<'a> {
-    url: &'a str,
-    code: &'a Code,
-    name: &'a AgentName,
-    until: i64,
-    has_box: bool,
-    file: Option<&'a Path>,
-}
-
-impl Said<'_> {
-    fn text(&self, with_picture: bool) -> String {
-        let Self { url, code, name, until, has_box, file } = self;
-        let until = rfc3339(until.max(&0).unsigned_abs());
-        let (text, until) = (code.text(), until.get(..16).unwrap_or_default().replace('T', " "));
-        let mut said = format!("The code of {name}, for one box, until {until} UTC:\n\n  {text}\n\n");
-        let line = format!("rackside-agent join {url} {text}");
-        let on_card = match file {
-            Some(file) => {
-                format!("{} is written: put it on the card's boot partition as rackside.toml", file.display())
-            }
-            None => "--file FILE writes a rackside.toml for its card's boot partition".to_owned(),
-        };
-        writeln!(said, "On the box:  sudo {line}\nOr:          {on_card}")
-            .expect("a String takes everything");
-        if *has_box {
-            writeln!(
-                said,
-                "\n{name} has a box already: when the code is used, that one is replaced and let in no more."
-            )
-            .expect("a String takes everything");
+fn said(handout: &Handout, file: Option<&Path>, with_picture: bool) -> String {
+    let Handout { code, name, until, has_box, .. } = handout;
+    let until = rfc3339(until.max(&0).unsigned_abs());
+    let until = until.get(..16).unwrap_or_default().replace('T', " ");
+    let mut said = format!("The code of {name}, for one box, until {until} UTC:\n\n  {}\n\n", code.text());
+    let on_card = match file {
+        Some(file) => {
+            format!("{} is written: put it on the card's boot partition as rackside.toml", file.display())
         }
-        if let Some(picture) = with_picture.then(|| picture(&line)).flatten() {
-            writeln!(said, "\n{picture}").expect("a String takes everything");
-        }
-        said
+        None => "--file FILE writes a rackside.toml for its card's boot partition".to_owned(),
+    };
+    writeln!(said, "On the box:  sudo {}\nOr:          {on_card}", handout.line())
+        .expect("a String takes everything");
+    if *has_box {
+        writeln!(
+            said,
+            "\n{name} has a box already: when the code is used, that one is replaced and let in no more."
+        )
+        .expect("a String takes everything");
     }
+    if let Some(picture) = with_picture.then(|| handout.picture()).flatten() {
+        writeln!(said, "\n{}", picture.text()).expect("a String takes everything");
+    }
+    said
 }
 
 /// The file for the card: for its owner alone, since whoever reads it can use the code.
-fn write(path: &Path, url: &str, code: &Code, name: &AgentName) -> io::Result<()> {
+fn write(path: &Path, handout: &Handout) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(card(url, code, name).as_bytes())?;
+    file.write_all(handout.card().as_bytes())?;
     file.sync_all()
-}
-
-fn card(url: &str, code: &Code, name: &AgentName) -> String {
-    format!(
-        "# Makes a box {name}. Put it on the card's boot partition as rackside.toml; the code is good once, and for a day.\n\
-         [join]\nurl = {url:?}\ncode = \"{}\"\n",
-        code.text()
-    )
-}
-
-/// A QR code in black on white, whatever the terminal's colours are: two rows of modules in one of text.
-fn picture(text: &str) -> Option<String> {
-    let code = QRBuilder::new(text).ecl(ECL::L).build().ok()?;
-    let end = isize::try_from(code.size).ok()? + QUIET;
-    let mut out = String::new();
-    for row in (-QUIET..end).step_by(2) {
-        out.push_str("\x1b[30;107m");
-        for column in -QUIET..end {
-            out.push(match (is_dark(&code, row, column), is_dark(&code, row + 1, column)) {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            });
-        }
-        out.push_str("\x1b[0m\n");
-    }
-    Some(out)
-}
-
-fn is_dark(code: &QRCode, row: isize, column: isize) -> bool {
-    let (Ok(row), Ok(column)) = (usize::try_from(row), usize::try_from(column)) else { return false };
-    row < code.size && column < code.size && code[row][column].value()
 }
 
 /// Does something about who has joined.
@@ -193,26 +136,29 @@ fn end(store: &mut Store, name: &AgentName, end: End, now: i64, what: &str) -> R
 }
 
 fn list(store: &Store, now: i64) -> Result<String, String> {
-    let summaries = store.summaries().map_err(|error| error.to_string())?;
-    let codes = store.codes().map_err(|error| error.to_string())?;
-    let mut rows: Vec<[String; 5]> = summaries.iter().map(|one| row(one, now)).collect();
-    let waiting = codes.iter().filter(|code| code.is_open(now));
-    rows.extend(waiting.map(|code| {
-        [code.name.to_string(), "waiting".to_owned(), day(code.made_at), day(code.expires_at), "-".to_owned()]
-    }));
-    rows.sort();
-    let tried = codes.iter().filter(|code| code.tries > 0);
-    let mut said = table(["NAME", "STATE", "SINCE", "UNTIL", "SEEN"], rows.into_iter());
-    for code in tried {
-        writeln!(
-            said,
-            "note: another box came {} times with the code of {}, which was used",
-            code.tries, code.name
-        )
-        .expect("a String takes everything");
-    }
-    for one in summaries.iter().filter(|one| one.end.is_none()) {
-        if let Some(at) = one.turned_away_at {
+    let names = listed(store, now).map_err(|error| error.to_string())?;
+    let seen = |one: &Listed| one.seen_at.map_or_else(|| "-".to_owned(), day);
+    let rows = names.iter().flat_map(|one| {
+        let name = one.name.to_string();
+        let joined = one.joined.as_ref().map(|joined| {
+            [name.clone(), joined.state.to_owned(), day(joined.since), day(joined.until), seen(one)]
+        });
+        let waiting = one
+            .waiting
+            .map(|(made_at, until)| [name, "waiting".to_owned(), day(made_at), day(until), "-".to_owned()]);
+        joined.into_iter().chain(waiting)
+    });
+    let mut said = table(["NAME", "STATE", "SINCE", "UNTIL", "SEEN"], rows);
+    for one in &names {
+        if one.tries > 0 {
+            writeln!(
+                said,
+                "note: another box came {} times with the code of {}, which was used",
+                one.tries, one.name
+            )
+            .expect("a String takes everything");
+        }
+        if let Some(at) = one.old_came_at {
             writeln!(
                 said,
                 "note: the box that was {} before came on {} and was turned away",
@@ -225,20 +171,10 @@ fn list(store: &Store, now: i64) -> Result<String, String> {
     Ok(said)
 }
 
-fn row(one: &Summary, now: i64) -> [String; 5] {
-    let until = Serial::expires_at(one.newest);
-    let (state, at) = match one.end {
-        Some((end, at)) => (end.as_str(), at),
-        None if until <= now => ("expired", until),
-        None => ("joined", until),
-    };
-    let seen = one.seen_at.map_or_else(|| "-".to_owned(), day);
-    [one.name.to_string(), state.to_owned(), day(one.newest.issued_at()), day(at), seen]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rackside_proto::join::Code;
 
     fn hub(data: &Path) -> Config {
         let text = "[listener]\ntls = { address = \"127.0.0.1:8883\" }\n[join]\nurl = \"https://hub.example.org/\"\n";
@@ -297,18 +233,5 @@ mod tests {
         );
         assert!(run(&revoke, &config).expect_err("nothing left").contains("identity list"));
         assert!(!run(&IdentityCommand::List, &config).expect("a list").contains("hall/rack-1"));
-    }
-
-    #[test]
-    fn a_picture_has_its_quiet_zone_and_fits_a_terminal() {
-        let code = make_code([7; 16]);
-        let picture = picture(&format!("rackside-agent join https://hub.example.org {}", code.text()))
-            .expect("it fits");
-        let rows: Vec<&str> = picture.lines().collect();
-        let width = rows[0].chars().filter(|c| matches!(c, '█' | '▀' | '▄' | ' ')).count();
-        assert!(width <= 80 && rows.len() <= 40, "{width} by {}", rows.len());
-        assert!(!rows[0].contains('█') && !rows[1].contains('█'), "light above it");
-        let dark = picture.chars().filter(|c| *c == '█').count();
-        assert!(dark > 100, "{dark}");
     }
 }

@@ -49,6 +49,7 @@ const PAGES: &[&str] = &[
     "/alerts",
     "/log",
     "/settings",
+    "/settings/boxes",
     "/login",
     "/status",
     "/nothing-of-the-kind",

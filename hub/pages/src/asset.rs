@@ -44,6 +44,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("appliance.js", JS, include_str!("../static/appliance.js")),
     ("alerts.css", CSS, include_str!("../static/alerts.css")),
     ("settings.css", CSS, include_str!("../static/settings.css")),
+    ("boxes.css", CSS, include_str!("../static/boxes.css")),
     ("stills.css", CSS, include_str!("../static/stills.css")),
     ("wall.js", JS, include_str!("../static/wall.js")),
     ("clock.js", JS, include_str!("../static/clock.js")),

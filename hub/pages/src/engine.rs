@@ -17,6 +17,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("site", include_str!("../templates/site.html")),
     ("login", include_str!("../templates/login.html")),
     ("settings", include_str!("../templates/settings.html")),
+    ("boxes", include_str!("../templates/boxes.html")),
     ("managed", include_str!("../templates/managed.html")),
     ("setup", include_str!("../templates/setup.html")),
     ("appliance", include_str!("../templates/appliance.html")),

@@ -35,6 +35,7 @@ pub mod alert;
 pub mod alerts;
 pub mod appliance;
 pub mod asset;
+pub mod boxes;
 pub mod chart;
 mod engine;
 pub mod fleet;

@@ -76,6 +76,8 @@ pub struct Managed {
     pub sessions: Vec<Session>,
     /// Who can be told of alerts.
     pub receivers: Vec<Receiver>,
+    /// How many boxes have joined, in a sentence.
+    pub boxes: String,
     /// What was changed last, the newest first.
     pub changes: Vec<Change>,
     /// Fewest characters of a password.
@@ -319,6 +321,7 @@ mod tests {
             token: wanted,
             sessions: vec![session],
             receivers: vec![receiver],
+            boxes: text(),
             changes: vec![change],
             shortest,
         }

@@ -7,8 +7,16 @@
 //! Invariant: what is revoked is revoked for every connection, also one that is open, within [`LOOK_EVERY`].
 
 pub mod config;
+mod desk;
+mod handout;
+mod list;
 
 pub use config::JoinConfig;
+pub(crate) use desk::DeskError;
+pub(crate) use handout::Handout;
+#[cfg(test)]
+pub(crate) use list::Joined;
+pub(crate) use list::{Listed, listed};
 
 use crate::clock;
 use crate::config::Config;
@@ -26,7 +34,7 @@ use rustls::pki_types::CertificateDer;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -81,6 +89,10 @@ struct Inner {
     askers: Mutex<Askers>,
     turns: tokio::sync::Semaphore,
     offer: RwLock<Result<Arc<Offer>, String>>,
+    /// Where boxes reach the pages, or why nobody knows.
+    url: Result<String, String>,
+    /// The hub itself has changed the file: its version tells only of others.
+    wrote: AtomicBool,
     changed: watch::Sender<u64>,
     told: [AtomicU64; Told::WORDS.len()],
     held_off: AtomicU64,
@@ -130,6 +142,8 @@ impl Identities {
             askers: Mutex::default(),
             turns: tokio::sync::Semaphore::new(AT_ONCE),
             offer: RwLock::new(config::offer(config, None).map(Arc::new)),
+            url: config::url(config),
+            wrote: AtomicBool::new(false),
             changed: watch::Sender::new(0),
             told: Default::default(),
             held_off: AtomicU64::new(0),
@@ -257,9 +271,15 @@ impl Identities {
             told @ (Told::Stranger | Told::Unreadable) => log::debug!("join: {told}"),
         }
         if matches!(answered.told, Told::Joined(_) | Told::Renewed(_) | Told::Refused(..)) {
-            self.read_again();
+            self.wrote();
         }
         answered
+    }
+
+    /// The file was changed here.
+    fn wrote(&self) {
+        self.0.wrote.store(true, Relaxed);
+        self.read_again();
     }
 
     /// Copies the file into memory, and tells those who want to know.
@@ -323,7 +343,8 @@ impl Identities {
         let ended = registrar.store().seen(&seen, now)?;
         registrar.store().turned_away(&turned_away, now)?;
         let version = registrar.store().version()?;
-        if !(ended || !new.is_empty() || known != Some(version)) {
+        let wrote = self.0.wrote.swap(false, Relaxed);
+        if !(ended || wrote || !new.is_empty() || known != Some(version)) {
             return Ok(Looked { version, retired: None });
         }
         let summaries = registrar.store().summaries()?;

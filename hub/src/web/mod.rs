@@ -26,6 +26,7 @@ mod frame;
 mod guard;
 mod health;
 mod histogram;
+mod identities;
 mod join;
 mod listener;
 mod live;
@@ -356,6 +357,12 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/settings/tokens/{name}", post(settings::revoke_token))
         .route("/settings/sessions/{id}", post(settings::end_session))
         .route("/settings/receivers/{name}", post(settings::try_receiver))
+        .route("/settings/boxes", get(settings::boxes::page).post(settings::boxes::make))
+        .route("/settings/boxes/card", post(settings::boxes::card))
+        .route("/settings/boxes/{site}/{appliance}", post(settings::boxes::change))
+        .route("/api/identities", get(identities::list).post(identities::make))
+        .route("/api/identities/{site}/{appliance}/revoke", post(identities::revoke))
+        .route("/api/identities/{site}/{appliance}/retire", post(identities::retire))
         .route("/api/users", get(people::users).post(people::add))
         .route("/api/users/{name}", put(people::change).delete(people::remove))
         .route("/api/tokens", get(people::tokens).post(people::make_token))

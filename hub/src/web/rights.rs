@@ -45,9 +45,9 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
         | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
-        ["api", "users" | "tokens", ..] | ["api", "receivers", _, "test"] | ["settings", ..] => {
-            Need::Right(Right::Manage)
-        }
+        ["api", "users" | "tokens" | "identities", ..]
+        | ["api", "receivers", _, "test"]
+        | ["settings", ..] => Need::Right(Right::Manage),
         ["alerts", _] => Need::RightOrLink(usual),
         _ => Need::Right(usual),
     }
@@ -107,6 +107,10 @@ mod tests {
             ("GET", "/api/users", right(Manage)),
             ("PUT", "/api/users/desk", right(Manage)),
             ("GET", "/api/tokens", right(Manage)),
+            ("GET", "/api/identities", right(Manage)),
+            ("POST", "/api/identities/hall/rack-1/retire", right(Manage)),
+            ("GET", "/settings/boxes", right(Manage)),
+            ("POST", "/settings/boxes/card", right(Manage)),
             ("GET", "/api/receivers", right(See)),
             ("POST", "/api/receivers/crew/test", right(Manage)),
             ("GET", "/settings", right(See)),

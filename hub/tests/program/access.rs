@@ -7,10 +7,10 @@ use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const PASSWORD: &str = "correct horse";
+pub(super) const PASSWORD: &str = "correct horse";
 /// As a browser of another machine asks, through a proxy.
 pub(super) const FAR: &str = "Accept: text/html\r\nX-Forwarded-For: 192.0.2.7\r\n";
-const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+pub(super) const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 /// A hub with its configuration.
 pub(super) struct Place {
@@ -84,7 +84,7 @@ pub(super) fn inside(hub: &Running, name: &str) -> String {
 }
 
 /// What forms of this session carry.
-fn csrf(hub: &Running, cookie: &str) -> String {
+pub(super) fn csrf(hub: &Running, cookie: &str) -> String {
     let (_, page) = hub.send("GET", "/settings", &format!("{FAR}{cookie}"), "");
     let field = page.split("name=\"csrf\" value=\"").nth(1).expect("a form");
     field.split('"').next().expect("split gives one at least").to_owned()

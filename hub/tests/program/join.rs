@@ -1,6 +1,6 @@
 //! A box joins a hub that runs: the code from the command line beside it, the question over HTTP, and what strangers and floods get.
 
-use super::access::Place;
+use super::access::{FAR, FORM, PASSWORD, Place, csrf, inside};
 use super::running::Running;
 use rackside_hub::clock;
 use rackside_identity::asking::{self, Box};
@@ -132,4 +132,140 @@ fn a_backup_has_what_boxes_believe() {
     assert_eq!(key(&to), key(&place.directory.path().join("data")));
     assert!(to.join("identity.db").is_file());
     drop(running);
+}
+
+/// The text of an attribute's value, behind what comes before it.
+fn value(page: &str, before: &str) -> String {
+    let rest = page.split(before).nth(1).unwrap_or_else(|| panic!("{before:?} is not in {page}"));
+    rest.split('"').next().expect("split gives one at least").to_owned()
+}
+
+/// A hub with an admin, and what their forms are sent with.
+fn with_admin() -> (Place, Running, String, String) {
+    let place = Place::new(JOINABLE);
+    place.done(&["user", "add", "first", "--role", "admin"], &format!("{PASSWORD}\n"));
+    place.done(&["user", "add", "desk", "--role", "operator"], &format!("{PASSWORD}\n"));
+    let running = Running::start(&place.config);
+    let cookie = inside(&running, "first");
+    let csrf = csrf(&running, &cookie);
+    (place, running, format!("{FAR}{FORM}{cookie}"), format!("csrf={csrf}"))
+}
+
+#[test]
+fn the_page_hands_out_a_code_once_and_a_box_joins_by_it() {
+    let (_place, running, as_admin, csrf) = with_admin();
+    let rack = Box::default();
+    let ask = |path: &str, body: &str| running.whole("POST", path, &as_admin, &format!("{csrf}&{body}"));
+    let (status, head, page) = ask("/settings/boxes", "site=Hall&appliance=rack-1");
+    assert_eq!(status, 200, "{page}");
+    assert!(head.contains("cache-control: no-store"), "{head}");
+    let text = value(&page, "name=\"code\" value=\"");
+    let code: Code = text.parse().expect("a code");
+    assert!(page.contains(&format!("sudo rackside-agent join http://hub.example.org:8080 {text}")));
+    assert!(page.contains("<path class=\"dark\" d=\"M4 4h7v1h-7z"), "the picture's first corner");
+    let (status, head, card) = ask("/settings/boxes/card", &format!("code={text}"));
+    assert_eq!(status, 200, "{card}");
+    assert!(
+        head.contains("filename=\"rackside.toml\"") && head.contains("cache-control: no-store"),
+        "{head}"
+    );
+    assert!(card.ends_with(&format!("[join]\nurl = \"http://hub.example.org:8080\"\ncode = \"{text}\"\n")));
+    let (_, page) = running.send("GET", "/settings/boxes", &as_admin, "");
+    assert!(page.contains("waiting") && !page.contains(&text), "{page}");
+    let question = rack.ask(&code);
+    let first = asking::read(&question, &post(&running, "", &question).2, code.fingerprint).expect("granted");
+    assert_eq!(ask("/settings/boxes/card", &format!("code={text}")).0, 422, "it was used");
+    // The same name again is a replacement, and that is said before.
+    let (status, _, page) = ask("/settings/boxes", "site=hall&appliance=rack-1");
+    assert!(status == 200 && page.contains("has a box already") && !page.contains("name=\"code\""), "{page}");
+    let (_, _, page) = ask("/settings/boxes", "site=hall&appliance=rack-2&replaces=hall/rack-1");
+    assert!(page.contains("The code of hall/rack-2"), "what was agreed to is no other name's: {page}");
+    let (_, _, page) = ask("/settings/boxes", "site=hall&appliance=rack-1&replaces=hall/rack-1");
+    let next: Code = value(&page, "name=\"code\" value=\"").parse().expect("a code");
+    let question = Box::default().ask(&next);
+    assert!(asking::read(&question, &post(&running, "", &question).2, next.fingerprint).is_ok());
+    let question = rack.renew(&first.certificate, &rack);
+    let said = asking::read(&question, &post(&running, "", &question).2, code.fingerprint);
+    assert_eq!(said, Err(Some((Refusal::Replaced, true))));
+    let (_, page) = running.send("GET", "/settings/boxes", &as_admin, "");
+    assert!(page.contains("the old box is still switched on"), "{page}");
+    // Neither the log nor what was noted has a code in it.
+    let (_, page) = running.send("GET", "/settings", &as_admin, "");
+    assert!(
+        page.contains("first made a join code for hall/rack-1") && page.contains("1 box has joined"),
+        "{page}"
+    );
+    running.expect("first made a join code for hall/rack-1");
+    let logged = running.logged();
+    assert!(!page.contains(&text) && !logged.contains(&text), "{logged}");
+}
+
+#[test]
+fn the_page_revokes_and_retires_and_nobody_but_admins_gets_there() {
+    let (_place, running, as_admin, csrf) = with_admin();
+    let ask = |path: &str, body: &str| running.whole("POST", path, &as_admin, &format!("{csrf}&{body}"));
+    let join = |name: &str| {
+        let (_, _, page) = ask("/settings/boxes", &format!("site=hall&appliance={name}"));
+        let code: Code = value(&page, "name=\"code\" value=\"").parse().expect("a code");
+        let question = Box::default().ask(&code);
+        assert!(asking::read(&question, &post(&running, "", &question).2, code.fingerprint).is_ok());
+    };
+    join("rack-1");
+    join("rack-2");
+    let joined = |words: &str| running.send("GET", "/settings", &as_admin, "").1.contains(words);
+    assert!(joined("2 boxes have joined"));
+    let (status, head, _) = ask("/settings/boxes/hall/rack-1", "do=revoke");
+    assert!(status == 303 && head.contains("location: /settings/boxes?done=revoked#joined"), "{head}");
+    assert!(joined("1 box has joined"), "at once");
+    assert_eq!(ask("/settings/boxes/hall/rack-1", "do=revoke").0, 422, "nothing is left");
+    assert_eq!(ask("/settings/boxes/hall/rack-2", "do=retire").0, 303);
+    let (_, page) = running.send("GET", "/settings/boxes?done=retired", &as_admin, "");
+    assert!(page.contains("</span>revoked</span>") && page.contains("</span>retired</span>"), "{page}");
+    for name in ["../x", "UP/x", "a/b/c", ""] {
+        assert_eq!(ask("/settings/boxes", &format!("site={name}&appliance=rack-1")).0, 422, "{name}");
+    }
+    // Without what the session's forms carry, and for who manages nothing.
+    let body = "site=hall&appliance=rack-3";
+    assert_eq!(running.send("POST", "/settings/boxes", &as_admin, body).0, 403);
+    let desk = format!("{FAR}{FORM}{}", inside(&running, "desk"));
+    for (method, path) in [
+        ("GET", "/settings/boxes"),
+        ("POST", "/settings/boxes"),
+        ("POST", "/settings/boxes/card"),
+        ("POST", "/settings/boxes/hall/rack-1"),
+        ("GET", "/api/identities"),
+    ] {
+        assert_eq!(running.send(method, path, &desk, "").0, 403, "{method} {path}");
+    }
+}
+
+#[test]
+fn programs_get_codes_and_end_names_by_the_api() {
+    let place = Place::new(JOINABLE);
+    let running = Running::start(&place.config);
+    let headers =
+        format!("Content-Type: application/json\r\n{}", place.token(&["fleet", "--scope", "manage"]));
+    let ask = |method: &str, path: &str, body: &str| {
+        let (status, said) = running.send(method, path, &headers, body);
+        (status, serde_json::from_str::<serde_json::Value>(&said).unwrap_or_default())
+    };
+    let wanted = r#"{"site": "hall", "appliance": "rack-1"}"#;
+    let (status, made) = ask("POST", "/api/identities", wanted);
+    assert_eq!((status, &made["name"], &made["replaces"]), (201, &"hall/rack-1".into(), &false.into()));
+    let code: Code = made["code"].as_str().expect("text").parse().expect("a code");
+    assert!(made["file"].as_str().is_some_and(|file| file.contains("[join]")), "{made}");
+    let (_, list) = ask("GET", "/api/identities", "");
+    assert_eq!(list["identities"][0]["state"], "waiting", "{list}");
+    let question = Box::default().ask(&code);
+    assert!(asking::read(&question, &post(&running, "", &question).2, code.fingerprint).is_ok());
+    assert_eq!(ask("POST", "/api/identities", wanted).0, 409, "it has a box");
+    let wanted = r#"{"site": "hall", "appliance": "rack-1", "replaces": true}"#;
+    assert_eq!(ask("POST", "/api/identities", wanted).1["replaces"], true);
+    assert_eq!(ask("POST", "/api/identities/hall/rack-1/retire", "").0, 204);
+    assert_eq!(ask("POST", "/api/identities/hall/rack-1/retire", "").0, 404);
+    let (_, list) = ask("GET", "/api/identities", "");
+    let one = &list["identities"][0];
+    assert_eq!((&one["state"], &one["code_until"]), (&"retired".into(), &serde_json::Value::Null), "{list}");
+    assert_eq!(ask("POST", "/api/identities", r#"{"site": "Hall!", "appliance": "rack-1"}"#).0, 400);
+    assert!(place.done(&["identity", "list"], "").contains("hall/rack-1  retired"));
 }

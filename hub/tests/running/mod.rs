@@ -84,6 +84,11 @@ impl Running {
         }
     }
 
+    /// What it has logged that nobody has looked at yet.
+    pub fn logged(&self) -> String {
+        self.lines.try_iter().fold(String::new(), |all, line| all + &line + "\n")
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -1,7 +1,7 @@
 //! Who changed what: written with each change, so that the command line's are told in the hub's log as well.
 
 use super::Store;
-use crate::error::StoreError;
+use crate::error::{ChangeError, StoreError};
 use rusqlite::{Connection, params};
 
 /// So many are kept.
@@ -27,6 +27,11 @@ pub(super) fn write(connection: &Connection, at: i64, who: &str, what: &str) -> 
 }
 
 impl Store {
+    /// Notes what somebody changed that does not stand here: `made a code for hall/rack-1`.
+    pub fn note(&mut self, who: &str, what: &str, now: i64) -> Result<(), ChangeError> {
+        self.change(|transaction| Ok(write(transaction, now, who, what)?))
+    }
+
     /// What was changed after this note, oldest first.
     pub fn notes_after(&self, id: i64) -> Result<Vec<Note>, StoreError> {
         self.ask(|connection| {

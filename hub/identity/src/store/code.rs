@@ -87,6 +87,12 @@ impl Store {
         })
     }
 
+    /// What is known of this very code.
+    pub fn code_of(&self, code: &Code) -> Result<Option<CodeRow>, StoreError> {
+        let CodeKey { id, key } = CodeKey::of(code);
+        Ok(self.code(id)?.filter(|row| row.key == key))
+    }
+
     /// The code with this id.
     pub(crate) fn code(&self, id: [u8; 8]) -> Result<Option<CodeRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM code WHERE id = ?1");

@@ -13,6 +13,7 @@
 //! POST /settings/receivers/crew    sends a test message
 //! ```
 
+pub(super) mod boxes;
 mod change;
 
 pub(super) use change::{add_user, end_session, make_token, password, revoke_token, try_receiver, user};
@@ -23,6 +24,7 @@ use super::door::told;
 use super::visitor::Visitor;
 use super::{Web, missing, receivers};
 use crate::clock;
+use crate::identity::Identities;
 use crate::moment::{rfc3339, span};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -256,6 +258,12 @@ impl Web {
                 })
                 .collect(),
             receivers: receivers::settings(self, now),
+            boxes: match self.identities().map(Identities::joined) {
+                Ok(0) => "No box has joined yet.".to_owned(),
+                Ok(1) => "1 box has joined.".to_owned(),
+                Ok(joined) => format!("{joined} boxes have joined."),
+                Err(why) => format!("No box can join: {why}."),
+            },
             changes: notes
                 .into_iter()
                 .rev()

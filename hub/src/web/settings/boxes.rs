@@ -1,0 +1,377 @@
+//! `/settings/boxes`: a code for a box, and who has joined. What is done is `identities`; here is how a page asks for it.
+//!
+//! ```text
+//! POST /settings/boxes                    site, appliance; replaces=hall/rack-1 where that has a box    the page with the code, once
+//! POST /settings/boxes/card               code                                                          rackside.toml
+//! POST /settings/boxes/hall/rack-1        do=revoke | retire
+//! ```
+
+use super::super::Web;
+use super::super::accept::answer;
+use super::super::api::Form;
+use super::super::identities::Refused;
+use super::super::missing;
+use super::super::venue::Venues;
+use super::super::visitor::Visitor;
+use super::{FOUND, HTML, LONG, day, found};
+use crate::clock;
+use crate::identity::{DeskError, Handout, Identities, Listed};
+use crate::moment::span;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rackside_access::How;
+use rackside_identity::End;
+use rackside_pages::Here;
+use rackside_pages::boxes::{Boxes, JoinForm, Line, MadeCode};
+use rackside_proto::AgentName;
+use rackside_proto::join::Code;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const BROKEN: &str = "The form did not come whole. Send it again.";
+const WRONG: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+/// Groups of a code in a line.
+const GROUPS: usize = 4;
+/// What was done, by the word that leads back to the page.
+const DONE: [(&str, &str); 3] = [
+    ("revoked", "It is revoked: the box is let in no more."),
+    ("retired", "It is retired: out of service, and its history stays."),
+    ("", ""),
+];
+
+/// What is said on the page beside what is so.
+#[derive(Default)]
+struct Said {
+    done: String,
+    fault: String,
+    made: Option<Handout>,
+    form: JoinForm,
+    find: String,
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+fn fault(fault: &str) -> Said {
+    Said { fault: sentence(fault.trim_end_matches('.')), ..Said::default() }
+}
+
+fn made(handout: &Handout, venues: &Venues) -> MadeCode {
+    let zone = venues.zone(handout.name.site.as_str());
+    let (code, picture) = (handout.code.text(), handout.picture());
+    let (width, picture) = picture.map(|picture| (picture.width(), picture.path())).unwrap_or_default();
+    let groups: Vec<&str> = code.split('-').collect();
+    MadeCode {
+        name: handout.name.to_string(),
+        rows: groups.chunks(GROUPS).map(|row| row.join("-")).collect(),
+        line: handout.line(),
+        until: zone.local(handout.until).format("%A %-d %B, %H:%M").to_string(),
+        zone: zone.name().to_owned(),
+        has_box: handout.has_box,
+        width,
+        picture,
+        code: code.as_str().to_owned(),
+    }
+}
+
+fn line(one: &Listed, has_page: bool, now: i64) -> Line {
+    let state = one.joined.as_ref().map_or("waiting", |joined| joined.state);
+    let ago = |at: i64| span(now.saturating_sub(at).max(0).unsigned_abs());
+    let mut says: Vec<String> = match &one.joined {
+        Some(joined) if state == "joined" => vec![format!("until {}", day(joined.until))],
+        Some(joined) => vec![format!("since {}", day(joined.until))],
+        None => Vec::new(),
+    };
+    if let (Some(_), Some(at)) = (&one.joined, one.seen_at) {
+        // It is written down to the hour.
+        let is_late = now.saturating_sub(at) >= 2 * 3_600_000;
+        says.push(if is_late { format!("seen {} ago", ago(at)) } else { "seen of late".to_owned() });
+    }
+    if let Some((_, until)) = one.waiting {
+        let left = span(until.saturating_sub(now).max(0).unsigned_abs());
+        says.push(format!("a code waits to be used, good for {left}"));
+    }
+    let mut notes = Vec::new();
+    if let Some(at) = one.old_came_at {
+        notes.push(format!(
+            "Replaced: the old box is still switched on somewhere; it came {} ago and was turned away.",
+            ago(at)
+        ));
+    }
+    if one.tries > 0 {
+        notes.push(format!("Another box came with a code that was used, {} times.", one.tries));
+    }
+    let can_end = one.waiting.is_some() || matches!(state, "joined" | "expired");
+    Line {
+        name: one.name.to_string(),
+        has_page,
+        mark: match state {
+            "joined" => "well",
+            "waiting" => "look",
+            "expired" => "warning",
+            _ => "muted",
+        },
+        state,
+        says: says.join(", "),
+        notes,
+        can_end,
+        can_retire: can_end && one.joined.is_some(),
+    }
+}
+
+impl Web {
+    /// What it means that a name gets a code, where somebody is to agree to it first.
+    fn agreement(&self, name: &AgentName, has_box: bool) -> Option<(String, String)> {
+        if has_box {
+            let what = format!(
+                "{name} has a box already. Once the code is used, that box is let in no more, and history and settings go on with the new one."
+            );
+            return Some((what, format!("Replace the box of {name}")));
+        }
+        let is_known = self.shared.read().fleet().find(name).is_some();
+        let is_joined = self.identities.as_ref().is_some_and(|identities| identities.is_joined(name));
+        (is_known && !is_joined).then(|| {
+            let what = format!(
+                "{name} is known, and came without a certificate. Once the code is used, only the box that used it speaks for that name."
+            );
+            (what, format!("Make a code for {name}"))
+        })
+    }
+
+    fn boxes(&self, visitor: &Visitor, mut listed: Vec<Listed>, said: Said) -> String {
+        let (venues, now) = (self.venues(), clock::now().utc_ms as i64);
+        listed.retain(|one| venues.sees(visitor, one.name.site.as_str()));
+        let is_long = listed.len() >= LONG || !said.find.is_empty();
+        let mut names: BTreeSet<AgentName> = listed.iter().map(|one| one.name.clone()).collect();
+        let heard: BTreeSet<AgentName> = {
+            let ingest = self.shared.read();
+            ingest.fleet().appliances().iter().map(|one| one.name.clone()).collect()
+        };
+        names.extend(heard.iter().filter(|name| venues.sees(visitor, name.site.as_str())).cloned());
+        let mut sites: BTreeSet<String> = names.iter().map(|name| name.site.to_string()).collect();
+        let configured = venues.all().map(|(site, _)| site).filter(|site| venues.sees(visitor, site));
+        sites.extend(configured.map(str::to_owned));
+        let appliances: BTreeSet<String> = names.iter().map(|name| name.appliance.to_string()).collect();
+        let lines: Vec<(String, Listed)> =
+            listed.into_iter().map(|one| (one.name.to_string(), one)).collect();
+        let (shown, more) = found(lines, &said.find, |(name, _)| name);
+        let unready = self.identities().map_err(|error| error.to_string());
+        let unready = unready.and_then(Identities::readiness).err().unwrap_or_default();
+        let page = Boxes {
+            frame: self.frame("Boxes", Here::Settings, visitor),
+            done: said.done,
+            fault: said.fault,
+            unready,
+            made: said.made.as_ref().map(|handout| made(handout, &venues)),
+            form: said.form,
+            sites: sites.into_iter().take(SUGGESTED).collect(),
+            appliances: appliances.into_iter().take(SUGGESTED).collect(),
+            find: said.find,
+            is_long,
+            more: if more > 0 { format!("There are {more} more: find them by name.") } else { String::new() },
+            boxes: shown.iter().map(|(_, one)| line(one, heard.contains(&one.name), now)).collect(),
+        };
+        page.html()
+    }
+
+    async fn show_boxes(
+        self: Arc<Self>,
+        code: StatusCode,
+        headers: HeaderMap,
+        visitor: Visitor,
+        said: Said,
+    ) -> Response {
+        let listed = match self.identities() {
+            Ok(identities) => identities.listed().await.map_err(Refused::from),
+            Err(refused) => Err(refused),
+        };
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(why) => {
+                let (code, title) = (StatusCode::SERVICE_UNAVAILABLE, "Boxes cannot be read");
+                return missing::say(
+                    &headers,
+                    &Uri::from_static("/settings/boxes"),
+                    code,
+                    title,
+                    &why.to_string(),
+                );
+            }
+        };
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut response = answer(&headers, HTML, self.boxes(&visitor, listed, said));
+            *response.status_mut() = code;
+            response
+        });
+        writing.await.expect("writing the page does not panic, and is not cancelled")
+    }
+}
+
+/// So many names are suggested.
+const SUGGESTED: usize = 500;
+
+pub(in crate::web) async fn page(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    if !matches!(visitor.how, How::Open | How::Session) {
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, "/login?to=/settings/boxes")]).into_response();
+    }
+    let form = Form::of_address(&uri);
+    let done = DONE.iter().find(|(word, _)| *word == form.first("done")).map_or("", |(_, done)| done);
+    let find = form.first("find").trim().chars().take(FOUND).collect();
+    let said = Said { done: done.to_owned(), find, ..Said::default() };
+    web.show_boxes(StatusCode::OK, headers, visitor, said).await
+}
+
+async fn read(request: Request<Body>) -> (HeaderMap, Option<Form>) {
+    let headers = request.headers().clone();
+    (headers, Form::read(request).await.ok())
+}
+
+pub(in crate::web) async fn make(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    request: Request<Body>,
+) -> Response {
+    let (headers, form) = read(request).await;
+    let Some(form) = form else { return web.show_boxes(WRONG, headers, visitor, fault(BROKEN)).await };
+    let entered = |name: &str| form.first(name).trim().to_lowercase();
+    let mut wanted =
+        JoinForm { site: entered("site"), appliance: entered("appliance"), ..JoinForm::default() };
+    let name = match web.box_name(&visitor, &wanted.site, &wanted.appliance) {
+        Ok(name) => name,
+        Err(refused) => {
+            wanted.name_fault = sentence(&refused.to_string());
+            return web.show_boxes(WRONG, headers, visitor, Said { form: wanted, ..Said::default() }).await;
+        }
+    };
+    // What somebody agreed to is good for the name that they were asked about.
+    let agreed = form.first("replaces") == name.to_string();
+    let asked = |(asks, agree): (String, String), wanted: JoinForm| Said {
+        form: JoinForm { asks, agree, ..wanted },
+        ..Said::default()
+    };
+    if let Some(asks) = web.agreement(&name, false).filter(|_| !agreed) {
+        return web.show_boxes(StatusCode::OK, headers, visitor, asked(asks, wanted)).await;
+    }
+    match web.hand_out(&visitor, name.clone(), agreed).await {
+        Ok(handout) => {
+            let said = Said { made: Some(handout), ..Said::default() };
+            web.show_boxes(StatusCode::OK, headers, visitor, said).await
+        }
+        Err(Refused::Desk(DeskError::HasBox)) => {
+            let asks = web.agreement(&name, true).unwrap_or_default();
+            web.show_boxes(StatusCode::OK, headers, visitor, asked(asks, wanted)).await
+        }
+        Err(refused) => {
+            let said = Said { form: wanted, ..fault(&refused.to_string()) };
+            web.show_boxes(WRONG, headers, visitor, said).await
+        }
+    }
+}
+
+/// The file for the card, of the code that the page shows: it is told once more to who has it.
+pub(in crate::web) async fn card(
+    State(web): State<Arc<Web>>,
+    visitor: Visitor,
+    request: Request<Body>,
+) -> Response {
+    let (headers, form) = read(request).await;
+    let code = form.as_ref().and_then(|form| form.first("code").parse::<Code>().ok());
+    let found = match (web.identities(), code) {
+        (Ok(identities), Some(code)) => identities.handed_out(code).await.map_err(Refused::from),
+        (Ok(_), None) => Ok(None),
+        (Err(refused), _) => Err(refused),
+    };
+    let venues = web.venues();
+    match found.map(|found| found.filter(|one| venues.sees(&visitor, one.name.site.as_str()))) {
+        Ok(Some(handout)) => {
+            let kind = [
+                (header::CONTENT_TYPE, "application/toml"),
+                (header::CONTENT_DISPOSITION, "attachment; filename=\"rackside.toml\""),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            (kind, handout.card()).into_response()
+        }
+        Ok(None) => {
+            let said = fault("This code is none that waits to be used. Make a new one.");
+            web.show_boxes(WRONG, headers, visitor, said).await
+        }
+        Err(refused) => web.show_boxes(WRONG, headers, visitor, fault(&refused.to_string())).await,
+    }
+}
+
+pub(in crate::web) async fn change(
+    State(web): State<Arc<Web>>,
+    Path((site, appliance)): Path<(String, String)>,
+    visitor: Visitor,
+    request: Request<Body>,
+) -> Response {
+    let (headers, form) = read(request).await;
+    let Some(form) = form else { return web.show_boxes(WRONG, headers, visitor, fault(BROKEN)).await };
+    let (end, done) = match form.first("do") {
+        "revoke" => (End::Revoked, "revoked"),
+        "retire" => (End::Retired, "retired"),
+        _ => return web.show_boxes(WRONG, headers, visitor, fault("Nothing was asked for.")).await,
+    };
+    let ended = match web.box_name(&visitor, &site, &appliance) {
+        Ok(name) => web.end_identity(&visitor, name, end).await,
+        Err(refused) => Err(refused),
+    };
+    match ended {
+        Ok(()) => {
+            let place = format!("/settings/boxes?done={done}#joined");
+            (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+        }
+        Err(refused) => web.show_boxes(WRONG, headers, visitor, fault(&refused.to_string())).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Joined;
+
+    const NOW: i64 = 1_795_219_200_000;
+
+    fn listed(state: Option<&'static str>) -> Listed {
+        Listed {
+            name: AgentName::new("hall", "rack-1").expect("a name"),
+            joined: state.map(|state| Joined { state, since: NOW - 1, until: NOW + 1 }),
+            waiting: None,
+            seen_at: None,
+            old_came_at: None,
+            tries: 0,
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_can_be_done_about_it() {
+        let of = |state, waiting| {
+            let waiting = Some((NOW, NOW + 60_000)).filter(|_| waiting);
+            let line = line(&Listed { waiting, ..listed(state) }, false, NOW);
+            (line.state, line.can_end, line.can_retire)
+        };
+        assert_eq!(of(None, true), ("waiting", true, false));
+        assert_eq!(of(Some("joined"), false), ("joined", true, true));
+        assert_eq!(of(Some("revoked"), false), ("revoked", false, false));
+        assert_eq!(of(Some("retired"), true), ("retired", true, true));
+        let both = line(&Listed { waiting: Some((NOW, NOW + 60_000)), ..listed(Some("joined")) }, true, NOW);
+        assert!(both.says.ends_with(", a code waits to be used, good for 1 min"), "{}", both.says);
+    }
+
+    #[test]
+    fn a_box_that_was_replaced_and_comes_back_is_told() {
+        let line = line(&Listed { old_came_at: Some(NOW - 7_200_000), ..listed(Some("joined")) }, true, NOW);
+        assert!(line.notes[0].starts_with("Replaced: the old box is still switched on"), "{:?}", line.notes);
+        assert!(line.notes[0].contains("2 h ago"), "{:?}", line.notes);
+    }
+}
