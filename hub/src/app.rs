@@ -7,13 +7,14 @@
 use crate::broker::{Broker, BrokerError};
 use crate::clock;
 use crate::config::Config;
+use crate::configure::Configurations;
 use crate::identity::{Identities, IdentityError};
 use crate::inbound::{InboundSender, Outlet};
 use crate::ingest::Ingest;
 use crate::ingest::task::{self, Ends, Shared};
 use crate::listener::{Demand, ListenError, Listener, ListenerHandle};
 use crate::notify::{self, ByTheHub, Inbox, LinkKey, Notifications, Office};
-use crate::onair::{Ears, OnAir};
+use crate::onair::OnAir;
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
 use crate::reload::Parts;
@@ -22,7 +23,7 @@ use crate::status::Public;
 use crate::storage::{self, Commits, Status};
 use crate::turns::Turns;
 use crate::web::server::{self, BindError, Bounds};
-use crate::web::{self, Door, Known, Live, Queried, Updates, WayIn, Web};
+use crate::web::{self, Door, Known, Live, Queried, WayIn, Web};
 use futures_util::future::select_all;
 use rackside_history::{OpenError, StoreError};
 use rackside_series::Recent;
@@ -157,6 +158,12 @@ fn identities(config: &Config) -> Result<Option<Identities>, StartError> {
     }
 }
 
+/// What appliances are to run on. A hub without it watches on.
+fn configurations(config: &Config, identities: Identities) -> Option<Configurations> {
+    let opened = Configurations::open(&storage::whole(&config.data), identities);
+    opened.inspect_err(|error| log::error!("configurations: {error}")).ok()
+}
+
 /// How messages come in and go out.
 struct Passages {
     listener: Option<ListenerHandle>,
@@ -218,12 +225,15 @@ impl Hub {
         let charts = notify::charts(Arc::clone(&queries), config.query.limits());
         let outbox = notify::outbox(&config.data, started);
         let office = Office::new(policy.clone(), outbox, publisher, links.clone(), Some(charts));
-        let watcher = ((updates, ears), rules.clone());
+        let configurations = identities.clone().and_then(|identities| configurations(config, identities));
+        let watcher = ((updates, ears), (rules.clone(), configurations.as_ref().map(Configurations::ears)));
+        let configuring = configurations.clone().map(|configurations| {
+            configurations.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone())
+        });
         let joining = identities
             .clone()
             .map(|identities| identities.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone()));
-        let ends: Ends<((Updates, Ears), Rules)> =
-            Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
+        let ends = Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
         let told = notify::Ground {
             shared: shared.clone(),
             on_air: on_air.clone(),
@@ -271,6 +281,7 @@ impl Hub {
             ("the web server", tokio::spawn(serving)),
             ("the log of users", tokio::spawn(door.clone().tell(asked))),
         ];
+        tasks.extend(configuring.map(|keeping| ("configurations", tokio::spawn(keeping))));
         tasks.extend(joining.map(|keeping| ("identities", tokio::spawn(keeping))));
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",

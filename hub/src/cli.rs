@@ -1,9 +1,11 @@
 //! The command line, as words to a [`Command`]. Does nothing itself.
 
 mod access;
+mod configuration;
 mod identity;
 
 pub use access::{AccessCommand, TokenWanted};
+pub use configuration::ConfigurationCommand;
 pub use identity::{IdentityCommand, JoinWanted};
 
 use crate::listener::is_user_name;
@@ -46,8 +48,10 @@ Usage:
                                       put on its card's boot partition as rackside.toml
   rackside-hub identity list | revoke SITE/APPLIANCE | retire SITE/APPLIANCE [--config FILE]
                                       who has joined; take a certificate away, at once; or take the appliance out of service
+  rackside-hub configuration list | show SITE/APPLIANCE | set SITE/APPLIANCE FILE [--config FILE]
+                                      what boxes that joined are to run on, and what became of it
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
-                                      word (presence, birth, data, event, ack, verdict, still), data unless given
+                                      word (presence, birth, data, event, ack, verdict, still, config), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
                                       takes the first line of stdin
   rackside-hub --version
@@ -57,8 +61,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str =
-    "run, check, backup, salvage, rules, notify, user, token, join, identity, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -124,6 +127,13 @@ pub enum Command {
         /// The configuration of the hub that it joins; defaults without one.
         config: Option<PathBuf>,
     },
+    /// Do something about what appliances run on.
+    Configuration {
+        /// What.
+        what: ConfigurationCommand,
+        /// The configuration, which says where the data are; defaults without one.
+        config: Option<PathBuf>,
+    },
     /// Do something about who has joined.
     Identity {
         /// What.
@@ -182,6 +192,7 @@ impl fmt::Display for CliError {
                     Some(("user", _)) => access::USER,
                     Some(("token", _)) => access::TOKEN,
                     Some(("identity", _)) => identity::IDENTITY,
+                    Some(("configuration", _)) => configuration::CONFIGURATION,
                     _ => COMMANDS,
                 };
                 write!(f, "no command {word:?}; there are {there_are}")?;
@@ -226,6 +237,7 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
     match command.as_str() {
         "join" => return identity::join(&mut words),
         "identity" => return identity::parse(&mut words),
+        "configuration" => return configuration::parse(&mut words),
         _ => {}
     }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
@@ -396,7 +408,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

@@ -5,8 +5,8 @@
 
 use data_encoding::HEXLOWER;
 use rackside_proto::{
-    Ack, Birth, Catalog, Change, Channel, Data, DecodeError, Envelope, Event, Message, Presence, Still, Time,
-    Value, Verdict, Want, What,
+    Ack, Birth, Catalog, Change, Channel, Configuration, Data, DecodeError, Envelope, Event, Message,
+    Presence, Still, Time, Value, Verdict, Want, What,
 };
 use serde_json::{Value as Json, json};
 use std::fmt;
@@ -47,6 +47,9 @@ pub fn show(topic: &str, body: &[u8]) -> Result<Json, ShowError> {
         Message::Ack(ack) => self::ack(&ack),
         Message::Verdict(verdict) => self::verdict(verdict),
         Message::Still(still) => self::still(&still),
+        Message::Config(_, Configuration { revision, text }) => {
+            json!({ "revision": revision, "text": text })
+        }
     })
 }
 
@@ -162,6 +165,9 @@ fn event(event: &Event<'_>) -> Json {
             json!({ "sample": { "of_catalog": catalog, "series": series, "value": value(of) } })
         }
         What::Text { subject, text } => json!({ "text": { "subject": subject, "text": text } }),
+        What::Configuration { revision, adopted, why } => {
+            json!({ "configuration": { "revision": revision, "adopted": adopted.as_str(), "why": why } })
+        }
         What::Anchor { boot, boot_ms, utc_ms } => {
             json!({ "anchor": { "boot": format!("{boot:08x}"), "boot_ms": boot_ms, "utc_ms": utc_ms } })
         }

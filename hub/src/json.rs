@@ -248,6 +248,7 @@ enum Happening<'a> {
     Sample(Option<Sample<'a>>),
     Text { subject: &'a str, text: &'a str },
     Anchor { boot: String, boot_ms: u64, time: String },
+    Configuration { revision: u32, adopted: &'static str, why: &'a str },
 }
 
 /// The mirror's `event`.
@@ -264,6 +265,9 @@ pub fn event(appliance: &Appliance, envelope: &Envelope, event: &Event<'_>, now:
             }))
         }
         What::Text { subject, text } => Happening::Text { subject, text },
+        What::Configuration { revision, adopted, why } => {
+            Happening::Configuration { revision, adopted: adopted.as_str(), why }
+        }
         What::Anchor { boot, boot_ms, utc_ms } => {
             Happening::Anchor { boot: format!("{boot:08x}"), boot_ms, time: rfc3339(utc_ms) }
         }

@@ -16,7 +16,7 @@
 //! Agents come with a password or, once they have joined, with a certificate of the hub's own authority: [`identity`].
 //!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
-//! [`decode`], [`password`], [`rules_command`], `notify_command`, `access_command` and `identity_command` are for its commands that need no hub. Only [`clock`] reads a clock.
+//! [`decode`], [`password`], [`rules_command`], `notify_command`, `access_command`, `configuration_command` and `identity_command` are for its commands that need no hub. Only [`clock`] reads a clock.
 
 mod access_command;
 pub mod app;
@@ -24,6 +24,8 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod configuration_command;
+pub mod configure;
 pub mod decode;
 pub mod fleet;
 #[cfg(feature = "fuzzing")]

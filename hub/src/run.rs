@@ -4,6 +4,7 @@ use crate::access_command;
 use crate::app::Hub;
 use crate::cli::{self, Command};
 use crate::config::Config;
+use crate::configuration_command;
 use crate::identity_command;
 use crate::listener::{Listener, hash_password};
 use crate::notify_command;
@@ -47,6 +48,7 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         }
         Ok(Command::Access { what, config }) => access(&what, config.as_deref()),
         Ok(Command::Join { wanted, config }) => join(&wanted, config.as_deref()),
+        Ok(Command::Configuration { what, config }) => configurations(&what, config.as_deref()),
         Ok(Command::Identity { what, config }) => identities(&what, config.as_deref()),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
@@ -181,6 +183,11 @@ fn join(wanted: &cli::JoinWanted, config: Option<&Path>) -> Result<(), String> {
     print(&identity_command::join(wanted, &config, std::io::stdout().is_terminal())?)
 }
 
+/// Does something about what appliances run on.
+fn configurations(what: &cli::ConfigurationCommand, config: Option<&Path>) -> Result<(), String> {
+    print(&configuration_command::run(what, &read(config)?)?)
+}
+
 /// Does something about who has joined.
 fn identities(what: &cli::IdentityCommand, config: Option<&Path>) -> Result<(), String> {
     print(&identity_command::run(what, &read(config)?)?)
@@ -194,6 +201,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     rackside_receivers::outbox::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_access::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_identity::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_configure::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_status::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",

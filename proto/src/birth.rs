@@ -37,7 +37,7 @@ pub struct Birth<'a> {
     pub arch: &'a str,
     /// What it can do.
     pub capabilities: Capabilities,
-    /// The revision of the hub's configuration that it runs on; 0 for its own file.
+    /// The revision of the hub's configuration that it runs on; 0 for its own file alone. One that has not reached the hub yet is not told.
     pub config_revision: u32,
     /// Where records are kept.
     pub spool: SpoolPlace,
@@ -58,6 +58,14 @@ pub struct Capabilities(pub u32);
 impl Capabilities {
     /// It has GPIO.
     pub const GPIO: Self = Self(1);
+    /// It takes a configuration of the hub's.
+    pub const CONFIGURATION: Self = Self(1 << 5);
+
+    /// Both together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// Whether every bit of `other` is set.
     pub const fn has(self, other: Self) -> bool {

@@ -1,7 +1,7 @@
 //! Something that happened at a moment.
 
 use crate::codec::{Input, checked, put};
-use crate::{DecodeError, EncodeError, Sink, Time, Value};
+use crate::{Adopted, DecodeError, EncodeError, Sink, Time, Value, limits};
 use serde::{Deserialize, Serialize};
 
 /// The body of an event record.
@@ -42,6 +42,15 @@ pub enum What<'a> {
         /// The moment in milliseconds since 1970-01-01 UTC.
         utc_ms: u64,
     },
+    /// Something became of a configuration that the hub handed out.
+    Configuration {
+        /// Which.
+        revision: u32,
+        /// What.
+        adopted: Adopted,
+        /// Why, with the line at fault; empty where it was applied.
+        why: &'a str,
+    },
 }
 
 impl<'a> Event<'a> {
@@ -53,7 +62,10 @@ impl<'a> Event<'a> {
                 checked(subject, "subject")?;
                 checked(text, "text")?;
             }
-            What::Sample { .. } | What::Anchor { .. } => {}
+            What::Configuration { why, .. } if why.len() > limits::WHY => {
+                return Err(EncodeError::Limit("why"));
+            }
+            What::Sample { .. } | What::Anchor { .. } | What::Configuration { .. } => {}
         }
         put(sink, self)
     }
@@ -66,6 +78,7 @@ impl<'a> Event<'a> {
             What::Text { subject, text } if checked(subject, "").is_err() || checked(text, "").is_err() => {
                 Err(DecodeError::Limit("text"))
             }
+            What::Configuration { why, .. } if why.len() > limits::WHY => Err(DecodeError::Limit("why")),
             _ => Ok(event),
         }
     }

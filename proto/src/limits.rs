@@ -15,6 +15,10 @@ pub const SMALL: usize = 64 * 1024;
 pub const SIDE: u16 = 2048;
 /// Largest picture, in bytes: what [`SMALL`] leaves when everything around it is as long as it may be.
 pub const PICTURE: usize = SMALL - 128;
+/// Longest configuration that the hub hands out, in bytes.
+pub const CONFIGURATION: usize = 32 * 1024;
+/// Longest account of why something was not done, in bytes.
+pub const WHY: usize = 256;
 /// Most readings in one data record.
 pub const READINGS: usize = 1024;
 /// Most runs in one ack, and most wants.
@@ -26,7 +30,12 @@ pub const MAGNITUDE: i64 = 1 << 53;
 ///
 /// For texts that come from outside (a host name, a kernel's version); names that must be exact are checked instead.
 pub fn fit(text: &str) -> &str {
-    let mut end = text.len().min(STRING);
+    fit_in(text, STRING)
+}
+
+/// The longest prefix of `text` of at most so many bytes, cut at a character.
+pub fn fit_in(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -1,6 +1,8 @@
 //! Any body, by its channel.
 
-use crate::{Ack, Birth, Channel, Data, DecodeError, Event, Presence, Record, Still, Verdict};
+use crate::{
+    Ack, Birth, Channel, Configuration, Data, DecodeError, Event, Presence, Record, Signed, Still, Verdict,
+};
 
 /// The body of a message on one of the channels that this version speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Message<'a> {
     Verdict(Verdict),
     /// On `still`.
     Still(Still<'a>),
+    /// On `config`: the frame, and what its content says if its signature is good.
+    Config(Signed<'a>, Configuration<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -32,7 +36,11 @@ impl<'a> Message<'a> {
             Channel::Ack => Ack::decode(bytes).map(Self::Ack),
             Channel::Verdict => Verdict::decode(bytes).map(Self::Verdict),
             Channel::Still => Still::decode(bytes).map(Self::Still),
-            Channel::Command | Channel::Reply | Channel::Config => {
+            Channel::Config => {
+                let signed = Signed::decode(bytes, channel.limit())?;
+                Configuration::decode(signed.content).map(|configuration| Self::Config(signed, configuration))
+            }
+            Channel::Command | Channel::Reply => {
                 Err(DecodeError::Malformed("channel: this version does not speak it"))
             }
         }

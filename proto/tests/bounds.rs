@@ -1,9 +1,10 @@
 //! Every bound of the wire, from both sides: the largest that passes, and the first that does not.
 
 use rackside_proto::{
-    Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, DecodeError, EncodeError,
-    Envelope, Event, Format, Id, IdError, Kind, Label, Labels, Message, Prefix, Run, Scale, Sending, Series,
-    SpoolPlace, Still, TOPIC_MAX, Time, Topic, TopicError, Value, What, limits,
+    Adopted, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data,
+    DecodeError, EncodeError, Envelope, Event, Format, Id, IdError, Kind, Label, Labels, Message, Prefix,
+    Run, Scale, Sending, Series, Signed, SpoolPlace, Still, TOPIC_MAX, Time, Topic, TopicError, Value, What,
+    limits,
 };
 
 const TIME: Time = Time::Utc { ms: 0 };
@@ -73,6 +74,33 @@ fn a_string_has_64_bytes_and_not_one_more() {
     }
     let text = Event { time: TIME, what: What::Text { subject: "s", text: leaked(65) } };
     assert_eq!(text.encode(&mut Vec::new()), Err(EncodeError::Limit("text")));
+    let what = |why| What::Configuration { revision: 1, adopted: Adopted::Refused, why };
+    assert!(Event { time: TIME, what: what(leaked(256)) }.encode(&mut Vec::new()).is_ok());
+    let beyond = Event { time: TIME, what: what(leaked(257)) };
+    assert_eq!(beyond.encode(&mut Vec::new()), Err(EncodeError::Limit("why")));
+}
+
+#[test]
+fn a_configuration_has_a_revision_and_32_kib_and_not_one_more() {
+    let encode = |revision, len: usize| {
+        let (text, mut content) = ("x".repeat(len), Vec::new());
+        Configuration { revision, text: &text }.encode(&mut content).map(|()| content)
+    };
+    let largest = encode(u32::MAX, limits::CONFIGURATION).unwrap();
+    assert!(Configuration::decode(&largest).is_ok());
+    assert_eq!(encode(1, limits::CONFIGURATION + 1), Err(EncodeError::Limit("configuration")));
+    assert_eq!(encode(0, 1), Err(EncodeError::Limit("revision")));
+    let mut forged = encode(1, 1).unwrap();
+    forged[0] = 0;
+    assert_eq!(Configuration::decode(&forged), Err(DecodeError::Limit("revision")));
+    // 32,769 bytes as it says, and as there are.
+    let mut long = vec![1, 0x81, 0x80, 0x02];
+    long.extend(std::iter::repeat_n(b'x', limits::CONFIGURATION + 1));
+    assert_eq!(Configuration::decode(&long), Err(DecodeError::Limit("configuration")));
+    // The largest one fits into a message, whatever its signature is.
+    let (signature, mut body) = ([0x30; 80], Vec::new());
+    Signed { signature: &signature, content: &largest }.encode(&mut body).unwrap();
+    assert!(Message::decode(Channel::Config, &body).is_ok());
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use rackside_proto::{
-    Ack, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Format,
-    Kind, Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series,
-    Severity, SpoolPlace, Still, Time, Topic, Value, Verdict, Want, What, limits,
+    Ack, Adopted, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data,
+    Envelope, Event, Format, Kind, Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe,
+    Scale, Sending, Series, Severity, Signed, SpoolPlace, Still, Time, Topic, Value, Verdict, Want, What,
+    limits,
 };
 
 fn run() -> impl Strategy<Value = Run> {
@@ -163,7 +164,8 @@ fn walk(message: &Message<'_>) {
         | Message::Event(_)
         | Message::Ack(_)
         | Message::Verdict(_)
-        | Message::Still(_) => {}
+        | Message::Still(_)
+        | Message::Config(..) => {}
     }
 }
 
@@ -276,6 +278,7 @@ proptest! {
             What::Sample { catalog: a, series: a / 2, value },
             What::Text { subject: "default_route", text: limits::fit(&text) },
             What::Anchor { boot: a, boot_ms: b, utc_ms: c },
+            What::Configuration { revision: a, adopted: Adopted::Refused, why: limits::fit_in(&text, limits::WHY) },
         ] {
             let event = Event { time, what };
             let mut body = Vec::new();
@@ -286,6 +289,19 @@ proptest! {
             prop_assert_eq!(record.body, event);
             assert_no_prefix_decodes(Channel::Event, &bytes)?;
         }
+    }
+
+    #[test]
+    fn configurations_survive_the_round_trip(
+        revision in 1_u32.., text in ".{0,200}", signature in prop::collection::vec(any::<u8>(), 1..=80),
+    ) {
+        let configuration = Configuration { revision, text: &text };
+        let (mut content, mut bytes) = (Vec::new(), Vec::new());
+        configuration.encode(&mut content).unwrap();
+        let signed = Signed { signature: &signature, content: &content };
+        signed.encode(&mut bytes).unwrap();
+        prop_assert_eq!(Message::decode(Channel::Config, &bytes), Ok(Message::Config(signed, configuration)));
+        assert_no_prefix_decodes(Channel::Config, &bytes)?;
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use rackside_link::{Link, Options};
 use rackside_proto::join::{Answer, Code, Question};
-use rackside_proto::{Catalog, Channel, Data, Event, Message, Prefix, Readings, Time, Topic, Value, WIRE};
+use rackside_proto::{
+    Catalog, Channel, Data, Event, Message, Prefix, Readings, Signed, Time, Topic, Value, WIRE,
+};
 use std::time::Instant;
 
 /// What is decoded is encoded in one way, and decodes again.
@@ -29,6 +31,11 @@ fn encoded(message: &Message<'_>) -> Option<Vec<u8>> {
         Message::Ack(ack) => ack.encode(&mut bytes),
         Message::Verdict(verdict) => verdict.encode(&mut bytes),
         Message::Still(still) => still.encode(&mut bytes),
+        Message::Config(signed, configuration) => {
+            let mut content = Vec::new();
+            configuration.encode(&mut content).expect("what was decoded is within bounds");
+            Signed { content: &content, ..*signed }.encode(&mut bytes)
+        }
         Message::Birth(birth) => birth.encode(birth.catalog.as_ref().map(catalog).as_deref(), &mut bytes),
         Message::Data(record) => {
             match &record.body {

@@ -11,7 +11,7 @@
 
 use crate::SeriesKey;
 use crate::store::catalog::{self, NOT_KEPT};
-use crate::unfold::at;
+use crate::unfold::{CONFIGURATION, at};
 use crate::view::{Trouble, clamp};
 use rackside_proto::{AgentName, Event, Record, What};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -323,6 +323,9 @@ impl Gather<'_> {
             let (what, raw) = match body.what {
                 What::Anchor { .. } => continue,
                 What::Text { subject, text } => (Key::Text(subject.to_owned()), Raw::Text(text.to_owned())),
+                What::Configuration { revision, adopted, why } => {
+                    (Key::Text(CONFIGURATION.to_owned()), Raw::Text(adopted.told(revision, why).to_string()))
+                }
                 What::Sample { catalog, series, value } => {
                     let of = (agent, envelope.run.0, catalog, series);
                     let Some(id) = known(&mut ids, of, || position(self.db, of))? else { continue };

@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// What the log calls it when something became of a configuration.
+pub(crate) const CONFIGURATION: &str = "configuration";
+
 /// How far the newest reading of an agent has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Place {
@@ -111,6 +114,9 @@ impl<'d> Unfold<'d> {
                 }
             }
             What::Text { subject, text } => self.texts.push((ms, subject.to_owned(), text.to_owned())),
+            What::Configuration { revision, adopted, why } => {
+                self.texts.push((ms, CONFIGURATION.to_owned(), adopted.told(revision, why).to_string()));
+            }
             What::Anchor { .. } => {}
         }
         Ok(Ok(()))

@@ -75,6 +75,12 @@ impl Roll {
         self.names.get(name).is_some_and(|known| known.iter().any(|(_, end)| end.is_none()))
     }
 
+    /// Whether this name was taken out of service, and has not joined again.
+    pub fn is_retired(&self, name: &AgentName) -> bool {
+        let known = self.names.get(name).map_or(&[][..], Vec::as_slice);
+        known.iter().any(|(_, end)| *end == Some(End::Retired)) && known.iter().all(|(_, end)| end.is_some())
+    }
+
     /// How many names have joined.
     pub fn joined(&self) -> usize {
         self.names.values().filter(|known| known.iter().any(|(_, end)| end.is_none())).count()

@@ -30,7 +30,7 @@ pub enum IdentityCommand {
     Retire(AgentName),
 }
 
-fn name(text: &str) -> Result<AgentName, CliError> {
+pub(super) fn name(text: &str) -> Result<AgentName, CliError> {
     let wrong = || {
         CliError::Word(format!(
             "{text:?} is no appliance; write SITE/APPLIANCE, for example arena-north/rack-1"

@@ -194,6 +194,11 @@ impl Identities {
         self.0.roll.read().unwrap_or_else(PoisonError::into_inner).is_joined(name)
     }
 
+    /// Whether this name was taken out of service.
+    pub(crate) fn is_retired(&self, name: &AgentName) -> bool {
+        self.0.roll.read().unwrap_or_else(PoisonError::into_inner).is_retired(name)
+    }
+
     /// How many names have joined.
     pub(crate) fn joined(&self) -> usize {
         self.0.roll.read().unwrap_or_else(PoisonError::into_inner).joined()

@@ -36,6 +36,7 @@ pub use verdicts::VERDICT_VALID;
 pub use waiting::{RETRY, STALLED, WAITING};
 
 use crate::clock::Now;
+use crate::configure::Adoption;
 use crate::fleet::{Fleet, FleetFull, Heard};
 use crate::inbound::{Inbound, Outbound};
 use crate::json::Records;
@@ -45,7 +46,7 @@ use crate::stills::{NoPicture, Stills};
 use bytes::Bytes;
 use rackside_alerting::Standings;
 use rackside_history::{Account, Batch, KnownAgent};
-use rackside_proto::{AgentName, Birth, Channel, Message, Prefix, Presence, Run, Still, Topic};
+use rackside_proto::{AgentName, Birth, Capabilities, Channel, Message, Prefix, Presence, Run, Still, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,6 +90,8 @@ pub struct Ingest {
     out: Vec<Outbound>,
     /// Of whom events are on the disk, since this was last asked.
     logged: BTreeSet<usize>,
+    /// What was said of configurations, since this was last asked.
+    adoptions: Vec<(AgentName, Adoption)>,
 }
 
 impl Ingest {
@@ -112,6 +115,7 @@ impl Ingest {
             spared: false,
             out: Vec::new(),
             logged: BTreeSet::new(),
+            adoptions: Vec::new(),
         }
     }
 
@@ -161,6 +165,11 @@ impl Ingest {
     /// Of whom there are new entries in the history's log, since this was last asked.
     pub fn take_logged(&mut self) -> BTreeSet<usize> {
         std::mem::take(&mut self.logged)
+    }
+
+    /// What appliances said of the configurations that they were handed, since this was last asked.
+    pub fn take_adoptions(&mut self) -> Vec<(AgentName, Adoption)> {
+        std::mem::take(&mut self.adoptions)
     }
 
     /// What was counted.
@@ -347,7 +356,7 @@ impl Ingest {
             Message::Data(record) => self.data(&topic.agent, &record, message, now),
             Message::Event(record) => self.event(&topic.agent, &record, message, now),
             Message::Still(still) => self.still(&topic.agent, &still, message.retained, now),
-            Message::Ack(_) | Message::Verdict(_) => Err(Reason::NotFromAgents),
+            Message::Ack(_) | Message::Verdict(_) | Message::Config(..) => Err(Reason::NotFromAgents),
         }
     }
 
@@ -397,6 +406,9 @@ impl Ingest {
             if configuration.is_some_and(|before| before != birth.config_revision) {
                 self.note_configuration(slot, birth.config_revision, now);
             }
+            let takes = birth.capabilities.has(Capabilities::CONFIGURATION);
+            let runs = Adoption::Runs { revision: birth.config_revision, takes };
+            self.adoptions.push((agent.clone(), runs));
             // A broker's copy has an old floor: an account that begins there would call lost what was acked since.
             self.lose_below(slot, birth.run, birth.floor, now);
             self.ack_within(slot, HEARD_WITHIN, now);

@@ -3,6 +3,7 @@
 use super::waiting::Key;
 use super::{ACK_AT, ACK_WITHIN, HEARD_WITHIN, Ingest, Reason, custody, past};
 use crate::clock::Now;
+use crate::configure::Adoption;
 use crate::fleet::{Reading, ReadingError};
 use crate::inbound::Inbound;
 use rackside_history::{Entry, NewCatalog, NewRecord};
@@ -100,7 +101,7 @@ impl Ingest {
                 let taken = self.sample(slot, &envelope, sample, record.body.time, now);
                 self.understood(slot, &envelope, taken, now)
             }
-            What::Text { .. } | What::Anchor { .. } => {
+            What::Text { .. } | What::Anchor { .. } | What::Configuration { .. } => {
                 self.fleet.heard(slot, &envelope, now);
                 Understood::Yes
             }
@@ -109,6 +110,12 @@ impl Ingest {
             return Ok(());
         }
         let kept = self.keep(slot, &envelope, (Channel::Event, message), now)?;
+        if let What::Configuration { revision, adopted, why } = record.body.what
+            && kept
+        {
+            let became = Adoption::Became { revision, adopted, why: why.to_owned() };
+            self.adoptions.push((agent.clone(), became));
+        }
         if matches!(understood, Understood::Never) {
             self.counts.aside += u64::from(kept);
         } else if kept || envelope.sending == Sending::First {

@@ -3,11 +3,13 @@
 
 use super::Ingest;
 use crate::clock::{self, Now};
+use crate::configure::Adoption;
 use crate::inbound::{Inbound, Outlet};
 use crate::query::Touched;
 use crate::shutdown;
 use crate::storage::{Commits, Outcome};
 use rackside_alerting::Standings;
+use rackside_proto::AgentName;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -60,6 +62,9 @@ pub trait Watcher: Send {
 
     /// These have new entries in the history's log, which can be read now.
     fn logged(&mut self, _ingest: &Ingest, _logged: &BTreeSet<usize>) {}
+
+    /// Appliances said something of the configurations that they were handed; they are taken by whoever wants them.
+    fn adopted(&mut self, _adoptions: &mut Vec<(AgentName, Adoption)>) {}
 
     /// These series changed out of turn. Nothing waits for whoever is told: it must not take long.
     fn touched(&mut self, _touched: &[Touched]) {}
@@ -155,11 +160,15 @@ fn turn<W: Watcher>(
     if !changed.is_empty() {
         ends.watcher.changed(&ingest, &changed);
     }
+    let mut adoptions = ingest.take_adoptions();
     let logged = ingest.take_logged();
     if !logged.is_empty() {
         ends.watcher.logged(&ingest, &logged);
     }
     drop(ingest);
+    if !adoptions.is_empty() {
+        ends.watcher.adopted(&mut adoptions);
+    }
     if !touched.is_empty() {
         ends.watcher.touched(&touched);
     }

@@ -4,12 +4,13 @@
 //! arena-north/rack-1: [(camera-1, On), (camera-2, Off)]     town-hall/rack-1: silent
 //! ```
 
+use crate::configure::Adoption;
 use crate::fleet::{Appliance, Listing};
 use crate::ingest::Ingest;
 use crate::ingest::task::Watcher;
 use crate::query::Touched;
 use rackside_onair::{Heard, Word};
-use rackside_proto::{Id, Value};
+use rackside_proto::{AgentName, Id, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -128,6 +129,33 @@ fn label<'a>(listing: &'a Listing, at: usize, name: &str) -> Option<&'a str> {
     labels.iter().find(|(of, _)| **of == *name).map(|(_, value)| &**value)
 }
 
+/// One that may be there.
+impl<W: Watcher> Watcher for Option<W> {
+    fn changed(&mut self, ingest: &Ingest, changed: &[usize]) {
+        if let Some(watcher) = self {
+            watcher.changed(ingest, changed);
+        }
+    }
+
+    fn logged(&mut self, ingest: &Ingest, logged: &BTreeSet<usize>) {
+        if let Some(watcher) = self {
+            watcher.logged(ingest, logged);
+        }
+    }
+
+    fn adopted(&mut self, adoptions: &mut Vec<(AgentName, Adoption)>) {
+        if let Some(watcher) = self {
+            watcher.adopted(adoptions);
+        }
+    }
+
+    fn touched(&mut self, touched: &[Touched]) {
+        if let Some(watcher) = self {
+            watcher.touched(touched);
+        }
+    }
+}
+
 /// Two that are told the same.
 impl<A: Watcher, B: Watcher> Watcher for (A, B) {
     fn changed(&mut self, ingest: &Ingest, changed: &[usize]) {
@@ -138,6 +166,11 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
     fn logged(&mut self, ingest: &Ingest, logged: &BTreeSet<usize>) {
         self.0.logged(ingest, logged);
         self.1.logged(ingest, logged);
+    }
+
+    fn adopted(&mut self, adoptions: &mut Vec<(AgentName, Adoption)>) {
+        self.0.adopted(adoptions);
+        self.1.adopted(adoptions);
     }
 
     fn touched(&mut self, touched: &[Touched]) {

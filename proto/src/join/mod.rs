@@ -59,7 +59,7 @@ pub const ADDRESS: usize = 280;
 /// Most addresses.
 pub const ADDRESSES: usize = 8;
 /// Longest starting configuration, in bytes.
-pub const CONFIGURATION: usize = 32 * 1024;
+pub const CONFIGURATION: usize = crate::limits::CONFIGURATION;
 
 /// Under this label the seed of a code's key comes out of its secret.
 pub const SEED_LABEL: &[u8] = b"rackside join 1 code key";

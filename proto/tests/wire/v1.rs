@@ -6,7 +6,7 @@
 
 use rackside_proto::join::{Answer, Claim, Code, Grant, Outcome, Question, Refusal};
 use rackside_proto::{
-    Ack, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Data, Envelope, Event, Format, Kind,
+    Ack, Adopted, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data, Envelope, Event, Format, Kind,
     Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Still, Time,
     Signed, Topic, Value, Verdict, Want, What, COMMAND_LABEL, CONFIG_LABEL, signed_head,
 };
@@ -256,6 +256,18 @@ fn events() {
             What::Anchor { boot: 1, boot_ms: 2, utc_ms: 3 },
             bytes(&[&[2], &[1], &[2], &[3]]),
         ),
+        (
+            What::Configuration { revision: 300, adopted: Adopted::Applied, why: "" },
+            bytes(&[&[3], &[0xac, 0x02], &[0], &[0]]), // configuration, revision, applied, no why
+        ),
+        (
+            What::Configuration { revision: 7, adopted: Adopted::Refused, why: "line 3" },
+            bytes(&[&[3], &[7], &[1], &[6], b"line 3"]),
+        ),
+        (
+            What::Configuration { revision: 7, adopted: Adopted::RolledBack, why: "" },
+            bytes(&[&[3], &[7], &[2], &[0]]),
+        ),
     ] {
         let event = Event { time: UTC, what };
         let expected = bytes(&[
@@ -355,6 +367,24 @@ fn signed_by_the_hub() {
     assert_eq!(Signed::decode(&expected, expected.len()), Ok(signed));
     assert_eq!(signed_head(COMMAND_LABEL, &agent), b"rackside command 1\0arena-north/rack-1\0");
     assert_eq!(signed_head(CONFIG_LABEL, &agent), b"rackside config 1\0arena-north/rack-1\0");
+}
+
+#[test]
+fn configurations() {
+    let (signature, text) = (&[0x30; 70][..], "tick = \"5s\"\n");
+    let content = bytes(&[
+        &[0xac, 0x02],                                // revision 300
+        &[12], b"tick = \"5s\"\n",
+    ]);
+    let expected = bytes(&[&[1], &[70], signature, &content]);
+    let configuration = Configuration { revision: 300, text };
+    let (mut encoded, mut written) = (Vec::new(), Vec::new());
+    configuration.encode(&mut encoded).unwrap();
+    assert_eq!(encoded, content);
+    let signed = Signed { signature, content: &encoded };
+    signed.encode(&mut written).unwrap();
+    assert_eq!(written, expected);
+    assert_eq!(Message::decode(Channel::Config, &expected), Ok(Message::Config(signed, configuration)));
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn catalog_of(event: bool, payload: &[u8]) -> Option<(u32, u32)> {
         let record = Record::<Event<'_>>::decode(payload).ok()?;
         return match record.body.what {
             What::Sample { catalog, .. } => Some((record.envelope.run.0, catalog)),
-            What::Text { .. } | What::Anchor { .. } => None,
+            What::Text { .. } | What::Anchor { .. } | What::Configuration { .. } => None,
         };
     }
     let record = Record::<Data<'_>>::decode(payload).ok()?;

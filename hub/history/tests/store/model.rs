@@ -115,7 +115,7 @@ impl Agent {
                 What::Text { subject, text } => {
                     self.texts.insert((ms, subject.to_owned()), text.to_owned());
                 }
-                What::Anchor { .. } => {}
+                What::Anchor { .. } | What::Configuration { .. } => {}
             }
             return;
         }

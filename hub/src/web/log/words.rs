@@ -86,6 +86,7 @@ fn told(subject: &str, text: &str) -> (&'static str, String) {
             ("network", "there is no way out any more".to_owned())
         }
         None if subject == "default_route" => ("network", format!("the way out is {text}")),
+        None if subject == "configuration" => ("agent", format!("the hub's configuration {text}")),
         Some(("agent", what)) => ("agent", of_agent(what, text)),
         Some(("hub", what)) => ("hub", of_hub(what, text)),
         Some(("error", probe)) if text.is_empty() => ("probe", format!("{probe}: no error any more")),
