@@ -18,6 +18,7 @@ use crate::onair::OnAir;
 use crate::pulse::Pulse;
 use crate::query::{self, Feed, Fleetwide, Kept, Remembered, Touched};
 use crate::reload::Parts;
+use crate::rollout::{self, RollOuts};
 use crate::rules::{Ground, Rules};
 use crate::status::Public;
 use crate::storage::{self, Commits, Status};
@@ -261,7 +262,9 @@ impl Hub {
             cors: config.web.cors.clone(),
             identities,
             listener: listener.clone(),
+            roll_outs: RollOuts::open(&config.fleet, &storage::whole(&config.data)),
         };
+        let (roll_outs, rolling) = (known.roll_outs.clone(), rollout::Ground::of(&known, configurations));
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
         let keeping =
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
@@ -277,6 +280,7 @@ impl Hub {
             ("notifications", tokio::spawn(notifications.clone().until(asked.clone(), notify_end))),
             ("the couriers", tokio::spawn(office.run(Arc::clone(&way), turns, asked.clone()))),
             ("the rules", tokio::spawn(rules.clone().until(asked.clone(), rules_end))),
+            ("roll-outs", tokio::spawn(rollout::run(roll_outs.clone(), rolling, asked.clone()))),
             ("the live updates", tokio::spawn(telling)),
             ("the web server", tokio::spawn(serving)),
             ("the log of users", tokio::spawn(door.clone().tell(asked))),
@@ -290,7 +294,7 @@ impl Hub {
         );
         door.say_how_to_begin(address, &notifications.external_url(), clock::now().utc_ms as i64);
         note.note("hub/start", env!("CARGO_PKG_VERSION"), clock::now());
-        let parts = Parts { listener, on_air, notifications, shared: note, public };
+        let parts = Parts { listener, on_air, notifications, shared: note, public, roll_outs };
         Ok(Self { web: address, parts, broker, last_call, shutdown, pulse, tasks })
     }
 

@@ -2,10 +2,13 @@
 
 mod access;
 mod configuration;
+mod fleet;
 mod identity;
 
 pub use access::{AccessCommand, TokenWanted};
 pub use configuration::ConfigurationCommand;
+pub(crate) use fleet::WAIT;
+pub use fleet::{FleetCommand, Pace};
 pub use identity::{IdentityCommand, JoinWanted};
 
 use crate::listener::is_user_name;
@@ -50,6 +53,13 @@ Usage:
                                       who has joined; take a certificate away, at once; or take the appliance out of service
   rackside-hub configuration list | show SITE/APPLIANCE | set SITE/APPLIANCE FILE [--config FILE]
                                       what boxes that joined are to run on, and what became of it
+  rackside-hub fleet diff [SELECTION] | show SITE/APPLIANCE [--config FILE]
+                                      what the files of [fleet] would change, for whom; what one appliance would get
+  rackside-hub fleet roll-out [--to SELECTION] [--stages 1,10%,100%] [--wait 10m] [--on-air] [--config FILE]
+                                      send it, stage by stage, up to the first failure; SELECTION is SITE, SITE/APPLIANCE
+                                      or tag:NAME, or several with commas; without --on-air, never to a site on air
+  rackside-hub fleet status | stop | back [--stages ...] [--wait ...] [--on-air] [--config FILE]
+                                      how the newest roll-out stands; end it; take it back
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict, still, config), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -61,7 +71,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -141,6 +151,13 @@ pub enum Command {
         /// The configuration of the hub that they have joined; defaults without one.
         config: Option<PathBuf>,
     },
+    /// Do something about the fleet's configurations.
+    Fleet {
+        /// What.
+        what: FleetCommand,
+        /// The configuration of the hub whose fleet it is; defaults without one.
+        config: Option<PathBuf>,
+    },
     /// Decode one message.
     Decode {
         /// Its topic, or the last word of it.
@@ -193,6 +210,7 @@ impl fmt::Display for CliError {
                     Some(("token", _)) => access::TOKEN,
                     Some(("identity", _)) => identity::IDENTITY,
                     Some(("configuration", _)) => configuration::CONFIGURATION,
+                    Some(("fleet", _)) => fleet::FLEET,
                     _ => COMMANDS,
                 };
                 write!(f, "no command {word:?}; there are {there_are}")?;
@@ -238,6 +256,7 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         "join" => return identity::join(&mut words),
         "identity" => return identity::parse(&mut words),
         "configuration" => return configuration::parse(&mut words),
+        "fleet" => return fleet::parse(&mut words),
         _ => {}
     }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
@@ -408,7 +427,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

@@ -23,6 +23,7 @@
 use crate::broker::MqttConfig;
 use crate::identity::JoinConfig;
 use crate::listener::ListenerConfig;
+use crate::rollout::FleetConfig;
 use crate::rules::RulesConfig;
 use crate::site::{self, SiteConfig};
 use crate::status::StatusConfig;
@@ -64,6 +65,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// How boxes get an identity of their own.
     pub join: JoinConfig,
+    /// How appliances are to be configured.
+    pub fleet: FleetConfig,
     /// Who can be told.
     pub receiver: Vec<ReceiverConfig>,
     /// Who is on call.
@@ -158,6 +161,7 @@ impl Default for Config {
             site: Vec::new(),
             notify: NotifyConfig::default(),
             join: JoinConfig::default(),
+            fleet: FleetConfig::default(),
             receiver: Vec::new(),
             team: Vec::new(),
             route: Vec::new(),
@@ -252,6 +256,7 @@ impl Config {
             config.rules.check(),
             config.status.check(),
             config.join.check(),
+            config.fleet.check(),
         ];
         for checked in checks {
             if let Err((key, message)) = checked {

@@ -15,8 +15,10 @@
 //!
 //! Agents come with a password or, once they have joined, with a certificate of the hub's own authority: [`identity`].
 //!
+//! How they are configured the hub can say, from files, in stages: [`rollout`].
+//!
 //! [`app`] starts and stops all of it by what [`config`] says, and [`site`] of venues; [`cli`] reads the command line, [`run`] does what it says;
-//! [`decode`], [`password`], [`rules_command`], `notify_command`, `access_command`, `configuration_command` and `identity_command` are for its commands that need no hub. Only [`clock`] reads a clock.
+//! [`decode`], [`password`], [`rules_command`], `notify_command`, `access_command`, `configuration_command`, `identity_command` and `fleet_command` are for its commands that need no hub. Only [`clock`] reads a clock.
 
 mod access_command;
 pub mod app;
@@ -28,6 +30,7 @@ mod configuration_command;
 pub mod configure;
 pub mod decode;
 pub mod fleet;
+mod fleet_command;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod identity;
@@ -46,6 +49,7 @@ pub mod password;
 mod pulse;
 pub mod query;
 mod reload;
+pub mod rollout;
 pub mod rules;
 pub mod rules_command;
 pub mod run;

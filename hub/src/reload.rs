@@ -14,6 +14,7 @@ use crate::ingest::task::Shared;
 use crate::listener::ListenerHandle;
 use crate::notify::Notifications;
 use crate::onair::OnAir;
+use crate::rollout::RollOuts;
 use crate::status::Public;
 use rackside_config::Watched;
 use rackside_systemd::Systemd;
@@ -38,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) shared: Shared,
     /// What the public is told.
     pub(crate) public: Public,
+    /// How appliances are to be configured.
+    pub(crate) roll_outs: RollOuts,
 }
 
 /// The files of a running hub.
@@ -64,7 +67,7 @@ impl Files {
 
     /// Watches; never returns.
     pub(crate) async fn watch(mut self, parts: Parts, mut hangup: Signal, systemd: &RefCell<Systemd>) {
-        let Parts { listener, on_air, notifications, shared, public } = parts;
+        let Parts { listener, on_air, notifications, shared, public, roll_outs } = parts;
         loop {
             let told = tokio::select! {
                 _ = hangup.recv() => true,
@@ -82,6 +85,7 @@ impl Files {
                 shared.note("hub/configuration", said, clock::now());
                 on_air.configure(&self.config.site);
                 public.configure(&self.config.status);
+                roll_outs.configure(&self.config.fleet);
                 match self.config.policy() {
                     Ok(policy) => notifications.load(policy),
                     Err((key, why)) => log::error!("{key}: {why}; notifications stay as they were"),
@@ -116,10 +120,11 @@ fn take(config: &mut Config, fresh: Config) -> &'static str {
     log::set_max_level(level.into());
     // All but that, compared as written: what differs there waits for the next start.
     let rest = |config: &Config| {
-        let Config { log, site, status, notify, receiver, team, route, maintenance, inhibit, .. } =
+        let Config { log, site, status, fleet, notify, receiver, team, route, maintenance, inhibit, .. } =
             Config::default();
         let rest = config.clone();
-        let rest = Config { site, notify, receiver, team, route, maintenance, inhibit, status, log, ..rest };
+        let rest =
+            Config { site, notify, fleet, receiver, team, route, maintenance, inhibit, status, log, ..rest };
         format!("{rest:?}")
     };
     let is_all = rest(config) == rest(&fresh);

@@ -5,6 +5,7 @@ use crate::app::Hub;
 use crate::cli::{self, Command};
 use crate::config::Config;
 use crate::configuration_command;
+use crate::fleet_command;
 use crate::identity_command;
 use crate::listener::{Listener, hash_password};
 use crate::notify_command;
@@ -50,6 +51,7 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Join { wanted, config }) => join(&wanted, config.as_deref()),
         Ok(Command::Configuration { what, config }) => configurations(&what, config.as_deref()),
         Ok(Command::Identity { what, config }) => identities(&what, config.as_deref()),
+        Ok(Command::Fleet { what, config }) => fleet(&what, config.as_deref()),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),
@@ -126,6 +128,9 @@ fn check(path: &Path) -> Result<(), String> {
     if let Some(outlook) = identity_command::outlook(&config) {
         writeln!(said, "{outlook}").expect("a String takes everything");
     }
+    if let Some(outlook) = fleet_command::outlook(&config)? {
+        writeln!(said, "{outlook}").expect("a String takes everything");
+    }
     writeln!(said, "topics begin with {}/1/", config.prefix).expect("a String takes everything");
     writeln!(said, "the page is at http://{}/", config.web.address).expect("a String takes everything");
     writeln!(said, "{}", place_of_history(&config)?).expect("a String takes everything");
@@ -193,6 +198,11 @@ fn identities(what: &cli::IdentityCommand, config: Option<&Path>) -> Result<(), 
     print(&identity_command::run(what, &read(config)?)?)
 }
 
+/// Does something about the fleet's configurations.
+fn fleet(what: &cli::FleetCommand, config: Option<&Path>) -> Result<(), String> {
+    print(&fleet_command::run(what, &read(config)?)?)
+}
+
 /// Copies the history of a hub that may be running.
 fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     let data = storage::whole(&read(config)?.data);
@@ -203,6 +213,7 @@ fn backup(to: &Path, config: Option<&Path>) -> Result<(), String> {
     rackside_identity::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_configure::backup(&data, to).map_err(|error| error.to_string())?;
     rackside_status::backup(&data, to).map_err(|error| error.to_string())?;
+    rackside_rollout::backup(&data, to).map_err(|error| error.to_string())?;
     print(&format!(
         "history copied to {}\nto restore it, stop the hub, put this file in place of {}, start the hub\n",
         copy.display(),

@@ -19,6 +19,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("settings", include_str!("../templates/settings.html")),
     ("boxes", include_str!("../templates/boxes.html")),
     ("managed", include_str!("../templates/managed.html")),
+    ("configuration", include_str!("../templates/configuration.html")),
     ("setup", include_str!("../templates/setup.html")),
     ("appliance", include_str!("../templates/appliance.html")),
     ("probe", include_str!("../templates/probe.html")),

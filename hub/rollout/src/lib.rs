@@ -4,6 +4,7 @@
 //! Sources     the operator's files: base.toml, tags/TAG.toml, sites/SITE.toml, sites/SITE/APPLIANCE.toml
 //!   render    one appliance's configuration, made of them: Text
 //!   changes   what is other than before, and for whom: Group
+//! Plan        who would get what: the files held against what everybody was told
 //! RollOut     who gets it when: stages, proof, the first failure
 //! Book        fleet.db: what everybody was told, and the roll-outs
 //! ```
@@ -16,6 +17,7 @@ mod book;
 mod diff;
 mod error;
 mod path;
+mod plan;
 mod render;
 mod roll_out;
 mod rules;
@@ -28,6 +30,7 @@ mod tree;
 pub use book::{Begun, Book, Had, MOST_APPLIANCES, Wanted, backup, digest_of};
 pub use diff::{Change, Group, changes, group};
 pub use error::{BookError, Fault};
+pub use plan::{Entry, Plan};
 pub use render::LARGEST_TEXT;
 pub use roll_out::{
     ANSWER_WITHIN, Alarm, Digest, GONE_AFTER, Member, Order, Outcome, RollOut, Sight, State, Step, Told,

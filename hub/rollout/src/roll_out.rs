@@ -268,6 +268,19 @@ impl RollOut {
         self.state = State::Stopped { at: now, why: format!("{name} could not be told: {why}") };
     }
 
+    /// Says more of why somebody has failed: where the line stands that is at fault.
+    pub fn explain(&mut self, name: &AgentName, more: &str) {
+        let failed = self.members.iter_mut().find(|member| member.name == *name);
+        let Some(Member { step: Step::Failed { why, .. }, .. }) = failed else { return };
+        let before = format!("{name} {why}");
+        why.push_str(more);
+        if let State::Stopped { why: told, .. } = &mut self.state
+            && *told == before
+        {
+            told.push_str(more);
+        }
+    }
+
     /// Somebody wants it to end.
     pub fn stop(&mut self, by: &str, now: i64) {
         if self.is_running() {

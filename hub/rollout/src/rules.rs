@@ -6,8 +6,15 @@ use crate::error::Fault;
 use crate::tree::{Table, Value};
 
 /// What is the box's own business, and the only key of such a table that may be sent.
-const OWN: [(&str, Option<&str>); 5] =
-    [("site", None), ("appliance", None), ("join", None), ("config", None), ("mqtt", Some("prefix"))];
+const OWN: [(&str, Option<&str>); 7] = [
+    ("site", None),
+    ("appliance", None),
+    ("join", None),
+    ("config", None),
+    ("command", None),
+    ("commands", None),
+    ("mqtt", Some("prefix")),
+];
 /// The keys of the agent's configuration that name secrets.
 const SECRETS: [&str; 4] = ["password", "token", "api_key", "key"];
 
@@ -84,6 +91,8 @@ mod tests {
             ("appliance = 'a'", "appliance"),
             ("[join]\nurl = 'x'", "join"),
             ("[config]\naccept = true", "config"),
+            ("[commands]\naccept = true", "commands"),
+            ("[[command]]\nname = 'x'", "command"),
         ] {
             assert_eq!(
                 said(text),

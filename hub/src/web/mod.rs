@@ -46,6 +46,7 @@ mod problem;
 mod receivers;
 mod rest;
 mod rights;
+mod roll_outs;
 mod row;
 pub mod server;
 mod settings;
@@ -72,6 +73,7 @@ use crate::listener::ListenerHandle;
 use crate::notify::{LinkKey, Notifications};
 use crate::onair::OnAir;
 use crate::query::Fleetwide;
+use crate::rollout::RollOuts;
 use crate::rules::Rules;
 use crate::status::Public;
 use crate::storage::Status;
@@ -145,6 +147,8 @@ pub struct Known {
     pub identities: Option<Identities>,
     /// The hub's own listener, unless agents come through an outside broker.
     pub listener: Option<ListenerHandle>,
+    /// How appliances are to be configured.
+    pub roll_outs: RollOuts,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -178,6 +182,7 @@ pub struct Web {
     board: status::Board,
     identities: Option<Identities>,
     mqtt: Option<ListenerHandle>,
+    roll_outs: RollOuts,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -203,8 +208,18 @@ impl Web {
         started: Now,
         shutdown: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let Known { shared, on_air, notifications, links, door, cors, public, identities, listener: mqtt } =
-            known;
+        let Known {
+            shared,
+            on_air,
+            notifications,
+            links,
+            door,
+            cors,
+            public,
+            identities,
+            listener: mqtt,
+            roll_outs,
+        } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
         Arc::new_cyclic(|web: &Weak<Self>| {
@@ -233,6 +248,7 @@ impl Web {
                 board: status::Board::new(public),
                 identities,
                 mqtt,
+                roll_outs,
                 queries,
                 started,
                 shutdown,
@@ -344,12 +360,18 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/incidents", get(status::incidents::list).post(status::incidents::begin))
         .route("/api/incidents/{id}", put(status::incidents::change))
         .route("/api/incidents/{id}/end", post(status::incidents::end))
+        .route("/api/fleet/configuration", get(roll_outs::api::look))
+        .route("/api/fleet/configuration/roll_out", post(roll_outs::api::begin))
+        .route("/api/fleet/configuration/stop", post(roll_outs::api::stop))
+        .route("/api/fleet/configuration/back", post(roll_outs::api::back))
         .route("/api/live", get(live::live))
         .route("/api/openapi.json", get(rest::openapi::openapi))
         .route("/login", get(login::form).post(login::enter))
         .route("/login/provider", get(oidc::begin))
         .route("/login/back", get(oidc::end))
         .route("/settings", get(settings::page))
+        .route("/settings/fleet", get(roll_outs::page::page))
+        .route("/settings/fleet/{what}", post(roll_outs::page::change))
         .route("/settings/password", post(settings::password))
         .route("/settings/users", post(settings::add_user))
         .route("/settings/users/{name}", post(settings::user))

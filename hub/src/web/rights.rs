@@ -45,7 +45,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
         | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
-        ["api", "users" | "tokens" | "identities", ..]
+        ["api", "users" | "tokens" | "identities" | "fleet", ..]
         | ["api", "receivers", _, "test"]
         | ["settings", ..] => Need::Right(Right::Manage),
         ["alerts", _] => Need::RightOrLink(usual),
@@ -94,6 +94,10 @@ mod tests {
             ("GET", "/api/live", right(See)),
             ("GET", "/api/v1/query", right(See)),
             ("POST", "/api/v1/query", right(See)),
+            ("GET", "/settings/fleet", right(Manage)),
+            ("POST", "/settings/fleet/roll-out", right(Manage)),
+            ("GET", "/api/fleet/configuration", right(Manage)),
+            ("POST", "/api/fleet/configuration/back", right(Manage)),
             ("GET", "/api/silences", right(See)),
             ("POST", "/api/sites/hall/on_air", right(Act)),
             ("DELETE", "/api/sites/hall/on_air", right(Act)),

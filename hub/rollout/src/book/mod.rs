@@ -283,6 +283,15 @@ impl Book {
         asked.map(Option::flatten).map_err(self.failed())
     }
 
+    /// The number of the newest roll-out.
+    pub fn newest_id(&self) -> Result<Option<i64>, BookError> {
+        let read = self
+            .db
+            .prepare_cached("SELECT MAX(id) FROM roll_outs")
+            .and_then(|mut select| select.query_row([], |row| row.get(0)));
+        read.map_err(self.failed())
+    }
+
     /// The newest roll-out, whether it goes on or not.
     pub fn newest(&self) -> Result<Option<RollOut>, BookError> {
         self.roll_out("SELECT MAX(id) FROM roll_outs", None)

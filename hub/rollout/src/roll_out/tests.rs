@@ -102,6 +102,9 @@ fn the_first_refusal_ends_it() {
     assert_eq!(stage.numbers(), ["rack-1"]);
     assert_eq!(stage.stopped(), "hall/rack-1 refuses it: line 3: unknown key");
     assert_eq!(stage.roll_out.counts(), BTreeMap::from([("due", 4), ("failed", 1)]));
+    stage.roll_out.explain(&rack(2), " (nobody's)");
+    stage.roll_out.explain(&rack(1), " (base.toml:7)");
+    assert_eq!(stage.stopped(), "hall/rack-1 refuses it: line 3: unknown key (base.toml:7)");
 }
 
 #[test]
