@@ -156,6 +156,10 @@ impl Authority {
         half
     }
 
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
     /// Its `SubjectPublicKeyInfo`, in DER.
     pub fn key(&self) -> &[u8] {
         &self.key
@@ -200,7 +204,7 @@ impl Authority {
         ServerCertificate { certificate, key, expires_at }
     }
 
-    fn sign_leaf(&self, mut params: CertificateParams, key: &impl PublicKeyData) -> Certificate {
+    pub(crate) fn sign_leaf(&self, mut params: CertificateParams, key: &impl PublicKeyData) -> Certificate {
         params.key_usages.push(KeyUsagePurpose::DigitalSignature);
         params.use_authority_key_identifier_extension = true;
         params.signed_by(key, &self.issuer).expect("the authority's key signs")
@@ -239,12 +243,12 @@ fn own(fingerprint: &[u8; 32]) -> CertificateParams {
     params
 }
 
-fn during(params: &mut CertificateParams, from: i64, to: i64) {
+pub(crate) fn during(params: &mut CertificateParams, from: i64, to: i64) {
     let at = |ms: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(ms.max(0).unsigned_abs());
     (params.not_before, params.not_after) = (at(from), at(to));
 }
 
-fn alternative(name: &str) -> Option<SanType> {
+pub(crate) fn alternative(name: &str) -> Option<SanType> {
     match name.parse::<IpAddr>() {
         Ok(address) => Some(SanType::IpAddress(address)),
         Err(_) => name.try_into().ok().map(SanType::DnsName),

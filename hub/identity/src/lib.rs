@@ -24,6 +24,7 @@ mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod limit;
+mod outside;
 mod proof;
 mod roll;
 mod store;
@@ -33,6 +34,7 @@ pub use certificate::{Credential, LIFE, Serial};
 pub use error::{Fault, StoreError};
 pub use exchange::{Answered, Offer, OfferError, Registrar, Told, refusal};
 pub use limit::Askers;
+pub use outside::{BrokerCertificate, named, revoked};
 pub use proof::make_code;
 pub use roll::{Roll, Standing};
 pub use store::{CodeRow, End, FILE, Identity, Store, Summary, backup};
