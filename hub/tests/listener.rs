@@ -11,6 +11,8 @@ mod identity;
 mod mosquitto;
 #[path = "listener/paho.rs"]
 mod paho;
+#[path = "listener/readers.rs"]
+mod readers;
 #[path = "listener/stage.rs"]
 mod stage;
 #[path = "listener/start.rs"]

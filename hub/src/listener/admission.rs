@@ -65,8 +65,15 @@ pub(super) async fn check(
     })?;
     let will = last_will.map(|will| check_will(shared, pass, &will, &identity)).transpose()?;
     let client_id = (!client_id.is_empty()).then(|| client_id.into());
-    let greeting =
-        Greeting { client_id, clean, will, connection: pass.connection, bell: Arc::clone(&pass.bell) };
+    let greeting = Greeting {
+        client_id,
+        clean,
+        will,
+        connection: pass.connection,
+        bell: Arc::clone(&pass.bell),
+        owner: identity.owner(),
+        rights: identity.rights(),
+    };
     Ok((greeting, identity))
 }
 
@@ -111,13 +118,13 @@ async fn logged_in(shared: &Shared, pass: &Pass, login: Option<&Login>) -> Resul
         (Some(login), Some(logins)) => {
             let check = logins.check(pass.counted, &login.username, &login.password);
             match tokio::time::timeout(shared.limits.connect_time.get(), check).await {
-                Ok(Ok(true)) => Some(login.username.as_str().into()),
+                Ok(Ok(true)) => Some(login.username.as_str()),
                 Ok(Ok(false)) => return Err(Some((code::BAD_LOGIN, Reason::BadLogin))),
                 Ok(Err(Busy)) | Err(_) => return Err(Some((code::UNAVAILABLE, Reason::LoginBusy))),
             }
         }
     };
-    Ok(Identity::Client { user })
+    Ok(shared.permissions.client(user))
 }
 
 fn check_will(shared: &Shared, pass: &Pass, will: &LastWill, identity: &Identity) -> Result<Will, Refusal> {

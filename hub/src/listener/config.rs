@@ -5,15 +5,18 @@
 //! address = "127.0.0.1:1883"
 //! users = "/etc/rackside/users"
 //! tls = { address = "0.0.0.0:8883", certificate = "/etc/rackside/tls.crt", key = "/etc/rackside/tls.key" }
+//! read = { desk = ["rackside/json/arena-north/#"] }
 //! limits = { clients = 2000, packet = "64 KiB" }
 //! ```
 //!
 //! Invariant: every number that a client could drive up has a limit here, with a default that suits a hub of some
 //! thousand appliances.
 
+use super::{is_user_name, rights};
 use rackside_config::{Size, Span};
 use rackside_proto::Prefix;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -34,6 +37,8 @@ pub struct ListenerConfig {
     pub identities: Demand,
     /// Whether the web server takes MQTT over WebSocket, at `/mqtt`.
     pub websocket: bool,
+    /// Users who read a part only, and what: filters.
+    pub read: BTreeMap<String, Vec<String>>,
     /// How much of everything.
     pub limits: Limits,
     /// The first word of Rackside's topics; not in `[listener]`, the program sets it from its own configuration.
@@ -50,6 +55,7 @@ impl Default for ListenerConfig {
             tls: None,
             identities: Demand::Accepted,
             websocket: true,
+            read: BTreeMap::new(),
             limits: Limits::default(),
             prefix: Prefix::default(),
         }
@@ -80,6 +86,38 @@ pub struct TlsConfig {
 }
 
 impl ListenerConfig {
+    /// What of `read` cannot be, as its key and why.
+    pub(crate) fn check_read(&self) -> Result<(), (String, String)> {
+        let whole = "listener.read".to_owned();
+        if self.read.is_empty() {
+            return Ok(());
+        }
+        if self.users.is_none() {
+            return Err((
+                whole,
+                "needs `users`: without them nobody has a name by which to know what it may read".to_owned(),
+            ));
+        }
+        if self.allow_anonymous {
+            let why =
+                "says nothing where `allow_anonymous` lets everybody in without a name, to read everything";
+            return Err((whole, why.to_owned()));
+        }
+        for (user, filters) in &self.read {
+            let key = format!("{whole}.{user}");
+            if !is_user_name(user) {
+                return Err((
+                    key,
+                    "is no user: 1 to 256 bytes without a colon, not beginning with #".to_owned(),
+                ));
+            }
+            if let Some(why) = rights::objection(filters) {
+                return Err((key, why));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether somebody from another machine could come in without a password or a certificate.
     pub(crate) fn is_open(&self) -> bool {
         self.users.is_none() && !self.allow_anonymous && self.identities == Demand::Accepted

@@ -316,7 +316,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Ok((greeting, identity)) => shared
                 .change(|router| router.connect(greeting))
                 .map(|welcome| (welcome, identity))
-                .map_err(|reason| Some((code::UNAVAILABLE, reason))),
+                .map_err(|reason| match reason {
+                    Reason::ClientId => Some((code::CLIENT_ID, reason)),
+                    _ => Some((code::UNAVAILABLE, reason)),
+                }),
             Err(refusal) => Err(refusal),
         };
         let (Welcome { client_id, session, present, will }, identity) = match admitted {

@@ -255,7 +255,7 @@ mod tests {
         let mut talk = Conversation::new(Arc::new(Limits::default()), now);
         talk.receive(&bytes(&[Packet::Connect(Connect::new("panel"))]), now);
         assert!(matches!(talk.next(now), Ok(Some(Step::Connect(connect))) if connect.client_id == "panel"));
-        talk.open(Session::new(1), 10, false, now);
+        talk.open(Session::new(1, None), 10, false, now);
         assert_eq!(talk.next(now), Ok(None));
         assert_eq!(talk.replies(), [0x20, 2, 0, 0]);
         (talk, now)

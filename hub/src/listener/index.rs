@@ -155,7 +155,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let filters = filters.lines().filter(|filter| topic::check_filter(filter, &limits).is_ok());
     let (mut index, mut expected, mut sessions) = (Index::default(), Vec::new(), Vec::new());
     for (number, filter) in (0..).zip(filters) {
-        let session = Session::new(number);
+        let session = Session::new(number, None);
         assert!(index.insert(&filter.into(), &session, Qos::AtLeastOnce));
         if topic::matches(filter, topic) {
             assert!(topic.starts_with(topic::literal_start(filter)), "{filter} matches {topic}");
@@ -187,7 +187,7 @@ mod tests {
             filters in prop::collection::vec((levels(true), 0_u64..4, any::<bool>(), any::<bool>()), 0..20),
             topic in levels(false),
         ) {
-            let sessions: Vec<_> = (0..4).map(Session::new).collect();
+            let sessions: Vec<_> = (0..4).map(|number| Session::new(number, None)).collect();
             let mut index = Index::default();
             let mut plain: Vec<(String, u64, Qos)> = Vec::new();
             for (filter, session, high, keep) in filters {
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_removed_leaves_nothing_behind() {
-        let session = Session::new(1);
+        let session = Session::new(1, None);
         let mut index = Index::default();
         let filters = ["a/b", "a/+/c", "#", "a/#", "+/+"];
         for filter in filters {

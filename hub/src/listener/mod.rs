@@ -47,6 +47,7 @@ mod message;
 pub(crate) mod packets;
 mod permission;
 mod retained;
+pub(crate) mod rights;
 mod router;
 mod session;
 mod shared;
@@ -170,7 +171,12 @@ impl Listener {
         let limits = Arc::new(config.limits);
         let takes_clients =
             config.users.is_some() || config.allow_anonymous || config.identities == Demand::Accepted;
-        let permissions = Permissions::new(config.prefix, config.identities, identities.clone());
+        let permissions = Permissions::new(
+            config.prefix,
+            config.identities,
+            identities.clone(),
+            rights::readers(&config.read),
+        );
         let router = Router::new(Arc::clone(&limits), Arc::clone(&counters), permissions.mirror_stem());
         let shared = Arc::new(Shared {
             limits,

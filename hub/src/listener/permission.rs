@@ -1,6 +1,7 @@
 //! Who may do what: the hub, clients by user name or none, and appliances by their certificates.
 //!
-//! A client may subscribe to everything, and publish anywhere but here:
+//! A client may subscribe to everything, unless `[listener.read]` names it: then it reads what stands there (`rights`) and publishes nothing. Others publish
+//! anywhere but here:
 //!
 //! | topic | why not |
 //! |---|---|
@@ -17,8 +18,10 @@
 //! Any version is held shut, so that today's hub does not leave tomorrow's topics open.
 
 use super::config::Demand;
+use super::rights::{Readers, Rights};
 use crate::identity::Identities;
 use rackside_proto::{AgentName, Channel, Prefix};
+use std::sync::Arc;
 
 /// Who somebody is, as far as permissions go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +33,44 @@ pub(super) enum Identity {
         /// The user name.
         user: Option<Box<str>>,
     },
+    /// A user who reads a part only.
+    Reader {
+        /// The user name.
+        user: Box<str>,
+        /// Which part.
+        rights: Arc<Rights>,
+    },
     /// Whoever has shown the certificate of this appliance.
     Appliance(AgentName),
+}
+
+/// Whose a client id is, as long as it is in use or its session is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// This user, or whoever comes without a name.
+    User(Option<Box<str>>),
+    /// An appliance: its client ids say which one.
+    Appliance,
+}
+
+impl Identity {
+    /// Whose its client id is.
+    pub(super) fn owner(&self) -> Owner {
+        match self {
+            Self::Hub => Owner::User(None),
+            Self::Client { user } => Owner::User(user.clone()),
+            Self::Reader { user, .. } => Owner::User(Some(user.clone())),
+            Self::Appliance(_) => Owner::Appliance,
+        }
+    }
+
+    /// What it may read, if that is a part only.
+    pub(super) fn rights(&self) -> Option<Arc<Rights>> {
+        match self {
+            Self::Reader { rights, .. } => Some(Arc::clone(rights)),
+            Self::Hub | Self::Client { .. } | Self::Appliance(_) => None,
+        }
+    }
 }
 
 /// What becomes of a message.
@@ -69,6 +108,7 @@ pub(super) struct Permissions {
     prefix: Prefix,
     demand: Demand,
     identities: Option<Identities>,
+    readers: Readers,
 }
 
 /// `site/appliance` of the words of a topic or a client id.
@@ -78,8 +118,21 @@ fn name_of<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<AgentName> {
 
 impl Permissions {
     /// The rules of a hub whose topics begin with `prefix`.
-    pub(super) fn new(prefix: Prefix, demand: Demand, identities: Option<Identities>) -> Self {
-        Self { prefix, demand, identities }
+    pub(super) fn new(
+        prefix: Prefix,
+        demand: Demand,
+        identities: Option<Identities>,
+        readers: Readers,
+    ) -> Self {
+        Self { prefix, demand, identities, readers }
+    }
+
+    /// Who a user is that has passed the door.
+    pub(super) fn client(&self, user: Option<&str>) -> Identity {
+        match user.and_then(|user| self.readers.get_key_value(user)) {
+            Some((user, rights)) => Identity::Reader { user: user.clone(), rights: Arc::clone(rights) },
+            None => Identity::Client { user: user.map(Into::into) },
+        }
     }
 
     /// Whether nobody without a certificate speaks for this name; `None` is one that no appliance can have.
@@ -101,7 +154,7 @@ impl Permissions {
                 _ => Passage::Forbidden,
             };
         }
-        if topic.starts_with('$') {
+        if topic.starts_with('$') || matches!(identity, Identity::Reader { .. }) {
             return Passage::Forbidden;
         }
         let Some(rest) = topic.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'))
@@ -136,6 +189,7 @@ impl Permissions {
     pub(super) fn may_subscribe(&self, identity: &Identity, filter: &str) -> bool {
         match identity {
             Identity::Hub | Identity::Client { .. } => true,
+            Identity::Reader { rights, .. } => rights.meet(filter),
             Identity::Appliance(name) => self.own(name, filter).is_some_and(Channel::is_from_hub),
         }
     }
@@ -149,10 +203,12 @@ impl Permissions {
         match identity {
             Identity::Appliance(own) if is_an_agents && name.as_ref() == Some(own) => Ok(()),
             Identity::Appliance(_) => Err(NotTheirs::OfAnother),
-            Identity::Client { .. } if is_an_agents && name.is_some() && self.is_taken(name.as_ref()) => {
+            Identity::Client { .. } | Identity::Reader { .. }
+                if is_an_agents && name.is_some() && self.is_taken(name.as_ref()) =>
+            {
                 Err(NotTheirs::NeedsIdentity)
             }
-            Identity::Hub | Identity::Client { .. } => Ok(()),
+            Identity::Hub | Identity::Client { .. } | Identity::Reader { .. } => Ok(()),
         }
     }
 
@@ -168,7 +224,7 @@ mod tests {
 
     #[test]
     fn only_the_hub_publishes_what_only_the_hub_may() {
-        let rules = Permissions::new(Prefix::default(), Demand::Accepted, None);
+        let rules = Permissions::new(Prefix::default(), Demand::Accepted, None, Readers::new());
         let client = Identity::Client { user: Some("agent".into()) };
         for (topic, passage) in [
             ("rackside/1/arena-north/rack-1/data", Passage::Ingest),
@@ -197,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_appliance_speaks_and_hears_for_itself_alone() {
-        let rules = Permissions::new(Prefix::default(), Demand::Accepted, None);
+        let rules = Permissions::new(Prefix::default(), Demand::Accepted, None, Readers::new());
         let own = Identity::Appliance(AgentName::new("arena-north", "rack-1").expect("a name"));
         for (topic, retain, passage) in [
             ("rackside/1/arena-north/rack-1/data", false, Passage::Ingest),
@@ -255,7 +311,7 @@ mod tests {
 
     #[test]
     fn where_identities_are_required_nobody_else_speaks_for_an_appliance() {
-        let rules = Permissions::new(Prefix::default(), Demand::Required, None);
+        let rules = Permissions::new(Prefix::default(), Demand::Required, None, Readers::new());
         let client = Identity::Client { user: Some("agent".into()) };
         for (topic, passage) in [
             ("rackside/1/arena-north/rack-1/data", Passage::Forbidden),

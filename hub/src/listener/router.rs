@@ -14,7 +14,9 @@
 use super::config::Limits;
 use super::index::Index;
 use super::message::{Message, Qos};
+use super::permission::Owner;
 use super::retained::Retained;
+use super::rights::Rights;
 use super::session::{Bell, Closing, Delivery, Pushed, Session};
 use super::stats::{Counters, Reason};
 use super::topic;
@@ -41,6 +43,7 @@ pub(super) struct Router {
 #[derive(Debug)]
 struct Client {
     session: Arc<Session>,
+    owner: Owner,
     /// Whether the session outlives its connection.
     kept: bool,
     filters: Vec<Arc<str>>,
@@ -73,6 +76,9 @@ pub(super) struct Greeting {
     pub(super) will: Option<Will>,
     pub(super) connection: u64,
     pub(super) bell: Arc<Bell>,
+    pub(super) owner: Owner,
+    /// What it may read; everything without.
+    pub(super) rights: Option<Arc<Rights>>,
 }
 
 /// What a CONNECT gets.
@@ -123,22 +129,28 @@ impl Router {
         }
     }
 
-    /// Lets a client in; one of the same name that is connected is closed. `Err` if there are too many already.
+    /// Lets a client in; one of the same name that is connected is closed. `Err` if there are too many already, or the name is in use by another user.
+    /// What waits for one user, and what it has subscribed to, is never another one's.
     pub(super) fn connect(&mut self, greeting: Greeting) -> Result<Welcome, Reason> {
-        let Greeting { client_id, clean, will, connection, bell } = greeting;
+        let Greeting { client_id, clean, will, connection, bell, owner, rights } = greeting;
         let client_id = client_id.unwrap_or_else(|| self.name_for(connection));
-        let takes_over = self.clients.get(&client_id).is_some_and(Client::is_here);
+        let known = self.clients.get(&client_id);
+        let takes_over = known.is_some_and(Client::is_here);
+        let is_theirs = known.is_some_and(|known| known.owner == owner);
+        if takes_over && !is_theirs && owner != Owner::Appliance {
+            return Err(Reason::ClientId);
+        }
         if !takes_over && self.connected >= self.limits.clients {
             return Err(Reason::TooManyClients);
         }
         let left = self.take_over(&client_id);
-        let present = !clean && self.clients.get(&client_id).is_some_and(|client| client.kept);
+        let present = !clean && is_theirs && self.clients.get(&client_id).is_some_and(|client| client.kept);
         if !present {
             self.remove(&client_id);
             self.sessions_made += 1;
-            let session = Session::new(self.sessions_made);
+            let session = Session::new(self.sessions_made, rights);
             let presence = Presence::Here { connection, bell: Arc::clone(&bell), will };
-            let client = Client { session, kept: !clean, filters: Vec::new(), presence };
+            let client = Client { session, owner, kept: !clean, filters: Vec::new(), presence };
             self.clients.insert(Arc::clone(&client_id), client);
         } else if let Some(client) = self.clients.get_mut(&client_id) {
             client.presence = Presence::Here { connection, bell: Arc::clone(&bell), will };
@@ -270,12 +282,14 @@ impl Router {
             self.subscriptions += 1;
             self.mirror_wishes += usize::from(topic::reaches_below(&filter, &self.mirror_stem));
         }
-        let kept = self.retained.matching(&filter).map(|message| Delivery {
+        let session = &client.session;
+        let kept = self.retained.matching(&filter).filter(|message| session.may_read(message));
+        let kept = kept.map(|message| Delivery {
             message: Arc::clone(message),
             qos: qos.min(message.qos()),
             retained: true,
         });
-        client.session.push_retained(kept, self.limits.queue_messages + self.limits.retained_messages);
+        session.push_retained(kept, self.limits.queue_messages + self.limits.retained_messages);
         Some(qos)
     }
 
@@ -322,7 +336,7 @@ impl Router {
     }
 
     fn push(&self, message: &Arc<Message>, found: &[&super::index::Wish]) {
-        for wish in found {
+        for wish in found.iter().filter(|wish| wish.session.may_read(message)) {
             let qos = wish.qos.min(message.qos());
             let delivery = Delivery { message: Arc::clone(message), qos, retained: false };
             if wish.session.push(delivery, &self.limits) == Pushed::Dropped {

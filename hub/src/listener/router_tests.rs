@@ -30,6 +30,18 @@ impl Stage {
     }
 
     fn try_connect(&mut self, name: &str, clean: bool, will: Option<&str>) -> Result<Guest, Reason> {
+        self.try_connect_as(Owner::User(None), None, name, clean, will)
+    }
+
+    /// `right`: the one filter that this user may read.
+    fn try_connect_as(
+        &mut self,
+        owner: Owner,
+        right: Option<&str>,
+        name: &str,
+        clean: bool,
+        will: Option<&str>,
+    ) -> Result<Guest, Reason> {
         self.connections += 1;
         let connection = self.connections;
         let bell = Arc::new(Bell::default());
@@ -40,7 +52,15 @@ impl Stage {
             connection,
         });
         let client_id = (!name.is_empty()).then(|| name.into());
-        let greeting = Greeting { client_id, clean, will, connection, bell: Arc::clone(&bell) };
+        let greeting = Greeting {
+            client_id,
+            clean,
+            will,
+            connection,
+            bell: Arc::clone(&bell),
+            owner,
+            rights: right.map(|right| Arc::new(Rights::new(&[right.to_owned()]))),
+        };
         let Welcome { client_id, session, present, .. } = self.router.connect(greeting)?;
         Ok(Guest { name: client_id, connection, session, bell, present })
     }
@@ -253,4 +273,60 @@ fn a_stuck_subscriber_takes_nothing_from_the_others() {
     assert_eq!(stage.taken(&stuck).len(), 5);
     assert_eq!(stage.counters.of(Reason::QueueFull), 15);
     assert_eq!(stuck.bell.closing(), None);
+}
+
+fn user(name: &str) -> Owner {
+    Owner::User(Some(name.into()))
+}
+
+#[test]
+fn a_reader_gets_its_part_live_and_retained_by_any_filter_and_wills_too() {
+    let mut stage = Stage::new(Limits::default());
+    stage.publish("rackside/json/north/data", "kept north", true);
+    stage.publish("rackside/json/south/data", "kept south", true);
+    let right = Some("rackside/json/north/#");
+    let reader = stage.try_connect_as(user("desk"), right, "panel", true, None).expect("room");
+    let all = stage.connect("all");
+    for filter in ["#", "rackside/+/+/data", "rackside/json/south/data"] {
+        for guest in [&reader, &all] {
+            stage.subscribe(guest, filter, Qos::AtLeastOnce);
+        }
+    }
+    let topics = |stage: &Stage, guest: &Guest| {
+        let mut topics: Vec<_> = stage.taken(guest).into_iter().map(|publish| publish.topic).collect();
+        topics.dedup();
+        topics
+    };
+    assert_eq!(topics(&stage, &reader), ["rackside/json/north/data"]);
+    assert_eq!(stage.taken(&all).len(), 5);
+    let will = Some("rackside/json/south/gone");
+    let broken = stage.try_connect("broken", true, will).expect("room");
+    stage.router.disconnect(&broken.name, broken.connection, false, stage.start);
+    stage.publish("rackside/json/south/data", "live", false);
+    stage.publish("rackside/json/south/data", "live and kept", true);
+    stage.publish("rackside/json/north/data", "live", false);
+    assert_eq!(topics(&stage, &reader), ["rackside/json/north/data"]);
+    assert_eq!(stage.taken(&all).len(), 4);
+}
+
+#[test]
+fn a_client_id_in_use_and_a_session_that_is_kept_are_their_users_own() {
+    let mut stage = Stage::new(Limits::default());
+    let desk = stage.try_connect_as(user("desk"), None, "panel", false, None).expect("room");
+    stage.subscribe(&desk, "#", Qos::AtLeastOnce);
+    for owner in [user("hall"), Owner::User(None)] {
+        assert_eq!(stage.try_connect_as(owner, None, "panel", true, None).err(), Some(Reason::ClientId));
+    }
+    assert_eq!(desk.bell.closing(), None, "it goes on");
+    stage.router.disconnect(&desk.name, desk.connection, true, stage.start);
+    stage.publish("home/lamp", "for desk", false);
+    let hall = stage.try_connect_as(user("hall"), None, "panel", false, None).expect("nobody has it now");
+    assert!(!hall.present);
+    stage.publish("home/lamp", "for nobody", false);
+    assert_eq!(stage.taken(&hall), []);
+    assert_eq!(stage.router.sizes().subscriptions, 0);
+    // Whoever has the certificate has its name, whoever is there: a box that has joined while its old self was connected by a password.
+    let rack = stage.try_connect_as(Owner::Appliance, None, "panel", false, None).expect("its name");
+    assert!(!rack.present);
+    assert_eq!(hall.bell.closing(), Some(Closing::TakenOver));
 }

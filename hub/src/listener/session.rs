@@ -10,6 +10,7 @@
 
 use super::config::Limits;
 use super::message::{Message, Qos};
+use super::rights::Rights;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,6 +91,8 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) struct Session {
     number: u64,
+    /// What its client may read; everything without.
+    rights: Option<Arc<Rights>>,
     outbox: Mutex<Outbox>,
 }
 
@@ -121,8 +124,13 @@ pub(super) enum Pushed {
 
 impl Session {
     /// A session; `number` tells sessions apart.
-    pub(super) fn new(number: u64) -> Arc<Self> {
-        Arc::new(Self { number, outbox: Mutex::default() })
+    pub(super) fn new(number: u64, rights: Option<Arc<Rights>>) -> Arc<Self> {
+        Arc::new(Self { number, rights, outbox: Mutex::default() })
+    }
+
+    /// Whether its client may read this message. Costs nothing where it may read everything, as nearly all may.
+    pub(super) fn may_read(&self, message: &Message) -> bool {
+        self.rights.as_ref().is_none_or(|rights| rights.allow(message.topic()))
     }
 
     /// Its number, distinct since the start.
@@ -322,7 +330,7 @@ mod tests {
     }
 
     fn attached(limits: &Limits) -> (Arc<Session>, Arc<Bell>) {
-        let session = Session::new(1);
+        let session = Session::new(1, None);
         let bell = Arc::new(Bell::default());
         session.attach(Arc::clone(&bell));
         assert!(taken(&session, &bell, limits).is_empty());
@@ -415,7 +423,7 @@ mod tests {
 
     #[test]
     fn a_qos_2_publish_counts_once_until_it_is_released() {
-        let session = Session::new(1);
+        let session = Session::new(1, None);
         assert_eq!(session.receive_once(5), Some(true));
         assert_eq!(session.receive_once(5), Some(false));
         session.release(5);
