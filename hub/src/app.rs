@@ -4,6 +4,7 @@
 //! history that cannot be opened ends the start before anything is promised to anybody. Order of stopping: ingest first,
 //! which has what waits written and acked; then everything else is told at once, and waited for.
 
+use crate::broker::files::{self, Plan};
 use crate::broker::{Broker, BrokerError};
 use crate::clock;
 use crate::config::Config;
@@ -165,6 +166,18 @@ fn configurations(config: &Config, identities: Identities) -> Option<Configurati
     opened.inspect_err(|error| log::error!("configurations: {error}")).ok()
 }
 
+/// Keeps the files of an outside broker as they should be, where there are to be some.
+fn files_of_the_broker(
+    config: &Config,
+    identities: Option<&Identities>,
+    asked: &watch::Receiver<bool>,
+) -> Option<impl Future<Output = ()> + use<>> {
+    config.mqtt.as_ref()?.files.as_ref()?;
+    let identities = identities?.clone();
+    let plan = Plan::of(config, None, &[]).expect("it was checked when it was read");
+    Some(files::keep(plan, identities, asked.clone()))
+}
+
 /// How messages come in and go out.
 struct Passages {
     listener: Option<ListenerHandle>,
@@ -231,6 +244,7 @@ impl Hub {
         let configuring = configurations.clone().map(|configurations| {
             configurations.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone())
         });
+        let writing = files_of_the_broker(config, identities.as_ref(), &asked);
         let joining = identities
             .clone()
             .map(|identities| identities.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone()));
@@ -286,6 +300,7 @@ impl Hub {
             ("the log of users", tokio::spawn(door.clone().tell(asked))),
         ];
         tasks.extend(configuring.map(|keeping| ("configurations", tokio::spawn(keeping))));
+        tasks.extend(writing.map(|writing| ("the files of the broker", tokio::spawn(writing))));
         tasks.extend(joining.map(|keeping| ("identities", tokio::spawn(keeping))));
         log::info!(
             "rackside-hub {}: page at http://{address}/, agents at {}",

@@ -60,6 +60,9 @@ Usage:
                                       or tag:NAME, or several with commas; without --on-air, never to a site on air
   rackside-hub fleet status | stop | back [--stages ...] [--wait ...] [--on-air] [--config FILE]
                                       how the newest roll-out stands; end it; take it back
+  rackside-hub broker-files [DIR] [--name NAME]... [--config FILE]
+                                      write what Mosquitto needs to let in who has joined and nobody else; NAME is a name
+                                      or an address that boxes find the broker at, for its certificate
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
                                       word (presence, birth, data, event, ack, verdict, still, config), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
@@ -71,7 +74,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, broker-files, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -94,6 +97,15 @@ pub enum Command {
         /// The directory that the copy goes to.
         to: PathBuf,
         /// The configuration of the hub whose history it is; defaults without one.
+        config: Option<PathBuf>,
+    },
+    /// Write files for Mosquitto.
+    BrokerFiles {
+        /// The directory that they go to; the configured one without it.
+        to: Option<PathBuf>,
+        /// What boxes find the broker at; the configured names without one.
+        names: Vec<String>,
+        /// The configuration; there has to be one.
         config: Option<PathBuf>,
     },
     /// Save what can be read of a damaged history.
@@ -257,6 +269,7 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         "identity" => return identity::parse(&mut words),
         "configuration" => return configuration::parse(&mut words),
         "fleet" => return fleet::parse(&mut words),
+        "broker-files" => return identity::broker_files(&mut words),
         _ => {}
     }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {
@@ -427,7 +440,7 @@ mod tests {
         let line = |words: &[&str]| said(words).expect_err("a mistake");
         assert_eq!(
             line(&["rum"]),
-            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, decode and hash-password (rackside-hub --help tells more)"
+            "no command \"rum\"; there are run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, broker-files, decode and hash-password (rackside-hub --help tells more)"
         );
         assert_eq!(
             line(&["hash-password"]),

@@ -250,6 +250,9 @@ impl Config {
                 }
             }
         }
+        if let Some(Err((key, why))) = config.listener.as_ref().map(ListenerConfig::check_read) {
+            return objection(&key, &why);
+        }
         let checks = [
             config.history.check(),
             config.query.check(),
@@ -279,6 +282,9 @@ impl Config {
             && let Err((key, message)) = mqtt.check()
         {
             return objection(key, message);
+        }
+        if let Some(Err((key, why))) = config.mqtt.as_ref().map(|mqtt| mqtt.check_files(&config.prefix)) {
+            return objection(&key, &why);
         }
         Ok(config)
     }
@@ -346,6 +352,12 @@ mod tests {
         assert!(config.web.oidc.is_some_and(|oidc| oidc.grant.len() == 1 && oidc.proxy.is_some()));
         let mqtt = format!("[mqtt]\n{}", uncommented("\n#[mqtt]"));
         let config = Config::parse(&mqtt, "hub.toml").expect("right");
+        let files = config.mqtt.as_ref().and_then(|mqtt| mqtt.files.as_ref());
+        assert!(files.is_some_and(|files| files.reader.len() == 1 && files.names.len() == 1));
+        let readers =
+            format!("[listener]\nusers = \"a\"\n[listener.read]\n{}", uncommented("\n#[listener.read]"));
+        let config_of_readers = Config::parse(&readers, "hub.toml").expect("right");
+        assert_eq!(config_of_readers.listener().read.len(), 1);
         assert!(
             config
                 .mqtt

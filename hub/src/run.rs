@@ -2,6 +2,7 @@
 
 use crate::access_command;
 use crate::app::Hub;
+use crate::broker::files;
 use crate::cli::{self, Command};
 use crate::config::Config;
 use crate::configuration_command;
@@ -52,6 +53,9 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::Configuration { what, config }) => configurations(&what, config.as_deref()),
         Ok(Command::Identity { what, config }) => identities(&what, config.as_deref()),
         Ok(Command::Fleet { what, config }) => fleet(&what, config.as_deref()),
+        Ok(Command::BrokerFiles { to, names, config }) => {
+            broker_files(to.as_deref(), &names, config.as_deref())
+        }
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),
@@ -120,6 +124,11 @@ fn check(path: &Path) -> Result<(), String> {
         writeln!(said, "agents come through the broker at {}, {mirror} the JSON mirror", mqtt.place())
             .expect("a String takes everything");
         mqtt.try_files().map_err(|error| error.to_string())?;
+        if let Some(files) = &mqtt.files {
+            let place = files.directory.display();
+            writeln!(said, "who may what at the broker is written to {place}")
+                .expect("a String takes everything");
+        }
     } else {
         Listener::check(&config.listener()).map_err(|error| error.to_string())?;
         writeln!(said, "agents come to the hub's own listener at {}", config.listener().address)
@@ -201,6 +210,11 @@ fn identities(what: &cli::IdentityCommand, config: Option<&Path>) -> Result<(), 
 /// Does something about the fleet's configurations.
 fn fleet(what: &cli::FleetCommand, config: Option<&Path>) -> Result<(), String> {
     print(&fleet_command::run(what, &read(config)?)?)
+}
+
+/// Writes what an outside broker needs to hold the hub's borders.
+fn broker_files(to: Option<&Path>, names: &[String], config: Option<&Path>) -> Result<(), String> {
+    print(&files::run(to, names, &read(config)?)?)
 }
 
 /// Copies the history of a hub that may be running.

@@ -7,9 +7,11 @@
 
 mod address;
 mod dial;
+pub(crate) mod files;
 
 pub use address::BrokerAddress;
 pub use dial::{DialError, TlsError};
+pub use files::{FilesConfig, ReaderConfig};
 
 use crate::clock;
 use crate::inbound::{Blocked, Inbound, InboundSender, Outbound, Outlet, Via};
@@ -58,6 +60,8 @@ pub struct MqttConfig {
     pub mirror: bool,
     /// TLS; plain TCP without it.
     pub tls: Option<BrokerTls>,
+    /// Files for Mosquitto; none are written without it.
+    pub files: Option<FilesConfig>,
 }
 
 /// `[mqtt.tls]`.

@@ -1,4 +1,4 @@
-//! What follows `join` and `identity`.
+//! What follows `join`, `identity` and `broker-files`.
 
 use super::{CliError, Command};
 use lexopt::prelude::*;
@@ -82,6 +82,21 @@ pub(super) fn parse(words: &mut lexopt::Parser) -> Result<Command, CliError> {
     Ok(Command::Identity { what, config })
 }
 
+/// Reads what follows `broker-files`.
+pub(super) fn broker_files(words: &mut lexopt::Parser) -> Result<Command, CliError> {
+    let (mut to, mut names, mut config) = (None, Vec::new(), None);
+    while let Some(word) = words.next()? {
+        match word {
+            Value(word) if to.is_none() => to = Some(PathBuf::from(word)),
+            Long("name") => names.push(words.value()?.string()?),
+            Short('c') | Long("config") => config = Some(PathBuf::from(words.value()?)),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::BrokerFiles { to, names, config })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +131,16 @@ mod tests {
         assert_eq!(said(&words), command(IdentityCommand::Revoke(rack())));
         let words = ["identity", "retire", "-c", "a", "hall/rack-1"];
         assert_eq!(said(&words), command(IdentityCommand::Retire(rack())));
+    }
+
+    #[test]
+    fn files_of_a_broker_go_to_one_directory_for_many_names() {
+        let names = vec!["broker.example.org".to_owned(), "192.0.2.7".to_owned()];
+        let words = ["broker-files", "/tmp/files", "--name", &names[0], "--name", &names[1], "-c", "a"];
+        let wanted = |to, names, config| Ok(Command::BrokerFiles { to, names, config });
+        assert_eq!(said(&words), wanted(Some("/tmp/files".into()), names, Some("a".into())));
+        assert_eq!(said(&["broker-files"]), wanted(None, Vec::new(), None));
+        assert!(said(&["broker-files", "a", "b"]).is_err_and(|line| line.starts_with("unexpected argument")));
     }
 
     #[test]

@@ -25,8 +25,8 @@ use crate::shutdown;
 use crate::storage;
 use bytes::Bytes;
 use rackside_identity::{
-    Answered, Askers, Authority, Credential, End, KeyError, Offer, Registrar, Roll, ServerCertificate,
-    Standing, Store, StoreError, Told, refusal,
+    Answered, Askers, Authority, Credential, End, Identity, KeyError, Offer, Registrar, Roll,
+    ServerCertificate, Standing, Store, StoreError, Told, refusal,
 };
 use rackside_proto::join::Refusal;
 use rackside_proto::{AgentName, Channel, Prefix, Topic};
@@ -148,6 +148,13 @@ impl Identities {
             told: Default::default(),
             held_off: AtomicU64::new(0),
         })))
+    }
+
+    /// What of authority and file belongs together, at one moment.
+    pub(crate) fn with_all<T>(&self, what: impl FnOnce(&Authority, &[Identity]) -> T) -> Result<T, String> {
+        let mut registrar = self.registrar();
+        let all = registrar.store().identities().map_err(|error| error.to_string())?;
+        Ok(what(registrar.authority(), &all))
     }
 
     /// Once the listener listens, where it does is known.
