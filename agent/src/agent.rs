@@ -20,8 +20,8 @@ use crate::spool::Spool;
 use crate::transport::Traffic;
 use log::{error, info, warn};
 use rackside_proto::{
-    AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Format, Prefix, Presence, Reason, Run,
-    Severity, SpoolPlace, Still, Time, Verdict, What, limits,
+    Adopted, AgentName, Birth, Capabilities, ClockSource, EncodeError, Event, Format, Prefix, Presence,
+    Reason, Run, Severity, SpoolPlace, Still, Time, Verdict, What, limits,
 };
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ pub struct Gist {
     tick_ms: u32,
     interval_ms: u32,
     spool: (SpoolPlace, u64),
+    configuration: (u32, bool),
 }
 
 /// One run of the agent.
@@ -58,6 +59,12 @@ pub struct Agent {
     pub probes: Vec<Series>,
     /// The hub's clock, as its newest ack had it; whoever judges the clocks takes it.
     pub hub_time: Option<u64>,
+    /// The newest message with a configuration; whoever judges these takes it.
+    pub configuration: Option<Vec<u8>>,
+    /// The revision of the hub's configuration that counts.
+    pub revision: u32,
+    /// Whether one is taken.
+    accepts: bool,
     run: Run,
     connection: u32,
     connects: u64,
@@ -96,6 +103,9 @@ impl Agent {
             panel: Vec::new(),
             probes: Vec::new(),
             hub_time: None,
+            configuration: None,
+            revision: config.hub.revision(),
+            accepts: config.hub.accepts,
             run,
             connection: 0,
             connects: 0,
@@ -133,6 +143,7 @@ impl Agent {
             tick_ms: self.tick_ms,
             interval_ms: self.interval_ms(),
             spool: self.spool(),
+            configuration: (self.revision, self.accepts),
         }
     }
 
@@ -159,6 +170,7 @@ impl Agent {
         self.tick_ms = config.tick.as_millis() as u32;
         self.room = (config.spool.limits.memory as u64, config.spool.disk);
         self.limits = config.limits;
+        self.accepts = config.hub.accepts;
         self.meter.configure(&config.probes.general.metered);
         self.sampler.tick(self.tick_ms);
         self.custody.limit(config.spool.limits);
@@ -271,6 +283,17 @@ impl Agent {
         self.event(What::Text { subject: limits::fit(subject), text: limits::fit(text) }, moment);
     }
 
+    /// Something became of a configuration of the hub's.
+    pub fn adopted(&mut self, revision: u32, adopted: Adopted, why: &str, moment: &Moment) {
+        let why = limits::fit_in(why, limits::WHY);
+        self.event(What::Configuration { revision, adopted, why }, moment);
+    }
+
+    /// Whether a configuration of the hub's is taken.
+    pub const fn takes_configurations(&self) -> bool {
+        self.accepts
+    }
+
     /// The body of a still. It is in nobody's custody: whoever sends it does so now or never.
     pub fn still(&self, taken: &Taken, moment: &Moment) -> Result<Vec<u8>, EncodeError> {
         let ago = moment.now.saturating_duration_since(taken.at).as_millis() as u64;
@@ -373,6 +396,12 @@ impl Agent {
         body
     }
 
+    fn capabilities(&self) -> Capabilities {
+        let bit = |is_there, capability| if is_there { capability } else { Capabilities::default() };
+        let gpio = bit(self.host.gpio, Capabilities::GPIO);
+        gpio.with(bit(self.accepts, Capabilities::CONFIGURATION))
+    }
+
     /// The body of a birth message.
     pub fn birth(&self, moment: &Moment) -> Result<Vec<u8>, EncodeError> {
         let (spool, spool_bytes) = self.spool();
@@ -391,8 +420,8 @@ impl Agent {
             os: &self.host.os,
             kernel: &self.host.kernel,
             arch: &self.host.arch,
-            capabilities: if self.host.gpio { Capabilities::GPIO } else { Capabilities::default() },
-            config_revision: 0,
+            capabilities: self.capabilities(),
+            config_revision: self.revision,
             spool,
             spool_bytes,
             catalog: None,

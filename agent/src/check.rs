@@ -2,7 +2,7 @@
 //! connects to nobody.
 
 use crate::clock::{Clock, Moment};
-use crate::config::Config;
+use crate::config::{Config, FromHub};
 use crate::host::Host;
 use crate::join::start::day;
 use crate::meter::Meter;
@@ -41,6 +41,7 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
             )?;
         }
     }
+    missing |= of_hub(&config.hub, out)?;
     match (&mqtt.user, mqtt.password.as_ref().map(rackside_config::Secret::read)) {
         (Some(user), Some(Err(error))) => {
             missing = true;
@@ -114,6 +115,16 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
         }
     }
     Ok(missing)
+}
+
+/// What of it is the hub's, and whether that cannot be used.
+fn of_hub(hub: &FromHub, out: &mut impl Write) -> io::Result<bool> {
+    if let Some(objection) = &hub.objection {
+        writeln!(out, "missing  the hub's configuration is left out: {objection}")?;
+    } else if !hub.fills.is_empty() {
+        writeln!(out, "of hub   configuration {} fills in {}", hub.revision(), hub.fills.join(", "))?;
+    }
+    Ok(hub.objection.is_some())
 }
 
 fn clock(moment: &Moment) -> &'static str {

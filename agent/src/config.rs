@@ -13,26 +13,31 @@
 //! tls = { ca = "/etc/rackside/ca.pem" }
 //! ```
 
+mod sources;
+
+pub use sources::FromHub;
+
 use crate::clock::Trust;
+use crate::configure::FileConfig;
 use crate::custody;
+use crate::join::Identity;
 use crate::join::card::Table;
-use crate::join::{IDENTITY, Identity, Store};
 use crate::panel::config as panel;
 use crate::panel::limits::{FileLimits, Limits};
 use crate::probe::config as probe;
 use crate::probe::recovery::plan;
-use crate::state;
 use rackside_config::{ConfigError, Secret, Size, Span};
 use rackside_proto::{AgentName, Id, Prefix};
 use serde::Deserialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A plain MQTT broker's port, and one's with TLS (IANA).
 const PORT: u16 = 1883;
 const PORT_TLS: u16 = 8883;
+const TICK: Span = Span::seconds(10);
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +60,8 @@ pub struct Config {
     pub panel: panel::Config,
     /// What is asked of the world around.
     pub probes: probe::Config,
+    /// What of it the hub has handed out.
+    pub hub: FromHub,
 }
 
 /// How records are kept until the hub has them.
@@ -132,45 +139,29 @@ pub struct Tls {
     pub server_name: Option<String>,
 }
 
-/// The file as it stands.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A text as it stands. What it does not say is left to whoever fills it in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct File {
-    #[serde(default)]
     site: Option<String>,
-    #[serde(default)]
     appliance: Option<String>,
-    #[serde(default = "default_tick")]
-    tick: Span,
-    #[serde(default)]
-    clock: Trust,
-    #[serde(default)]
-    log: Level,
-    #[serde(default)]
+    tick: Option<Span>,
+    clock: Option<Trust>,
+    log: Option<Level>,
     mqtt: Option<FileMqtt>,
     /// Read by [`join::card`](crate::join::card); here it is known, so that it is no mistake.
-    #[serde(default)]
     join: Option<Table>,
-    #[serde(default)]
-    spool: FileSpool,
-    #[serde(default)]
-    limits: FileLimits,
-    #[serde(default)]
-    panel: panel::FilePanel,
-    #[serde(default)]
-    tally: Vec<panel::FileTally>,
-    #[serde(default)]
-    button: Vec<panel::FileButton>,
-    #[serde(default)]
-    led: Vec<panel::FileLed>,
-    #[serde(default)]
-    relay: Vec<panel::FileRelay>,
-    #[serde(default)]
-    probes: probe::General,
-    #[serde(default)]
-    probe: probe::FileProbes,
-    #[serde(default)]
-    command: Vec<plan::FileCommand>,
+    config: Option<FileConfig>,
+    spool: Option<FileSpool>,
+    limits: Option<FileLimits>,
+    panel: Option<panel::FilePanel>,
+    tally: Option<Vec<panel::FileTally>>,
+    button: Option<Vec<panel::FileButton>>,
+    led: Option<Vec<panel::FileLed>>,
+    relay: Option<Vec<panel::FileRelay>>,
+    probes: Option<probe::General>,
+    probe: Option<probe::FileProbes>,
+    command: Option<Vec<plan::FileCommand>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -223,79 +214,54 @@ enum Level {
     Trace,
 }
 
-const fn default_tick() -> Span {
-    Span::seconds(10)
-}
-
 impl Config {
-    /// Reads and checks a file; where it names no broker, together with the identity in the state directory.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        if path.file_name().is_some_and(|name| name == IDENTITY) {
-            // A box that joined and has no file of its own.
-            let store = Store::new(path.parent().unwrap_or(path).to_owned());
-            let none = || ConfigError::file(path.display().to_string(), "is gone; join again");
-            return Self::start(&store.read()?.ok_or_else(none)?, "the hub's configuration");
-        }
-        let (text, file) = (rackside_config::read(path)?, path.display().to_string());
-        let raw: File = rackside_config::parse(&text, &file)?;
-        if raw.mqtt.as_ref().is_some_and(|mqtt| mqtt.address.is_some()) {
-            return Self::of(raw, &text, &file, None);
-        }
-        let store = Store::new(state::directory(raw.spool.directory.as_deref()));
-        match store.read()? {
-            Some(identity) if says_only_join(&text, &file) => {
-                Self::start(&identity, "the hub's configuration")
-            }
-            identity => Self::of(raw, &text, &file, identity),
-        }
-    }
-
     /// Checks a text that needs no identity; `file` is what it is called in errors.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        Self::of(rackside_config::parse(text, file)?, text, file, None)
+        sources::Own::of(text, file).with(None)
     }
 
-    /// What a box starts with that has an identity and no file of its own: the hub's configuration, or the defaults.
-    pub fn start(identity: &Identity, file: &str) -> Result<Self, ConfigError> {
-        let text = &identity.configuration;
-        Self::of(rackside_config::parse(text, file)?, text, file, Some(identity.clone()))
-    }
-
-    fn of(raw: File, text: &str, file: &str, identity: Option<Identity>) -> Result<Self, ConfigError> {
-        let wrong = |key: &str, message: &dyn std::fmt::Display| ConfigError::at(text, file, key, message);
-        let name = name(raw.site, raw.appliance, raw.join.as_ref(), identity.as_ref(), &wrong, file)?;
+    /// What a text makes. `wrong` knows where a key stands, if there is one.
+    fn of(
+        raw: File,
+        identity: Option<Identity>,
+        file: &str,
+        wrong: &dyn Fn(&str, &dyn fmt::Display) -> ConfigError,
+    ) -> Result<Self, ConfigError> {
+        let name = name(raw.site, raw.appliance, raw.join.as_ref(), identity.as_ref(), wrong, file)?;
         let mqtt = match (raw.mqtt, identity) {
-            (mqtt, Some(identity)) => mqtt.unwrap_or_default().joined(identity, &wrong)?,
-            (Some(mqtt), None) => mqtt.check(&wrong)?,
+            (mqtt, Some(identity)) => mqtt.unwrap_or_default().joined(identity, wrong)?,
+            (Some(mqtt), None) => mqtt.check(wrong)?,
             (None, None) => return Err(ConfigError::file(file, missing("mqtt", raw.join.as_ref()))),
         };
-        let tick = raw.tick.get();
+        let written = raw.tick.unwrap_or(TICK);
+        let tick = written.get();
         if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&tick) {
             return Err(wrong(
                 "tick",
-                &format_args!("\"{}\" is out of range; from \"1s\" to \"1h\" is possible", raw.tick),
+                &format_args!("\"{written}\" is out of range; from \"1s\" to \"1h\" is possible"),
             ));
         }
         let panel = panel::File {
-            panel: raw.panel,
-            tally: raw.tally,
-            button: raw.button,
-            led: raw.led,
-            relay: raw.relay,
+            panel: raw.panel.unwrap_or_default(),
+            tally: raw.tally.unwrap_or_default(),
+            button: raw.button.unwrap_or_default(),
+            led: raw.led.unwrap_or_default(),
+            relay: raw.relay.unwrap_or_default(),
         };
-        let panel = panel.check(&wrong)?;
-        let mut probes = probe::check(raw.probes, raw.probe, &wrong)?;
-        plan::check(&mut probes, raw.command, &panel.relays, &wrong)?;
+        let panel = panel.check(wrong)?;
+        let mut probes = probe::check(raw.probes.unwrap_or_default(), raw.probe.unwrap_or_default(), wrong)?;
+        plan::check(&mut probes, raw.command.unwrap_or_default(), &panel.relays, wrong)?;
         Ok(Self {
             name,
             tick,
-            clock: raw.clock,
-            level: raw.log.into(),
-            spool: raw.spool.check(&wrong)?,
-            limits: raw.limits.check(&wrong)?,
+            clock: raw.clock.unwrap_or_default(),
+            level: raw.log.unwrap_or_default().into(),
+            spool: raw.spool.unwrap_or_default().check(wrong)?,
+            limits: raw.limits.unwrap_or_default().check(wrong)?,
             mqtt,
             panel,
             probes,
+            hub: FromHub::default(),
         })
     }
 }
@@ -308,19 +274,6 @@ fn missing(key: &str, join: Option<&Table>) -> String {
     } else {
         format!("`{key}` is missing")
     }
-}
-
-/// Whether there is nothing in it but how to join.
-fn says_only_join(text: &str, file: &str) -> bool {
-    rackside_config::parse::<OnlyJoin>(text, file).is_ok()
-}
-
-/// A file that says how to join, and nothing else.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OnlyJoin {
-    #[expect(dead_code, reason = "it is read to be known")]
-    join: Table,
 }
 
 /// Who this is: as the file says, or as it joined, and never both in two ways.

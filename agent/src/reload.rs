@@ -4,6 +4,7 @@
 //! changes nothing.
 
 use crate::config::Config;
+use crate::configure::Handed;
 use crate::join::IDENTITY;
 use crate::state;
 use rackside_config::{ConfigError, Watched};
@@ -115,6 +116,14 @@ impl ConfigFile {
         // A change while it is read is then a change to come.
         self.watched.changed();
         Config::read(self.watched.path())
+    }
+}
+
+impl ConfigFile {
+    /// The same, with what the hub has handed out as far as that is known.
+    pub fn read_again(&mut self, handed: Option<Handed>) -> Result<Config, ConfigError> {
+        self.watched.changed();
+        Config::read_again(self.watched.path(), handed)
     }
 }
 

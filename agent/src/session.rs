@@ -37,6 +37,7 @@ struct Topics {
     event: String,
     ack: String,
     verdict: String,
+    config: String,
     still: String,
 }
 
@@ -50,6 +51,7 @@ impl Topics {
             event: topic(Channel::Event),
             ack: topic(Channel::Ack),
             verdict: topic(Channel::Verdict),
+            config: topic(Channel::Config),
             still: topic(Channel::Still),
         }
     }
@@ -152,8 +154,11 @@ impl Session {
         self.connected = Some(now);
         self.presence_due = true;
         self.birth_due = true;
-        let filters =
-            [(self.topics.ack.as_str(), Qos::AtLeastOnce), (self.topics.verdict.as_str(), Qos::AtLeastOnce)];
+        let mut topics = vec![&self.topics.ack, &self.topics.verdict];
+        if agent.takes_configurations() {
+            topics.push(&self.topics.config);
+        }
+        let filters: Vec<_> = topics.iter().map(|topic| (topic.as_str(), Qos::AtLeastOnce)).collect();
         self.link.subscribe(&filters, now)?;
         agent.connected(now);
         Ok(())
@@ -172,7 +177,12 @@ impl Session {
     }
 
     fn hear(&mut self, topic: &str, payload: &[u8], retained: bool, agent: &mut Agent, now: Instant) {
-        if retained {
+        if topic == self.topics.config {
+            // Signed and numbered: it may as well be old. An empty one clears what a broker keeps.
+            if !payload.is_empty() && payload.len() <= limits::SMALL {
+                agent.configuration = Some(payload.to_vec());
+            }
+        } else if retained {
             // Neither is ever retained by a hub; somebody left it there, and it is old.
             debug!("ignored a retained message on {topic}");
         } else if topic == self.topics.ack {
@@ -228,6 +238,11 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Has the hub say something: it answers a birth.
+    pub fn ask(&mut self, now: Instant) {
+        self.birth_wanted.get_or_insert(now);
     }
 
     /// Whether so much waits for the socket that nothing more is made.

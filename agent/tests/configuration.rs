@@ -62,6 +62,7 @@ fn the_example_is_good_and_complete() {
         ("mqtt", "address ="),
         ("mqtt.tls", "ca ="),
         ("join", "url = \"http://hub"),
+        ("config", "accept ="),
         ("spool", "disk ="),
         ("limits", "disk ="),
         ("panel", "simulated ="),

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const NAME: &str = "arena-north/rack-1";
+pub(crate) const NAME: &str = "arena-north/rack-1";
 /// Two thirds of a certificate's life, and a day.
 const DUE_SECONDS: u64 = 61 * 86_400;
 
@@ -31,16 +31,16 @@ fn lines() -> String {
     )
 }
 
-fn hub() -> Hub {
+pub(crate) fn hub() -> Hub {
     Hub::with(Way::Listener, &programs().hub, &lines())
 }
 
-fn url(hub: &Hub) -> String {
+pub(crate) fn url(hub: &Hub) -> String {
     format!("http://{}", hub.web())
 }
 
 /// A code as the hub's person gets it.
-fn code(hub: &Hub) -> String {
+pub(crate) fn code(hub: &Hub) -> String {
     let mut command = Command::new(&programs().hub);
     command.current_dir(hub.directory()).args(["join", NAME, "--url", &url(hub), "--config", "hub.toml"]);
     let output = command.output().expect("it starts");
@@ -56,14 +56,14 @@ fn identity(hub: &Hub, verb: &[&str]) -> String {
 }
 
 /// A box with nothing on it.
-struct Box {
+pub(crate) struct Box {
     directory: TempDir,
     environment: Vec<(String, String)>,
 }
 
 impl Box {
     /// `join` is what its file says about that.
-    fn new(join: &str) -> Self {
+    pub(crate) fn new(join: &str) -> Self {
         let directory = on_disk();
         let state = directory.path().join("state");
         let text = format!(
@@ -74,28 +74,28 @@ impl Box {
         Self { directory, environment: Vec::new() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&programs().agent);
         command.current_dir(self.directory.path()).envs(self.environment.iter().cloned());
         command.args(words).args(["--config", "rackside.toml"]);
         command
     }
 
-    fn join(&self, url: &str, code: &str) -> Output {
+    pub(crate) fn join(&self, url: &str, code: &str) -> Output {
         self.command(&["join", url, code]).output().expect("it starts")
     }
 
-    fn run(&self) -> Process {
+    pub(crate) fn run(&self) -> Process {
         let process = Process::start(&mut self.command(&["run"]), &self.path("log"));
         process.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// What is in its state directory about who it is.
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("state")).into_iter().flatten().flatten();
         let mut files: Vec<String> =
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -109,11 +109,11 @@ impl Box {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn expect_log(agent: &Process, words: &str) {
+pub(crate) fn expect_log(agent: &Process, words: &str) {
     let told = clock::eventually(RECOVERY, || agent.log().contains(words).then_some(()));
     assert!(told.is_some(), "{words:?} is not in\n{}", agent.log());
 }

@@ -8,6 +8,7 @@ mod api;
 mod chaos;
 mod chart;
 mod complete;
+mod configure;
 mod cross;
 mod custody;
 mod desk;

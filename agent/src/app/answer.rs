@@ -39,6 +39,7 @@ impl App {
             json.key("link").object(|json| self.link(json, now));
             if let Some(identity) = &self.config.mqtt.identity {
                 json.key("identity").object(|json| self.identity(json, identity));
+                json.key("hub_configuration").object(|json| self.hub_configuration(json, now));
             }
             json.key("backlog").object(|json| self.backlog(json, now));
             json.key("clock").object(|json| clock(json, moment));
@@ -80,6 +81,18 @@ impl App {
         json.key("until_ms").value(identity.not_after.saturating_mul(1000));
         json.key("until").text(&day(identity.not_after));
         json.key("why").text_if(self.renewal.why.as_deref());
+    }
+
+    fn hub_configuration(&self, json: &mut Json, now: Instant) {
+        let (hub, course) = (&self.config.hub, &self.adoption.course);
+        json.key("accepted").value(hub.accepts);
+        json.key("revision").value(self.agent.revision);
+        json.key("fills").text(&hub.fills.join(", "));
+        json.key("on_trial").value_if(course.trial().map(|(revision, _)| revision));
+        json.key("trial_seconds").value_if(course.trial().map(|(_, end)| until(end, now)));
+        json.key("waits").value_if(course.waits());
+        json.key("given_up").value_if(Some(course.given_up()).filter(|revision| *revision > 0));
+        json.key("why").text_if(hub.objection.as_deref());
     }
 
     fn backlog(&self, json: &mut Json, now: Instant) {

@@ -3,6 +3,7 @@
 //! One task, woken by the tick, the socket, a deadline or a signal. Everything it decides is decided elsewhere:
 //! [`Ticker`] when to read, [`Agent`] what to keep, [`Session`] what to say, [`Backoff`] when to try again.
 
+mod adopt;
 mod answer;
 mod error;
 mod line;
@@ -16,6 +17,7 @@ pub use error::StartError;
 use crate::agent::Agent;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
+use crate::configure::Patience;
 use crate::host::Host;
 use crate::loss::Loss;
 use crate::panel::led::Link;
@@ -30,6 +32,7 @@ use crate::state::State;
 use crate::status::Door;
 use crate::ticker::Ticker;
 use crate::transport::Backoff;
+use adopt::Adoption;
 use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_lite::{StreamExt, future};
@@ -74,6 +77,7 @@ struct App {
     backoff: Backoff,
     line: Line,
     renewal: Renewal,
+    adoption: Adoption,
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
@@ -99,7 +103,7 @@ pub fn run(config: Config, file: ConfigFile) -> Result<(), StartError> {
             Ok(Signal::Hup) => Order::Reload,
             _ => Order::Stop,
         });
-        let mut app = App::new(config, Some(file), Systemd::from_environment())?;
+        let mut app = App::new(config, Some(file), Systemd::from_environment(), Patience::default())?;
         app.door = Door::open(&app.agent.name);
         app.serve(&mut orders).await;
         Ok(())
@@ -111,12 +115,30 @@ pub async fn serve(
     config: &Config,
     stop: impl futures_lite::Stream<Item = ()> + Unpin,
 ) -> Result<(), StartError> {
-    App::new(config.clone(), None, Systemd::none())?.serve(&mut stop.map(|()| Order::Stop)).await;
+    let mut app = App::new(config.clone(), None, Systemd::none(), Patience::default())?;
+    app.serve(&mut stop.map(|()| Order::Stop)).await;
+    Ok(())
+}
+
+/// The same from a file, and with so much patience for what the hub hands out.
+pub async fn serve_file(
+    mut file: ConfigFile,
+    patience: Patience,
+    stop: impl futures_lite::Stream<Item = ()> + Unpin,
+) -> Result<(), StartError> {
+    let config = file.read().map_err(StartError::Config)?;
+    let mut app = App::new(config, Some(file), Systemd::none(), patience)?;
+    app.serve(&mut stop.map(|()| Order::Stop)).await;
     Ok(())
 }
 
 impl App {
-    fn new(config: Config, file: Option<ConfigFile>, systemd: Systemd) -> Result<Self, StartError> {
+    fn new(
+        config: Config,
+        file: Option<ConfigFile>,
+        systemd: Systemd,
+        patience: Patience,
+    ) -> Result<Self, StartError> {
         let way = Way::to(&config.mqtt)?;
         let roots = Roots::default();
         let mut clock = Clock::new(config.clock, &roots.proc);
@@ -137,7 +159,8 @@ impl App {
         if !moment.known {
             info!("the clock is not known yet; readings carry the time since boot until it is");
         }
-        Ok(Self {
+        let adoption = file.as_ref().map(|_| Adoption::new(&config, patience)).unwrap_or_default();
+        let mut app = Self {
             agent,
             ticker: Ticker::new(config.tick, moment.now),
             panel: Panel::open(config.panel.clone(), None, moment.now),
@@ -153,13 +176,16 @@ impl App {
             backoff: Backoff::new(u64::from(run.0)),
             line: Line::Down { until: moment.now },
             renewal: Renewal::default(),
+            adoption,
             said: None,
             suspension: Suspension::default(),
             started: moment.now,
             door: Door::default(),
             systemd,
             ready_by: Some(moment.now + OPENED),
-        })
+        };
+        app.begin_adoption(&moment);
+        Ok(app)
     }
 
     async fn serve(&mut self, orders: &mut (impl futures_lite::Stream<Item = Order> + Unpin)) {
@@ -177,6 +203,9 @@ impl App {
             }
             if self.suspension.ended_by(&moment) {
                 self.agent.custody.slept(moment.now);
+            }
+            if leaving.is_none() {
+                self.adopt(&moment).await;
             }
             let mut deadline = self.work(&moment, leaving.is_some());
             deadline = self.tell_systemd(&moment, deadline);
@@ -214,8 +243,10 @@ impl App {
                 Wake::Moved
             };
             let renewed = async { Wake::Renewed(future::poll_fn(|cx| self.renewal.poll(cx)).await) };
+            let written =
+                async { Wake::Written(Box::new(future::poll_fn(|cx| self.adoption.poll(cx)).await)) };
             match future::or(
-                future::or(moved, future::or(ended, future::or(asked, renewed))),
+                future::or(moved, future::or(ended, future::or(asked, future::or(renewed, written)))),
                 future::or(future::or(told, self.line.event()), time),
             )
             .await
@@ -227,7 +258,7 @@ impl App {
                     self.agent.flush(Clock::now());
                     leaving = Some(Clock::now() + LINGER);
                 }
-                Wake::Reload if leaving.is_some() => {}
+                Wake::Reload | Wake::Written(_) if leaving.is_some() => {}
                 Wake::Reload => self.reload().await,
                 Wake::Opened(stream) => {
                     let now = Clock::now();
@@ -236,6 +267,7 @@ impl App {
                 }
                 Wake::Received(bytes) => self.received(bytes),
                 Wake::Renewed(result) => self.renewed(*result, Clock::now()),
+                Wake::Written(what) => self.written(*what, &moment).await,
                 Wake::Lost(loss) => self.lost(&loss, Clock::now()),
             }
         }
@@ -273,7 +305,7 @@ impl App {
         self.agent.custody.keep(now);
         let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
         let verdict = self.agent.verdict.map(|(_, until)| until).filter(|until| *until > now);
-        let panel = [self.panel.deadline(), self.reach.deadline(), verdict];
+        let panel = [self.panel.deadline(), self.reach.deadline(), verdict, self.adoption.course.deadline()];
         let probes = self.probes.deadline().filter(|_| !leaving);
         let due = kept.into_iter().chain(panel).chain([probes]).flatten();
         let mut deadline = due.fold(self.ticker.next(), Instant::min);

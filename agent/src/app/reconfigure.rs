@@ -24,7 +24,7 @@ impl App {
         let Some(file) = &mut self.file else { return };
         self.systemd.reloading(Clock::kernel());
         self.systemd.tell();
-        let read = file.read().map_err(StartError::Config);
+        let read = file.read_again(self.config.hub.handed.clone()).map_err(StartError::Config);
         if let Some(other) = file.about_other() {
             warn!("{other}");
         }
@@ -35,7 +35,7 @@ impl App {
         self.systemd.ready();
     }
 
-    async fn take(&mut self, way: Way, mut fresh: Config) {
+    pub(super) async fn take(&mut self, way: Way, mut fresh: Config) {
         log::set_max_level(fresh.level);
         let mut said = format!("configuration read again; log level {:?}", fresh.level);
         let changed = reload::changes(&self.config, &fresh);
@@ -50,7 +50,9 @@ impl App {
             fresh.name = self.config.name.clone();
         }
         // A new certificate of the authority is for the next connection; the present one is not the worse for it.
-        let keeps = matches!(self.line, Line::Up(_)) && self.way.login == way.login;
+        // What is subscribed to, a connection says as it begins.
+        let subscribes_alike = self.config.hub.accepts == fresh.hub.accepts;
+        let keeps = matches!(self.line, Line::Up(_)) && self.way.login == way.login && subscribes_alike;
         if self.config.mqtt != fresh.mqtt {
             info!("the broker is {}", fresh.mqtt);
             line::warn_of_bare_password(&fresh.mqtt);
@@ -85,5 +87,6 @@ impl App {
         }
         self.agent.configure(&fresh);
         self.config = fresh;
+        self.count_revision();
     }
 }

@@ -1,8 +1,9 @@
 //! What wakes the loop, and how long it slept.
 
 use crate::clock::Moment;
-use crate::join::JoinError;
+use crate::configure::Handed;
 use crate::join::exchange::Granted;
+use crate::join::{JoinError, StoreError};
 use crate::loss::Loss;
 use crate::transport::Stream;
 use async_io::Timer;
@@ -31,6 +32,8 @@ pub(super) enum Wake {
     Lost(Loss),
     /// The hub has said something about the identity.
     Renewed(Box<Result<Granted, JoinError>>),
+    /// A configuration of the hub's is on the disk, or cannot be.
+    Written(Box<(Handed, Result<(), StoreError>)>),
 }
 
 /// A timer that is set again only when its moment changes.

@@ -114,7 +114,7 @@ impl Identity {
     }
 
     /// The text. It holds the key.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = HEAD.to_owned();
         let mut row = |key: &str, value: &str| {
             let value = serde_json::to_string(value).expect("text is JSON");

@@ -69,6 +69,11 @@ impl Store {
         self.directory.join(IDENTITY)
     }
 
+    /// The state directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The identity, if this box has joined.
     pub fn read(&self) -> Result<Option<Identity>, ConfigError> {
         let path = self.path();
@@ -110,7 +115,7 @@ impl Store {
     }
 
     /// Writes a file whole: beside it first, then in its place, synced. It belongs to whom the directory belongs: root joins, and a service reads.
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.directory.join(name);
         let put = || {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
@@ -127,6 +132,18 @@ impl Store {
             File::open(&self.directory)?.sync_all()
         };
         put().map_err(|why| StoreError { path: path.clone(), why })
+    }
+}
+
+impl Store {
+    /// Puts a file in the place of another.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let path = self.directory.join(to);
+        let rename = || {
+            fs::rename(self.directory.join(from), &path)?;
+            File::open(&self.directory)?.sync_all()
+        };
+        rename().map_err(|why| StoreError { path: path.clone(), why })
     }
 }
 

@@ -27,6 +27,9 @@ pub fn table(answer: &Value) -> (String, bool) {
     if answer["identity"].is_object() {
         row("identity", identity(&answer["identity"]));
     }
+    if let Some(said) = hub_configuration(&answer["hub_configuration"]) {
+        row("of hub", said);
+    }
     row("backlog", backlog(&answer["backlog"]));
     row("clock", clock(&answer["clock"]));
     let site = &answer["site"];
@@ -68,6 +71,27 @@ fn identity(answer: &Value) -> String {
         let _ = write!(said, "; {why}");
     }
     said
+}
+
+/// What there is to say of the hub's configuration, if there is one.
+fn hub_configuration(answer: &Value) -> Option<String> {
+    let number = |key: &str| answer[key].as_u64();
+    let mut said = Vec::new();
+    if let Some(why) = answer["why"].as_str() {
+        said.push(format!("left out: {why}"));
+    } else if let Some(fills) = answer["fills"].as_str().filter(|fills| !fills.is_empty()) {
+        let on_trial = number("on_trial").or(number("revision"));
+        said.push(format!("configuration {} fills in {fills}", on_trial.unwrap_or_default()));
+    }
+    if let Some(seconds) = number("trial_seconds") {
+        said.push(format!("on trial for another {}", units::span(seconds)));
+    }
+    said.extend(number("waits").map(|revision| format!("{revision} waits until the hub answers")));
+    said.extend(number("given_up").map(|revision| format!("{revision} was given up")));
+    if answer["accepted"] == false {
+        said.push("none is taken: [config] accept is false".to_owned());
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// Whether a status LED with nothing else to say would say that all is well.

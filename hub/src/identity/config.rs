@@ -76,8 +76,11 @@ pub(crate) fn offer(config: &Config, tls: Option<SocketAddr>) -> Result<Offer, S
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("[join] configuration: {}: {error}", path.display()))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("[join] configuration: {}: {error}", path.display()))?;
+    rackside_configure::check(&text, &path.display().to_string())
+        .map_err(|error| format!("[join] configuration: {error}"))?;
+    Ok(text)
 }
 
 fn derived(config: &Config, tls: Option<SocketAddr>) -> Result<Vec<String>, String> {
