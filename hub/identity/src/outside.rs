@@ -49,6 +49,15 @@ pub fn named(pem: &[u8]) -> Option<BTreeSet<Serial>> {
 }
 
 impl Authority {
+    /// Whether this certificate in PEM is its own. It is made anew at each start, of the same key and for the same name, and signed anew: so bytes do not tell.
+    pub fn is_own(&self, pem: &[u8]) -> bool {
+        let Ok(der) = CertificateDer::from_pem_slice(pem) else { return false };
+        let anchors =
+            (webpki::anchor_from_trusted_cert(&der), webpki::anchor_from_trusted_cert(self.certificate()));
+        let (Ok(found), Ok(own)) = anchors else { return false };
+        found.subject == own.subject && found.subject_public_key_info == own.subject_public_key_info
+    }
+
     /// A list in PEM that names these certificates. Of two lists a broker believes the one of the later moment, `since`, to the second.
     pub fn list(&self, revoked: &BTreeSet<Serial>, since: i64) -> String {
         let at = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis(since.max(0).unsigned_abs());
@@ -148,6 +157,17 @@ mod tests {
         }
         assert_eq!(named(b"nonsense"), None);
         assert_eq!(named(authority.pem().as_bytes()), None);
+    }
+
+    #[test]
+    fn an_authority_knows_its_own_certificate_of_an_earlier_start() {
+        let (data, authority) = authority();
+        let (_other_data, other) = self::authority();
+        let later = Authority::open(data.path()).expect("read");
+        assert_ne!(later.pem(), authority.pem(), "signed anew");
+        assert!(later.is_own(authority.pem().as_bytes()) && !later.is_own(other.pem().as_bytes()));
+        let leaf = authority.broker(&["broker.example.org".to_owned()], NOW).certificate;
+        assert!(!later.is_own(leaf.as_bytes()) && !later.is_own(b"nonsense"));
     }
 
     #[test]

@@ -327,4 +327,26 @@ mod tests {
             assert_eq!(rules.check_client_id(&client, id), Ok(()), "{id}");
         }
     }
+
+    #[test]
+    fn a_reader_reads_its_part_and_says_nothing() {
+        let read = [("desk".to_owned(), vec!["rackside/json/hall/#".to_owned()])].into();
+        let readers = super::super::rights::readers(&read);
+        let rules = Permissions::new(Prefix::default(), Demand::Required, None, readers);
+        let (desk, other) = (rules.client(Some("desk")), rules.client(Some("other")));
+        assert_eq!(other, Identity::Client { user: Some("other".into()) });
+        assert_eq!(rules.client(None), Identity::Client { user: None });
+        for topic in ["home/lamp", "rackside/1/hall/rack-1/data", "rackside/json/hall/rack-1/latest"] {
+            assert_eq!(rules.publish(&desk, topic, false), Passage::Forbidden, "{topic}");
+        }
+        assert_eq!(rules.publish(&other, "home/lamp", false), Passage::Route);
+        for (filter, may) in
+            [("rackside/json/#", true), ("rackside/json/arena-south/#", false), ("home/#", false)]
+        {
+            assert_eq!(rules.may_subscribe(&desk, filter), may, "{filter}");
+            assert!(rules.may_subscribe(&other, filter), "{filter}");
+        }
+        assert_eq!(rules.check_client_id(&desk, "hall/rack-1/7"), Err(NotTheirs::NeedsIdentity));
+        assert_eq!(rules.check_client_id(&desk, "panel"), Ok(()));
+    }
 }

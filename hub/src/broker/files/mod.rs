@@ -114,7 +114,7 @@ type Files = Vec<(&'static str, String)>;
 /// What of the files is to be written now.
 fn prepare(plan: &Plan, authority: &Authority, identities: &[Identity], now: i64) -> Result<Files, String> {
     let mut files = Files::new();
-    let authority_is_new = plan.read("authority.pem")? != authority.pem().as_bytes();
+    let authority_is_new = !authority.is_own(&plan.read("authority.pem")?);
     if authority_is_new {
         files.push(("authority.pem", authority.pem().to_owned()));
     }

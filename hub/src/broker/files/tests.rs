@@ -108,6 +108,9 @@ fn all_of_it_is_written_once_and_then_what_has_changed() {
     assert_eq!(named(desk.read("revoked.pem").as_bytes()), Some(BTreeSet::new()));
     desk.join("hall/rack-2");
     assert!(desk.write(NOW + 5_000).is_empty(), "who joins is let in by a pattern");
+    let (authority, store) = (Authority::open(desk.place.path()), Store::open(desk.place.path()));
+    desk.registrar = Registrar::new(authority.expect("read"), store.expect("read"));
+    assert!(desk.write(NOW + 6_000).is_empty(), "nor does a start change anything");
     let before: i64 = desk.read("changed").trim().parse().expect("a moment");
     desk.end("hall/rack-2", End::Revoked);
     assert_eq!(desk.write(NOW), ["acl", "revoked.pem", "changed"]);
