@@ -34,6 +34,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -210,6 +211,17 @@ fn way_in(
     Ok(Passages { listener: Some(handle), broker: None, way, outlet, mirror })
 }
 
+/// The pages, for whoever connects.
+fn served(
+    socket: TcpListener,
+    pages: Arc<Web>,
+    config: &Config,
+    asked: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + use<> {
+    let bounds = Bounds::behind(&config.web.proxies, pages.refused());
+    server::serve(socket, web::router(pages), bounds, asked)
+}
+
 impl Hub {
     /// Starts everything, within the tokio runtime that it is called in.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
@@ -265,7 +277,8 @@ impl Hub {
         door.end_sessions_of_others();
         let queried = Queried { config: config.query, series: Arc::clone(&queries), rules: rules.clone() };
         let public = Public::open(&config.status, &config.data);
-        let counting = public.clone().count(on_air.clone(), notifications.clone(), asked.clone());
+        let counted = (on_air.clone(), notifications.clone());
+        let counting = public.clone().count(counted, Arc::clone(&queries), asked.clone());
         let known = Known {
             shared: shared.clone(),
             on_air: on_air.clone(),
@@ -283,8 +296,7 @@ impl Hub {
         let keeping =
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
         let telling = web::live_updates(pages.clone(), asked.clone());
-        let serving =
-            server::serve(socket, web::router(pages), Bounds::behind(&config.web.proxies), asked.clone());
+        let serving = served(socket, pages, config, asked.clone());
         let mut tasks = vec![
             ("series", tokio::spawn(keeping)),
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),

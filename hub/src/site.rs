@@ -104,6 +104,9 @@ pub struct Contact {
     pub name: String,
     /// Where.
     pub phone: String,
+    /// Where else: `desk@example.org`.
+    #[serde(default)]
+    pub email: String,
     /// When: `Mon-Fri 9-17`.
     #[serde(default)]
     pub hours: String,
@@ -297,6 +300,18 @@ impl Contact {
         if digits < 3 || !self.phone.chars().all(may_be) {
             let why = format!("{:?} is no phone number; write for example \"+49 30 901820\"", self.phone);
             return objection("phone", why);
+        }
+        line("email".to_owned(), &self.email, true)?;
+        let is_address = |text: &str| {
+            let may_be = |c: char| c.is_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~@".contains(c);
+            let parts = text.split_once('@');
+            parts.is_some_and(|(who, at)| !who.is_empty() && !at.is_empty() && !at.contains('@'))
+                && text.chars().all(may_be)
+        };
+        if !self.email.is_empty() && !is_address(&self.email) {
+            let why =
+                format!("{:?} is no e-mail address; write for example \"desk@example.org\"", self.email);
+            return objection("email", why);
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 //! killed in between, never zero times. The receiver is a server of this test's own that writes down what it gets.
 
 mod client;
+#[path = "notifications/public.rs"]
+mod public;
 mod rack;
 mod running;
 mod witness;
@@ -426,64 +428,6 @@ fn a_test_message_is_sent_from_the_command_line_and_says_what_came_of_it() {
     assert!(!good && err.contains("503"), "{err}");
     let (good, _, err) = test(&["--receiver", "crow"]);
     assert!(!good && err.contains("there is no receiver \"crow\""), "{err}");
-}
-
-#[test]
-fn the_public_is_told_what_it_may_know_and_nothing_else() {
-    let witness = Witness::start();
-    let public = "[status]\nenabled = true\ntitle = \"Our streams\"\n\
-                  [[site]]\nid = \"arena-north\"\npublic = true\npublic_name = \"The <arena>\"\n\
-                  [[site]]\nid = \"town-hall\"\n";
-    let place = Place::with(&tables(&witness, public));
-    let hub = Running::start(&place.config);
-    // Somebody beyond this machine, who is nobody here.
-    let away = "X-Forwarded-For: 192.0.2.7\r\n";
-    let see = |path: &str| hub.send("GET", path, away, "");
-    let (mut client, mut rack) = begin(&hub, 1);
-    turn(&mut client, &mut rack, false);
-    alert(&hub, |alert| alert["state"] == "firing");
-    let (code, page) = see("/status");
-    assert_eq!(code, 200, "{page}");
-    assert!(page.contains("Our streams") && page.contains("There is a disturbance."), "{page}");
-    assert!(page.contains("The &lt;arena&gt;") && page.contains("No &lt;b&gt;picture"), "{page}");
-    for inside in ["arena-north", "rack-1", "is off", "town-hall", "Off", "<form", "rackside-hub", "csrf"] {
-        assert!(!page.contains(inside), "the public reads {inside:?}: {page}");
-    }
-    let json: Json = serde_json::from_str(&see("/api/status").1).expect("JSON");
-    assert_eq!((&json["state"], &json["sites"][0]["state"]), (&json!("disturbed"), &json!("disturbed")));
-    assert_eq!(
-        (&json["incidents"][0]["title"], json["sites"].as_array().map(Vec::len)),
-        (&json!("No <b>picture</b>"), Some(1))
-    );
-
-    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let post = |path: &str, more: &str, body: &str| hub.post(path, &format!("{form}{more}"), body).0;
-    assert!(hub.get("/status").1.contains("<form"), "an operator finds forms");
-    let body = "site=arena-north&title=%3Cscript%3Ealert%281%29&text=We+are+at+it.";
-    assert_eq!(post("/status/incidents", away, body), 401);
-    assert_eq!(post("/status/incidents", "Origin: https://elsewhere.example\r\n", body), 403);
-    assert_eq!(post("/status/incidents", "", "site=arena-north&title="), 400);
-    assert_eq!(post("/status/incidents", "", "site=town-hall&title=x"), 400, "the public knows no such site");
-    assert_eq!(post("/status/incidents", "", body), 303);
-    let page = see("/status").1;
-    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"), "at once: {page}");
-    assert_eq!(post("/status/incidents/1", "", "do=tell&text=Soon."), 303);
-    assert_eq!(post("/status/incidents/1", away, "do=end"), 401);
-    assert_eq!(post("/status/incidents/1", "", "do=end&text=It+is+mended."), 303);
-    assert_eq!(post("/status/incidents/1", "", "do=end"), 404);
-    let json: Json = serde_json::from_str(&see("/api/status").1).expect("JSON");
-    let mended =
-        json["incidents"].as_array().expect("a list").iter().find(|one| one["text"] == "It is mended.");
-    assert!(mended.is_some_and(|one| one["ends_at"].is_string()), "{json}");
-}
-
-#[test]
-fn without_a_word_in_the_configuration_there_is_nothing_for_the_public() {
-    let place = Place::with("[[site]]\nid = \"arena-north\"\npublic = true\n");
-    let hub = Running::start(&place.config);
-    assert_eq!((hub.get("/status").0, hub.get("/api/status").0), (404, 404));
-    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    assert_eq!(hub.post("/status/incidents", form, "title=x").0, 404);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An appliance's page: its charts in the browser that people have, and what they are drawn of, held against PromQL.
+//! An appliance's page: its charts in the browser that people have, and what they are drawn of, held against PromQL; what it says of a box that is dead, and of a hub that is gone.
 
 use crate::complete::{RACK, RECOVERY, has_reading};
 use rackside_tests::agent::{Agent, AgentOptions};
@@ -6,6 +6,7 @@ use rackside_tests::browser::Browser;
 use rackside_tests::clock;
 use rackside_tests::hub::Hub;
 use serde_json::Value as Json;
+use tempfile::TempDir;
 
 fn expect(browser: &mut Browser, what: &str, expression: &str) {
     let found = clock::eventually(RECOVERY, || (browser.evaluate(expression) == true).then_some(()));
@@ -107,4 +108,110 @@ fn an_appliance_shows_every_series_and_a_cursor_over_all_charts() {
         let wide = browser.evaluate("document.documentElement.scrollWidth");
         assert_eq!(wide, Json::from(width), "nothing sticks out to the side");
     }
+}
+
+const PAGE: &str = "/sites/arena-north/rack-1";
+
+/// An agent with an LED and a probe that is well: it asks its hub's own port.
+fn with_panel_and_probe(hub: &Hub, directory: &TempDir) -> Agent {
+    let mut options = AgentOptions::new(RACK.0, RACK.1, hub.mqtt());
+    options.top = format!(
+        "[panel]\nsimulated = \"{}\"\n[[led]]\nname = \"rack\"\nred = 23\ngreen = 24\n\
+         [[probe.tcp]]\nname = \"port\"\ntarget = \"{}\"\nevery = \"1s\"\n",
+        directory.path().display(),
+        hub.mqtt()
+    );
+    Agent::start(&options)
+}
+
+/// How its only probe stands, in JSON, once it is told at all: an agent that has just started has none yet.
+fn expect_probe(hub: &Hub, state: &str) -> Json {
+    let told = || {
+        let all = json(hub, &format!("/api{PAGE}"));
+        all["probes"].as_array()?.first().filter(|probe| probe["state"] == state).cloned()
+    };
+    clock::eventually(RECOVERY, told)
+        .unwrap_or_else(|| panic!("the probe is not {state}: {}", hub.body(&format!("/api{PAGE}"))))
+}
+
+/// What is shown of a series beside its chart.
+fn last(metric: &str) -> String {
+    format!("document.querySelector('[data-series^=\"{metric}\"] .chart-last')")
+}
+
+#[test]
+fn a_dead_rack_is_shown_as_dead_and_what_it_said_last_as_old() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let hub = Hub::start();
+    let mut agent = with_panel_and_probe(&hub, &directory);
+    hub.expect("a reading", RECOVERY, RACK, has_reading);
+    expect_probe(&hub, "well");
+    let mut browser = Browser::open(&format!("http://{}{PAGE}", hub.web()), 1280, 800);
+    browser.evaluate("window.notReloaded = true");
+    let (led, banner) = (last("rackside_led_state"), "document.querySelector('.banner.gone')");
+    expect(&mut browser, "the LED is told", &format!("{led}.textContent.trim() === 'well'"));
+    assert_eq!(browser.evaluate(&format!("{banner} === null && !{led}.classList.contains('old')")), true);
+    let backlog = "[...document.querySelectorAll('.facts > div')].find(one => one.textContent.startsWith('Backlog')).innerText";
+    assert_eq!(browser.evaluate(&format!("/[0-9] records/.test({backlog})")), true);
+    assert_eq!(browser.evaluate(&format!("{backlog}.includes('last')")), false, "it is what it has now");
+    agent.kill();
+    expect(&mut browser, "it is told first", &format!("{banner}?.innerText.startsWith('Not heard since')"));
+    let badge = "document.querySelector('.appliance-head .badge').innerText.trim()";
+    assert_eq!(browser.evaluate(badge), Json::from("down"));
+    expect(
+        &mut browser,
+        "the LED is what it was, some time ago",
+        &format!("{led}.classList.contains('old') && /^well .+ ago$/.test({led}.innerText)"),
+    );
+    let row = "document.querySelector('.probes tbody tr').innerText.replace(/\\s+/g, ' ')";
+    expect(&mut browser, "nobody knows its probe", &format!("/port tcp unknown was well/.test({row})"));
+    let of_catalog = "[...document.querySelectorAll('#catalog ~ table tr, [data-of]')].every(one => \
+                      one.querySelector('[data-label=\"Last value\"]').classList.contains('old'))";
+    expect(&mut browser, "no value of its list is as of now", of_catalog);
+    expect(&mut browser, "nor its backlog", &format!("{backlog}.includes('when it was heard last')"));
+    assert_eq!(expect_probe(&hub, "unknown")["was"], "well", "the same in JSON");
+    assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
+    browser.assert_sound_here("a dead rack");
+}
+
+#[test]
+fn an_appliances_page_says_when_the_hub_is_gone_and_recovers_by_itself() {
+    let mut hub = Hub::start();
+    let _agent = Agent::start(&AgentOptions::new(RACK.0, RACK.1, hub.mqtt()));
+    hub.expect("a reading", RECOVERY, RACK, has_reading);
+    let mut browser = Browser::open(&format!("http://{}{PAGE}", hub.web()), 1280, 800);
+    browser.evaluate("window.notReloaded = true");
+    expect(&mut browser, "the page is live", "document.body.dataset.line === 'live'");
+    hub.kill();
+    let lost = "document.getElementById('lost')";
+    expect(
+        &mut browser,
+        "it says so",
+        &format!(
+            "!{lost}.hidden && /^Not live. The hub has not answered since [0-9:]+/.test({lost}.innerText)"
+        ),
+    );
+    expect(&mut browser, "in its tab as well", "document.title.startsWith('(not live) arena-north rack-1')");
+    let grey = "(() => { const soft = getComputedStyle(document.querySelector('.legend')).color; \
+                return [...document.querySelectorAll('main h1, main .badge, main .chart-last, main a')] \
+                .every(one => getComputedStyle(one).color === soft); })()";
+    expect(&mut browser, "what it shows is grey", grey);
+    let told = "new Promise(done => { let told = 0; \
+                const watch = new MutationObserver(all => (told += all.length)); \
+                const how = { subtree: true, childList: true, characterData: true, attributes: true }; \
+                for (const one of document.querySelectorAll('[role=status]')) watch.observe(one, how); \
+                setTimeout(() => done(told), 2500); })";
+    assert_eq!(browser.evaluate(told), Json::from(0), "a screen reader is told once, and not each second");
+    browser.assert_sound_here("an appliance without its hub");
+    let uptime = last("rackside_uptime_seconds");
+    let before = browser.evaluate(&format!("{uptime}.innerText"));
+    hub.come_up();
+    expect(
+        &mut browser,
+        "it is live again",
+        &format!("document.body.dataset.line === 'live' && {lost}.hidden"),
+    );
+    expect(&mut browser, "with new values", &format!("{uptime}.innerText !== {before}"));
+    assert_eq!(browser.evaluate(&format!("!({grey}) && !document.title.startsWith('(')")), true);
+    assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
 }

@@ -151,6 +151,9 @@ fn a_thousand_appliances_are_found_by_what_is_typed() {
         .lines()
         .filter(|line| line.contains("<li class=\"site\"") && line.contains(" hidden>"));
     assert_eq!(hidden.count(), 189, "the same without a script");
+    // At other widths and in other colours fewer lines of the same kind are looked at.
+    let faults = browser.faults();
+    assert!(faults.is_empty(), "a thousand appliances:\n{}", faults.join("\n"));
     simulation.finish();
 }
 
@@ -180,6 +183,7 @@ fn the_page_says_when_the_hub_is_gone() {
                 for (const one of document.querySelectorAll('[role=status]')) watch.observe(one, how); \
                 setTimeout(() => done(told), 2500); })";
     assert_eq!(browser.evaluate(told), Json::from(0));
+    browser.assert_sound_here("/ without its hub");
     hub.come_up();
     expect(&mut browser, "it is live again", "document.body.dataset.line === 'live'");
     let back = "!document.getElementById('says').textContent.startsWith('Not known')";
@@ -266,4 +270,24 @@ fn a_sites_page_follows_its_log_and_no_reading_moves_it() {
                  .observe(document.querySelector('.seen time'), { attributes: true, attributeFilter: ['data-ms'] }); })";
     assert_eq!(browser.evaluate(moved), Json::from(0));
     assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "all on one page");
+}
+
+#[test]
+fn what_the_hub_notes_of_itself_reaches_an_open_log_at_once() {
+    let hub = Hub::start();
+    let mut browser = Browser::open(&format!("http://{}/log", hub.web()), 1280, 800);
+    browser.evaluate("window.notReloaded = true");
+    expect(&mut browser, "the page is live", "document.body.dataset.line === 'live'");
+    let file = hub.directory().join("hub.toml");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::write(&file, format!("{text}[[site]]\nid = \"town-hall\"\n")).expect("it can be written");
+    let rows = "[...document.querySelectorAll('#entries > [data-entry]')]";
+    expect(
+        &mut browser,
+        "that the file was read again",
+        &format!(
+            "{rows}.some(row => row.innerText.includes('the hub') && row.innerText.includes('configuration'))"
+        ),
+    );
+    assert_eq!(browser.evaluate("window.notReloaded"), Json::from(true), "on the same page");
 }

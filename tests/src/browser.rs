@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// A cold Chromium on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Looking at a page of a thousand lines, on a busy machine.
+const LOOKING: Duration = Duration::from_mins(5);
+
 /// What [`Browser::faults`] evaluates.
 const LOOK: &str = r#"(async () => {
   const faults = [];
@@ -140,7 +143,7 @@ impl Browser {
         let axe = std::fs::read_to_string(&from_python().axe).expect("tests/python put it there");
         // The debugger evaluates it, so the page's own policy does not stop it.
         self.evaluate(&format!("{axe}; 0"));
-        let looked = self.evaluate(LOOK);
+        let looked = self.evaluate_within(LOOK, LOOKING);
         let faults = looked.as_array().unwrap_or_else(|| panic!("axe does not look: {looked}"));
         faults.iter().map(|fault| fault.as_str().unwrap_or_default().to_owned()).collect()
     }
@@ -177,8 +180,12 @@ impl Browser {
 
     /// The value of a JavaScript expression on the page.
     pub fn evaluate(&mut self, expression: &str) -> Json {
+        self.evaluate_within(expression, PATIENCE)
+    }
+
+    fn evaluate_within(&mut self, expression: &str, patience: Duration) -> Json {
         let parameters = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        self.command("Runtime.evaluate", &parameters)["result"]["value"].take()
+        self.command_within("Runtime.evaluate", &parameters, patience)["result"]["value"].take()
     }
 
     /// A picture of the whole page, as PNG in base64.
@@ -229,6 +236,10 @@ impl Browser {
     }
 
     fn command(&mut self, method: &str, parameters: &Json) -> Json {
+        self.command_within(method, parameters, PATIENCE)
+    }
+
+    fn command_within(&mut self, method: &str, parameters: &Json, patience: Duration) -> Json {
         self.next += 1;
         let mut command = json!({ "id": self.next, "method": method, "params": parameters });
         if !self.session.is_empty() {
@@ -238,7 +249,7 @@ impl Browser {
             self.commands.write_all(format!("{command}\0").as_bytes()).and_then(|()| self.commands.flush());
         sent.unwrap_or_else(|error| panic!("chromium does not take {method}: {error}"));
         loop {
-            match self.answers.recv_timeout(PATIENCE) {
+            match self.answers.recv_timeout(patience) {
                 Ok(mut answer) if answer["id"] == self.next => {
                     assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
                     return answer["result"].take();

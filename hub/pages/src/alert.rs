@@ -34,6 +34,8 @@ pub struct Alert {
     pub before: Vec<Happening>,
     /// The hour around it as SVG, or nothing.
     pub chart: String,
+    /// What that shows.
+    pub chart_of: String,
     /// The hub was too busy for the chart.
     pub chart_is_late: bool,
     /// What the agent did about it, the newest first.
@@ -129,6 +131,8 @@ pub struct Contact {
     pub phone: String,
     /// The same as a link has it: `+4930901820`.
     pub tel: String,
+    /// Where else; empty, if they have said none.
+    pub email: String,
     /// When.
     pub hours: String,
 }
@@ -208,6 +212,7 @@ mod tests {
             log_is_late: false,
             before: happening(),
             chart: String::new(),
+            chart_of: hostile(),
             chart_is_late: false,
             tried: happening(),
             history: happening(),
@@ -216,6 +221,7 @@ mod tests {
                 role: hostile(),
                 name: hostile(),
                 phone: hostile(),
+                email: hostile(),
                 tel: hostile(),
                 hours: hostile(),
             }],

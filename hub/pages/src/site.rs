@@ -78,16 +78,18 @@ pub struct Contact {
     pub phone: String,
     /// As a telephone dials it.
     pub dial: String,
+    /// Where else; empty, if they have said none.
+    pub email: String,
     /// When.
     pub hours: String,
 }
 
 impl Contact {
     /// A contact; what is no part of a number is not dialled.
-    pub fn new(role: &str, name: &str, phone: &str, hours: &str) -> Self {
+    pub fn new(role: &str, name: &str, (phone, email): (&str, &str), hours: &str) -> Self {
         let dial = phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
-        let [role, name, phone, hours] = [role, name, phone, hours].map(str::to_owned);
-        Self { role, name, phone, dial, hours }
+        let [role, name, phone, email, hours] = [role, name, phone, email, hours].map(str::to_owned);
+        Self { role, name, phone, dial, email, hours }
     }
 }
 
@@ -181,7 +183,7 @@ mod tests {
             zone: text(),
             has_zone: true,
             hand: Hand { may: true, is_set: true, until: text(), wrong: text() },
-            contacts: vec![Contact::new(HOSTILE, HOSTILE, HOSTILE, HOSTILE)],
+            contacts: vec![Contact::new(HOSTILE, HOSTILE, (HOSTILE, HOSTILE), HOSTILE)],
             access: vec![text()],
             shows: vec![Show { name: text(), live: text(), around: text(), phase: "live", is_live: true }],
             has_shows: true,
@@ -233,8 +235,8 @@ mod tests {
 
     #[test]
     fn a_number_is_dialled_without_what_people_write_between() {
-        let contact = Contact::new("stage office", "", "+49 (30) 555-0101 ext", "");
+        let contact = Contact::new("stage office", "", ("+49 (30) 555-0101 ext", ""), "");
         assert_eq!(contact.dial, "+49305550101");
-        assert!(Contact::new("", "", "javascript:alert(1)", "").dial == "1");
+        assert!(Contact::new("", "", ("javascript:alert(1)", ""), "").dial == "1");
     }
 }

@@ -8,7 +8,6 @@
   // Whoever came by a message's link has this page alone, and is told of nothing.
   const UNTOLD = 4000;
   let tag = "";
-  const lineText = document.querySelector(".line-text");
 
   const busy = (node) => node.querySelector("details[open]") || node.contains(document.activeElement);
 
@@ -49,10 +48,6 @@
     }
   };
 
-  const line = (state, text) => {
-    document.body.dataset.line = state;
-    lineText.textContent = text;
-  };
   const look = async () => {
     if (document.hidden) return;
     try {
@@ -65,9 +60,10 @@
         lines(fresh);
         parts(fresh);
       }
-      if (untold) line("live", "live");
+      if (untold) answered(true);
     } catch {
-      line("lost", "the hub does not answer; what you see is old");
+      // Else the line tells of it.
+      if (untold) answered(false);
     }
   };
 
@@ -83,7 +79,7 @@
     if (!untold) untold = setInterval(look, UNTOLD);
     look();
   };
-  window.rackside.live({ topics: "alerts" }, { alerts: soon, alert: soon, mutes: soon, begin: soon, refused });
+  const answered = window.rackside.live({ topics: "alerts" }, { alerts: soon, alert: soon, mutes: soon, begin: soon, refused });
 
   // Beside the tab key: j and k from alert to alert, a and m open its forms.
   document.addEventListener("keydown", (event) => {

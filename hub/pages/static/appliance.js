@@ -1,25 +1,15 @@
 // Keeps an appliance's page fresh: the hub tells the latest values, and that something is new (an alert, a probe, a line of the log); then the page is asked for without its charts and the
-// parts that differ go in. A part that somebody is in, or has unfolded, keeps its place. When the hub is lost the page says so, since when, and turns grey: what it shows is then old.
+// parts that differ go in. A part that somebody is in, or has unfolded, keeps its place.
 "use strict";
 
 (() => {
   const charts = document.getElementById("charts");
-  const lost = document.getElementById("lost");
-  if (!charts || !lost) return;
+  if (!charts) return;
   const { site, appliance, page: fresh } = charts.dataset;
   // Not oftener than this, however much is new.
   const EVERY = 5000;
-  let heard = Date.now();
   let asked = 0;
   let waits = 0;
-
-  const span = (ms) => {
-    const s = Math.max(0, Math.floor(ms / 1000));
-    if (s < 60) return s + " s";
-    if (s < 3600) return Math.floor(s / 60) + " min";
-    return s < 172800 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " d";
-  };
-  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
   const put = (page) => {
     for (const part of document.querySelectorAll("main [data-fresh]")) {
@@ -83,12 +73,6 @@
   };
   const last = new Map([...charts.querySelectorAll(".chart-box")].map((box) => [box.dataset.series, box.querySelector(".chart-last")]));
 
-  const says = lost.querySelector("span");
-  setInterval(() => {
-    if (document.body.dataset.line !== "lost") return void (heard = Date.now());
-    const told = `The hub has not answered since ${clock.format(heard)}, for ${span(Date.now() - heard)}. What you see is of then, and grey.`;
-    if (says.textContent !== told) says.textContent = told;
-  }, 1000);
   window.rackside.live(
     { topics: "rows,alerts,log,latest", site, appliance },
     { latest, rows: news, alert: news, alerts: news, mutes: news, log: news, begin: news },

@@ -9,7 +9,7 @@
   let until = Number(root.dataset.until);
   const zone = root.dataset.zone;
   const boxes = [...root.querySelectorAll(".chart-box")];
-  const LEFT = 44;
+  const LEFT = 52;
   const RIGHT = 10;
   const SVG = "http://www.w3.org/2000/svg";
   const numbers = new Map();

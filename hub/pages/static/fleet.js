@@ -359,7 +359,6 @@
     put(document.querySelector("#standing span"), "not known");
     const box = document.getElementById("sum") || document.getElementById("standing");
     if (box) mark(box, "state", "unknown");
-    document.title = "(not live) Rackside";
   });
 
   // A site's page asks for its other parts again.

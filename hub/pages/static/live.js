@@ -4,7 +4,8 @@
 //   window.rackside.live({ topics: "latest,log", site: "hall", appliance: "rack-1" }, { latest: (data) => …, log: (data) => …, begin: () => … });
 //
 // Beside the events of docs/api.md there are `begin`, each time the line begins, since what happened while there was none may not be told, and `refused`, for whoever may see the page and
-// no more. A page that has more to do when the line is lost or found listens for `rackside:line`, and finds in `detail` whether it is live and since when it is not.
+// no more. A page that has more to do when the line is lost or found listens for `rackside:line`, and finds in `detail` whether it is live and since when it is not. One that was refused and
+// asks by itself says with the function that it got whether it was answered.
 "use strict";
 
 window.rackside = window.rackside || {};
@@ -16,6 +17,7 @@ window.rackside.live = (asked, on) => {
   let source, last, waiting;
   // When the present line was begun or told something last, and when any did.
   let heard, known = Date.now();
+  const LOST = "(not live) ";
 
   const say = (live) => {
     const is = live ? "live" : "lost";
@@ -24,9 +26,12 @@ window.rackside.live = (asked, on) => {
     const since = new Date(known).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     lineText.textContent = live ? "live" : "not live";
     if (lost) {
-      if (!live) lost.querySelector("span").textContent = "The hub has not answered since " + since + "; what you see is as it was then.";
+      if (!live) lost.querySelector("span").textContent = "The hub has not answered since " + since + ". What you see is as it was then, and grey.";
       lost.hidden = live;
     }
+    // A tab in the background says it as well.
+    const title = document.title.startsWith(LOST) ? document.title.slice(LOST.length) : document.title;
+    document.title = live ? title : LOST + title;
     document.dispatchEvent(new CustomEvent("rackside:line", { detail: { live, since } }));
   };
   const alive = () => {
@@ -92,4 +97,5 @@ window.rackside.live = (asked, on) => {
   // A browser has few lines to one hub: pages that nobody looks at keep none.
   document.addEventListener("visibilitychange", () => (document.hidden ? end() : source || begin()));
   begin();
+  return (answered) => (answered ? alive() : say(false));
 };

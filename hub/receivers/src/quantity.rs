@@ -24,6 +24,11 @@ pub fn unit_of(query: &str) -> Unit {
     }
 }
 
+/// The metric that an alert with this expression watches, where it is plain.
+pub fn metric_of(query: &str) -> Option<&str> {
+    Watched::of(query).map(|watched| watched.metric)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

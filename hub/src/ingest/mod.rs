@@ -92,6 +92,8 @@ pub struct Ingest {
     logged: BTreeSet<usize>,
     /// What was said of configurations, since this was last asked.
     adoptions: Vec<(AgentName, Adoption)>,
+    /// Whether something of the hub itself is on the disk, since this was last asked.
+    has_logged_itself: bool,
 }
 
 impl Ingest {
@@ -116,6 +118,7 @@ impl Ingest {
             out: Vec::new(),
             logged: BTreeSet::new(),
             adoptions: Vec::new(),
+            has_logged_itself: false,
         }
     }
 
@@ -170,6 +173,11 @@ impl Ingest {
     /// What appliances said of the configurations that they were handed, since this was last asked.
     pub fn take_adoptions(&mut self) -> Vec<(AgentName, Adoption)> {
         std::mem::take(&mut self.adoptions)
+    }
+
+    /// Whether there are new entries of the hub itself in the history's log, since this was last asked.
+    pub fn take_logged_itself(&mut self) -> bool {
+        std::mem::take(&mut self.has_logged_itself)
     }
 
     /// What was counted.
@@ -251,7 +259,8 @@ impl Ingest {
     pub fn committed(&mut self, now: Now) {
         let Some(Landed { keys, logged, noted, .. }) = self.waiting.committed() else { return };
         self.logged.extend(logged);
-        self.logged.extend(noted.iter().filter_map(|name| self.fleet.slot(name)));
+        self.logged.extend(noted.iter().flatten().filter_map(|name| self.fleet.slot(name)));
+        self.has_logged_itself |= noted.iter().any(Option::is_none);
         for key in keys {
             self.custody[key.slot].landed(key.run);
             self.ack_within(key.slot, Duration::ZERO, now);

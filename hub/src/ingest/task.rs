@@ -66,6 +66,9 @@ pub trait Watcher: Send {
     /// Appliances said something of the configurations that they were handed; they are taken by whoever wants them.
     fn adopted(&mut self, _adoptions: &mut Vec<(AgentName, Adoption)>) {}
 
+    /// The hub itself has new entries there.
+    fn logged_itself(&mut self) {}
+
     /// These series changed out of turn. Nothing waits for whoever is told: it must not take long.
     fn touched(&mut self, _touched: &[Touched]) {}
 }
@@ -164,6 +167,9 @@ fn turn<W: Watcher>(
     let logged = ingest.take_logged();
     if !logged.is_empty() {
         ends.watcher.logged(&ingest, &logged);
+    }
+    if ingest.take_logged_itself() {
+        ends.watcher.logged_itself();
     }
     drop(ingest);
     if !adoptions.is_empty() {

@@ -85,8 +85,8 @@ pub(super) struct Landed {
     pub(super) changed: BTreeSet<(usize, Run)>,
     /// Of whom there are events in it.
     pub(super) logged: BTreeSet<usize>,
-    /// Of whom the hub noted something in it.
-    pub(super) noted: Vec<AgentName>,
+    /// Of whom the hub noted something in it; nobody, of itself.
+    pub(super) noted: Vec<Option<AgentName>>,
 }
 
 impl Default for Waiting {
@@ -241,7 +241,7 @@ impl Waiting {
         self.retry_at = None;
         let events = batch.records.iter().zip(&keys).filter(|(record, _)| record.channel == Channel::Event);
         let logged = events.map(|(_, key)| key.slot).collect();
-        let noted = batch.notes.iter().filter_map(|note| note.agent.clone()).collect();
+        let noted = batch.notes.iter().map(|note| note.agent.clone()).collect();
         Some(Landed { keys, changed, logged, noted })
     }
 

@@ -173,6 +173,11 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
         self.1.adopted(adoptions);
     }
 
+    fn logged_itself(&mut self) {
+        self.0.logged_itself();
+        self.1.logged_itself();
+    }
+
     fn touched(&mut self, touched: &[Touched]) {
         self.0.touched(touched);
         self.1.touched(touched);

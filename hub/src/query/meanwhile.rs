@@ -11,7 +11,7 @@ use rackside_proto::AgentName;
 use std::ops::{ControlFlow, Range};
 
 /// A series that says nothing for longer has ended, as in queries.
-const LOOK_BACK: i64 = 300_000;
+pub(super) const LOOK_BACK: i64 = 300_000;
 /// Lines of the log that are taken.
 pub(crate) const LINES: usize = 200;
 
@@ -109,7 +109,7 @@ impl Fleetwide {
     }
 }
 
-fn is(name: &str, value: &str) -> Matcher {
+pub(super) fn is(name: &str, value: &str) -> Matcher {
     Matcher { name: name.into(), test: Test::Equal(value.into()) }
 }
 
@@ -132,7 +132,7 @@ impl Take for Each<'_> {
 }
 
 /// When a series was not 0, within `range`.
-fn spans(samples: &[Sample], range: &Range<i64>) -> Vec<Range<i64>> {
+pub(super) fn spans(samples: &[Sample], range: &Range<i64>) -> Vec<Range<i64>> {
     let mut spans: Vec<Range<i64>> = Vec::new();
     let mut open: Option<Range<i64>> = None;
     for sample in samples {
@@ -156,7 +156,7 @@ fn spans(samples: &[Sample], range: &Range<i64>) -> Vec<Range<i64>> {
 }
 
 /// Spans that touch are one.
-fn joined(mut spans: Vec<Range<i64>>) -> Vec<Range<i64>> {
+pub(super) fn joined(mut spans: Vec<Range<i64>>) -> Vec<Range<i64>> {
     spans.sort_by_key(|span| span.start);
     let mut joined: Vec<Range<i64>> = Vec::new();
     for span in spans {

@@ -18,6 +18,7 @@ mod labels;
 mod meanwhile;
 mod past;
 mod since;
+mod then;
 mod warm;
 
 pub use curves::{Curved, SeriesName, UP, Wanted as WantedCurves};
@@ -27,6 +28,7 @@ pub(crate) use meanwhile::LINES;
 pub use meanwhile::{Fired, Meanwhile};
 pub use past::Kept;
 pub use since::Since;
+pub(crate) use then::Then;
 pub use warm::Remembered;
 
 use crate::clock::{self, Now};

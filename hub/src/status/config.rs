@@ -13,6 +13,7 @@
 
 use crate::site::SiteConfig;
 use rackside_notify::{Booked, Held, Matchers, Severity};
+use rackside_promql::Labels;
 use serde::Deserialize;
 
 /// Most characters of the title.
@@ -110,6 +111,11 @@ pub(crate) struct Incidents {
 }
 
 impl Incidents {
+    /// Whether an alert with these labels is one, as far as they tell: whether it was muted they do not.
+    pub(crate) fn is_one(&self, labels: &Labels) -> bool {
+        Severity::from(rackside_alerting::Severity::of(labels)) >= self.least && self.matchers.matches(labels)
+    }
+
     /// Whether an alert is one; what somebody has muted, or announced as maintenance, is none.
     pub(crate) fn has(&self, alert: &Booked) -> bool {
         let is_kept = matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_)));

@@ -4,8 +4,10 @@
 //! every 30 s: alerts of the book, sites on air ──▶ status.db (days) ──▶ /status, /api/status
 //! ```
 //!
-//! What nobody counted, since the hub was off, is not known; the page shows it so.
+//! What nobody counted, since the hub was off, is not known; the page shows it so. What nobody counted since the page was off, or the site not public, is looked up once, as
+//! far back as the hub's own series are kept.
 
+mod before;
 mod config;
 
 pub(crate) use config::Incidents;
@@ -14,13 +16,17 @@ pub use config::{Counts, Least, StatusConfig};
 use crate::clock::{self, Now};
 use crate::notify::Notifications;
 use crate::onair::OnAir;
+use crate::query::Fleetwide;
 use crate::shutdown;
 use crate::site::SiteConfig;
 use crate::storage;
 use rackside_notify::Booked;
 use rackside_onair::{NaiveDate, Zone};
+use rackside_promql::{Labels, SourceError, Stop};
 use rackside_proto::Id;
 use rackside_status::{Book, BookError, Day};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -30,6 +36,8 @@ use tokio::sync::watch;
 const EVERY: Duration = Duration::from_secs(30);
 /// More than this at once was not counted by anybody: the machine slept, or its clock was set.
 const MOST: i64 = 120_000;
+/// What was before is looked up so far back: the bar shows no more.
+const BACK: i64 = 90 * 86_400_000;
 
 /// What the public is told. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
@@ -73,11 +81,13 @@ impl Public {
     /// Counts until `shutdown` says so.
     pub(crate) async fn count(
         self,
-        on_air: OnAir,
-        notifications: Notifications,
+        (on_air, notifications): (OnAir, Notifications),
+        series: Arc<Fleetwide>,
         mut shutdown: watch::Receiver<bool>,
     ) {
         let mut before = clock::now();
+        // Whose past was looked up since the start: where there is none, once is enough.
+        let mut looked = BTreeSet::new();
         loop {
             tokio::select! {
                 () = shutdown::asked(&mut shutdown) => return,
@@ -90,8 +100,15 @@ impl Public {
                 continue;
             }
             let (on_air, notifications) = (on_air.clone(), notifications.clone());
-            let counting = tokio::task::spawn_blocking(move || set.add(&on_air, &notifications, passed, now));
-            let counted = counting.await.expect("counting does not panic, and nobody aborts it");
+            let (series, stopping) = (Arc::clone(&series), shutdown.clone());
+            let mut known = std::mem::take(&mut looked);
+            let counting = tokio::task::spawn_blocking(move || {
+                let from = now.utc_ms as i64 - passed;
+                set.look_back(&on_air, &series, &mut known, from, &|| *stopping.borrow());
+                (set.add(&on_air, &notifications, passed, now), known)
+            });
+            let counted;
+            (counted, looked) = counting.await.expect("counting does not panic, and nobody aborts it");
             if let Err(error) = counted {
                 log::error!("the status page misses {} s: {error}", passed / 1000);
             }
@@ -119,6 +136,47 @@ impl Set {
         let configs = on_air.configs();
         let configs = configs.borrow();
         configs.iter().filter(|site| self.config.is_public(site)).cloned().collect()
+    }
+
+    /// What was before `until` at sites of which nothing is counted yet.
+    fn look_back(
+        &self,
+        on_air: &OnAir,
+        series: &Fleetwide,
+        looked: &mut BTreeSet<Id>,
+        until: i64,
+        is_stopping: &dyn Fn() -> bool,
+    ) {
+        for site in self.sites(on_air) {
+            if is_stopping() || looked.contains(&site.id) {
+                continue;
+            }
+            match self.past(&site, series, until, is_stopping) {
+                Err(_) if is_stopping() => return,
+                // From now on something is counted, and it is not tried again.
+                Err(error) => log::warn!("the status page begins with today at {}: {error}", site.id),
+                Ok(()) => drop(looked.insert(site.id)),
+            }
+        }
+    }
+
+    fn past(
+        &self,
+        site: &SiteConfig,
+        series: &Fleetwide,
+        until: i64,
+        is_stopping: &dyn Fn() -> bool,
+    ) -> Result<(), Past> {
+        let id = site.id.as_str();
+        if !self.book.days(id, i64::MIN)?.is_empty() {
+            return Ok(());
+        }
+        let stopped = || is_stopping().then_some(Stop::Canceled);
+        let is_one = |labels: &Labels| self.incidents.is_one(labels);
+        let then = series.then(id, &(until - BACK..until), &is_one, &stopped)?;
+        let days = before::days(&then, self.config.counts, site.zone());
+        let found: Vec<(&str, i64, Day)> = days.into_iter().map(|(number, day)| (id, number, day)).collect();
+        Ok(self.book.add(&found)?)
     }
 
     /// The last `passed` milliseconds, of each site.
@@ -158,6 +216,34 @@ impl Set {
     }
 }
 
+/// Why the past of a site is not known.
+#[derive(Debug)]
+enum Past {
+    Series(SourceError),
+    Book(BookError),
+}
+
+impl From<SourceError> for Past {
+    fn from(error: SourceError) -> Self {
+        Self::Series(error)
+    }
+}
+
+impl From<BookError> for Past {
+    fn from(error: BookError) -> Self {
+        Self::Book(error)
+    }
+}
+
+impl fmt::Display for Past {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Series(error) => error.fmt(f),
+            Self::Book(error) => error.fmt(f),
+        }
+    }
+}
+
 /// The day at a site, counted from 1970-01-01.
 pub(crate) fn day(zone: Zone, ms: i64) -> i64 {
     zone.local(ms).date().signed_duration_since(NaiveDate::default()).num_days()
@@ -178,6 +264,8 @@ fn covered(mut spans: Vec<(i64, i64)>, from: i64, until: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use rackside_series::{Derived, SHORTEST};
 
     #[test]
     fn spans_that_overlap_count_once_and_only_within_the_stretch() {
@@ -185,6 +273,33 @@ mod tests {
         assert_eq!(covered(vec![(-5, 3), (2, 4), (2, 3), (8, 20)], 0, 10), 6);
         assert_eq!(covered(vec![(0, 10), (3, 4)], 0, 10), 10);
         assert_eq!(covered(vec![(20, 30), (-9, -3)], 0, 10), 0);
+    }
+
+    #[test]
+    fn a_site_of_which_nothing_is_counted_has_the_past_that_is_known_and_only_once() {
+        let text = "[status]\nenabled = true\nmatch = ['component=\"stream\"']\n[[site]]\nid = \"hall\"\npublic = true\n";
+        let config = Config::parse(text, "hub.toml").expect("right");
+        let set = Set::new(&config.status, Arc::new(Book::in_memory().expect("it opens")));
+        let derived = Arc::new(Derived::new(None, SHORTEST, 0).expect("nothing can fail"));
+        let minute = 60_000;
+        let noon = 20_777 * 86_400_000 + 720 * minute;
+        let put = |labels: &[(&str, &str)], from: i64, until: i64, value: f64| {
+            let labels = Labels::new(labels.iter().copied());
+            (from..=until).for_each(|at| derived.push(&labels, noon + at * minute, value));
+        };
+        put(&[("__name__", "rackside_site_on_air"), ("site", "hall"), ("reason", "tally")], -60, 60, 0.0);
+        let alert =
+            [("__name__", "ALERTS"), ("alertstate", "firing"), ("site", "hall"), ("component", "stream")];
+        put(&[&alert[..], &[("severity", "critical")]].concat(), 0, 10, 1.0);
+        put(&[&alert[..], &[("severity", "warning")]].concat(), -60, 60, 1.0);
+        put(&[&alert[..3], &[("severity", "critical")]].concat(), -60, 60, 1.0);
+        let series = Fleetwide::new(Arc::default(), derived, None);
+        let days = || set.book.days("hall", 0).expect("it reads").into_iter().collect::<Vec<_>>();
+        for _ in 0..2 {
+            set.past(&config.site[0], &series, noon + 30 * minute, &|| false).expect("it reads");
+            let known = Day { known_ms: 90 * minute, disturbed_ms: 10 * minute };
+            assert_eq!(days(), [(20_777, known)]);
+        }
     }
 
     #[test]

@@ -85,6 +85,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 use rackside_alerting::GroupView;
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -193,6 +194,8 @@ pub struct Web {
     sparks: sparks::Sparks,
     rules: Rules,
     api: Arc<Api>,
+    /// Connections that the web server has refused.
+    refused: Arc<AtomicU64>,
     /// For files of samples while they are sent.
     files: Arc<places::Places>,
 }
@@ -256,9 +259,15 @@ impl Web {
                 sparks: sparks::Sparks::default(),
                 rules,
                 api,
+                refused: Arc::default(),
                 files: places::Places::new(appliance::FILES, appliance::FILES_OF_ONE, &[places::HERE]),
             }
         })
+    }
+
+    /// Where the web server counts the connections that it refuses.
+    pub(crate) fn refused(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.refused)
     }
 
     /// What metrics mean: those of agents, as far as this hub knows them, and its own.
@@ -290,8 +299,9 @@ impl Web {
 
     /// What is not known yet after a start; nothing once all is.
     fn starting(&self, now: Now) -> &'static str {
-        let has_run = |group: &GroupView| group.counts.regular + group.counts.at_once > 0;
-        if !self.queries.is_warm() || !self.rules.view().groups.iter().all(has_run) {
+        let watches =
+            |group: &GroupView| watches(group.interval, group.counts.regular + group.counts.at_once);
+        if !self.queries.is_warm() || !self.rules.view().groups.iter().all(watches) {
             return "Starting: rules do not watch yet";
         }
         let is_unknown = |one: &Appliance| one.state == State::Unknown;
@@ -301,6 +311,12 @@ impl Web {
         }
         ""
     }
+}
+
+/// Whether a group of rules with that interval, in seconds, watches, so often evaluated since the start. One of a longer interval than a start takes looks at what
+/// takes days, a certificate's end for example, and is not waited for: what fired of it before fires still.
+fn watches(interval: f64, evaluated: u64) -> bool {
+    evaluated > 0 || interval > GATHERING.as_secs_f64()
 }
 
 /// Tells those who watch live, until the hub stops.
@@ -339,6 +355,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/alerts/{id}", get(alerts::page).post(alerts::change))
         .route("/log", get(log::page))
         .route("/status", get(status::page))
+        .route("/status/feed", get(status::feed))
         .route("/status/incidents", post(status::begin))
         .route("/status/incidents/{id}", post(status::change))
         .route("/api/status", get(status::api))
@@ -403,4 +420,16 @@ pub fn router(web: Arc<Web>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&web), rest::cors::cors))
         .layer(from_fn_with_state(Arc::clone(&web), guard::guard))
         .with_state(web)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_waits_for_no_group_that_takes_longer_than_a_start() {
+        assert!(!watches(15.0, 0) && !watches(60.0, 0), "nobody has looked yet");
+        assert!(watches(15.0, 1));
+        assert!(watches(3600.0, 0), "an hour is no start");
+    }
 }

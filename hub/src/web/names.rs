@@ -52,6 +52,7 @@ impl Web {
             for contact in &config.contact {
                 note(site, &contact.name);
                 note(site, &contact.phone);
+                note(site, &contact.email);
             }
         }
         for one in self.shared.read().fleet().appliances() {

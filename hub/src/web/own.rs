@@ -9,6 +9,7 @@ use crate::ingest::{Counts, Ingest};
 use crate::query::Own;
 use crate::text::{Kind, Sink};
 use rackside_proto::AgentName;
+use std::sync::atomic::Ordering;
 
 /// What the core knows of itself at a moment.
 struct Seen {
@@ -69,6 +70,8 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
     }
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
+    let help = "Connections to the pages that were shut at once, since their address had enough of them";
+    text.counter("rackside_hub_web_refused_total", help, web.refused().load(Ordering::Relaxed));
     web.api.write(text);
     web.rules.write(text);
     web.notifications.write(text, now);

@@ -42,6 +42,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
         | ["health", "liveness" | "readiness"]
         | ["status" | "login" | "logout" | "join" | "mqtt"]
         | ["login", "provider" | "back"]
+        | ["status", "feed"]
         | ["api", "status"] => Need::Nothing,
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
@@ -65,6 +66,7 @@ mod tests {
         for (method, path, need) in [
             ("GET", "/", right(See)),
             ("GET", "/status", Nothing),
+            ("GET", "/status/feed", Nothing),
             ("GET", "/api/status", Nothing),
             ("POST", "/status/incidents", right(Act)),
             ("GET", "/static/base.css", Nothing),

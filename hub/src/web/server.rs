@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -35,20 +36,22 @@ pub struct Bounds {
     pub head: Duration,
     /// How long a client may take nothing of what is sent to it. A phone that lost its network, too, is noticed by this.
     pub stall: Duration,
+    /// Counts connections that were shut at once, since their address had enough.
+    pub refused: Arc<AtomicU64>,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         let (head, stall) = (Duration::from_secs(30), Duration::from_secs(30));
-        Self { connections: 1024, of_one: 256, apart: vec![HERE], head, stall }
+        Self { connections: 1024, of_one: 256, apart: vec![HERE], head, stall, refused: Arc::default() }
     }
 }
 
 impl Bounds {
-    /// The usual ones, with these proxies.
-    pub(crate) fn behind(proxies: &[IpAddr]) -> Self {
+    /// The usual ones, with these proxies, and where is counted who is refused.
+    pub(crate) fn behind(proxies: &[IpAddr], refused: Arc<AtomicU64>) -> Self {
         let usual = Self::default();
-        Self { apart: [&usual.apart, proxies].concat(), ..usual }
+        Self { apart: [&usual.apart, proxies].concat(), refused, ..usual }
     }
 }
 
@@ -107,6 +110,7 @@ pub async fn serve(
         };
         let (stream, peer, seat) = accepted;
         let Ok(place) = places.take(peer.ip()) else {
+            bounds.refused.fetch_add(1, Ordering::Relaxed);
             let now = clock::now().instant;
             if told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
                 told = Some(now);
@@ -231,6 +235,7 @@ mod tests {
         // None of them goes by itself while this looks.
         let head = Duration::from_mins(10);
         let bounds = Bounds { connections: 8, of_one: 2, apart: Vec::new(), head, ..Bounds::default() };
+        let refusals = Arc::clone(&bounds.refused);
         let (address, _stop) = start(bounds).await;
         let get = "GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";
         let read = |mut stream: TcpStream| async move {
@@ -243,6 +248,7 @@ mod tests {
         let refused = TcpStream::connect(address).await.expect("the kernel takes it");
         let shut = tokio::time::timeout(Duration::from_secs(30), read(refused)).await;
         assert_eq!(shut.as_deref(), Ok(""), "a third is shut");
+        assert_eq!(refusals.load(Ordering::Relaxed), 1, "and counted");
         drop(sitting);
         let served = async {
             loop {

@@ -195,7 +195,7 @@ fn standing(group: &Group) -> &'static str {
 }
 
 fn contact(contact: &crate::site::Contact) -> Contact {
-    Contact::new(&contact.role, &contact.name, &contact.phone, &contact.hours)
+    Contact::new(&contact.role, &contact.name, (&contact.phone, &contact.email), &contact.hours)
 }
 
 /// From when to when, by the clocks of the place: `Fri 27 Nov 19:00–22:00`.

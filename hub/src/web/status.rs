@@ -1,4 +1,4 @@
-//! `/status` and `/api/status`: what the public is told, for whoever asks; and the forms by which an operator tells it.
+//! `/status`, `/status/feed` and `/api/status`: what the public is told, for whoever asks; and the forms by which an operator tells it.
 //!
 //! The page is made at most every 15 s, however many ask, and kept compressed; browsers and caches in between may keep it as long. An operator gets one of their
 //! own, with forms. Of an alert the public reads its rule's annotation `public` and nothing else; without one it is a disturbance.
@@ -7,6 +7,7 @@
 //! GET /api/status     {"title": "Our streams", "state": "well", "sites": [{"name": "Arena North", "state": "well", "days": [{"date": "2026-11-20", …}]}], …}
 //! ```
 
+mod feed;
 pub(super) mod incidents;
 mod told;
 
@@ -37,6 +38,7 @@ const KEPT: &str = "public, max-age=15";
 /// Most characters of a line.
 const LINE: usize = 120;
 const HTML: &str = "text/html; charset=utf-8";
+const ATOM: &str = "application/atom+xml; charset=utf-8";
 
 /// What the public is told, and what was told last.
 pub(super) struct Board {
@@ -44,13 +46,14 @@ pub(super) struct Board {
     made: Mutex<Option<Arc<Made>>>,
 }
 
-/// Both forms of it, ready to be sent.
+/// All forms of it, ready to be sent.
 struct Made {
     at: i64,
     /// How the page was set: of another configuration nothing is kept.
     set: Arc<Set>,
     html: Sent,
     json: Sent,
+    atom: Sent,
 }
 
 struct Sent {
@@ -83,7 +86,8 @@ impl Board {
         let set = self.public.set();
         let told = told::told(web, &set, now)?;
         let json = Sent::new(told.json().to_string());
-        let fresh = Arc::new(Made { at: now, set, html: Sent::new(told.page(None).html()), json });
+        let atom = Sent::new(told.feed(&web.notifications.external_url()));
+        let fresh = Arc::new(Made { at: now, set, html: Sent::new(told.page(None).html()), json, atom });
         *made = Some(Arc::clone(&fresh));
         Ok(fresh)
     }
@@ -162,6 +166,13 @@ pub(super) async fn api(State(web): State<Arc<Web>>, headers: HeaderMap, uri: Ur
         return missing::not_found(headers, uri).await;
     }
     public(web, headers, "application/json", |made| &made.json).await
+}
+
+pub(super) async fn feed(State(web): State<Arc<Web>>, headers: HeaderMap, uri: Uri) -> Response {
+    if !web.board.public.set().config.enabled {
+        return missing::not_found(headers, uri).await;
+    }
+    public(web, headers, ATOM, |made| &made.atom).await
 }
 
 /// What everybody gets.

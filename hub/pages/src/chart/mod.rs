@@ -109,7 +109,7 @@ const BELOW: u16 = 17;
 const LANE: u16 = 15;
 const LANES: usize = 6;
 /// Room for the numbers on the left.
-const LEFT: u16 = 44;
+const LEFT: u16 = 52;
 /// Room on the right, so that the last time is not cut.
 const RIGHT: u16 = 10;
 

@@ -176,7 +176,7 @@ fn pictures_are_as_they_were() {
 fn a_spike_is_drawn_a_gap_is_hatched_an_event_is_a_mark() {
     let drawn = svg(&evening());
     assert!(drawn.contains("highest 76.7 °C"), "the spike of one reading: {drawn}");
-    assert!(drawn.contains(">no data</text>") && drawn.contains("No data for 3 h 4"), "{drawn}");
+    assert!(drawn.contains(">no data</text>") && drawn.contains("No data for 3 h 5"), "{drawn}");
     assert!(drawn.contains("<title>stream_codec main: h264</title>"));
     assert!(drawn.contains(">ON AIR</text>") && drawn.contains("<title>SocHot, critical</title>"));
 }

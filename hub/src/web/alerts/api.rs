@@ -60,7 +60,7 @@ fn beside(web: &Web, alert: &Booked) -> Vec<Json> {
 }
 
 /// All of it.
-fn of(web: &Web, alert: &Booked) -> Json {
+fn of(web: &Web, alert: &Booked, sees_hub: bool) -> Json {
     let (now, venues) = (clock::now().utc_ms as i64, web.venues());
     let zone = venues.zone(alert.site());
     let text = |name: &str| alert.annotations.get(name).cloned().unwrap_or_default();
@@ -70,11 +70,11 @@ fn of(web: &Web, alert: &Booked) -> Json {
     let contacts = config
         .map_or(&[][..], |config| &config.contact)
         .iter()
-        .map(|one| json!({ "role": one.role, "name": one.name, "phone": one.phone, "hours": one.hours }));
+        .map(|one| json!({ "role": one.role, "name": one.name, "phone": one.phone, "email": one.email, "hours": one.hours }));
     let teams = web.notifications.look(teams);
     json!({
         "cause": cause(web, alert),
-        "before": told(&before(web, alert, false, (zone, now))),
+        "before": told(&before(web, alert, sees_hub, (zone, now))),
         "tried": told(&tried(web, alert, zone, now)),
         "beside": beside(web, alert),
         "expression": Some(expression(web, alert)).filter(|text| !text.is_empty()),
@@ -93,9 +93,10 @@ pub(in crate::web) async fn around(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let alert = booked(&web, &visitor, &id)?;
+    let sees_hub = web.venues().sees(&visitor, "");
     // The history is read.
     let writing = tokio::task::spawn_blocking(move || {
-        let mut told = of(&web, &alert);
+        let mut told = of(&web, &alert, sees_hub);
         if let Some(sites) = visitor.only() {
             // A rule may name any site.
             let beyond = web.names_beyond(sites);

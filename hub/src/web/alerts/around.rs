@@ -103,7 +103,11 @@ fn edges(web: &Web, site: &str, range: &Range<i64>) -> Vec<(i64, &'static str, S
                 continue;
             }
             let says = if to.value > 0.0 { "on air" } else { "no longer on air" };
-            found.push((to.at, "tally", format!("the site is {says} by {}", labels.value("reason"))));
+            found.push((
+                to.at,
+                "tally",
+                format!("the site is {says} by {}", super::page::by(labels.value("reason"))),
+            ));
         }
         ControlFlow::Continue(())
     };

@@ -17,11 +17,12 @@ use rackside_access::How;
 use rackside_notify::{Booked, Kind, Message, Notifier, State as At, Status};
 use rackside_onair::{Phase, Show, Zone};
 use rackside_pages::alert::{Act, Alert, Contact, Happening, Label, OnCall, Place, Runbook};
-use rackside_pages::chart::{self, Chart, Gather, Mark, MarkKind, Moves, Size};
+use rackside_pages::chart::{self, Chart, Gather, Mark, MarkKind, Moves, Size, States};
+use rackside_pages::series::title;
 use rackside_pages::{Here, When, runbook};
 use rackside_promql::{Limits, SourceError, Stop};
 use rackside_receivers::chart::{Chart as Hour, last_hour};
-use rackside_receivers::quantity::unit_of;
+use rackside_receivers::quantity::{metric_of, unit_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ fn shown(
     alert: &Booked,
     visitor: &Visitor,
     form: &Form,
-    (chart, told): (Option<String>, Option<Told>),
+    (chart, told): (Option<Picture>, Option<Told>),
 ) -> Alert {
     let (now, venues) = (clock::now(), web.venues());
     let at = now.utc_ms as i64;
@@ -99,7 +100,8 @@ fn shown(
     let query = expression(web, alert);
     let config = venues.config(alert.site());
     let contacts = config.map(|config| config.contact.iter().map(contact).collect()).unwrap_or_default();
-    let log_is_late = told.is_none();
+    let (log_is_late, chart_is_late) = (told.is_none(), chart.is_none());
+    let Picture { of: chart_of, svg: chart } = chart.unwrap_or_default();
     let Told { before, tried } = told.unwrap_or_default();
     Alert {
         frame: web.live_frame(&line.what, Here::Alerts, visitor),
@@ -113,8 +115,9 @@ fn shown(
         beside: beside(web, alert, &mut pen),
         log_is_late,
         before,
-        chart_is_late: chart.is_none(),
-        chart: chart.unwrap_or_default(),
+        chart_is_late,
+        chart_of,
+        chart,
         tried,
         history: history(web, alert, zone, at),
         runbook: what_to_do(&text("runbook_url"), &text("runbook")),
@@ -161,7 +164,7 @@ fn place(web: &Web, venues: &Venues, alert: &Booked, zone: Zone) -> Option<Place
         .iter()
         .flat_map(|view| &view.reasons)
         .filter(|(_, is)| *is)
-        .map(|(why, _)| why.as_str())
+        .map(|(why, _)| by(why.as_str()))
         .collect();
     let on_air = !reasons.is_empty();
     Some(Place {
@@ -177,6 +180,11 @@ fn place(web: &Web, venues: &Venues, alert: &Booked, zone: Zone) -> Option<Place
             .map(|next| format!("{}, {}", next.name, When::short(next.live, zone, at)))
             .unwrap_or_default(),
     })
+}
+
+/// Why a site is on air, after "by".
+pub(super) fn by(reason: &str) -> &str {
+    if reason == rackside_onair::Reason::Manual.as_str() { "hand" } else { reason }
 }
 
 fn of_show(show: &Show, zone: Zone, now: i64) -> String {
@@ -231,6 +239,7 @@ fn contact(of: &crate::site::Contact) -> Contact {
         role: of.role.clone(),
         name: of.name.clone(),
         phone: of.phone.clone(),
+        email: of.email.clone(),
         tel: of.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
         hours: of.hours.clone(),
     }
@@ -251,22 +260,31 @@ pub(in crate::web) fn on_call(notifier: &Notifier, now: i64) -> Vec<OnCall> {
         .collect()
 }
 
+/// What its rule looks at, drawn.
+#[derive(Default)]
+struct Picture {
+    /// What that is called.
+    of: String,
+    svg: String,
+}
+
 /// The hour around its beginning, of what its rule looks at; nothing, where that is not one series.
-fn hour(web: &Web, alert: &Booked, stopped: &dyn Fn() -> Option<Stop>) -> Result<String, SourceError> {
+fn hour(web: &Web, alert: &Booked, stopped: &dyn Fn() -> Option<Stop>) -> Result<Picture, SourceError> {
     let (now, zone) = (clock::now().utc_ms as i64, web.venues().zone(alert.site()));
     let until = now.min(alert.starts_at.saturating_add(AFTER));
     let limits = Limits { stop: Some(stopped), ..Limits::default() };
-    let found = last_hour(&asked(alert, &expression(web, alert), until), &*web.queries, &limits);
+    let query = expression(web, alert);
+    let found = last_hour(&asked(alert, &query, until), &*web.queries, &limits);
     // What was stopped looks as if there was nothing.
     if let Some(stop) = stopped() {
         return Err(SourceError::Stopped(stop));
     }
-    Ok(found.map_or_else(String::new, |found| drawn(alert, &found, zone, now)))
+    Ok(found.map_or_else(Picture::default, |found| drawn(alert, &query, &found, (zone, now))))
 }
 
-fn drawn(alert: &Booked, found: &Hour, zone: Zone, now: i64) -> String {
+fn drawn(alert: &Booked, query: &str, found: &Hour, (zone, now): (Zone, i64)) -> Picture {
     if found.points.iter().all(|(_, value)| !value.is_finite()) {
-        return String::new();
+        return Picture::default();
     }
     let range = found.from..found.until;
     let mut gather = Gather::new(range.clone(), SIZE.columns(), Moves::Gauge, found.step * 5 / 2);
@@ -279,12 +297,25 @@ fn drawn(alert: &Booked, found: &Hour, zone: Zone, now: i64) -> String {
         until: alert.ends_at.unwrap_or(now),
         text: "it fires".to_owned(),
     };
-    let mut picture = Chart::new(alert.name(), found.unit, range, zone);
+    let metric = metric_of(query).unwrap_or_default();
+    let called = if metric.is_empty() { alert.name().to_owned() } else { title(metric) };
+    let mut picture = Chart::new(&called, found.unit, range, zone);
     picture.curve = gather.finish(now);
-    picture.threshold = found.threshold;
-    picture.size = SIZE;
+    picture.states = states(metric, found);
+    // Between two states there is nothing that could be crossed.
+    picture.threshold = found.threshold.filter(|_| picture.states.is_none());
+    picture.size = if picture.states.is_some() { Size::of(&picture) } else { SIZE };
     picture.marks = vec![fires];
-    chart::svg(&picture)
+    Picture { of: called, svg: chart::svg(&picture) }
+}
+
+/// How the numbers of a metric that is a state are to be read, as long as they are its own: a mean of them is none.
+fn states(metric: &str, found: &Hour) -> Option<States> {
+    let known = rackside_proto::metric::ALL.iter().find(|known| known.name == metric)?;
+    let is_own = |value: f64| !value.is_finite() || value.fract() == 0.0;
+    let is_state =
+        known.kind == rackside_proto::Kind::State && found.points.iter().all(|(_, value)| is_own(*value));
+    is_state.then(|| States::of_metric(metric, known.help))
 }
 
 /// A message about this alert alone, for which a receiver's picture would be drawn.

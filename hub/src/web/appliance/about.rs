@@ -85,6 +85,8 @@ pub(super) fn facts(subject: &Subject) -> Vec<Fact> {
     facts.extend(offset(subject));
     let backlog = quantity(subject, metric::AGENT_BACKLOG.name);
     let place = subject.about.as_ref().map(|about| match about.spool {
+        // Of one that is gone nobody knows what has come to it since.
+        _ if !subject.state.is_up() => "when it was heard last",
         SpoolPlace::Memory => "kept in memory only",
         SpoolPlace::Disk => "goes to its disk when the hub does not answer",
     });

@@ -1,7 +1,7 @@
 //! What charts are drawn of, as JSON, and the latest values ready to be read.
 //!
 //! ```json
-//! {"from": "2026-11-20T17:00:00.000Z", "to": "…", "series": [{"series": "rackside_load1", "kind": "gauge", "unit": "", "width": 346, "until": 346,
+//! {"from": "2026-11-20T17:00:00.000Z", "to": "…", "series": [{"series": "rackside_load1", "kind": "gauge", "unit": "", "width": 338, "until": 338,
 //!   "columns": [{"x": 0, "min": 0.1, "mean": 0.2, "max": 0.4, "last": 0.2, "joins": false, "text": "0.2 (0.1 – 0.4)"}]}]}
 //! ```
 

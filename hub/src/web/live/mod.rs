@@ -139,4 +139,11 @@ impl Watcher for Updates {
             self.live.log().extend(names);
         }
     }
+
+    fn logged_itself(&mut self) {
+        if self.live.is_watched() {
+            // What is of no site is told to who sees all.
+            self.live.log().insert((String::new(), String::new()));
+        }
+    }
 }

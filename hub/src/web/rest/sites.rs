@@ -61,6 +61,7 @@ struct Contact<'a> {
     role: &'a str,
     name: &'a str,
     phone: &'a str,
+    email: &'a str,
     hours: &'a str,
 }
 
@@ -157,6 +158,7 @@ fn one(web: &Web, visitor: &Visitor, site: &str) -> Result<String, Problem> {
         role: &one.role,
         name: &one.name,
         phone: &one.phone,
+        email: &one.email,
         hours: &one.hours,
     });
     let contacts = contacts.collect();

@@ -28,7 +28,7 @@ const PAST: i64 = 14 * DAY;
 /// One that comes back so soon was not over.
 const SAME: i64 = 5 * 60_000;
 /// Maintenance is announced so long ahead.
-const AHEAD: i64 = 14 * DAY;
+pub(super) const AHEAD: i64 = 14 * DAY;
 /// What a rule may say to the public, as an annotation.
 const WORDS: &str = "public";
 
@@ -37,15 +37,15 @@ type Lasted = (i64, Option<i64>);
 
 /// All of it.
 pub(super) struct Told {
-    title: String,
-    now: i64,
-    sites: Vec<OneSite>,
+    pub(super) title: String,
+    pub(super) now: i64,
+    pub(super) sites: Vec<OneSite>,
     /// The newest first.
-    incidents: Vec<OneIncident>,
-    maintenance: Vec<OneMaintenance>,
+    pub(super) incidents: Vec<OneIncident>,
+    pub(super) maintenance: Vec<OneMaintenance>,
 }
 
-struct OneSite {
+pub(super) struct OneSite {
     name: String,
     zone: Zone,
     is_disturbed: bool,
@@ -54,23 +54,25 @@ struct OneSite {
     days: BTreeMap<i64, rackside_status::Day>,
 }
 
-struct OneIncident {
+pub(super) struct OneIncident {
     /// Its number, if somebody wrote it.
-    id: i64,
-    title: String,
-    place: String,
-    text: String,
-    zone: Zone,
-    from: i64,
-    until: Option<i64>,
+    pub(super) id: i64,
+    pub(super) title: String,
+    pub(super) place: String,
+    pub(super) text: String,
+    pub(super) zone: Zone,
+    pub(super) from: i64,
+    pub(super) until: Option<i64>,
+    /// When what is told of it was news last.
+    pub(super) changed: i64,
 }
 
-struct OneMaintenance {
-    name: String,
-    place: String,
-    zone: Zone,
-    from: i64,
-    until: i64,
+pub(super) struct OneMaintenance {
+    pub(super) name: String,
+    pub(super) place: String,
+    pub(super) zone: Zone,
+    pub(super) from: i64,
+    pub(super) until: i64,
 }
 
 /// What is so now.
@@ -95,6 +97,7 @@ pub(super) fn told(web: &Web, public: &Set, now: i64) -> Result<Told, BookError>
             zone,
             from,
             until,
+            changed: one.changed_at,
         });
     }
     incidents.retain(|one| one.until.is_none_or(|until| until > now - PAST));
@@ -158,6 +161,7 @@ fn of_alerts(alerts: &[Booked], configs: &[SiteConfig], has_receivers: bool) -> 
             zone: config.zone(),
             from,
             until,
+            changed: until.unwrap_or(from),
         }));
     }
     incidents
