@@ -24,7 +24,7 @@ pub(crate) const NAME: &str = "arena-north/rack-1";
 const DUE_SECONDS: u64 = 61 * 86_400;
 
 /// Lines for a hub that boxes join, and where its listener speaks TLS.
-fn lines() -> String {
+pub(crate) fn lines() -> String {
     let tls = port::local(port::free());
     format!(
         "tls = {{ address = \"{tls}\" }}\n[join]\nurl = \"http://127.0.0.1\"\naddresses = [\"mqtts://{tls}\"]\n"

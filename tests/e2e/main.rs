@@ -13,6 +13,7 @@ mod cross;
 mod custody;
 mod desk;
 mod down;
+mod fleet;
 mod join;
 mod lamp;
 mod lasting;
