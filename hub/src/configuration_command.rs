@@ -45,7 +45,7 @@ pub(crate) fn run(what: &ConfigurationCommand, config: &Config) -> Result<String
 
 fn row((name, outcome): &(AgentName, Outcome)) -> [String; 6] {
     let Outcome { wanted, applied, state, why, since_ms } = outcome;
-    let why = if why.is_empty() { "-".to_owned() } else { why.escape_debug().to_string() };
+    let why = if why.is_empty() { "-".to_owned() } else { why.clone() };
     [name.to_string(), number(*wanted), number(*applied), state.as_str().to_owned(), day(*since_ms), why]
 }
 

@@ -115,7 +115,9 @@ impl Outcome {
             self.applied = revision;
         }
         if revision == self.wanted && revision != 0 {
-            self.turn(adopted.into(), why, now);
+            // It goes to terminals and logs, and an appliance may say anything.
+            let plain: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            self.turn(adopted.into(), &plain, now);
         }
     }
 }
@@ -137,7 +139,7 @@ mod tests {
         assert_eq!(one.state, State::Sent, "that is about another");
         one.became(3, Adopted::Refused, "line 2: tick", 30);
         assert_eq!((one.state, one.why.as_str(), one.since_ms), (State::Refused, "line 2: tick", 30));
-        one.became(3, Adopted::Refused, "line 2: tick", 40);
+        one.became(3, Adopted::Refused, "line 2:\ntick", 40);
         one.runs(2, true, 50);
         assert_eq!((one.state, one.since_ms), (State::Refused, 30), "told again, it is no newer");
         one.runs(3, true, 60);

@@ -303,7 +303,7 @@ fn say(name: &AgentName, outcome: &Outcome) {
         State::Applied => log::info!("{name} runs on configuration {wanted}"),
         State::Sent => log::info!("{name} is to run on configuration {wanted}"),
         State::Refused | State::RolledBack | State::NotTaken => {
-            log::warn!("{name}: configuration {wanted} was {}: {}", state.as_str(), why.escape_debug());
+            log::warn!("{name}: configuration {wanted} was {}: {}", state.as_str(), why);
         }
     }
 }
