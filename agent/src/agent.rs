@@ -4,9 +4,11 @@
 //! there makes no difference to it. What is said on a connection is [`Session`](crate::session::Session)'s business.
 
 use crate::clock::{Clock, Doubt, Moment};
+use crate::command::{Commands, Gate};
 use crate::config::Config;
 use crate::custody::Custody;
 use crate::host::Host;
+use crate::join::signed::HubKey;
 use crate::meter::Meter;
 use crate::panel::led::{Link, Site};
 use crate::panel::limits::Limits;
@@ -37,7 +39,8 @@ pub struct Gist {
     tick_ms: u32,
     interval_ms: u32,
     spool: (SpoolPlace, u64),
-    configuration: (u32, bool),
+    revision: u32,
+    capabilities: Capabilities,
 }
 
 /// One run of the agent.
@@ -57,6 +60,8 @@ pub struct Agent {
     pub panel: Vec<Reading>,
     /// The probes' series; whoever steps the probes sets them before a tick.
     pub probes: Vec<Series>,
+    /// What the hub has this box do.
+    pub commands: Commands,
     /// The hub's clock, as its newest ack had it; whoever judges the clocks takes it.
     pub hub_time: Option<u64>,
     /// The newest message with a configuration; whoever judges these takes it.
@@ -102,6 +107,7 @@ impl Agent {
             verdict: None,
             panel: Vec::new(),
             probes: Vec::new(),
+            commands: Commands::new(Gate::new(hub_key(config), config.commands)),
             hub_time: None,
             configuration: None,
             revision: config.hub.revision(),
@@ -143,7 +149,8 @@ impl Agent {
             tick_ms: self.tick_ms,
             interval_ms: self.interval_ms(),
             spool: self.spool(),
-            configuration: (self.revision, self.accepts),
+            revision: self.revision,
+            capabilities: self.capabilities(),
         }
     }
 
@@ -175,6 +182,7 @@ impl Agent {
         self.sampler.tick(self.tick_ms);
         self.custody.limit(config.spool.limits);
         self.custody.limit_disk(config.spool.disk);
+        self.commands.gate.configure(hub_key(config), config.commands);
     }
 
     /// One reading of everything, into custody.
@@ -188,6 +196,7 @@ impl Agent {
             connects: self.connects,
             received: self.traffic.received(),
             transmitted: self.traffic.transmitted(),
+            refused: self.commands.gate.refused(),
         };
         self.sensors.machine.panel = std::mem::take(&mut self.panel);
         self.sensors.machine.probes = std::mem::take(&mut self.probes);
@@ -399,7 +408,7 @@ impl Agent {
     fn capabilities(&self) -> Capabilities {
         let bit = |is_there, capability| if is_there { capability } else { Capabilities::default() };
         let gpio = bit(self.host.gpio, Capabilities::GPIO);
-        gpio.with(bit(self.accepts, Capabilities::CONFIGURATION))
+        gpio.with(bit(self.accepts, Capabilities::CONFIGURATION)).with(self.commands.gate.accepts())
     }
 
     /// The body of a birth message.
@@ -432,6 +441,11 @@ impl Agent {
         birth.encode(self.sampler.catalog(), &mut body)?;
         Ok(body)
     }
+}
+
+/// The hub that this box has joined, by its key.
+fn hub_key(config: &Config) -> Option<HubKey> {
+    HubKey::of(config.mqtt.identity.as_deref()?)
 }
 
 #[cfg(test)]

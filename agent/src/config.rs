@@ -18,6 +18,7 @@ mod sources;
 pub use sources::FromHub;
 
 use crate::clock::Trust;
+use crate::command::FileCommands;
 use crate::configure::FileConfig;
 use crate::custody;
 use crate::join::Identity;
@@ -27,7 +28,7 @@ use crate::panel::limits::{FileLimits, Limits};
 use crate::probe::config as probe;
 use crate::probe::recovery::plan;
 use rackside_config::{ConfigError, Secret, Size, Span};
-use rackside_proto::{AgentName, Id, Prefix};
+use rackside_proto::{AgentName, Capabilities, Id, Prefix};
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ pub struct Config {
     pub probes: probe::Config,
     /// What of it the hub has handed out.
     pub hub: FromHub,
+    /// What of the hub's commands is done here.
+    pub commands: Capabilities,
 }
 
 /// How records are kept until the hub has them.
@@ -162,6 +165,7 @@ struct File {
     probes: Option<probe::General>,
     probe: Option<probe::FileProbes>,
     command: Option<Vec<plan::FileCommand>>,
+    commands: Option<FileCommands>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -262,6 +266,7 @@ impl Config {
             panel,
             probes,
             hub: FromHub::default(),
+            commands: raw.commands.unwrap_or_default().accepted(),
         })
     }
 }

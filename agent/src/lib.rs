@@ -14,7 +14,7 @@
 //! 8. [`probe`] asks the world around this box, each probe on a schedule of its own.
 //! 9. [`app`] is the loop that moves bytes and time between them. [`cli`], [`check`], [`once`] and [`status`] are what a person calls.
 //!
-//! How a box gets the identity that it speaks with is told in [`join`], what its hub may have it run on in [`configure`].
+//! How a box gets the identity that it speaks with is told in [`join`], what its hub may have it run on in [`configure`], what it may have it do in [`command`].
 //!
 //! Connections to a machine by its name are made by [`dial`], whoever wants them.
 //!
@@ -28,6 +28,7 @@ mod batch;
 pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod configure;
 pub mod custody;

@@ -1,8 +1,45 @@
 //! What is logged goes to standard error, one line each: with journald's priority in front when a journal reads it
 //! (`<4>the link is lost`), with the level in words when a person does.
 
+use crate::clock::Clock;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rackside_proto::LINE;
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// So many bytes of lines are kept for the hub to ask for: the last hour of a box that has something to say.
+const KEPT: usize = 16 * 1024;
+/// What a line takes beside its text.
+const BESIDE: usize = 40;
+
+/// The last lines, and what they take.
+static RECENT: Mutex<Recent> = Mutex::new(Recent { lines: VecDeque::new(), bytes: 0 });
+
+#[derive(Debug)]
+struct Recent {
+    lines: VecDeque<(Instant, Level, Box<str>)>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn keep(&mut self, at: Instant, level: Level, text: &str) {
+        let text = text.get(..text.floor_char_boundary(LINE)).unwrap_or(text);
+        self.bytes += text.len() + BESIDE;
+        self.lines.push_back((at, level, text.into()));
+        while self.bytes > KEPT {
+            let Some((.., gone)) = self.lines.pop_front() else { return };
+            self.bytes -= gone.len() + BESIDE;
+        }
+    }
+}
+
+/// Tells the last lines, the oldest first: when, how bad, and what.
+pub(crate) fn each_recent(mut tell: impl FnMut(Instant, Level, &str)) {
+    let recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+    recent.lines.iter().for_each(|(at, level, text)| tell(*at, *level, text));
+}
 
 struct Logger {
     for_people: bool,
@@ -27,18 +64,23 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let line = line(self.for_people, record.level(), &record.args().to_string());
+            let text = one_line(&record.args().to_string());
+            let line = line(self.for_people, record.level(), &text);
             // One write, so that lines of several threads do not mix. Nowhere to complain if it fails.
             let _ = std::io::stderr().write_all(line.as_bytes());
+            RECENT.lock().unwrap_or_else(PoisonError::into_inner).keep(Clock::now(), record.level(), &text);
         }
     }
 
     fn flush(&self) {}
 }
 
+/// A line break from outside (a broker's message) must not make a second entry.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
 fn line(for_people: bool, level: Level, text: &str) -> String {
-    // A line break from outside (a broker's message) must not make a second entry.
-    let text = text.replace(['\n', '\r'], " ");
     if for_people {
         return format!("{:<5} {text}\n", level.as_str().to_lowercase());
     }
@@ -64,6 +106,20 @@ mod tests {
 
     #[test]
     fn an_entry_is_one_line_whatever_it_quotes() {
-        assert_eq!(line(false, Level::Info, "a\n<0>b"), "<6>a <0>b\n");
+        assert_eq!(line(false, Level::Info, &one_line("a\n<0>b")), "<6>a <0>b\n");
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_whole_and_the_oldest_go() {
+        let (mut recent, now) = (Recent { lines: VecDeque::new(), bytes: 0 }, Clock::now());
+        let long = "ä".repeat(LINE);
+        recent.keep(now, Level::Warn, &long);
+        assert_eq!(recent.lines[0].2.len(), LINE, "cut between two characters");
+        for nth in 0..1000 {
+            recent.keep(now, Level::Info, &format!("line {nth:03}"));
+        }
+        assert_eq!(recent.lines.len(), KEPT / (8 + BESIDE));
+        assert!(recent.bytes <= KEPT);
+        assert_eq!(recent.lines.back().map(|(.., text)| &**text), Some("line 999"));
     }
 }

@@ -137,6 +137,7 @@ pub fn changes(old: &Config, fresh: &Config) -> Vec<&'static str> {
         ("limits", old.limits != fresh.limits),
         ("panel", old.panel != fresh.panel),
         ("probes", old.probes != fresh.probes),
+        ("commands", old.commands != fresh.commands),
     ];
     rows.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
@@ -199,8 +200,11 @@ mod tests {
         assert_eq!(changes(&old, &config(TEXT)), [""; 0]);
         assert_eq!(changes(&old, &config(&format!("log = \"debug\"\n{TEXT}"))), [""; 0]);
         let all = format!(
-            "tick = \"1s\"\nclock = \"trust\"\n{TEXT}user = \"u\"\n[spool]\nresend_rate = 1\n[limits]\ndisk = {{}}\n[[led]]\nname = \"rack\"\npin = 22\n"
+            "tick = \"1s\"\nclock = \"trust\"\n{TEXT}user = \"u\"\n[spool]\nresend_rate = 1\n[limits]\ndisk = {{}}\n[[led]]\nname = \"rack\"\npin = 22\n[commands]\naccept = []\n"
         );
-        assert_eq!(changes(&old, &config(&all)), ["tick", "clock", "mqtt", "spool", "limits", "panel"]);
+        assert_eq!(
+            changes(&old, &config(&all)),
+            ["tick", "clock", "mqtt", "spool", "limits", "panel", "commands"]
+        );
     }
 }

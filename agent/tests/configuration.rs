@@ -72,6 +72,7 @@ fn the_example_is_good_and_complete() {
         ("relay", "most ="),
         ("probes", "metered ="),
         ("command", "run ="),
+        ("commands", "accept ="),
     ];
     for (table, from) in tables.into_iter().chain(probes) {
         let nonsense = if from.starts_with('[') {

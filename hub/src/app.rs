@@ -7,6 +7,7 @@
 use crate::broker::files::{self, Plan};
 use crate::broker::{Broker, BrokerError};
 use crate::clock;
+use crate::command::{self, Commands};
 use crate::config::Config;
 use crate::configure::Configurations;
 use crate::identity::{Identities, IdentityError};
@@ -222,6 +223,28 @@ fn served(
     server::serve(socket, web::router(pages), bounds, asked)
 }
 
+/// Says who it is and where, and that it has started.
+fn say_where(history: &Shared, page: SocketAddr, way: &dyn WayIn) {
+    let (version, agents) = (env!("CARGO_PKG_VERSION"), way.address());
+    log::info!("rackside-hub {version}: page at http://{page}/, agents at {agents}");
+    history.note("hub/start", version, clock::now());
+}
+
+/// What boxes are told to do, and the way there.
+fn commands(
+    config: &Config,
+    identities: Option<&Identities>,
+    shared: &Shared,
+    outlet: &Arc<dyn Outlet>,
+) -> Commands {
+    Commands::new(command::Ground {
+        identities: identities.cloned(),
+        shared: shared.clone(),
+        outlet: Arc::clone(outlet),
+        prefix: config.prefix.clone(),
+    })
+}
+
 impl Hub {
     /// Starts everything, within the tokio runtime that it is called in.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
@@ -252,7 +275,9 @@ impl Hub {
         let outbox = notify::outbox(&config.data, started);
         let office = Office::new(policy.clone(), outbox, publisher, links.clone(), Some(charts));
         let configurations = identities.clone().and_then(|identities| configurations(config, identities));
-        let watcher = ((updates, ears), (rules.clone(), configurations.as_ref().map(Configurations::ears)));
+        let commands = commands(config, identities.as_ref(), &shared, &outlet);
+        let watching = (configurations.as_ref().map(Configurations::ears), commands.clone());
+        let watcher = ((updates, ears), (rules.clone(), watching));
         let configuring = configurations.clone().map(|configurations| {
             configurations.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone())
         });
@@ -290,6 +315,7 @@ impl Hub {
             identities,
             listener: listener.clone(),
             roll_outs: RollOuts::open(&config.fleet, &storage::whole(&config.data)),
+            commands: commands.clone(),
         };
         let (roll_outs, rolling) = (known.roll_outs.clone(), rollout::Ground::of(&known, configurations));
         let pages = Web::new(known, Arc::clone(&way), status, live, queried, started, asked.clone());
@@ -297,6 +323,7 @@ impl Hub {
             query::keep(queries, pages.clone(), remembered, Kept::of(&config.history), asked.clone());
         let telling = web::live_updates(pages.clone(), asked.clone());
         let serving = served(socket, pages, config, asked.clone());
+        let command_line = command::door::serve(commands, config.data.clone(), asked.clone());
         let mut tasks = vec![
             ("series", tokio::spawn(keeping)),
             ("ingest", tokio::spawn(task::run(shared, ends, stop))),
@@ -309,18 +336,14 @@ impl Hub {
             ("roll-outs", tokio::spawn(rollout::run(roll_outs.clone(), rolling, asked.clone()))),
             ("the live updates", tokio::spawn(telling)),
             ("the web server", tokio::spawn(serving)),
+            ("the command line's door", tokio::spawn(command_line)),
             ("the log of users", tokio::spawn(door.clone().tell(asked))),
         ];
         tasks.extend(configuring.map(|keeping| ("configurations", tokio::spawn(keeping))));
         tasks.extend(writing.map(|writing| ("the files of the broker", tokio::spawn(writing))));
         tasks.extend(joining.map(|keeping| ("identities", tokio::spawn(keeping))));
-        log::info!(
-            "rackside-hub {}: page at http://{address}/, agents at {}",
-            env!("CARGO_PKG_VERSION"),
-            way.address()
-        );
+        say_where(&note, address, way.as_ref());
         door.say_how_to_begin(address, &notifications.external_url(), clock::now().utc_ms as i64);
-        note.note("hub/start", env!("CARGO_PKG_VERSION"), clock::now());
         let parts = Parts { listener, on_air, notifications, shared: note, public, roll_outs };
         Ok(Self { web: address, parts, broker, last_call, shutdown, pulse, tasks })
     }

@@ -1,6 +1,7 @@
 //! The command line, as words to a [`Command`]. Does nothing itself.
 
 mod access;
+mod command;
 mod configuration;
 mod fleet;
 mod identity;
@@ -11,8 +12,10 @@ pub(crate) use fleet::WAIT;
 pub use fleet::{FleetCommand, Pace};
 pub use identity::{IdentityCommand, JoinWanted};
 
+use crate::command::Wanted;
 use crate::listener::is_user_name;
 use lexopt::prelude::*;
+use rackside_proto::AgentName;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -63,8 +66,12 @@ Usage:
   rackside-hub broker-files [DIR] [--name NAME]... [--config FILE]
                                       write what Mosquitto needs to let in who has joined and nobody else; NAME is a name
                                       or an address that boxes find the broker at, for its certificate
+  rackside-hub command SITE/APPLIANCE identify [SECONDS] | probe [NAME] | log | mute MINUTES [--config FILE]
+                                      have a box that has joined flash its LEDs, run a probe or all of them now, tell the last
+                                      lines of its log, mute its local alarm; asks the hub that runs on this machine
   rackside-hub decode [--topic T]     a message's body on stdin, JSON on stdout; T is a topic or its last
-                                      word (presence, birth, data, event, ack, verdict, still, config), data unless given
+                                      word (presence, birth, data, event, ack, verdict, command, reply, still,
+                                      config), data unless given
   rackside-hub hash-password NAME     a line for the listener's users file on stdout; asks for the password, or
                                       takes the first line of stdin
   rackside-hub --version
@@ -74,7 +81,7 @@ SIGTERM and Ctrl-C stop it. SIGHUP reads configuration and users again: log leve
 ";
 
 /// For whoever wrote another word.
-const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, fleet, broker-files, decode and hash-password";
+const COMMANDS: &str = "run, check, backup, salvage, rules, notify, user, token, join, identity, configuration, command, fleet, broker-files, decode and hash-password";
 
 /// And for whoever wrote another one after `rules`.
 const RULES: &str = "rules check, rules test and rules defaults";
@@ -168,6 +175,15 @@ pub enum Command {
         /// What.
         what: FleetCommand,
         /// The configuration of the hub whose fleet it is; defaults without one.
+        config: Option<PathBuf>,
+    },
+    /// Tell a box to do something.
+    Command {
+        /// Which one.
+        name: AgentName,
+        /// What.
+        wanted: Wanted,
+        /// The configuration of the hub that runs; defaults without one.
         config: Option<PathBuf>,
     },
     /// Decode one message.
@@ -270,6 +286,7 @@ pub fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Com
         "configuration" => return configuration::parse(&mut words),
         "fleet" => return fleet::parse(&mut words),
         "broker-files" => return identity::broker_files(&mut words),
+        "command" => return command::parse(&mut words),
         _ => {}
     }
     if !matches!(command.as_str(), "run" | "check" | "backup" | "salvage" | "decode" | "hash-password") {

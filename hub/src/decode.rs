@@ -5,8 +5,8 @@
 
 use data_encoding::HEXLOWER;
 use rackside_proto::{
-    Ack, Birth, Catalog, Change, Channel, Configuration, Data, DecodeError, Envelope, Event, Message,
-    Presence, Still, Time, Value, Verdict, Want, What,
+    Ack, Action, Birth, Body, Catalog, Change, Channel, Command, Configuration, Data, DecodeError, Envelope,
+    Event, Found, LogLine, Message, Outcome, Presence, Reply, Still, Time, Value, Verdict, Want, What,
 };
 use serde_json::{Value as Json, json};
 use std::fmt;
@@ -25,7 +25,7 @@ impl fmt::Display for ShowError {
         match self {
             Self::Topic(topic) => write!(
                 f,
-                "{topic:?} does not end in a channel's name: presence, birth, data, event, ack, verdict, still"
+                "{topic:?} does not end in a channel's name: presence, birth, data, event, ack, verdict, command, reply, still"
             ),
             Self::Body(channel, error) => write!(f, "these bytes are no {channel} message: {error}"),
         }
@@ -50,6 +50,8 @@ pub fn show(topic: &str, body: &[u8]) -> Result<Json, ShowError> {
         Message::Config(_, Configuration { revision, text }) => {
             json!({ "revision": revision, "text": text })
         }
+        Message::Command(_, command) => self::command(&command),
+        Message::Reply(reply) => self::reply(&reply),
     })
 }
 
@@ -194,6 +196,48 @@ fn verdict(verdict: Verdict) -> Json {
 }
 
 /// All but the picture.
+/// Whether its signature is good only its appliance can say.
+fn command(command: &Command<'_>) -> Json {
+    let (seconds, probe) = match command.action {
+        Action::Identify { seconds } | Action::Mute { seconds } => (Some(seconds), None),
+        Action::Probe { name } => (None, Some(name)),
+        Action::Log | Action::Other(_) => (None, None),
+    };
+    json!({
+        "run": command.run.to_string(),
+        "id": command.id,
+        "issued_ms": command.issued_ms,
+        "expires_ms": command.expires_ms,
+        "by": command.by,
+        "action": command.action.as_str(),
+        "seconds": seconds,
+        "probe": probe,
+    })
+}
+
+fn reply(reply: &Reply<'_>) -> Json {
+    let (outcome, why) = match reply.outcome {
+        Outcome::Done => ("done", None),
+        Outcome::Refused(why) => ("refused", Some(why.as_str())),
+        Outcome::Failed(why) => ("failed", Some(why)),
+    };
+    let line = |line: LogLine<'_>| json!({ "ago_ms": line.ago_ms, "level": line.level, "text": line.text });
+    let found = |found: Found<'_>| json!({ "probe": found.probe, "state": found.state.as_str(), "took_ms": found.took_ms, "why": found.why });
+    let (lines, probes) = match reply.body {
+        Body::Nothing => (None, None),
+        Body::Log(bytes) => (Some(LogLine::all(bytes).map(line).collect::<Vec<_>>()), None),
+        Body::Probes(bytes) => (None, Some(Found::all(bytes).map(found).collect::<Vec<_>>())),
+    };
+    json!({
+        "run": reply.run.to_string(),
+        "id": reply.id,
+        "outcome": outcome,
+        "why": why,
+        "lines": lines,
+        "probes": probes,
+    })
+}
+
 fn still(still: &Still<'_>) -> Json {
     json!({
         "probe": still.probe,
@@ -210,6 +254,7 @@ fn still(still: &Still<'_>) -> Json {
 mod tests {
     use super::*;
     use crate::rack::{Rack, vitals};
+    use rackside_proto::{Run, Signed};
 
     #[test]
     fn each_channel_is_shown() {
@@ -240,12 +285,35 @@ mod tests {
         let line = |topic: &str, body: &[u8]| show(topic, body).expect_err("wrong").to_string();
         assert_eq!(
             line("rackside/1/a/b/noise", &[]),
-            "\"rackside/1/a/b/noise\" does not end in a channel's name: presence, birth, data, event, ack, verdict, still"
+            "\"rackside/1/a/b/noise\" does not end in a channel's name: presence, birth, data, event, ack, verdict, command, reply, still"
         );
         assert_eq!(line("ack", &[]), "these bytes are no ack message: the body is empty");
         assert_eq!(
             line("ack", &[9]),
             "these bytes are no ack message: wire version 9 is newer than 1: upgrade this reader"
+        );
+    }
+    #[test]
+    fn commands_and_replies_are_shown() {
+        let action = Action::Probe { name: "encoder" };
+        let command = Command { run: Run(7), id: 9, issued_ms: 1, expires_ms: 2, by: "anna", action };
+        let (mut content, mut body) = (Vec::new(), Vec::new());
+        command.encode(&mut content).expect("within bounds");
+        Signed { signature: &[0x30], content: &content }.encode(&mut body).expect("within bounds");
+        let shown = show("command", &body).expect("a command");
+        assert_eq!(
+            shown,
+            json!({ "run": "00000007", "id": 9, "issued_ms": 1, "expires_ms": 2, "by": "anna", "action": "probe",
+                    "seconds": null, "probe": "encoder" })
+        );
+        let (mut lines, mut body) = (Vec::new(), Vec::new());
+        LogLine { ago_ms: 5, level: 2, text: "x" }.encode(&mut lines).expect("within bounds");
+        let reply = Reply { run: Run(7), id: 9, outcome: Outcome::Failed("no LED"), body: Body::Log(&lines) };
+        reply.encode(&mut body).expect("within bounds");
+        assert_eq!(
+            show("reply", &body).expect("a reply"),
+            json!({ "run": "00000007", "id": 9, "outcome": "failed", "why": "no LED",
+                    "lines": [{ "ago_ms": 5, "level": 2, "text": "x" }], "probes": null })
         );
     }
 }

@@ -25,6 +25,7 @@ pub mod app;
 pub mod broker;
 pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod config;
 mod configuration_command;
 pub mod configure;

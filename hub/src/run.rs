@@ -4,6 +4,7 @@ use crate::access_command;
 use crate::app::Hub;
 use crate::broker::files;
 use crate::cli::{self, Command};
+use crate::command;
 use crate::config::Config;
 use crate::configuration_command;
 use crate::fleet_command;
@@ -56,6 +57,9 @@ pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(Command::BrokerFiles { to, names, config }) => {
             broker_files(to.as_deref(), &names, config.as_deref())
         }
+        Ok(Command::Command { name, wanted, config }) => read(config.as_deref())
+            .and_then(|config| command::door::command(&config.data, &name, &wanted))
+            .and_then(|said| print(&said)),
         Ok(Command::Backup { to, config }) => backup(&to, config.as_deref()),
         Ok(Command::Salvage { config }) => salvage(config.as_deref()),
         Err(error) => Err(error.to_string()),

@@ -58,6 +58,14 @@ pub struct Capabilities(pub u32);
 impl Capabilities {
     /// It has GPIO.
     pub const GPIO: Self = Self(1);
+    /// It flashes its LEDs when the hub says so.
+    pub const IDENTIFY: Self = Self(1 << 1);
+    /// It runs its probes at once.
+    pub const PROBE: Self = Self(1 << 2);
+    /// It tells the last lines of its log.
+    pub const LOG: Self = Self(1 << 3);
+    /// It mutes its local alarm.
+    pub const MUTE: Self = Self(1 << 4);
     /// It takes a configuration of the hub's.
     pub const CONFIGURATION: Self = Self(1 << 5);
 

@@ -12,7 +12,8 @@
 //!    the hub's [`Ack`] covers it. A record is a [`Data`] (a catalog, or [`Readings`] coded against one) or an [`Event`].
 //! 5. [`Verdict`] tells the appliance what the hub thinks of it.
 //! 6. [`Still`] is a picture of a stream, where the appliance's own configuration wants one sent. It is in nobody's custody.
-//! 7. [`join`] is not on MQTT: how an appliance gets the identity that it speaks with.
+//! 7. [`Command`] is what the hub asks an appliance to do, signed; [`Reply`] what came of it.
+//! 8. [`join`] is not on MQTT: how an appliance gets the identity that it speaks with.
 //!
 //! Every body is one version byte, then postcard. [`Message::decode`] takes any channel's bytes.
 //!
@@ -36,6 +37,7 @@ mod board;
 mod bound;
 mod catalog;
 mod codec;
+mod command;
 mod config;
 mod data;
 mod date;
@@ -48,6 +50,7 @@ mod message;
 pub mod metric;
 mod presence;
 mod record;
+mod reply;
 mod signed;
 mod still;
 mod time;
@@ -61,6 +64,7 @@ pub use board::{Board, Revision};
 pub use bound::Bound;
 pub use catalog::{Catalog, CatalogHead, Kind, Label, Labels, Scale, Series, SeriesIter};
 pub use codec::Sink;
+pub use command::{Action, Command, EXPIRY_MOST, IDENTIFY_MOST, MUTE_MOST};
 pub use config::{Adopted, Configuration};
 pub use data::{Change, Changes, Data, Reading, ReadingIter, Readings};
 pub use date::Date;
@@ -70,6 +74,7 @@ pub use id::{AgentName, Id, IdError};
 pub use message::Message;
 pub use presence::{Presence, Reason};
 pub use record::{Envelope, Record, Run, Sending};
+pub use reply::{Body, Finding, Found, LINE, LogLine, Outcome, REPLY_BODY, Refused, Reply};
 pub use signed::{COMMAND_LABEL, CONFIG_LABEL, Signed, signed_head};
 pub use still::{Format, Still};
 pub use time::{ClockSource, Time};

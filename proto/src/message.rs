@@ -1,7 +1,8 @@
 //! Any body, by its channel.
 
 use crate::{
-    Ack, Birth, Channel, Configuration, Data, DecodeError, Event, Presence, Record, Signed, Still, Verdict,
+    Ack, Birth, Channel, Command, Configuration, Data, DecodeError, Event, Presence, Record, Reply, Signed,
+    Still, Verdict,
 };
 
 /// The body of a message on one of the channels that this version speaks.
@@ -23,6 +24,10 @@ pub enum Message<'a> {
     Still(Still<'a>),
     /// On `config`: the frame, and what its content says if its signature is good.
     Config(Signed<'a>, Configuration<'a>),
+    /// On `command`: its frame, and what it says if that is believed.
+    Command(Signed<'a>, Command<'a>),
+    /// On `reply`.
+    Reply(Reply<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -36,12 +41,11 @@ impl<'a> Message<'a> {
             Channel::Ack => Ack::decode(bytes).map(Self::Ack),
             Channel::Verdict => Verdict::decode(bytes).map(Self::Verdict),
             Channel::Still => Still::decode(bytes).map(Self::Still),
+            Channel::Command => Command::shown(bytes).map(|(signed, command)| Self::Command(signed, command)),
+            Channel::Reply => Reply::decode(bytes).map(Self::Reply),
             Channel::Config => {
                 let signed = Signed::decode(bytes, channel.limit())?;
                 Configuration::decode(signed.content).map(|configuration| Self::Config(signed, configuration))
-            }
-            Channel::Command | Channel::Reply => {
-                Err(DecodeError::Malformed("channel: this version does not speak it"))
             }
         }
     }

@@ -325,6 +325,8 @@ metrics! {
         "Connections that the agent made to its broker";
     AGENT_LINK_BYTES = "rackside_agent_link_bytes_total", "bytes", Counter, ["direction"],
         "Bytes that the agent exchanged with its broker, as TCP carries them, by direction: receive or transmit";
+    AGENT_COMMANDS_REFUSED = "rackside_agent_commands_refused_total", "", Counter, [],
+        "Commands that the agent was sent and did not do: forged, repeated, too late, forbidden by its venue";
 }
 
 /// A metric that is three: `NAME_bucket` counts what took no longer than its label `le` says, `NAME_sum` adds up what everything took,

@@ -1,9 +1,10 @@
 //! Every bound of the wire, from both sides: the largest that passes, and the first that does not.
 
 use rackside_proto::{
-    Adopted, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data,
-    DecodeError, EncodeError, Envelope, Event, Format, Id, IdError, Kind, Label, Labels, Message, Prefix,
-    Run, Scale, Sending, Series, Signed, SpoolPlace, Still, TOPIC_MAX, Time, Topic, TopicError, Value, What,
+    Action, Adopted, Birth, Body, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Command,
+    Configuration, Data, DecodeError, EXPIRY_MOST, EncodeError, Envelope, Event, Format, IDENTIFY_MOST, Id,
+    IdError, Kind, LINE, Label, Labels, LogLine, MUTE_MOST, Message, Outcome, Prefix, REPLY_BODY, Reply, Run,
+    Scale, Sending, Series, Signed, SpoolPlace, Still, TOPIC_MAX, Time, Topic, TopicError, Value, What,
     limits,
 };
 
@@ -203,13 +204,8 @@ fn bodies_end_where_their_channel_says() {
     for channel in Channel::ALL {
         let body = vec![1; channel.limit() + 1];
         let result = Message::decode(channel, &body);
-        let spoken = !matches!(channel, Channel::Command | Channel::Reply | Channel::Config);
-        if spoken {
-            let expected = DecodeError::TooLong { len: channel.limit() + 1, limit: channel.limit() };
-            assert_eq!(result, Err(expected), "{channel}");
-        } else {
-            assert!(result.is_err(), "{channel}");
-        }
+        let expected = DecodeError::TooLong { len: channel.limit() + 1, limit: channel.limit() };
+        assert_eq!(result, Err(expected), "{channel}");
     }
     // Readings share their channel with catalogs, but not their bound.
     let mut readings = enveloped();
@@ -345,6 +341,69 @@ fn a_still_has_a_name_a_size_and_bytes_within_the_wires_bounds() {
     let long = vec![1; limits::SMALL + 1];
     let told = DecodeError::TooLong { len: limits::SMALL + 1, limit: limits::SMALL };
     assert_eq!(Message::decode(Channel::Still, &long), Err(told));
+}
+
+#[test]
+fn a_command_lasts_for_a_while_and_not_for_ever() {
+    let command = |lasts: u64, by: &'static str, action| {
+        let (issued_ms, mut bytes) = (1_000, Vec::new());
+        let command = Command { run: Run(1), id: 1, issued_ms, expires_ms: issued_ms + lasts, by, action };
+        command.encode(&mut bytes).map(|()| bytes)
+    };
+    for action in [
+        Action::Identify { seconds: IDENTIFY_MOST },
+        Action::Mute { seconds: MUTE_MOST },
+        Action::Probe { name: leaked(64) },
+    ] {
+        let bytes = command(EXPIRY_MOST, leaked(64), action).expect("within all bounds");
+        assert_eq!(Command::decode(&bytes).map(|command| command.action), Ok(action));
+    }
+    for (lasts, by, action, what) in [
+        (0, "", Action::Log, "expiry"),
+        (EXPIRY_MOST + 1, "", Action::Log, "expiry"),
+        (1, leaked(65), Action::Log, "name of whoever gave the command"),
+        (1, "", Action::Identify { seconds: 0 }, "action"),
+        (1, "", Action::Identify { seconds: IDENTIFY_MOST + 1 }, "action"),
+        (1, "", Action::Mute { seconds: MUTE_MOST + 1 }, "action"),
+        (1, "", Action::Probe { name: leaked(65) }, "action"),
+        (1, "", Action::Other(7), "action"),
+    ] {
+        assert_eq!(command(lasts, by, action), Err(EncodeError::Limit(what)));
+    }
+    // The same from a sender that does not keep to it: run, id, issued, expires, by, action.
+    for (forged, what) in [
+        (&[1, 0, 0, 0, 1, 5, 5, 0, 2][..], "expiry"),
+        (&[1, 0, 0, 0, 1, 5, 4, 0, 2], "expiry"),
+        (&[1, 0, 0, 0, 1, 5, 6, 0, 0, 0], "action"),
+        (&[1, 0, 0, 0, 1, 5, 6, 0, 3, 0x81, 0xa3, 0x05], "action"),
+    ] {
+        assert_eq!(Command::decode(forged), Err(DecodeError::Limit(what)));
+    }
+}
+
+#[test]
+fn a_reply_has_its_bounds() {
+    let body = vec![0; REPLY_BODY + 1];
+    let reply = |outcome, body| {
+        let mut bytes = Vec::new();
+        Reply { run: Run(u32::MAX), id: u64::MAX, outcome, body }.encode(&mut bytes).map(|()| bytes)
+    };
+    let largest =
+        reply(Outcome::Failed(leaked(64)), Body::Log(&body[..REPLY_BODY])).expect("within all bounds");
+    assert!(largest.len() <= limits::SMALL);
+    assert!(Message::decode(Channel::Reply, &largest).is_ok(), "lines of three bytes each");
+    assert_eq!(reply(Outcome::Done, Body::Probes(&body)), Err(EncodeError::Limit("body of the reply")));
+    assert_eq!(reply(Outcome::Failed(leaked(65)), Body::Nothing), Err(EncodeError::Limit("why it failed")));
+    let long = "x".repeat(LINE + 1);
+    let line = LogLine { ago_ms: 0, level: 1, text: &long };
+    assert_eq!(line.encode(&mut Vec::new()), Err(EncodeError::Limit("line of a log")));
+    // What is in the body is read with it: a line that breaks off, a probe whose state nobody knows.
+    for (body, what) in
+        [(Body::Log(&[0, 3, 5, b'x']), "line of a log"), (Body::Probes(&[0, 9, 0, 0]), "what a probe found")]
+    {
+        let bytes = reply(Outcome::Done, body).expect("nobody looks into it here");
+        assert_eq!(Message::decode(Channel::Reply, &bytes), Err(DecodeError::Malformed(what)));
+    }
 }
 
 mod join {

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use rackside_proto::{
-    Ack, Adopted, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data,
-    Envelope, Event, Format, Kind, Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe,
-    Scale, Sending, Series, Severity, Signed, SpoolPlace, Still, Time, Topic, Value, Verdict, Want, What,
-    limits,
+    Ack, Action, Adopted, Birth, Body, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Command,
+    Configuration, Data, EXPIRY_MOST, Envelope, Event, Format, Found, IDENTIFY_MOST, Kind, LINE, Label,
+    Labels, LogLine, Message, Outcome, Prefix, Presence, Reason, Refused, Reply, Revision, Run, Safe, Scale,
+    Sending, Series, Severity, Signed, SpoolPlace, Still, Time, Topic, Value, Verdict, Want, What, limits,
 };
 
 fn run() -> impl Strategy<Value = Run> {
@@ -165,7 +165,13 @@ fn walk(message: &Message<'_>) {
         | Message::Ack(_)
         | Message::Verdict(_)
         | Message::Still(_)
-        | Message::Config(..) => {}
+        | Message::Config(..)
+        | Message::Command(..) => {}
+        Message::Reply(reply) => match reply.body {
+            Body::Nothing => {}
+            Body::Log(bytes) => assert!(LogLine::all(bytes).all(|line| line.text.len() <= LINE)),
+            Body::Probes(bytes) => assert!(Found::all(bytes).all(|found| found.why.len() <= limits::STRING)),
+        },
     }
 }
 
@@ -329,6 +335,59 @@ proptest! {
         verdict.encode(&mut bytes).unwrap();
         prop_assert_eq!(Message::decode(Channel::Verdict, &bytes), Ok(Message::Verdict(verdict)));
         assert_no_prefix_decodes(Channel::Verdict, &bytes)?;
+    }
+
+    #[test]
+    fn commands_survive_the_round_trip(
+        run in run(),
+        id: u64,
+        issued_ms in 0..1_u64 << 60,
+        lasts in 1..=EXPIRY_MOST,
+        by in text(),
+        which in 0..4_u8,
+        seconds in 1..=IDENTIFY_MOST,
+        name in text(),
+        signature in prop::collection::vec(any::<u8>(), 1..=80),
+    ) {
+        let action = match which {
+            0 => Action::Identify { seconds },
+            1 => Action::Probe { name: &name },
+            2 => Action::Log,
+            _ => Action::Mute { seconds },
+        };
+        let command = Command { run, id, issued_ms, expires_ms: issued_ms + lasts, by: &by, action };
+        let (mut content, mut bytes) = (Vec::new(), Vec::new());
+        prop_assume!(command.encode(&mut content).is_ok());
+        let signed = Signed { signature: &signature, content: &content };
+        signed.encode(&mut bytes).unwrap();
+        prop_assert_eq!(Message::decode(Channel::Command, &bytes), Ok(Message::Command(signed, command)));
+        assert_no_prefix_decodes(Channel::Command, &bytes)?;
+    }
+
+    #[test]
+    fn replies_survive_the_round_trip(
+        run in run(),
+        id: u64,
+        which in 0..3_u8,
+        lines in prop::collection::vec((any::<u64>(), any::<u8>(), text()), 0..8),
+        why in text(),
+    ) {
+        let mut body = Vec::new();
+        for (ago_ms, level, text) in &lines {
+            LogLine { ago_ms: *ago_ms, level: *level, text }.encode(&mut body).unwrap();
+        }
+        let outcome = match which {
+            0 => Outcome::Done,
+            1 => Outcome::Refused(Refused::Busy),
+            _ => Outcome::Failed(&why),
+        };
+        let reply = Reply { run, id, outcome, body: Body::Log(&body) };
+        let mut bytes = Vec::new();
+        prop_assume!(reply.encode(&mut bytes).is_ok());
+        prop_assert_eq!(Message::decode(Channel::Reply, &bytes), Ok(Message::Reply(reply)));
+        let read: Vec<_> = LogLine::all(&body).map(|line| (line.ago_ms, line.level, line.text.to_owned())).collect();
+        prop_assert_eq!(read, lines);
+        assert_no_prefix_decodes(Channel::Reply, &bytes)?;
     }
 
     #[test]

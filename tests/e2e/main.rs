@@ -7,6 +7,7 @@ mod alarm;
 mod api;
 mod chaos;
 mod chart;
+mod command;
 mod complete;
 mod configure;
 mod cross;

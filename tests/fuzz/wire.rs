@@ -7,7 +7,8 @@
 use rackside_link::{Link, Options};
 use rackside_proto::join::{Answer, Code, Question};
 use rackside_proto::{
-    Catalog, Channel, Data, Event, Message, Prefix, Readings, Signed, Time, Topic, Value, WIRE,
+    Action, Body, Catalog, Channel, Data, Event, Found, LogLine, Message, Prefix, Readings, Signed, Time,
+    Topic, Value, WIRE,
 };
 use std::time::Instant;
 
@@ -35,6 +36,22 @@ fn encoded(message: &Message<'_>) -> Option<Vec<u8>> {
             let mut content = Vec::new();
             configuration.encode(&mut content).expect("what was decoded is within bounds");
             Signed { content: &content, ..*signed }.encode(&mut bytes)
+        }
+        Message::Reply(reply) => {
+            match reply.body {
+                Body::Nothing => {}
+                Body::Log(lines) => drop(LogLine::all(lines).count()),
+                Body::Probes(found) => drop(Found::all(found).count()),
+            }
+            reply.encode(&mut bytes)
+        }
+        Message::Command(signed, command) => {
+            if let Action::Other(_) = command.action {
+                return None;
+            }
+            let mut content = Vec::new();
+            command.encode(&mut content).expect("what was decoded is within bounds");
+            Signed { signature: signed.signature, content: &content }.encode(&mut bytes)
         }
         Message::Birth(birth) => birth.encode(birth.catalog.as_ref().map(catalog).as_deref(), &mut bytes),
         Message::Data(record) => {

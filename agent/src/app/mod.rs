@@ -7,6 +7,7 @@ mod adopt;
 mod answer;
 mod error;
 mod line;
+mod obey;
 mod reconfigure;
 mod renew;
 mod standing;
@@ -199,6 +200,7 @@ impl App {
             }
             let moment = self.clock.read();
             if let Some(utc_ms) = self.agent.hub_time.take() {
+                self.agent.commands.gate.hub_said(utc_ms, moment.now);
                 self.clock.hub_said(utc_ms, &moment);
             }
             if self.suspension.ended_by(&moment) {
@@ -300,14 +302,16 @@ impl App {
         }
         self.state.step(&mut self.agent, now);
         if !leaving {
+            self.obey(moment);
             self.renew(moment);
         }
         self.agent.custody.keep(now);
         let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
         let verdict = self.agent.verdict.map(|(_, until)| until).filter(|until| *until > now);
-        let panel = [self.panel.deadline(), self.reach.deadline(), verdict, self.adoption.course.deadline()];
+        let panel = [self.panel.deadline(), self.reach.deadline(), verdict];
+        let asked = [self.adoption.course.deadline(), self.asked_until()];
         let probes = self.probes.deadline().filter(|_| !leaving);
-        let due = kept.into_iter().chain(panel).chain([probes]).flatten();
+        let due = kept.into_iter().chain(panel).chain(asked).chain([probes]).flatten();
         let mut deadline = due.fold(self.ticker.next(), Instant::min);
         match &mut self.line {
             Line::Down { until } if *until <= now => {

@@ -101,6 +101,7 @@ impl Own {
             ("join", hub.join.is_some()),
             ("config", hub.config.is_some()),
             ("command", hub.command.is_some()),
+            ("commands", hub.commands.is_some()),
             ("spool.directory", hub.spool.as_ref().is_some_and(|spool| spool.directory.is_some())),
         ] {
             if is_there {

@@ -226,6 +226,24 @@ impl Panel {
         self.glance = true;
     }
 
+    /// Has all LEDs flicker together, as a button would; whether there is one.
+    pub fn identify(&mut self, lasts: Duration, now: Instant) -> bool {
+        let has = !self.config.leds.is_empty();
+        if has {
+            (self.identify, self.next) = (Some(now + lasts), Some(now));
+        }
+        has
+    }
+
+    /// Silences the relays that an alarm closes, as a button would, until something worse begins; whether there is one.
+    pub fn mute(&mut self, lasts: Duration, site: Site, now: Instant) -> bool {
+        let has = self.config.relays.iter().any(|relay| relay.on.is_some());
+        if has {
+            (self.mute, self.next) = (Some(Mute { until: now + lasts, severity: site.severity }), Some(now));
+        }
+        has
+    }
+
     /// Closes a relay that no severity closes for so long, though no longer than it may be closed.
     pub fn pulse(&mut self, relay: &str, lasts: Duration, now: Instant) {
         let mut relays = self.config.relays.iter().zip(&mut self.relays);

@@ -421,3 +421,28 @@ fn a_tally_that_its_source_does_not_tell_is_a_fault_of_its_own() {
     bench.until(60_001);
     assert!(bench.faults()[0].starts_with(&untold("camera-1")) && bench.faults().len() == 1);
 }
+
+#[test]
+fn the_hub_does_what_the_buttons_do_where_there_is_something_to_do_it_with() {
+    let text = "[[led]]\nname = 'rack'\npin = 22\n[[button]]\nname = 'who'\npin = 5\ndoes = 'identify'\n\
+                [[relay]]\nname = 'sounder'\npin = 6\non = 'warning'\nmost = '1h'\n";
+    let mut bench = Bench::new(text);
+    let second = Duration::from_secs(1);
+    bench.site.severity = Severity::Warning;
+    bench.until(2000);
+    let now = bench.start + bench.now as u32 * MS;
+    assert!(bench.panel.mute(60 * second, bench.site, now) && bench.panel.identify(2 * second, now));
+    assert_eq!(bench.watch(22, 200), [1, 50, 100, 150, 200]);
+    assert_eq!(bench.driven(6), Level::Low);
+    bench.until(4100);
+    let blinks = bench.watch(22, 4000).len();
+    assert!(blinks <= 5, "it ends by itself: {blinks}");
+    bench.until(62_100);
+    assert_eq!(bench.driven(6), Level::High, "and so does this");
+    let now = bench.start + bench.now as u32 * MS;
+    assert!(bench.panel.identify(60 * second, now));
+    bench.press(5);
+    assert!(bench.watch(22, 4000).len() <= 5, "whoever has found the rack ends it");
+    let mut bare = Bench::new(TALLY);
+    assert!(!bare.panel.identify(second, bare.start) && !bare.panel.mute(second, bare.site, bare.start));
+}

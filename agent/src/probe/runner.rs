@@ -166,6 +166,13 @@ impl Probes {
         news
     }
 
+    /// Has a probe run at once, or all of them where none is named, as far as there is room: their schedules go on from there. Says whether there is
+    /// such a probe.
+    pub fn hasten(&mut self, name: &str, now: Instant) -> bool {
+        let ours = self.slots.iter_mut().filter(|slot| name.is_empty() || slot.planned.common.name == name);
+        ours.map(|slot| slot.schedule.hasten(now)).count() > 0
+    }
+
     /// Runs each once, as many at once as may be, whatever the schedules say. Nothing is done about what is down.
     pub async fn each_once(&mut self) {
         loop {

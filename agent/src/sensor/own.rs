@@ -28,6 +28,8 @@ pub struct Own {
     pub received: u64,
     /// Bytes sent to the broker.
     pub transmitted: u64,
+    /// Messages on the channel for commands that were not done; `None` where there is nobody to obey.
+    pub refused: Option<u64>,
 }
 
 pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Result<(), SensorError> {
@@ -40,6 +42,9 @@ pub(super) fn read(machine: &mut Machine, _: &Moment, report: &mut Report) -> Re
     report.put_value(&metric::AGENT_CONNECTS, &[], Scale::ONE, number(own.connects));
     report.put_value(&metric::AGENT_LINK_BYTES, &["receive"], Scale::ONE, number(own.received));
     report.put_value(&metric::AGENT_LINK_BYTES, &["transmit"], Scale::ONE, number(own.transmitted));
+    if let Some(refused) = own.refused {
+        report.put_value(&metric::AGENT_COMMANDS_REFUSED, &[], Scale::ONE, number(refused));
+    }
     report.put(&metric::AGENT_RESIDENT_MEMORY, &[], MEMORY, resident_bytes(&machine.roots.proc)?);
     Ok(())
 }

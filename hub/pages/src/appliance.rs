@@ -4,6 +4,7 @@
 //!
 //! `{"title":"SoC temperature","last":"48.3 °C","summary":"Lowest 44.6 °C, highest 76.7 °C, …","svg":"<svg class=\"chart\" …"}`
 
+use crate::commands::Commands;
 use crate::fleet::Air;
 use crate::site::{Alert, Hold};
 use crate::stills::Stills;
@@ -68,6 +69,8 @@ pub struct Appliance {
     pub more_log: bool,
     /// What its cameras see.
     pub stills: Stills,
+    /// What it can be told to do.
+    pub commands: Commands,
     /// Its probes that do not stand well.
     pub failing: Vec<Probe>,
     /// Those that do.
@@ -386,6 +389,7 @@ mod tests {
             log: vec![Line { when: text(), at: text(), text: text() }],
             more_log: true,
             stills: Stills { list: vec![Still::new(HOSTILE, HOSTILE, 0, 0, (1, 1))], ..Stills::new(HOSTILE) },
+            commands: Commands { may: true, none: HOSTILE.to_owned(), ..Commands::default() },
             failing: vec![probe()],
             probes: vec![probe()],
             probes_say: text(),

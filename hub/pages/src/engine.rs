@@ -30,6 +30,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("alerts", include_str!("../templates/alerts.html")),
     ("alert", include_str!("../templates/alert.html")),
     ("stills", include_str!("../templates/stills.html")),
+    ("commands", include_str!("../templates/commands.html")),
+    ("command", include_str!("../templates/command.html")),
 ];
 
 static TEXTS: LazyLock<Vec<(&str, String)>> =

@@ -37,6 +37,7 @@ pub mod appliance;
 pub mod asset;
 pub mod boxes;
 pub mod chart;
+pub mod commands;
 pub mod configuration;
 mod engine;
 pub mod fleet;

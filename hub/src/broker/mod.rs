@@ -180,7 +180,7 @@ impl Broker {
             let password = password.map_or_else(String::new, |secret| secret.expose().to_owned());
             options.login = Some(Login { user: user.clone(), password });
         }
-        let filters = ["presence", "birth", "data", "event", "still"]
+        let filters = ["presence", "birth", "data", "event", "still", "reply"]
             .map(|channel| format!("{prefix}/1/+/+/{channel}"));
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let message = format!("connecting to the broker at {}", config.place());
@@ -263,7 +263,7 @@ impl WayIn for Broker {
 struct Task {
     dialer: Dialer,
     options: Options,
-    filters: [String; 5],
+    filters: [String; 6],
     inbound: InboundSender,
     queue: mpsc::Receiver<Outbound>,
     status: watch::Sender<Status>,
@@ -377,10 +377,17 @@ impl Task {
                     link.subscribe(&filters, clock::now().instant).map_err(Ended::Link)?;
                 }
                 LinkEvent::Subscribed { refused }
-                    if refused.iter().all(|filter| filter.ends_with("/still")) =>
+                    if refused
+                        .iter()
+                        .all(|filter| filter.ends_with("/still") || filter.ends_with("/reply")) =>
                 {
-                    if let Some(filter) = refused.first() {
-                        log::info!("the broker keeps {filter} from the hub: no stills are shown");
+                    for filter in &refused {
+                        let lacks = if filter.ends_with("/still") {
+                            "no stills are shown"
+                        } else {
+                            "commands have no answers"
+                        };
+                        log::info!("the broker keeps {filter} from the hub: {lacks}");
                     }
                     self.say(true, format!("connected to the broker at {}", self.dialer.place()));
                     self.mirror.send_replace(self.mirror_allowed);

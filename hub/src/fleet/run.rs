@@ -6,8 +6,8 @@ use crate::clock::Now;
 use crate::query::Rows;
 use rackside_history::dated;
 use rackside_proto::{
-    Birth, ClockSource, DecodeError, Envelope, Readings, Reason, Revision, Run, Sending, SpoolPlace, Time,
-    Value,
+    Birth, Capabilities, ClockSource, DecodeError, Envelope, Readings, Reason, Revision, Run, Sending,
+    SpoolPlace, Time, Value,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -69,6 +69,8 @@ pub struct About {
     pub spool: SpoolPlace,
     /// The revision of the hub's configuration that it runs on; 0 for its own file.
     pub configuration: u32,
+    /// What it can do, and does when the hub says so.
+    pub capabilities: Capabilities,
 }
 
 /// The latest values of a run. They came right after they were read: a backlog says how it was, and not how it is.
@@ -263,6 +265,7 @@ impl About {
             clock: birth.clock,
             spool: birth.spool,
             configuration: birth.config_revision,
+            capabilities: birth.capabilities,
         }
     }
 }

@@ -36,6 +36,7 @@ pub use verdicts::VERDICT_VALID;
 pub use waiting::{RETRY, STALLED, WAITING};
 
 use crate::clock::Now;
+use crate::command::Replied;
 use crate::configure::Adoption;
 use crate::fleet::{Fleet, FleetFull, Heard};
 use crate::inbound::{Inbound, Outbound};
@@ -64,6 +65,9 @@ const MIRROR: Duration = Duration::from_millis(100);
 const SWEEP: Duration = Duration::from_secs(1);
 /// A look that comes so late means that the hub itself stood still: what was sent meanwhile has its turn first.
 const STOOD_STILL: Duration = Duration::from_secs(5);
+
+/// Replies in one turn: more were not asked for.
+const REPLIES: usize = 256;
 
 /// The core.
 #[derive(Debug)]
@@ -94,6 +98,8 @@ pub struct Ingest {
     adoptions: Vec<(AgentName, Adoption)>,
     /// Whether something of the hub itself is on the disk, since this was last asked.
     has_logged_itself: bool,
+    /// What came of commands, since this was last asked.
+    replies: Vec<Replied>,
 }
 
 impl Ingest {
@@ -119,6 +125,7 @@ impl Ingest {
             logged: BTreeSet::new(),
             adoptions: Vec::new(),
             has_logged_itself: false,
+            replies: Vec::new(),
         }
     }
 
@@ -178,6 +185,11 @@ impl Ingest {
     /// Whether there are new entries of the hub itself in the history's log, since this was last asked.
     pub fn take_logged_itself(&mut self) -> bool {
         std::mem::take(&mut self.has_logged_itself)
+    }
+
+    /// What agents say that came of commands, since this was last asked.
+    pub fn take_replies(&mut self) -> Vec<Replied> {
+        std::mem::take(&mut self.replies)
     }
 
     /// What was counted.
@@ -350,10 +362,8 @@ impl Ingest {
     fn read(&mut self, message: &Inbound, now: Now) -> Result<(), Reason> {
         let topic = Topic::parse(&self.prefix, &message.topic)?;
         self.counts.message(topic.channel);
-        match topic.channel {
-            channel if channel.is_from_hub() => return Err(Reason::NotFromAgents),
-            Channel::Reply => return Err(Reason::NotSpoken),
-            _ => {}
+        if topic.channel.is_from_hub() {
+            return Err(Reason::NotFromAgents);
         }
         let decoded = Message::decode(topic.channel, &message.payload);
         if decoded.is_err() && matches!(topic.channel, Channel::Data | Channel::Event) {
@@ -365,8 +375,20 @@ impl Ingest {
             Message::Data(record) => self.data(&topic.agent, &record, message, now),
             Message::Event(record) => self.event(&topic.agent, &record, message, now),
             Message::Still(still) => self.still(&topic.agent, &still, message.retained, now),
-            Message::Ack(_) | Message::Verdict(_) | Message::Config(..) => Err(Reason::NotFromAgents),
+            Message::Reply(_) => self.reply(topic.agent, message),
+            Message::Ack(_) | Message::Verdict(_) | Message::Command(..) | Message::Config(..) => {
+                Err(Reason::NotFromAgents)
+            }
         }
+    }
+
+    /// Whether anybody has asked for it is known by whoever asks; one that a broker had kept is old.
+    fn reply(&mut self, agent: AgentName, message: &Inbound) -> Result<(), Reason> {
+        if message.retained || self.replies.len() >= REPLIES {
+            return Err(Reason::Limit);
+        }
+        self.replies.push(Replied { agent, body: message.payload.clone() });
+        Ok(())
     }
 
     fn open(&mut self, agent: &AgentName, now: Now) -> Result<usize, Reason> {

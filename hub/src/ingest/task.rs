@@ -3,6 +3,7 @@
 
 use super::Ingest;
 use crate::clock::{self, Now};
+use crate::command::Replied;
 use crate::configure::Adoption;
 use crate::inbound::{Inbound, Outlet};
 use crate::query::Touched;
@@ -71,6 +72,9 @@ pub trait Watcher: Send {
 
     /// These series changed out of turn. Nothing waits for whoever is told: it must not take long.
     fn touched(&mut self, _touched: &[Touched]) {}
+
+    /// This came of commands.
+    fn replied(&mut self, _replies: &[Replied]) {}
 }
 
 /// What the loop talks to beside the core.
@@ -159,7 +163,7 @@ fn turn<W: Watcher>(
         ends.commits.write(batch);
     }
     let changed = ingest.take_changed();
-    let (out, touched) = (ingest.take_out(), ingest.take_touched());
+    let (out, touched, replies) = (ingest.take_out(), ingest.take_touched(), ingest.take_replies());
     if !changed.is_empty() {
         ends.watcher.changed(&ingest, &changed);
     }
@@ -177,6 +181,9 @@ fn turn<W: Watcher>(
     }
     if !touched.is_empty() {
         ends.watcher.touched(&touched);
+    }
+    if !replies.is_empty() {
+        ends.watcher.replied(&replies);
     }
     for message in out {
         ends.outlet.publish(message);

@@ -14,7 +14,8 @@
 //! An appliance publishes what agents do, below its own name, retained only what is to be; subscribes to what the hub says to it; has a client id
 //! of its own name. Nothing else.
 //!
-//! Stills (`<prefix>/<version>/<site>/<appliance>/still`) go to the hub and to no subscriber: they are for operators, whom the pages know, and a will cannot be one.
+//! Stills and replies (`<prefix>/<version>/<site>/<appliance>/still`, `/reply`, which may bring lines of a log) go to the hub and to no subscriber: they are for
+//! operators, whom the pages know, and a will cannot be one.
 //! Any version is held shut, so that today's hub does not leave tomorrow's topics open.
 
 use super::config::Demand;
@@ -149,7 +150,7 @@ impl Permissions {
         if let Identity::Appliance(name) = identity {
             let channel = self.own(name, topic).filter(|channel| !channel.is_from_hub());
             return match channel {
-                Some(Channel::Still) if !retain => Passage::Private,
+                Some(Channel::Still | Channel::Reply) if !retain => Passage::Private,
                 Some(channel) if !retain || channel.is_retained() => Passage::Ingest,
                 _ => Passage::Forbidden,
             };
@@ -171,7 +172,7 @@ impl Permissions {
         match channel.and_then(|word| word.parse().ok()) {
             Some(channel) if whole && Channel::is_from_hub(channel) => Passage::Forbidden,
             _ if self.is_taken(name.as_ref()) => Passage::Forbidden,
-            Some(Channel::Still) if whole => Passage::Private,
+            Some(Channel::Still | Channel::Reply) if whole => Passage::Private,
             _ => Passage::Ingest,
         }
     }
@@ -231,6 +232,7 @@ mod tests {
             ("rackside/1/arena-north/rack-1/presence", Passage::Ingest),
             ("rackside/1/arena-north/rack-1/still", Passage::Private),
             ("rackside/2/arena-north/rack-1/still", Passage::Private),
+            ("rackside/1/arena-north/rack-1/reply", Passage::Private),
             ("rackside/1/arena-north/rack-1/still/more", Passage::Ingest),
             ("rackside/1/arena-north/rack-1/nonsense", Passage::Ingest),
             ("rackside/", Passage::Ingest),
@@ -259,7 +261,8 @@ mod tests {
             ("rackside/1/arena-north/rack-1/data", false, Passage::Ingest),
             ("rackside/1/arena-north/rack-1/presence", true, Passage::Ingest),
             ("rackside/1/arena-north/rack-1/birth", true, Passage::Ingest),
-            ("rackside/2/arena-north/rack-1/reply", false, Passage::Ingest),
+            ("rackside/2/arena-north/rack-1/reply", false, Passage::Private),
+            ("rackside/1/arena-north/rack-1/reply", true, Passage::Forbidden),
             ("rackside/1/arena-north/rack-1/still", false, Passage::Private),
             ("rackside/1/arena-north/rack-1/still", true, Passage::Forbidden),
             ("rackside/1/arena-north/rack-1/data", true, Passage::Forbidden),

@@ -4,6 +4,7 @@
 //! arena-north/rack-1: [(camera-1, On), (camera-2, Off)]     town-hall/rack-1: silent
 //! ```
 
+use crate::command::Replied;
 use crate::configure::Adoption;
 use crate::fleet::{Appliance, Listing};
 use crate::ingest::Ingest;
@@ -154,6 +155,12 @@ impl<W: Watcher> Watcher for Option<W> {
             watcher.touched(touched);
         }
     }
+
+    fn replied(&mut self, replies: &[Replied]) {
+        if let Some(watcher) = self {
+            watcher.replied(replies);
+        }
+    }
 }
 
 /// Two that are told the same.
@@ -181,6 +188,11 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
     fn touched(&mut self, touched: &[Touched]) {
         self.0.touched(touched);
         self.1.touched(touched);
+    }
+
+    fn replied(&mut self, replies: &[Replied]) {
+        self.0.replied(replies);
+        self.1.replied(replies);
     }
 }
 

@@ -19,6 +19,7 @@ mod around;
 mod assets;
 mod body;
 mod change;
+mod commands;
 mod cookie;
 mod door;
 mod exposition;
@@ -66,6 +67,7 @@ pub use oidc::OidcConfig;
 pub(crate) use rest::cors;
 
 use crate::clock::{self, Now};
+use crate::command::Commands;
 use crate::fleet::{Appliance, State};
 use crate::identity::Identities;
 use crate::ingest::task::Shared;
@@ -150,6 +152,8 @@ pub struct Known {
     pub listener: Option<ListenerHandle>,
     /// How appliances are to be configured.
     pub roll_outs: RollOuts,
+    /// What boxes are told to do.
+    pub commands: Commands,
 }
 
 /// What queries are asked over, and what they may cost.
@@ -184,6 +188,7 @@ pub struct Web {
     identities: Option<Identities>,
     mqtt: Option<ListenerHandle>,
     roll_outs: RollOuts,
+    commands: Commands,
     /// What queries are asked of.
     pub queries: Arc<Fleetwide>,
     /// When the hub started.
@@ -222,6 +227,7 @@ impl Web {
             identities,
             listener: mqtt,
             roll_outs,
+            commands,
         } = known;
         let Queried { config, series, rules } = asked;
         let queries = Arc::clone(&series);
@@ -252,6 +258,7 @@ impl Web {
                 identities,
                 mqtt,
                 roll_outs,
+                commands,
                 queries,
                 started,
                 shutdown,
@@ -351,6 +358,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/sites/{site}/{appliance}/latest", get(appliance::latest))
         .route("/api/sites/{site}/{appliance}/stills", get(stills::list))
         .route("/sites/{site}/{appliance}/stills/{probe}", get(stills::picture))
+        .route("/api/sites/{site}/{appliance}/commands", get(commands::list).post(commands::give))
+        .route("/api/sites/{site}/{appliance}/commands/{id}", get(commands::look))
+        .route("/sites/{site}/{appliance}/commands", post(commands::form))
+        .route("/sites/{site}/{appliance}/commands/{id}", get(commands::page))
         .route("/alerts", get(alerts::list))
         .route("/alerts/{id}", get(alerts::page).post(alerts::change))
         .route("/log", get(log::page))

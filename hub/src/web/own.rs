@@ -68,6 +68,8 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
         let help = "Questions at /join, by what came of them";
         text.counters("rackside_hub_join_total", help, "outcome", identities.told());
     }
+    let help = "Commands to appliances, by what became of them";
+    text.counters("rackside_hub_commands_total", help, "outcome", web.commands.counts(now).by_outcome());
     let help = "Pages and programs that watch /api/live";
     text.gauge("rackside_hub_live_watchers", "", help, web.live.watchers() as f64);
     let help = "Connections to the pages that were shut at once, since their address had enough of them";

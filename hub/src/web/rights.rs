@@ -44,6 +44,8 @@ pub(super) fn needed(method: &Method, path: &str) -> Need {
         | ["login", "provider" | "back"]
         | ["status", "feed"]
         | ["api", "status"] => Need::Nothing,
+        // Lines of a log are for operators.
+        ["sites", _, _, "commands", ..] | ["api", "sites", _, _, "commands", ..] => Need::Right(Right::Act),
         ["metrics"] => Need::Right(Right::Metrics),
         ["settings"] | ["settings", "password"] => Need::Right(Right::See),
         ["api", "users" | "tokens" | "identities" | "fleet", ..]
@@ -89,6 +91,11 @@ mod tests {
             ("GET", "/metrics", right(Metrics)),
             ("GET", "/sites/hall/rack-1", right(See)),
             ("POST", "/sites/hall/on-air", right(Act)),
+            ("POST", "/sites/hall/rack-1/commands", right(Act)),
+            ("GET", "/sites/hall/rack-1/commands/7", right(Act)),
+            ("GET", "/api/sites/hall/rack-1/commands", right(Act)),
+            ("GET", "/api/sites/hall/rack-1/commands/7", right(Act)),
+            ("POST", "/api/sites/hall/rack-1/commands", right(Act)),
             ("GET", "/alerts", right(See)),
             ("GET", "/alerts/274019e265251482", Need::RightOrLink(See)),
             ("POST", "/alerts/274019e265251482", Need::RightOrLink(Act)),

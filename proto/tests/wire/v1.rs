@@ -6,7 +6,7 @@
 
 use rackside_proto::join::{Answer, Claim, Code, Grant, Outcome, Question, Refusal};
 use rackside_proto::{
-    Ack, Adopted, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data, Envelope, Event, Format, Kind,
+    Ack, Adopted, AgentName, Birth, Capabilities, Catalog, CatalogHead, Channel, ClockSource, Configuration, Data, Envelope, Event, Format, Kind, Action, Body, Command, Finding, Found, LogLine, Outcome as Came, Refused, Reply,
     Label, Labels, Message, Prefix, Presence, Reason, Revision, Run, Safe, Scale, Sending, Series, Severity, SpoolPlace, Still, Time,
     Signed, Topic, Value, Verdict, Want, What, COMMAND_LABEL, CONFIG_LABEL, signed_head,
 };
@@ -385,6 +385,66 @@ fn configurations() {
     signed.encode(&mut written).unwrap();
     assert_eq!(written, expected);
     assert_eq!(Message::decode(Channel::Config, &expected), Ok(Message::Config(signed, configuration)));
+}
+
+#[test]
+fn commands() {
+    let head = [
+        0xfe, 0xca, 0xad, 0x0b,                   // run
+        0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34,       // id: 1,795,145,096,123
+        0xbb, 0xb7, 0xf1, 0xb7, 0x9f, 0x34,       // issued
+        0xeb, 0xa1, 0xf3, 0xb7, 0x9f, 0x34,       // expires 30 s later
+        4, b'a', b'n', b'n', b'a',                // by
+    ];
+    for (action, written) in [
+        (Action::Identify { seconds: 30 }, &[0, 30][..]),
+        (Action::Probe { name: "encoder" }, b"\x01\x07encoder"),
+        (Action::Probe { name: "" }, &[1, 0]),
+        (Action::Log, &[2]),
+        (Action::Mute { seconds: 900 }, &[3, 0x84, 0x07]),
+    ] {
+        let (issued_ms, expires_ms) = (1_795_145_096_123, 1_795_145_126_123);
+        let command = Command { run: RUN, id: issued_ms, issued_ms, expires_ms, by: "anna", action };
+        let mut content = Vec::new();
+        command.encode(&mut content).unwrap();
+        assert_eq!(content, bytes(&[&head, written]));
+        let signed = Signed { signature: b"DER", content: &content };
+        let expected = bytes(&[&[1, 3], b"DER", &content]);
+        assert_eq!(Message::decode(Channel::Command, &expected), Ok(Message::Command(signed, command)));
+    }
+    let newer = bytes(&[&head, &[4, 1, 2, 3]]);
+    assert_eq!(Command::decode(&newer).map(|command| command.action), Ok(Action::Other(4)));
+}
+
+#[test]
+fn replies() {
+    let (mut lines, mut found) = (Vec::new(), Vec::new());
+    LogLine { ago_ms: 300, level: 2, text: "the link is lost" }.encode(&mut lines).unwrap();
+    LogLine { ago_ms: 0, level: 3, text: "" }.encode(&mut lines).unwrap();
+    assert_eq!(lines, b"\xac\x02\x02\x10the link is lost\x00\x03\x00"); // 300 ms ago, a warning; now, an empty one
+    Found { probe: "uplink", state: Finding::Down, took_ms: 2, why: "refused" }.encode(&mut found).unwrap();
+    Found { probe: "e", state: Finding::Pending, took_ms: 0, why: "" }.encode(&mut found).unwrap();
+    assert_eq!(found, b"\x06uplink\x01\x02\x07refused\x01e\x03\x00\x00");
+    let head = [1, 0xfe, 0xca, 0xad, 0x0b, 0xac, 0x02]; // version, run, id: 300
+    for (outcome, body, written) in [
+        (Came::Done, Body::Nothing, bytes(&[&[0, 0]])),
+        (Came::Done, Body::Log(&lines), bytes(&[&[0, 1, 23], &lines])),
+        (Came::Done, Body::Probes(&found), bytes(&[&[0, 2, 22], &found])),
+        (Came::Refused(Refused::Forbidden), Body::Nothing, bytes(&[&[1, 0, 0]])),
+        (Came::Refused(Refused::Expired), Body::Nothing, bytes(&[&[1, 1, 0]])),
+        (Came::Refused(Refused::OtherRun), Body::Nothing, bytes(&[&[1, 2, 0]])),
+        (Came::Refused(Refused::Unknown), Body::Nothing, bytes(&[&[1, 3, 0]])),
+        (Came::Refused(Refused::NoClock), Body::Nothing, bytes(&[&[1, 4, 0]])),
+        (Came::Refused(Refused::Busy), Body::Nothing, bytes(&[&[1, 5, 0]])),
+        (Came::Failed("no LED"), Body::Nothing, bytes(&[&[2, 6], b"no LED", &[0]])),
+    ] {
+        let reply = Reply { run: RUN, id: 300, outcome, body };
+        let expected = bytes(&[&head, &written]);
+        let mut encoded = Vec::new();
+        reply.encode(&mut encoded).unwrap();
+        assert_eq!(encoded, expected);
+        assert_eq!(Message::decode(Channel::Reply, &expected), Ok(Message::Reply(reply)));
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@
 //! `rackside_load15` is "Load over 15 min"
 
 /// By the metric's name, in its order.
-const NAMES: [(&str, &str); 153] = [
+const NAMES: [(&str, &str); 154] = [
     ("rackside_agent_backlog_records", "Backlog"),
+    ("rackside_agent_commands_refused_total", "Commands refused"),
     ("rackside_agent_connects_total", "Connections to the broker"),
     ("rackside_agent_dropped_total", "Records dropped"),
     ("rackside_agent_link_bytes_total", "Traffic of the agent"),

@@ -135,7 +135,7 @@ fn offset(subject: &Subject) -> Option<Fact> {
 }
 
 /// A moment on the venue's clocks, with its day where that is another than today's.
-pub(super) fn when(ms: u64, zone: Zone, now: Now) -> String {
+pub(in crate::web) fn when(ms: u64, zone: Zone, now: Now) -> String {
     let (then, today) = (zone.local(ms as i64), zone.local(now.utc_ms as i64));
     let form = match then.date() {
         date if date == today.date() => "%H:%M:%S",

@@ -16,6 +16,7 @@ use axum::response::Response;
 use rackside_history::LogEntry;
 use rackside_pages::Here;
 use rackside_pages::appliance::{self as shown, Appliance, Choice, Probe};
+use rackside_pages::commands::Commands;
 use rackside_pages::stills::Stills;
 use rackside_promql::{SourceError, Stop};
 use std::sync::Arc;
@@ -85,7 +86,8 @@ pub(in crate::web) async fn page(
         let blank = blank(&subject, &wish, objection, now);
         let stills = web.stills_for(&visitor, &subject.agent, now);
         let head = web.head(&subject, &visitor, now);
-        Appliance { frame, stills, head, ..with(blank, &subject, &wish, read, now) }.html()
+        let commands = web.commands_of(&subject.agent, &visitor, now);
+        Appliance { frame, stills, commands, head, ..with(blank, &subject, &wish, read, now) }.html()
     })
     .await;
     if is_refused {
@@ -171,6 +173,7 @@ fn blank(subject: &Subject, wish: &Wish, objection: String, now: Now) -> Applian
         log: Vec::new(),
         more_log: false,
         stills: Stills::default(),
+        commands: Commands::default(),
         failing: Vec::new(),
         probes: Vec::new(),
         probes_say: String::new(),

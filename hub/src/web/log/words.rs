@@ -92,10 +92,22 @@ fn told(subject: &str, text: &str) -> (&'static str, String) {
         Some(("error", probe)) if text.is_empty() => ("probe", format!("{probe}: no error any more")),
         Some(("error", probe)) => ("probe", format!("{probe}: {text}")),
         Some(("recovery", what)) => ("recovery", format!("{what}: {text}")),
+        Some(("command", what)) => ("agent", format!("the hub had it {}: {text}", commanded(what))),
         Some((what, of)) if text.is_empty() => ("other", format!("{of}, {}: none any more", plain(what))),
         Some((what, of)) => ("other", format!("{of}, {}: {text}", plain(what))),
         None if text.is_empty() => ("other", format!("{}: none any more", plain(subject))),
         None => ("other", format!("{}: {text}", plain(subject))),
+    }
+}
+
+/// What the hub had a box do, as its agent told it.
+fn commanded(what: &str) -> &str {
+    match what {
+        "identify" => "flash its LEDs",
+        "probe" => "run its probes",
+        "log" => "tell its log",
+        "mute" => "mute its alarm",
+        other => other,
     }
 }
 
@@ -194,5 +206,9 @@ mod tests {
         assert_eq!(text("agent/link", "stop"), "agent: the agent was stopped");
         assert_eq!(text("hub/start", "0.1.0"), "hub: the hub has started: 0.1.0");
         assert_eq!(text("track", "Ouverture"), "other: track: Ouverture");
+        assert_eq!(
+            text("command/identify", "30 s, by anna"),
+            "agent: the hub had it flash its LEDs: 30 s, by anna"
+        );
     }
 }
