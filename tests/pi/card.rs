@@ -35,7 +35,10 @@ impl Card {
         let parts = parts();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut archive = Archive::default();
-        for name in ["bin", "dev", "etc", "lib", "etc/rackside", "lib/modules"] {
+        let system = ["bin", "dev", "etc", "lib", "etc/rackside", "lib/modules"];
+        // The boot partition, and what the package makes for the agent.
+        let others = ["boot", "boot/firmware", "var", "var/lib", "var/lib/rackside"];
+        for name in system.into_iter().chain(others) {
             archive.directory(name);
         }
         // What the kernel gives the first program to talk to.

@@ -13,6 +13,7 @@ mod console;
 mod cpio;
 mod edges;
 mod front;
+mod join;
 mod light;
 mod outage;
 mod pins;

@@ -12,7 +12,8 @@
 //! 7. [`prometheus`] is a Prometheus of one's own, to compare answers with.
 //! 8. [`python`] has what looks at the web: Schemathesis and axe-core.
 //! 9. [`simulation`] is a fleet of appliances, [`day`] what their series do; [`measure`] says what a process costs.
-//! 10. [`witness`] is a webhook that writes down what people would have been told.
+//! 10. [`joined`] has a fleet join a hub, without its boxes.
+//! 11. [`witness`] is a webhook that writes down what people would have been told.
 //!
 //! Tests in `e2e/` run in parallel: each has its own programs, ports and directories.
 
@@ -29,6 +30,7 @@ pub mod heard;
 pub mod http;
 pub mod hub;
 pub mod icecast;
+pub mod joined;
 pub mod ledger;
 pub mod measure;
 pub mod mediamtx;

@@ -58,30 +58,27 @@ impl Simulation {
     /// Starts every appliance; they connect one after another over `options.ramp`.
     pub fn start(options: &SimulationOptions) -> Result<Self, String> {
         let options = Arc::new(options.clone());
-        let tls = transport::tls(&options.transport)?;
+        let shared = transport::shared(&options.transport)?;
         let tally = Arc::new(Tally::default());
         let (phase, watch) = watch::channel(Phase::Working);
         let workers = options.threads.clamp(1, 2);
         let start = clock::now();
         let mut threads = Vec::new();
         for worker in 0..workers {
-            let (options, tally, watch, tls) =
-                (Arc::clone(&options), Arc::clone(&tally), watch.clone(), tls.clone());
+            let (options, tally, watch) = (Arc::clone(&options), Arc::clone(&tally), watch.clone());
+            let numbers = (worker..options.appliances).step_by(workers);
+            let fleet = numbers
+                .map(|number| Ok((number, transport::of(number, &options.transport, shared.as_ref())?)))
+                .collect::<Result<Vec<_>, String>>()?;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(|error| format!("cannot start a runtime: {error}"))?;
             threads.push(thread::spawn(move || {
                 let local = tokio::task::LocalSet::new();
-                for number in (worker..options.appliances).step_by(workers) {
-                    let appliance = Appliance::new(
-                        number,
-                        &options,
-                        start,
-                        Arc::clone(&tally),
-                        watch.clone(),
-                        tls.clone(),
-                    );
+                for (number, tls) in fleet {
+                    let appliance =
+                        Appliance::new(number, &options, start, Arc::clone(&tally), watch.clone(), tls);
                     local.spawn_local(appliance.run());
                 }
                 runtime.block_on(local);

@@ -1,5 +1,6 @@
 //! What a simulated fleet is started with.
 
+use crate::joined::Joined;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub enum Mode {
 }
 
 /// How a broker is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Transport {
     /// TCP.
     Plain,
@@ -66,6 +67,8 @@ pub enum Transport {
         /// The name in the broker's certificate.
         server_name: String,
     },
+    /// TLS to `127.0.0.1`, each appliance with its own certificate.
+    Joined(Joined),
 }
 
 impl SimulationOptions {

@@ -5,13 +5,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// What every TLS connection of a fleet shares.
+/// What the TLS connections of an appliance have in common.
 #[derive(Clone)]
 pub(crate) struct Tls {
     connector: TlsConnector,
@@ -22,7 +22,8 @@ pub(crate) struct Tls {
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-pub(crate) fn tls(transport: &Transport) -> Result<Option<Tls>, String> {
+/// What a whole fleet shares, where it does.
+pub(crate) fn shared(transport: &Transport) -> Result<Option<Tls>, String> {
     let Transport::Tls { authority, server_name } = transport else { return Ok(None) };
     let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", authority.display());
     let mut roots = RootCertStore::empty();
@@ -38,6 +39,13 @@ pub(crate) fn tls(transport: &Transport) -> Result<Option<Tls>, String> {
     let name =
         ServerName::try_from(server_name.clone()).map_err(|error| format!("{server_name}: {error}"))?;
     Ok(Some(Tls { connector: TlsConnector::from(Arc::new(config)), name }))
+}
+
+/// The terms of one appliance.
+pub(crate) fn of(number: usize, transport: &Transport, shared: Option<&Tls>) -> Result<Option<Tls>, String> {
+    let Transport::Joined(joined) = transport else { return Ok(shared.cloned()) };
+    let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+    Ok(Some(Tls { connector: TlsConnector::from(Arc::new(joined.client(number)?)), name }))
 }
 
 pub(crate) async fn connect(address: SocketAddr, tls: Option<&Tls>) -> io::Result<Box<dyn Stream>> {

@@ -17,6 +17,7 @@ mod charts;
 mod codec;
 mod death;
 mod fleet;
+mod handshakes;
 mod history;
 mod hub;
 mod live;
@@ -39,7 +40,7 @@ use std::time::Duration;
 const HELP: &str = "\
 bench [--seconds SPAN] [--rounds N] [--appliances N] [SECTION...]
 
-Sections: sizes wire agent probes death hub hour connections rate codec history year catch-up comeback
+Sections: sizes wire agent probes death hub hour connections handshakes rate codec history year catch-up comeback
 rules query alert page pages charts paint live. All of them when none is named.
   --seconds SPAN   how long each measurement lasts (60s)
   --rounds N       how often rates are measured, one way after the other (2)
@@ -55,7 +56,7 @@ pub(crate) struct Effort {
 }
 
 type Section = (&'static str, fn(Effort) -> Result<(), String>);
-const SECTIONS: [Section; 22] = [
+const SECTIONS: [Section; 23] = [
     ("sizes", build::sizes),
     ("wire", agent::wire),
     ("agent", agent::cost),
@@ -64,6 +65,7 @@ const SECTIONS: [Section; 22] = [
     ("hub", hub::fleet),
     ("hour", hub::hour),
     ("connections", hub::connections),
+    ("handshakes", handshakes::counted),
     ("rate", rate::rates),
     ("codec", codec::codec),
     ("history", history::day),

@@ -5,8 +5,9 @@ use rackside_agent::spool::{Folder, Kind, Spool, Stored};
 use rackside_proto::{Data, Run};
 use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::authority::Authority;
-use rackside_tests::day::{DAY_MS, Day, Recorder};
+use rackside_tests::day::{self, DAY_MS, Day, Recorder};
 use rackside_tests::hub::{Hub, Way};
+use rackside_tests::joined::{self, Joined};
 use rackside_tests::simulation::{Mode, Simulation, SimulationOptions, Transport};
 use rackside_tests::{clock, measure};
 use std::collections::HashMap;
@@ -17,6 +18,8 @@ use std::time::Duration;
 const SPOOL: u64 = 64 << 20;
 const RUN: Run = Run(0x0da7_0da7);
 const FLEET: usize = 10_000;
+/// By certificates on both sides.
+const MUTUAL: &str = "mutual TLS";
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// 24 hours without a hub, then one: the real agent with a day on its disk, and a hundred simulated ones at once.
@@ -118,7 +121,8 @@ fn many(hub: &Path, appliances: usize) -> Result<(), String> {
 pub(crate) fn comeback(_: Effort) -> Result<(), String> {
     let program = build::hub()?;
     let authority = Authority::new();
-    for (way, more) in [("plain", String::new()), ("TLS", authority.listener_lines())] {
+    let (tls, joining) = joined::hub_lines();
+    for (way, more) in [("plain", String::new()), ("TLS", authority.listener_lines()), (MUTUAL, joining)] {
         let mut hub = Hub::with(Way::Listener, &program, &more);
         let mut options = SimulationOptions::new(hub.mqtt());
         options.appliances = FLEET;
@@ -129,6 +133,10 @@ pub(crate) fn comeback(_: Effort) -> Result<(), String> {
         if way == "TLS" {
             options.transport =
                 Transport::Tls { authority: authority.ca(), server_name: "localhost".to_owned() };
+        }
+        if way == MUTUAL {
+            options.address = tls;
+            options.transport = Transport::Joined(Joined::at(&hub.data(), (0..FLEET).map(day::name))?);
         }
         let simulation = Simulation::start(&options)?;
         let all = |what: &str, count: &dyn Fn() -> u64| {
