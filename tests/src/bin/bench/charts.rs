@@ -27,7 +27,8 @@ pub(crate) fn drawn(_: Effort) -> Result<(), String> {
     let wanted = DAY.as_secs() / steady::TICK.as_secs();
     let is_in = || (hub.count("rackside_hub_history_records_total") >= wanted).then_some(());
     clock::eventually(PATIENCE, is_in).ok_or("a day of readings did not come in")?;
-    let (place, series) = first(&hub)?;
+    // Its present reading may come after those of the day.
+    let (place, series) = clock::eventually(PATIENCE, || first(&hub).ok()).map_or_else(|| first(&hub), Ok)?;
     println!("one appliance x {SERIES} series, a day of readings every 10 s, times in ms\n");
     heads();
     let mut web = Connection::to(hub.web()).map_err(|error| format!("the hub's pages: {error}"))?;
