@@ -55,6 +55,9 @@ pub fn check(config: &Config, file: &ConfigFile, out: &mut impl Write) -> io::Re
     for warning in [mqtt.exposed(), mqtt.withheld()].into_iter().flatten() {
         writeln!(out, "warning  {warning}")?;
     }
+    if let Some(proxy) = &mqtt.proxy {
+        writeln!(out, "proxy    {proxy}, for the way to the hub and for joining")?;
+    }
     if let Err(error) = Connector::new(mqtt) {
         missing = true;
         writeln!(out, "missing  {error}")?;

@@ -154,11 +154,13 @@ fn execute(command: Command, out: &mut impl Write) -> Result<ExitCode, Failure> 
         Command::Status { config, json } => return status(config, json, out),
         Command::Join { url, code, config, state } => {
             logger::start(log::LevelFilter::Off);
-            let configured = match config.map(ConfigFile::new).or_else(|| ConfigFile::usual(Path::new("/"))) {
+            let file = config.map(ConfigFile::new).or_else(|| ConfigFile::usual(Path::new("/")));
+            let proxy = file.as_ref().map(ConfigFile::proxy).transpose().map_err(Failure::Config)?.flatten();
+            let configured = match file {
                 Some(file) if state.is_none() => file.state_directory().map_err(Failure::Config)?,
                 _ => state::directory(state.as_deref()),
             };
-            let said = join::start::by_hand(&Store::new(configured), &url, &code, out);
+            let said = join::start::by_hand(&Store::new(configured), &url, &code, proxy, out);
             said.map_err(Failure::Join)?.map_err(Failure::Output)?;
         }
         Command::Once { config, json } => {

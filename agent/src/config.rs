@@ -17,6 +17,7 @@ mod sources;
 
 pub use sources::FromHub;
 
+use crate::address::{Address, PORT, PORT_TLS};
 use crate::clock::Trust;
 use crate::command::FileCommands;
 use crate::configure::FileConfig;
@@ -27,7 +28,9 @@ use crate::panel::config as panel;
 use crate::panel::limits::{FileLimits, Limits};
 use crate::probe::config as probe;
 use crate::probe::recovery::plan;
+use crate::proxy::Proxy;
 use rackside_config::{ConfigError, Secret, Size, Span};
+use rackside_proto::join::ADDRESSES;
 use rackside_proto::{AgentName, Capabilities, Id, Prefix};
 use serde::Deserialize;
 use std::fmt;
@@ -35,9 +38,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A plain MQTT broker's port, and one's with TLS (IANA).
-const PORT: u16 = 1883;
-const PORT_TLS: u16 = 8883;
 const TICK: Span = Span::seconds(10);
 
 /// A checked configuration.
@@ -81,31 +81,36 @@ pub struct Spool {
 /// The way to the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mqtt {
-    /// Name or address of the broker's machine.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Where the broker is to be had, in the order to try; at least one.
+    pub addresses: Vec<Address>,
+    /// Through which all goes, if through one.
+    pub proxy: Option<Proxy>,
     /// The first word of every topic.
     pub prefix: Prefix,
     /// The user's name.
     pub user: Option<String>,
     /// The password; only with a user.
     pub password: Option<Secret>,
-    /// Whether and how to encrypt.
+    /// How to encrypt, where an address wants that.
     pub tls: Option<Tls>,
-    /// What a joined box shows and believes, and where it goes: host, port and TLS are then those of its first address.
+    /// What a joined box shows and believes; the addresses are then its hub's.
     pub identity: Option<Arc<Identity>>,
 }
 
 impl fmt::Display for Mqtt {
     /// `hub.example.org:8883 with TLS`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tls = match (&self.identity, &self.tls) {
+        let tls = match (&self.identity, self.addresses.first().is_some_and(|address| address.is_tls)) {
             (Some(_), _) => "with TLS, by this box's identity",
-            (None, Some(_)) => "with TLS",
-            (None, None) => "without TLS",
+            (None, true) => "with TLS",
+            (None, false) => "without TLS",
         };
-        write!(f, "{} {tls}", self.address())
+        let mut addresses = self.addresses.iter();
+        write!(f, "{} {tls}", addresses.next().expect("there is one"))?;
+        for other in addresses {
+            write!(f, ", else {other}")?;
+        }
+        self.proxy.iter().try_for_each(|proxy| write!(f, ", through the proxy {proxy}"))
     }
 }
 
@@ -126,9 +131,9 @@ impl Mqtt {
         ))
     }
 
-    /// `hub.example.org:8883`.
-    pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+    /// Whether a password may go over the network in clear.
+    pub fn is_bare(&self) -> bool {
+        self.password.is_some() && self.addresses.iter().any(|address| !address.is_tls)
     }
 }
 
@@ -173,6 +178,14 @@ struct File {
 struct FileMqtt {
     #[serde(default)]
     address: Option<String>,
+    #[serde(default)]
+    fallback: Vec<String>,
+    #[serde(default)]
+    proxy: Option<String>,
+    #[serde(default)]
+    proxy_user: Option<String>,
+    #[serde(default)]
+    proxy_password: Option<Secret>,
     #[serde(default)]
     prefix: Option<String>,
     #[serde(default)]
@@ -360,6 +373,7 @@ impl FileMqtt {
     ) -> Result<Mqtt, ConfigError> {
         for (key, is_there) in [
             ("mqtt.address", self.address.is_some()),
+            ("mqtt.fallback", !self.fallback.is_empty()),
             ("mqtt.user", self.user.is_some()),
             ("mqtt.password", self.password.is_some()),
             ("mqtt.tls", self.tls.is_some()),
@@ -371,14 +385,60 @@ impl FileMqtt {
                 ));
             }
         }
-        let (host, port) = identity
-            .targets()
-            .into_iter()
-            .next()
-            .ok_or_else(|| wrong("mqtt", &"the identity has no address that is known here"))?;
+        let addresses = identity.targets();
+        if addresses.is_empty() {
+            return Err(wrong("mqtt", &"the identity has no address that is known here"));
+        }
         let prefix = self.prefix(wrong)?;
-        let (tls, identity) = (Some(Tls::default()), Some(Arc::new(identity)));
-        Ok(Mqtt { host, port, prefix, user: None, password: None, tls, identity })
+        let (proxy, identity) = (self.proxy(wrong)?, Some(Arc::new(identity)));
+        Ok(Mqtt { addresses, proxy, prefix, user: None, password: None, tls: None, identity })
+    }
+
+    fn proxy(
+        self,
+        wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError,
+    ) -> Result<Option<Proxy>, ConfigError> {
+        let Some(url) = self.proxy else {
+            let is_half = self.proxy_user.is_some() || self.proxy_password.is_some();
+            return if is_half {
+                Err(wrong("mqtt", &"has a user for a proxy, and no `proxy`"))
+            } else {
+                Ok(None)
+            };
+        };
+        let proxy = Proxy::new(&url, self.proxy_user, self.proxy_password);
+        proxy.map(Some).map_err(|(key, why)| wrong(&format!("mqtt.{key}"), &why))
+    }
+
+    /// All addresses, the first one first.
+    fn addresses(
+        &self,
+        wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError,
+    ) -> Result<Vec<Address>, ConfigError> {
+        let is_tls = self.tls.is_some();
+        let port = if is_tls { PORT_TLS } else { PORT };
+        let written = self.address.as_deref().ok_or_else(|| wrong("mqtt", &"has no `address`"))?;
+        let all = std::iter::once(("mqtt.address", written))
+            .chain(self.fallback.iter().map(|text| ("mqtt.fallback", text.as_str())));
+        let mut addresses = Vec::new();
+        for (key, text) in all {
+            let address = Address::parse(text, is_tls).ok_or_else(|| {
+                let message = format!(
+                    "\"{text}\" is no address; write for example \"hub.example.org:{port}\" or \"wss://hub.example.org/mqtt\""
+                );
+                wrong(key, &message)
+            })?;
+            if is_tls && !address.is_tls {
+                let message =
+                    format!("\"{text}\" goes without TLS, and [mqtt.tls] is set; write \"wss://…\"");
+                return Err(wrong(key, &message));
+            }
+            addresses.push(address);
+        }
+        if addresses.len() > ADDRESSES {
+            return Err(wrong("mqtt.fallback", &format_args!("has more than {} addresses", ADDRESSES - 1)));
+        }
+        Ok(addresses)
     }
 
     fn prefix(
@@ -394,14 +454,7 @@ impl FileMqtt {
     }
 
     fn check(self, wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError) -> Result<Mqtt, ConfigError> {
-        let port = if self.tls.is_some() { PORT_TLS } else { PORT };
-        let written = self.address.as_deref().ok_or_else(|| wrong("mqtt", &"has no `address`"))?;
-        let (host, port) = address(written, port).ok_or_else(|| {
-            let message =
-                format!("\"{written}\" is no address; write for example \"hub.example.org:{port}\"");
-            wrong("mqtt.address", &message)
-        })?;
-        let prefix = self.prefix(wrong)?;
+        let (addresses, prefix) = (self.addresses(wrong)?, self.prefix(wrong)?);
         if self.user.as_deref() == Some("") {
             return Err(wrong("mqtt.user", &"is empty; leave it out for a broker without users"));
         }
@@ -414,8 +467,9 @@ impl FileMqtt {
             let message = format!("\"{name}\" is neither a host's name nor an address");
             return Err(wrong("mqtt.tls.server_name", &message));
         }
-        let Self { user, password, tls, .. } = self;
-        Ok(Mqtt { host, port, prefix, user, password, tls, identity: None })
+        let (user, password, tls) = (self.user.clone(), self.password.clone(), self.tls.clone());
+        let proxy = self.proxy(wrong)?;
+        Ok(Mqtt { addresses, proxy, prefix, user, password, tls, identity: None })
     }
 }
 
@@ -431,13 +485,6 @@ impl From<Level> for log::LevelFilter {
     }
 }
 
-/// The host, and its port or `default_port`.
-fn address(text: &str, default_port: u16) -> Option<(String, u16)> {
-    let (host, port) = rackside_config::host_and_port(text)?;
-    rustls::pki_types::ServerName::try_from(host).ok()?;
-    Some((host.to_owned(), port.unwrap_or(default_port)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,7 +496,7 @@ mod tests {
         let config = Config::parse(SMALLEST, "agent.toml").expect("a good file");
         assert_eq!(config.name.to_string(), "arena-north/rack-1");
         assert_eq!((config.tick, config.level), (Duration::from_secs(10), log::LevelFilter::Info));
-        assert_eq!((config.mqtt.host.as_str(), config.mqtt.port), ("hub", 1883));
+        assert_eq!(config.mqtt.addresses, [Address::parse("hub:1883", false).expect("good")]);
         let limits =
             custody::Limits { memory: 1 << 20, spill_after: Duration::from_secs(30), resend_rate: 200 };
         assert_eq!(config.spool, Spool { directory: None, disk: 64 << 20, limits });
@@ -460,25 +507,18 @@ mod tests {
     #[test]
     fn tls_has_a_port_of_its_own() {
         let config = Config::parse(&format!("{SMALLEST}tls = {{}}\n"), "agent.toml").expect("a good file");
-        assert_eq!(config.mqtt.port, 8883);
+        assert_eq!(config.mqtt.addresses, [Address::parse("mqtts://hub", false).expect("good")]);
     }
 
     #[test]
-    fn addresses_come_in_every_form() {
-        for (text, host, port) in [
-            ("hub.example.org", "hub.example.org", 1883),
-            ("hub.example.org:18830", "hub.example.org", 18830),
-            ("192.0.2.1:1884", "192.0.2.1", 1884),
-            ("[2001:db8::1]:1884", "2001:db8::1", 1884),
-            ("[2001:db8::1]", "2001:db8::1", 1883),
-            ("2001:db8::1", "2001:db8::1", 1883),
-        ] {
-            assert_eq!(address(text, PORT), Some((host.to_owned(), port)), "{text}");
-        }
-        for text in
-            ["", ":1883", "hub:", "hub:0", "hub:70000", "mqtt://hub", "[::1]x", "[hub]:1", "a b", "hub:1:2"]
-        {
-            assert_eq!(address(text, PORT), None, "{text}");
-        }
+    fn where_else_to_go_and_through_what() {
+        let text = format!(
+            "{SMALLEST}fallback = [\"wss://hub\"]\nproxy = \"http://proxy:3128\"\nproxy_user = \"rack\"\n"
+        );
+        let mqtt = Config::parse(&text, "agent.toml").expect("a good file").mqtt;
+        assert_eq!(
+            mqtt.to_string(),
+            "hub:1883 without TLS, else wss://hub:443/mqtt, through the proxy proxy:3128"
+        );
     }
 }

@@ -16,11 +16,12 @@
 //!
 //! How a box gets the identity that it speaks with is told in [`join`], what its hub may have it run on in [`configure`], what it may have it do in [`command`].
 //!
-//! Connections to a machine by its name are made by [`dial`], whoever wants them.
+//! Connections to a machine by its name are made by [`dial`], whoever wants them; [`address`] says how addresses are written, [`proxy`] goes through one.
 //!
 //! One thread does all of this (async-io adds one of its own that waits for timers and sockets, a panel on a real board one that
 //! waits for its edges); names are resolved on a thread that goes away again. There is no tokio here: why is told in ARCHITECTURE.md.
 
+pub mod address;
 pub mod agent;
 pub mod app;
 mod base64;
@@ -45,6 +46,7 @@ mod obs;
 pub mod once;
 pub mod panel;
 pub mod probe;
+pub mod proxy;
 pub mod reload;
 pub mod sampler;
 pub mod sensor;

@@ -6,8 +6,9 @@
 use crate::config::Config;
 use crate::configure::Handed;
 use crate::join::IDENTITY;
+use crate::proxy::Proxy;
 use crate::state;
-use rackside_config::{ConfigError, Watched};
+use rackside_config::{ConfigError, Secret, Watched};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ struct Peek {
 #[serde(default)]
 struct PeekMqtt {
     address: Option<String>,
+    proxy: Option<String>,
+    proxy_user: Option<String>,
+    proxy_password: Option<Secret>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,6 +79,15 @@ impl ConfigFile {
     pub fn names_a_broker(&self) -> Result<Option<String>, ConfigError> {
         let address = self.peek()?.mqtt.address;
         Ok(address.map(|address| format!("{} has an address of its own, {address}", self.path().display())))
+    }
+
+    /// The proxy through which a box that joins asks its hub, if the file has one.
+    pub fn proxy(&self) -> Result<Option<Proxy>, ConfigError> {
+        let PeekMqtt { proxy, proxy_user, proxy_password, .. } = self.peek()?.mqtt;
+        let Some(url) = proxy else { return Ok(None) };
+        let wrong =
+            |(key, why)| ConfigError::file(self.path().display().to_string(), format!("mqtt.{key}: {why}"));
+        Proxy::new(&url, proxy_user, proxy_password).map(Some).map_err(wrong)
     }
 
     fn peek(&self) -> Result<Peek, ConfigError> {

@@ -1,4 +1,4 @@
-//! A WebSocket's client side, as far as a chat in JSON needs it (RFC 6455).
+//! A WebSocket's client side (RFC 6455), as far as a chat in JSON, or MQTT, needs it.
 //!
 //! Pure: bytes in, messages and answers out. What a hostile server may send is bounded: a head of 8 KiB, messages of 256 KiB.
 //! Invariant: every frame that is written is masked, as a client's must be.
@@ -19,7 +19,9 @@ const MESSAGE: usize = 256 * 1024;
 /// What RFC 6455 has a server hash with the key.
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-const TEXT: u8 = 1;
+/// A text message, and one of bytes.
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
@@ -44,22 +46,24 @@ pub(crate) enum Heard {
 pub(crate) struct WebSocket {
     accept: String,
     open: bool,
+    /// Of which kind its messages are.
+    kind: u8,
     bytes: Vec<u8>,
     /// The fragments of a message so far.
     message: Option<Vec<u8>>,
 }
 
 impl WebSocket {
-    /// Begins one with the server that calls itself `host`: what is to be sent first.
-    pub(crate) fn begin(host: &str, protocol: &str) -> (Self, Vec<u8>) {
+    /// Begins one with the server that calls itself `host`, with messages of one kind: what is to be sent first.
+    pub(crate) fn begin(host: &str, path: &str, protocol: &str, kind: u8) -> (Self, Vec<u8>) {
         let key = base64(&std::array::from_fn::<u8, 16, _>(|_| fastrand::u8(..)));
         let request = format!(
-            "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n"
         );
         let accept = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{MAGIC}").as_bytes());
         (
-            Self { accept: base64(accept.as_ref()), open: false, bytes: Vec::new(), message: None },
+            Self { accept: base64(accept.as_ref()), open: false, kind, bytes: Vec::new(), message: None },
             request.into_bytes(),
         )
     }
@@ -131,8 +135,8 @@ impl WebSocket {
                 let whole = if last { self.message.take() } else { None };
                 Ok(Some(whole.map_or(Heard::Alive, Heard::Message)))
             }
-            (TEXT, None) if last => Ok(Some(Heard::Message(payload))),
-            (TEXT, message @ None) => {
+            (code, None) if code == self.kind && last => Ok(Some(Heard::Message(payload))),
+            (code, message @ None) if code == self.kind => {
                 *message = Some(payload);
                 Ok(Some(Heard::Alive))
             }
@@ -144,6 +148,16 @@ impl WebSocket {
 /// A text, as it goes out.
 pub(crate) fn text(text: &str) -> Vec<u8> {
     frame(TEXT, text.as_bytes())
+}
+
+/// Bytes, as they go out.
+pub(crate) fn binary(bytes: &[u8]) -> Vec<u8> {
+    frame(BINARY, bytes)
+}
+
+/// That nothing more goes out (RFC 6455, 5.5.1).
+pub(crate) fn close() -> Vec<u8> {
+    frame(CLOSE, b"")
 }
 
 /// A ping, which has to be answered.
@@ -179,7 +193,8 @@ fn frame(code: u8, payload: &[u8]) -> Vec<u8> {
 #[cfg(feature = "fuzzing")]
 pub(crate) fn fuzz(bytes: &[u8]) {
     let hear = |open: bool, piece: usize| {
-        let mut socket = WebSocket { accept: "its key".to_owned(), open, bytes: Vec::new(), message: None };
+        let mut socket =
+            WebSocket { accept: "its key".to_owned(), open, kind: TEXT, bytes: Vec::new(), message: None };
         let mut all = Vec::new();
         for piece in bytes.chunks(piece) {
             socket.take(piece);
@@ -209,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn open() -> WebSocket {
-        WebSocket { accept: String::new(), open: true, bytes: Vec::new(), message: None }
+        WebSocket { accept: String::new(), open: true, kind: TEXT, bytes: Vec::new(), message: None }
     }
 
     fn heard(bytes: &[u8]) -> Result<Vec<Heard>, String> {
@@ -224,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_conversation_opens_only_with_the_answer_to_its_own_key() {
-        let (mut socket, request) = WebSocket::begin("obs:4455", "obswebsocket.json");
+        let (mut socket, request) = WebSocket::begin("obs:4455", "/", "obswebsocket.json", TEXT);
         let request = String::from_utf8(request).expect("text");
         let key = request.split("Key: ").nth(1).and_then(|rest| rest.split("\r\n").next()).expect("a key");
         let accept = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{MAGIC}").as_bytes());
@@ -234,10 +249,10 @@ mod tests {
         assert_eq!(socket.next(), Ok(None));
         socket.take(&answer.as_bytes()[20..]);
         assert_eq!(socket.next(), Ok(Some(Heard::Open)));
-        let (mut other, _) = WebSocket::begin("obs:4455", "obswebsocket.json");
+        let (mut other, _) = WebSocket::begin("obs:4455", "/", "obswebsocket.json", TEXT);
         other.take(answer.as_bytes());
         assert!(other.next().is_err());
-        let (mut refused, _) = WebSocket::begin("obs:4455", "obswebsocket.json");
+        let (mut refused, _) = WebSocket::begin("obs:4455", "/", "obswebsocket.json", TEXT);
         refused.take(b"HTTP/1.1 404 Not Found\r\n\r\n");
         assert!(refused.next().is_err_and(|why| why.contains("404 Not Found")));
     }

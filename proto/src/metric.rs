@@ -92,7 +92,7 @@ metrics! {
     TALLY_ACTIVE = "rackside_tally_active", "", State, ["tally", "bus"],
         "1 while the tally is on, else 0; unknown while its contact chatters or its source is gone";
     LED_STATE = "rackside_led_state", "", State, ["led"],
-        "What the LED says: 0 dark, 1 well, 2 warning, 3 critical, 4 hub not reachable, 5 no internet, 6 no cable or address, 7 identify, 8 lit by its tally, 9 tally unknown, 10 refused by the hub";
+        "What the LED says: 0 dark, 1 well, 2 warning, 3 critical, 4 hub not reachable, 5 no internet, 6 no cable or address, 7 identify, 8 lit by its tally, 9 tally unknown, 10 refused by the hub, 11 a login page in the way, 12 TLS is opened on the way";
     RELAY_ACTIVE = "rackside_relay_active", "", State, ["relay"],
         "1 while the relay is closed, else 0";
     ALARM_MUTED = "rackside_alarm_muted", "", State, [],

@@ -42,7 +42,7 @@ impl App {
                 json.key("hub_configuration").object(|json| self.hub_configuration(json, now));
             }
             json.key("backlog").object(|json| self.backlog(json, now));
-            json.key("clock").object(|json| clock(json, moment));
+            json.key("clock").object(|json| clock(json, moment, self.look.apart().as_deref()));
             json.key("site").object(|json| self.site(json, now));
             json.key("panel").object(|json| self.panel(json, now));
             json.key("probes").list(|json| {
@@ -57,12 +57,15 @@ impl App {
     fn link(&self, json: &mut Json, now: Instant) {
         let connected = self.connected();
         json.key("broker").text(&self.broker());
-        json.key("tls").value(self.config.mqtt.tls.is_some());
+        json.key("tls").value(self.way.connector.is_tls());
+        json.key("proxy").text_if(self.way.connector.proxy().map(ToString::to_string).as_deref());
         json.key("state").text(match (&self.line, connected) {
             (_, Some(_)) => "connected",
             (Line::Down { .. }, None) => "waiting",
             (Line::Connecting(_) | Line::Up(_), None) => "connecting",
         });
+        json.key("passed_over").text_if(self.way.connector.passed_over().as_deref());
+        json.key("hindrance").text_if(self.hindrance().as_deref());
         json.key("connected_seconds").value_if(connected.map(|at| since(at, now)));
         json.key("why").text_if(self.said.as_deref().filter(|_| connected.is_none()));
         let next = if let Line::Down { until } = &self.line { Some(*until) } else { None };
@@ -182,9 +185,12 @@ impl App {
             Meaning::Well => "nothing is wrong".to_owned(),
             Meaning::Critical => self.objections(Severity::Critical, now),
             Meaning::Warning => self.objections(Severity::Warning, now),
-            Meaning::HubUnreachable | Meaning::NoInternet | Meaning::NoCable | Meaning::Refused => {
-                self.why_no_link(now)
-            }
+            Meaning::HubUnreachable
+            | Meaning::NoInternet
+            | Meaning::NoCable
+            | Meaning::Refused
+            | Meaning::Portal
+            | Meaning::Intercepted => self.why_no_link(now),
         }
     }
 
@@ -217,12 +223,12 @@ impl App {
     }
 }
 
-fn clock(json: &mut Json, moment: &Moment) {
+fn clock(json: &mut Json, moment: &Moment, apart: Option<&str>) {
     json.key("known").value(moment.known);
     json.key("source").text(moment.source().as_str());
     json.key("synchronised").value_if(moment.synchronised);
     json.key("time_ms").value_if(moment.known.then_some(moment.utc_ms));
-    json.key("doubt").text_if(moment.doubt.map(|doubt| doubt.to_string()).as_deref());
+    json.key("doubt").text_if(moment.doubt.map(|doubt| doubt.to_string()).as_deref().or(apart));
 }
 
 fn probe(json: &mut Json, known: &Known<'_>, now: Instant) {
@@ -240,12 +246,9 @@ fn probe(json: &mut Json, known: &Known<'_>, now: Instant) {
 }
 
 const fn link(link: Link) -> &'static str {
-    match link {
-        Link::Well => "well",
-        Link::HubUnreachable => Meaning::HubUnreachable.as_str(),
-        Link::NoInternet => Meaning::NoInternet.as_str(),
-        Link::NoCable => Meaning::NoCable.as_str(),
-        Link::Refused => Meaning::Refused.as_str(),
+    match link.meaning() {
+        None => "well",
+        Some(meaning) => meaning.as_str(),
     }
 }
 

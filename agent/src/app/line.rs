@@ -64,7 +64,7 @@ pub(super) fn warn_of_bare_password(mqtt: &Mqtt) {
     if let Some(exposed) = mqtt.exposed() {
         warn!("{exposed}");
     }
-    if mqtt.password.is_some() && mqtt.tls.is_none() {
+    if mqtt.is_bare() {
         warn!("the password goes over the network without TLS; set [mqtt.tls] unless the way is private");
     }
 }

@@ -7,6 +7,7 @@ mod adopt;
 mod answer;
 mod error;
 mod line;
+mod look;
 mod obey;
 mod reconfigure;
 mod renew;
@@ -32,6 +33,7 @@ use crate::session::Session;
 use crate::state::State;
 use crate::status::Door;
 use crate::ticker::Ticker;
+use crate::tls::Objection;
 use crate::transport::Backoff;
 use adopt::Adoption;
 use async_io::Timer;
@@ -39,6 +41,7 @@ use async_signal::{Signal, Signals};
 use futures_lite::{StreamExt, future};
 use line::{Line, Talk, Way};
 use log::{debug, info, warn};
+use look::Look;
 use rackside_link::{LinkError, Refusal};
 use rackside_proto::{Reason, Run};
 use rackside_systemd::Systemd;
@@ -79,6 +82,7 @@ struct App {
     line: Line,
     renewal: Renewal,
     adoption: Adoption,
+    look: Look,
     /// The failure that was logged last, so that it is logged once.
     said: Option<String>,
     suspension: Suspension,
@@ -178,6 +182,7 @@ impl App {
             line: Line::Down { until: moment.now },
             renewal: Renewal::default(),
             adoption,
+            look: Look::default(),
             said: None,
             suspension: Suspension::default(),
             started: moment.now,
@@ -244,11 +249,18 @@ impl App {
                 self.probes.moved().await;
                 Wake::Moved
             };
+            let looked = async {
+                future::poll_fn(|cx| self.look.poll(cx)).await;
+                Wake::Looked
+            };
             let renewed = async { Wake::Renewed(future::poll_fn(|cx| self.renewal.poll(cx)).await) };
             let written =
                 async { Wake::Written(Box::new(future::poll_fn(|cx| self.adoption.poll(cx)).await)) };
             match future::or(
-                future::or(moved, future::or(ended, future::or(asked, future::or(renewed, written)))),
+                future::or(
+                    future::or(moved, looked),
+                    future::or(ended, future::or(asked, future::or(renewed, written))),
+                ),
                 future::or(future::or(told, self.line.event()), time),
             )
             .await
@@ -268,6 +280,7 @@ impl App {
                     self.line = Line::Up(Box::new(Talk::new(stream, session)));
                 }
                 Wake::Received(bytes) => self.received(bytes),
+                Wake::Looked => self.looked(),
                 Wake::Renewed(result) => self.renewed(*result, Clock::now()),
                 Wake::Written(what) => self.written(*what, &moment).await,
                 Wake::Lost(loss) => self.lost(&loss, Clock::now()),
@@ -304,6 +317,7 @@ impl App {
         if !leaving {
             self.obey(moment);
             self.renew(moment);
+            self.look(now);
         }
         self.agent.custody.keep(now);
         let kept = [self.state.deadline(&self.agent), self.agent.custody.keep_at()];
@@ -335,6 +349,7 @@ impl App {
             self.said = None;
             self.backoff.reset();
             self.renewal.well();
+            self.look.well();
         }
         deadline
     }
@@ -407,27 +422,50 @@ impl App {
         let greeted = matches!(&self.line, Line::Up(talk) if talk.session.connected().is_none());
         self.agent.custody.disconnected();
         self.renewal.lost(loss, greeted);
-        self.reach.lost(if self.renewal.refused.is_some() { Link::Refused } else { loss.link() });
+        if self.connected().is_none() {
+            self.look.lost();
+        }
+        self.reach.lost(match (&self.renewal.refused, self.look.portal()) {
+            (Some(_), _) => Link::Refused,
+            (None, Some(_)) => Link::Portal,
+            (None, None) => loss.link(),
+        });
         self.retell = true;
         let wait = self.backoff.next_wait();
         self.line = Line::Down { until: now + wait };
-        let mut text = match (&self.renewal.refused, loss) {
-            (Some(refused), _) => refused.clone(),
+        let text = self.told(loss, greeted);
+        debug!("trying again in {wait:.1?}");
+        self.say(text);
+    }
+
+    /// Why there is no connection, in words.
+    fn told(&self, loss: &Loss, greeted: bool) -> String {
+        let known = self.renewal.refused.as_deref().or(self.look.portal());
+        if let Some(known) = known {
+            return known.to_owned();
+        }
+        match loss {
             // Nothing of it is in its own configuration.
-            (None, Loss::Link(LinkError::Refused(Refusal::NotAuthorized)))
-                if self.config.mqtt.identity.is_some() =>
-            {
+            Loss::Link(LinkError::Refused(Refusal::NotAuthorized)) if self.config.mqtt.identity.is_some() => {
                 "the hub does not let this box in; it is asked why".to_owned()
             }
-            (None, loss) => loss.to_string(),
-        };
-        if self.renewal.refused.is_none() && greeted && matches!(loss, Loss::Io(_) | Loss::Closed) {
-            text.push_str(
-                " before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?",
-            );
+            Loss::Io(_) | Loss::Closed if greeted => format!(
+                "{loss} before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?"
+            ),
+            Loss::Connect(error)
+                if matches!(error.objection(), Some(Objection::Expired | Objection::NotYetValid)) =>
+            {
+                let apart = self.look.apart().map_or_else(String::new, |apart| format!("; {apart}"));
+                format!("{loss}{apart}")
+            }
+            loss => loss.to_string(),
         }
+    }
+
+    /// Tells the log, once, why there is no connection.
+    fn say(&mut self, text: String) {
         if self.said.as_ref() == Some(&text) {
-            debug!("{text}; trying again in {wait:.1?}");
+            debug!("{text}");
         } else {
             warn!("{text}; trying again until it works");
             self.said = Some(text);

@@ -56,7 +56,7 @@ impl Renewal {
             Loss::Link(LinkError::Refused(_)) => true,
             // TLS says so in an alert, which comes before or after its handshake.
             Loss::Io(_) | Loss::Closed => was_greeted,
-            Loss::Connect(error) => error.is_tls(),
+            Loss::Connect(error) => error.objection().is_some(),
             Loss::Link(_) => false,
         };
     }
@@ -85,8 +85,9 @@ impl App {
         if self.renewal.is_due(&identity, moment) {
             let store = Store::new(state::directory(self.config.spool.directory.as_deref()));
             self.renewal.is_wanted = false;
+            let context = Context::through(self.config.mqtt.proxy.clone());
             self.renewal.asking =
-                Some(Box::pin(async move { join::renew(&store, &identity, &Context::default()).await }));
+                Some(Box::pin(async move { join::renew(&store, &identity, &context).await }));
         }
     }
 
@@ -124,6 +125,7 @@ impl App {
             return Ok(until);
         }
         let mut mqtt = self.config.mqtt.clone();
+        mqtt.addresses = identity.targets();
         mqtt.identity = Some(Arc::new(identity));
         let way = Way::to(&mqtt).map_err(|error| error.to_string())?;
         way.connector.follow(&self.way.connector);

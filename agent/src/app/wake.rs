@@ -30,6 +30,8 @@ pub(super) enum Wake {
     /// A full output has room again.
     Room,
     Lost(Loss),
+    /// Something was seen of what stands in the way.
+    Looked,
     /// The hub has said something about the identity.
     Renewed(Box<Result<Granted, JoinError>>),
     /// A configuration of the hub's is on the disk, or cannot be.

@@ -12,9 +12,10 @@
 //! key = '''-----BEGIN PRIVATE KEY----- …'''
 //! ```
 
+use crate::address::Address;
 use crate::base64::base64;
 use crate::probe::certificate::Certificate;
-use rackside_config::{ConfigError, host_and_port};
+use rackside_config::ConfigError;
 use rackside_proto::AgentName;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -26,9 +27,6 @@ const HEAD: &str =
     "# The identity of this box, written by rackside-agent. It holds a private key: do not copy it.\n";
 /// Characters on a line of PEM (RFC 7468).
 const LINE: usize = 64;
-/// MQTT over TLS, and its port (IANA).
-const SCHEME: &str = "mqtts://";
-const PORT: u16 = 8883;
 
 /// What a box has since it joined.
 #[derive(Clone, PartialEq, Eq)]
@@ -139,8 +137,8 @@ impl Identity {
         text
     }
 
-    /// The hosts and ports behind the addresses, in their order; those of a kind that is not known here are passed over.
-    pub fn targets(&self) -> Vec<(String, u16)> {
+    /// Where the addresses lead, in their order; those of a kind that is not known here are passed over.
+    pub fn targets(&self) -> Vec<Address> {
         self.addresses.iter().filter_map(|address| target(address)).collect()
     }
 
@@ -155,11 +153,9 @@ impl Identity {
     }
 }
 
-/// Host and port of an address that is known here: `mqtts://hub.example.org:8883`.
-pub(super) fn target(address: &str) -> Option<(String, u16)> {
-    let (host, port) = host_and_port(address.strip_prefix(SCHEME)?)?;
-    rustls::pki_types::ServerName::try_from(host).ok()?;
-    Some((host.to_owned(), port.unwrap_or(PORT)))
+/// Where an address leads that is known here: `mqtts://hub.example.org:8883`, `wss://hub.example.org/mqtt`. TLS of the hub's own goes over each.
+pub(super) fn target(address: &str) -> Option<Address> {
+    address.contains("://").then(|| Address::parse(address, true)).flatten()
 }
 
 /// As PEM has it.

@@ -8,6 +8,7 @@ use super::exchange::code_id;
 use super::{JoinError, Store, join};
 use crate::clock::Clock;
 use crate::probe::Context;
+use crate::proxy::Proxy;
 use crate::reload::ConfigFile;
 use async_io::Timer;
 use futures_lite::future;
@@ -46,12 +47,12 @@ pub fn at_start(file: &ConfigFile) -> Result<(), ConfigError> {
     }
     let mut systemd = Systemd::from_environment();
     systemd.ready();
+    let context = Context::through(file.proxy()?);
     let (mut wait, mut said) = (SOON, None);
     smol::block_on(async {
         loop {
             info!("joining the hub at {}, by the code in {}", waiting.url.origin(), waiting.file.display());
             systemd.status(&format!("joining the hub at {}", waiting.url.origin()));
-            let context = Context::default();
             let work = async { Some(join(&store, &waiting.url, &waiting.code, &context).await) };
             let failure = match living(&mut systemd, work).await {
                 Some(Ok(granted)) => {
@@ -147,6 +148,7 @@ pub fn by_hand(
     store: &Store,
     url: &str,
     code: &str,
+    proxy: Option<Proxy>,
     out: &mut impl std::io::Write,
 ) -> Result<std::io::Result<()>, JoinError> {
     let code = code.parse().map_err(JoinError::Code)?;
@@ -161,7 +163,7 @@ pub fn by_hand(
             "already joined as {name} with this code, until {day}; there is nothing to do"
         ));
     }
-    let granted = smol::block_on(join(store, &url, &code, &Context::default()))?;
+    let granted = smol::block_on(join(store, &url, &code, &Context::through(proxy)))?;
     let said = |out: &mut dyn std::io::Write| {
         let identity = &granted.identity;
         writeln!(

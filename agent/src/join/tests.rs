@@ -3,6 +3,7 @@
 use super::card::{self, Table};
 use super::exchange::{Asked, Entitled, Granted, code_id};
 use super::*;
+use crate::address::Address;
 use crate::probe::http::server::Server;
 use rackside_identity::{Authority, End, Offer, Registrar, Store as HubStore, make_code};
 use rackside_proto::AgentName;
@@ -116,7 +117,8 @@ fn a_box_joins_and_has_all_that_it_needs_on_its_disk_and_nothing_else() {
     let identity = world.store().read().expect("readable").expect("joined");
     assert_eq!(identity, granted.identity);
     assert_eq!((identity.name.clone(), identity.url.as_str()), (name("rack-1"), URL));
-    let targets = [("hub.example.org".to_owned(), 8883), ("198.51.100.7".to_owned(), 8883)];
+    let targets = ["mqtts://hub.example.org", "mqtts://198.51.100.7"];
+    let targets = targets.map(|text| Address::parse(text, true).expect("good"));
     assert_eq!(identity.targets(), targets, "in the hub's order");
     assert_eq!(identity.code, code_id(&code));
     assert_eq!(identity.configuration, "tick = \"5s\"\n");
@@ -344,7 +346,7 @@ fn a_grant_that_is_signed_and_cannot_be_used_is_not_taken() {
         (Grant { certificate: &stranger.certificate, ..grant() }, "does not go with this box's key"),
         (Grant { certificate: b"rubbish", ..grant() }, "its certificate cannot be read"),
         (Grant { authority: b"rubbish", ..grant() }, "the hub's authority is unusable"),
-        (Grant { addresses: ["wss://hub/mqtt"].into_iter().collect(), ..grant() }, "install a newer one"),
+        (Grant { addresses: ["quic://hub/mqtt"].into_iter().collect(), ..grant() }, "install a newer one"),
         (Grant { addresses: ["mqtts://:8883"].into_iter().collect(), ..grant() }, "install a newer one"),
         (Grant { addresses: ["mqtts://h:0\"]\nx=["].into_iter().collect(), ..grant() }, ""),
     ] {
@@ -421,7 +423,7 @@ fn two_boxes_with_one_code_are_one_that_joins_and_one_that_is_told() {
     let text = code.text();
     let by_hand = |state: &TempDir| {
         let mut out = Vec::new();
-        let done = start::by_hand(&Store::new(state.path().to_owned()), &url, &text, &mut out);
+        let done = start::by_hand(&Store::new(state.path().to_owned()), &url, &text, None, &mut out);
         done.map(|_| String::from_utf8(out).expect("text"))
     };
     let said = by_hand(&boxes[0]).expect("the first one");
@@ -442,7 +444,7 @@ fn what_stands_in_between_is_told_from_a_hub() {
     let state = tempfile::tempdir().expect("a temporary directory");
     let text = make_code([1; 16]).text();
     let said = |url: &str, code: &str| {
-        let done = start::by_hand(&Store::new(state.path().to_owned()), url, code, &mut Vec::new());
+        let done = start::by_hand(&Store::new(state.path().to_owned()), url, code, None, &mut Vec::new());
         done.map(drop).expect_err("not joined").to_string()
     };
     let portal =

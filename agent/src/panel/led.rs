@@ -9,7 +9,7 @@
 //! | well | green, with a dark wink of 100 every 4,000 |
 //! | warning | amber slow blink: 1,000 on, 1,000 off |
 //! | critical | red fast blink: 125 on, 125 off |
-//! | hub not reachable, no internet, no cable or address, refused by the hub | amber flashes in groups of 2, 3, 4, 5: 200 on, 200 off, then 1,200 of pause |
+//! | hub not reachable, no internet, no cable or address, refused by the hub, a login page, TLS that somebody opens | amber flashes in groups of 2, 3, 4, 5, 6, 7: 200 on, 200 off, then 1,200 of pause |
 //! | identify | all LEDs together, flickering: 50 on, 50 off |
 //! | dark | nothing |
 //!
@@ -57,6 +57,10 @@ pub enum Meaning {
     LampUnknown = 9,
     /// The hub does not want this box any more: revoked, replaced, retired.
     Refused = 10,
+    /// The network wants somebody to log in on a page.
+    Portal = 11,
+    /// Somebody on the way opens TLS.
+    Intercepted = 12,
 }
 
 impl Meaning {
@@ -74,6 +78,8 @@ impl Meaning {
             Self::Lit => "lit",
             Self::LampUnknown => "tally unknown",
             Self::Refused => "refused by the hub",
+            Self::Portal => "a login page in the way",
+            Self::Intercepted => "TLS is opened on the way",
         }
     }
 }
@@ -92,6 +98,25 @@ pub enum Link {
     NoCable,
     /// The hub itself has said that this box is not wanted any more.
     Refused,
+    /// A page of this network's own answers in the hub's place (captive portal).
+    Portal,
+    /// Somebody shows a certificate that is not to be believed (a proxy that opens TLS).
+    Intercepted,
+}
+
+impl Link {
+    /// How it is shown.
+    pub const fn meaning(self) -> Option<Meaning> {
+        match self {
+            Self::Well => None,
+            Self::HubUnreachable => Some(Meaning::HubUnreachable),
+            Self::NoInternet => Some(Meaning::NoInternet),
+            Self::NoCable => Some(Meaning::NoCable),
+            Self::Refused => Some(Meaning::Refused),
+            Self::Portal => Some(Meaning::Portal),
+            Self::Intercepted => Some(Meaning::Intercepted),
+        }
+    }
 }
 
 /// What is known of the site.
@@ -111,14 +136,11 @@ impl Default for Site {
 
 /// What a status LED says of it. The link goes before a warning: it says why nobody is told of that.
 pub const fn meaning(site: Site) -> Meaning {
-    match (site.severity, site.link) {
+    match (site.severity, site.link.meaning()) {
         (Severity::Critical, _) => Meaning::Critical,
-        (_, Link::NoCable) => Meaning::NoCable,
-        (_, Link::NoInternet) => Meaning::NoInternet,
-        (_, Link::HubUnreachable) => Meaning::HubUnreachable,
-        (_, Link::Refused) => Meaning::Refused,
-        (Severity::Warning, Link::Well) => Meaning::Warning,
-        (Severity::Well | Severity::Info, Link::Well) => Meaning::Well,
+        (_, Some(meaning)) => meaning,
+        (Severity::Warning, None) => Meaning::Warning,
+        (Severity::Well | Severity::Info, None) => Meaning::Well,
     }
 }
 
@@ -168,6 +190,8 @@ const fn rhythm(meaning: Meaning) -> Rhythm {
         Meaning::NoInternet => Rhythm::groups(3),
         Meaning::NoCable => Rhythm::groups(4),
         Meaning::Refused => Rhythm::groups(5),
+        Meaning::Portal => Rhythm::groups(6),
+        Meaning::Intercepted => Rhythm::groups(7),
         Meaning::Identify => Rhythm::blink(Light::Amber, 50, 50),
         Meaning::Lit => Rhythm::steady(Light::Red),
         Meaning::LampUnknown => Rhythm::blink(Light::Red, 1000, 1000),
@@ -203,7 +227,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [Meaning; 11] = [
+    const ALL: [Meaning; 13] = [
         Meaning::Dark,
         Meaning::Well,
         Meaning::Warning,
@@ -215,6 +239,8 @@ mod tests {
         Meaning::Lit,
         Meaning::LampUnknown,
         Meaning::Refused,
+        Meaning::Portal,
+        Meaning::Intercepted,
     ];
 
     /// The changes of the first `ms` milliseconds: when, and to what.
@@ -242,12 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn the_link_flashes_in_groups_of_two_to_five() {
+    fn the_link_flashes_in_groups_of_two_to_seven() {
         for (meaning, times) in [
             (Meaning::HubUnreachable, 2),
             (Meaning::NoInternet, 3),
             (Meaning::NoCable, 4),
             (Meaning::Refused, 5),
+            (Meaning::Portal, 6),
+            (Meaning::Intercepted, 7),
         ] {
             let period = times * 400 + 1200;
             let script = script(meaning, period);
@@ -279,6 +307,8 @@ mod tests {
         assert_eq!(said(Severity::Critical, Link::NoCable), Meaning::Critical);
         assert_eq!(said(Severity::Well, Link::HubUnreachable), Meaning::HubUnreachable);
         assert_eq!(said(Severity::Warning, Link::Refused), Meaning::Refused);
+        assert_eq!(said(Severity::Warning, Link::Portal), Meaning::Portal);
+        assert_eq!(said(Severity::Well, Link::Intercepted), Meaning::Intercepted);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How the way to the hub stands, as far as the site can tell: for the LED's groups of two to five flashes.
+//! How the way to the hub stands, as far as the site can tell: for the LED's groups of two to seven flashes.
 //!
 //! Pure. Nothing is said until it has lasted: a reconnect is no news. While the hub answers, all is well, whatever else is odd; when it does not,
 //! the reason of the last failure says whether it is the hub, the internet or the cable.
@@ -9,10 +9,13 @@
 //! refused, silent, not to be believed       hub not reachable
 //! connected, and no ack for what waits      hub not reachable
 //! turned away, and told why by the hub      refused by the hub
+//! a certificate of nobody that is known     TLS is opened on the way
+//! a page in the hub's place                 a login page in the way
 //! ```
 
 use super::led::Link;
 use crate::dial::{DialError, is_no_network};
+use crate::tls::Objection;
 use crate::transport::ConnectError;
 use std::time::{Duration, Instant};
 
@@ -99,7 +102,8 @@ pub fn loss(error: &ConnectError) -> Link {
                 Link::HubUnreachable
             }
         }
-        ConnectError::Tls(_) => Link::HubUnreachable,
+        ConnectError::Tls(distrust) if distrust.objection == Objection::Untrusted => Link::Intercepted,
+        ConnectError::Tls(_) | ConnectError::Web(_) => Link::HubUnreachable,
     }
 }
 

@@ -4,6 +4,7 @@ use super::icmp::Icmp;
 use super::pace::Pace;
 use super::secure::Authorities;
 use crate::clock::{Clock, Moment};
+use crate::proxy::Proxy;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -105,12 +106,19 @@ pub struct Context {
     pub icmp: Rc<Icmp>,
     /// Turns at devices that must not be asked too often.
     pub pace: Rc<Pace>,
+    /// Through which HTTP goes, if through one. Probes ask by themselves.
+    pub proxy: Option<Rc<Proxy>>,
     /// How long a run may take by itself: a little less than the timeout, at which the runner ends it, so that the run can say what it
     /// waited for.
     pub within: Duration,
 }
 
 impl Context {
+    /// That of whoever asks the hub itself, through this proxy if there is one.
+    pub(crate) fn through(proxy: Option<Proxy>) -> Self {
+        Self { proxy: proxy.map(Rc::new), ..Self::default() }
+    }
+
     /// The same for a probe with this timeout.
     pub(super) fn with_timeout(&self, timeout: Duration) -> Self {
         Self { within: timeout * 19 / 20, ..self.clone() }
@@ -124,6 +132,7 @@ impl Default for Context {
             authorities: Rc::default(),
             icmp: Rc::default(),
             pace: Rc::default(),
+            proxy: None,
             within: Duration::from_secs(10),
         }
     }

@@ -44,7 +44,8 @@ fn seconds(text: &str) -> Option<u64> {
     text.parse().ok().or_else(|| of_http(text)).or_else(|| of_rfc3339(text))
 }
 
-fn of_http(text: &str) -> Option<u64> {
+/// A date as HTTP has it (RFC 9110, 5.6.7), in seconds since 1970.
+pub(crate) fn of_http(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut words = text.split_once(", ")?.1.split(' ');

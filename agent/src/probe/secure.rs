@@ -87,9 +87,9 @@ impl Authorities {
 }
 
 /// TLS as it was agreed on.
-pub struct Secured<S> {
+pub struct Secured {
     /// What is said from now on.
-    pub stream: TlsStream<S>,
+    pub stream: TlsStream<Box<dyn Stream>>,
     /// The server's certificates, its own first.
     pub chain: Vec<CertificateDer<'static>>,
     /// What is wrong with them, if anything. Nothing may be said before this was looked at.
@@ -143,13 +143,13 @@ pub enum HandshakeError {
 }
 
 /// Agrees on TLS with `host`, whose certificate is to be for `name`. `protocols` are those of ALPN.
-pub async fn handshake<S: Stream>(
+pub async fn handshake(
     context: &Context,
-    stream: S,
+    stream: Box<dyn Stream>,
     name: &str,
     trust: &Trust,
     protocols: &[&str],
-) -> Result<Secured<S>, HandshakeError> {
+) -> Result<Secured, HandshakeError> {
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| HandshakeError::Own(format!("{name:?} is neither a host's name nor an address")))?;
     let verifier = match context.authorities.of(trust).await.map_err(HandshakeError::Own)? {

@@ -24,6 +24,9 @@ pub fn table(answer: &Value) -> (String, bool) {
         row("config", file.to_owned());
     }
     row("link", link(&answer["link"]));
+    if let Some(hindrance) = answer["link"]["hindrance"].as_str() {
+        row("network", hindrance.to_owned());
+    }
     if answer["identity"].is_object() {
         row("identity", identity(&answer["identity"]));
     }
@@ -118,6 +121,8 @@ fn agent(answer: &Value) -> String {
 fn link(link: &Value) -> String {
     let broker = text(&link["broker"]);
     let tls = if link["tls"] == true { "with TLS" } else { "without TLS" };
+    let through = link["proxy"].as_str().map(|proxy| format!("{tls} through the proxy {proxy}"));
+    let tls = through.as_deref().unwrap_or(tls);
     let mut said = match (link["state"].as_str(), link["connected_seconds"].as_u64()) {
         (Some("connected"), Some(seconds)) => {
             format!("connected to {broker} {tls} for {}", units::span(seconds))
@@ -130,6 +135,9 @@ fn link(link: &Value) -> String {
     }
     if let Some(seconds) = link["next_try_seconds"].as_u64() {
         let _ = write!(said, "; next try in {}", units::span(seconds));
+    }
+    if let Some(passed) = link["passed_over"].as_str() {
+        let _ = write!(said, "; passed over: {passed}");
     }
     let acked = link["acknowledged_seconds_ago"].as_u64();
     let acked = acked.map(|seconds| format!("the hub acknowledged {} ago", units::span(seconds)));

@@ -73,7 +73,7 @@ impl Verifier {
         *self.date.lock().unwrap_or_else(PoisonError::into_inner) = moment;
     }
 
-    /// What the newest handshake showed; a witness alone keeps it.
+    /// What the newest handshake showed that was not believed; a witness keeps the others as well.
     pub(crate) fn seen(&self) -> Option<Witnessed> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -120,13 +120,14 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.judge((end_entity, intermediates), server_name, ocsp_response, now);
-        if !self.is_witness {
-            return verdict.map(|()| ServerCertVerified::assertion());
+        if !self.is_witness && verdict.is_ok() {
+            return Ok(ServerCertVerified::assertion());
         }
         let chain = std::iter::once(end_entity).chain(intermediates);
         let chain = chain.map(|certificate| certificate.clone().into_owned()).collect();
+        let told = if self.is_witness { Ok(()) } else { verdict.clone() };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Witnessed { chain, verdict });
-        Ok(ServerCertVerified::assertion())
+        told.map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -1,19 +1,32 @@
-//! Opening a stream to the broker: place after place, and for each name, address after address, TLS. Each step has its time.
+//! Opening a stream to the broker: place after place, and for each name, address after address; through a proxy, as TLS, as a WebSocket, as TLS in that.
+//! Each step has its time.
+//!
+//! ```text
+//! mqtts://hub:8883     TCP ─ [proxy] ─ TLS of the hub's own
+//! wss://hub/mqtt       TCP ─ [proxy] ─ TLS of whoever ─ WebSocket ─ TLS of the hub's own      of a box that joined
+//!                      TCP ─ [proxy] ─ TLS ─ WebSocket                                        with a user and a password
+//! ```
+//!
+//! A box that joined believes the TLS inside alone, so whose the outer one is does not matter.
 
-use super::tls::{TlsClient, timeout};
+use super::socket::Socket;
+use super::tls::{Distrust, TlsClient, timeout};
 use super::traffic::Counted;
 use super::{Stream, Traffic};
+use crate::address::Address;
 use crate::clock::Moment;
 use crate::config::Mqtt;
 use crate::dial::{self, DialError, Silence, within};
-use crate::tls::{self, TlsError};
-use std::cell::Cell;
+use crate::proxy::Proxy;
+use crate::tls::{self, Objection, TlsError};
+use rackside_proto::join::{WEBSOCKET, WEBSOCKET_PLAIN};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For the name to be resolved, and for the TLS handshake.
+/// For the name to be resolved, and for each of: the proxy's answer, the TLS handshake, the WebSocket's.
 const STEP: Duration = Duration::from_secs(10);
 /// For one address: several may have to be tried, and a SYN is answered within a second or lost.
 const ADDRESS: Silence = Silence::each(Duration::from_secs(5));
@@ -24,14 +37,17 @@ pub enum ConnectError {
     /// Nobody took the connection.
     Dial(DialError),
     /// Something answered, but not in TLS, or not to be believed.
-    Tls(TlsError),
+    Tls(Distrust),
+    /// Something answered, but as no WebSocket, or a proxy lets nobody through.
+    Web(String),
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dial(error) => error.fmt(f),
-            Self::Tls(error) => error.fmt(f),
+            Self::Tls(error) => f.write_str(&error.text),
+            Self::Web(why) => f.write_str(why),
         }
     }
 }
@@ -39,69 +55,116 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 impl ConnectError {
-    /// Whether it was TLS that failed.
-    pub const fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    /// What TLS objects to, if it was TLS that failed.
+    pub const fn objection(&self) -> Option<Objection> {
+        match self {
+            Self::Tls(distrust) => Some(distrust.objection),
+            Self::Dial(_) | Self::Web(_) => None,
+        }
     }
 
-    /// Whether it says nothing of the other side.
-    fn is_ours(&self) -> bool {
-        matches!(self, Self::Dial(error) if error.is_ours())
+    /// How much it says: of several, the one that says most is told.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Dial(error) if error.is_ours() => 0,
+            Self::Dial(_) => 1,
+            Self::Web(_) => 2,
+            Self::Tls(distrust) => match distrust.objection {
+                Objection::Untrusted | Objection::Expired | Objection::NotYetValid => 3,
+                _ => 2,
+            },
+        }
     }
 }
 
 /// One place where the broker is to be found.
 #[derive(Debug)]
 struct Target {
-    host: String,
-    port: u16,
-    tls: Option<TlsClient>,
+    address: Address,
+    /// The TLS below a WebSocket.
+    outer: Option<TlsClient>,
+    /// The TLS in which MQTT is spoken.
+    inner: Option<TlsClient>,
 }
 
 /// Opens streams to one broker, which may have several addresses: the one that worked last is tried first, then all in their order.
 #[derive(Debug)]
 pub struct Connector {
     targets: Vec<Target>,
+    proxy: Option<Proxy>,
     /// The place of the one that worked last. In memory alone: a card is not written for that.
     worked: Cell<Option<usize>>,
+    /// Why one that goes before that did not work.
+    passed: RefCell<Option<String>>,
 }
 
 impl Connector {
     /// Reads the certificates that TLS needs, once.
     pub fn new(mqtt: &Mqtt) -> Result<Self, TlsError> {
-        let targets = match &mqtt.identity {
+        let addresses = mqtt.addresses.iter().cloned();
+        let targets: Result<Vec<_>, _> = match &mqtt.identity {
             None => {
-                let tls = mqtt.tls.as_ref().map(|tls| TlsClient::new(tls, &mqtt.host)).transpose()?;
-                vec![Target { host: mqtt.host.clone(), port: mqtt.port, tls }]
+                let tls = mqtt.tls.clone().unwrap_or_default();
+                let target = |address: Address| {
+                    let client = address.is_tls.then(|| TlsClient::new(&tls, &address.host)).transpose()?;
+                    let (outer, inner) = if address.path.is_some() { (client, None) } else { (None, client) };
+                    Ok(Target { address, outer, inner })
+                };
+                addresses.map(target).collect()
             }
             Some(identity) => {
                 let (verifier, config) = tls::of_identity(identity)?;
                 let config = Arc::new(config);
-                let target = |(host, port): (String, u16)| {
-                    let tls = Some(TlsClient::of_identity(&verifier, &config, &host)?);
-                    Ok(Target { host, port, tls })
+                let target = |address: Address| {
+                    let inner = Some(TlsClient::of_identity(&verifier, &config, &address.host)?);
+                    let is_wrapped = address.path.is_some() && address.is_tls;
+                    let outer = is_wrapped.then(|| TlsClient::of_anybody(&address.host)).transpose()?;
+                    Ok(Target { address, outer, inner })
                 };
-                identity.targets().into_iter().map(target).collect::<Result<_, TlsError>>()?
+                addresses.map(target).collect()
             }
         };
-        Ok(Self { targets, worked: Cell::default() })
+        if let Some(proxy) = &mqtt.proxy {
+            proxy.authorization().map_err(TlsError)?;
+        }
+        Ok(Self {
+            targets: targets?,
+            proxy: mqtt.proxy.clone(),
+            worked: Cell::default(),
+            passed: RefCell::default(),
+        })
+    }
+
+    fn target(&self) -> Option<&Target> {
+        self.targets.get(self.worked.get().unwrap_or_default())
     }
 
     /// The address that is used, or was last; the first one before any was: `hub.example.org:8883`.
     pub fn address(&self) -> String {
-        let target = self.targets.get(self.worked.get().unwrap_or_default());
-        target.map_or_else(String::new, |target| format!("{}:{}", target.host, target.port))
+        self.target().map_or_else(String::new, |target| target.address.to_string())
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        self.target().is_some_and(|target| target.outer.is_some() || target.inner.is_some())
+    }
+
+    /// The proxy through which everything goes, if it does.
+    pub const fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Why the way that is used is not the first one.
+    pub fn passed_over(&self) -> Option<String> {
+        self.passed.borrow().clone().filter(|_| self.worked.get().is_some_and(|at| at > 0))
     }
 
     /// Goes where another one went last, if there is such a place here.
     pub fn follow(&self, other: &Self) {
-        let found = self.targets.iter().position(|target| {
-            other
-                .worked
-                .get()
-                .and_then(|at| other.targets.get(at))
-                .is_some_and(|worked| (&worked.host, worked.port) == (&target.host, target.port))
-        });
+        self.passed.replace(other.passed.borrow().clone());
+        let worked = other.worked.get().and_then(|at| other.targets.get(at));
+        let found =
+            worked.and_then(|worked| self.targets.iter().position(|target| target.address == worked.address));
         self.worked.set(found);
     }
 
@@ -116,14 +179,16 @@ impl Connector {
         let mut told: Option<ConnectError> = None;
         for at in first.into_iter().chain(others) {
             let Some(target) = self.targets.get(at) else { continue };
-            match target.connect(Rc::clone(&traffic), moment).await {
+            match target.connect(self.proxy.as_ref(), Rc::clone(&traffic), moment).await {
                 Ok(stream) => {
                     self.worked.set(Some(at));
+                    if let Some(told) = told {
+                        self.passed.replace(Some(told.to_string()));
+                    }
                     return Ok(stream);
                 }
-                // The one that says something of the other side says more than "no network".
                 Err(error) => {
-                    if told.as_ref().is_none_or(ConnectError::is_ours) {
+                    if told.as_ref().is_none_or(|told| told.weight() < error.weight()) {
                         told = Some(error);
                     }
                 }
@@ -134,24 +199,51 @@ impl Connector {
 }
 
 impl Target {
-    async fn connect(&self, traffic: Rc<Traffic>, moment: Moment) -> Result<Box<dyn Stream>, ConnectError> {
+    async fn connect(
+        &self,
+        proxy: Option<&Proxy>,
+        traffic: Rc<Traffic>,
+        moment: Moment,
+    ) -> Result<Box<dyn Stream>, ConnectError> {
+        let Address { host, port, path, .. } = &self.address;
+        let (to, at) = proxy.map_or((host, *port), |proxy| (&proxy.host, proxy.port));
         // Not among the probes' lookups: those may all wait for a resolver that does not answer.
-        let addresses =
-            dial::resolve_within(STEP, &self.host, self.port).await.map_err(ConnectError::Dial)?;
+        let addresses = dial::resolve_within(STEP, to, at).await.map_err(ConnectError::Dial)?;
         let (stream, _) = dial::open(&addresses, ADDRESS).await.map_err(ConnectError::Dial)?;
         // Records are small and wait for nothing; failing to say so costs milliseconds only.
         let _ = stream.get_ref().set_nodelay(true);
-        let stream = Counted::new(stream, traffic);
-        match &self.tls {
-            None => Ok(Box::new(stream)),
-            Some(tls) => {
-                let late = || timeout(tls.name(), STEP);
-                let handshake = async { tls.handshake(stream, moment).await };
-                let stream = within(STEP, handshake, || Err(late())).await.map_err(ConnectError::Tls)?;
-                Ok(Box::new(stream))
-            }
+        // In a box, so that what lies over it is the same code however many lie there.
+        let mut stream: Box<dyn Stream> = Box::new(Counted::new(stream, traffic));
+        let authority = self.address.authority();
+        if let Some(proxy) = proxy {
+            let late = || Err(format!("the proxy {proxy} gives no answer within {STEP:?}"));
+            let opened = within(STEP, proxy.tunnel(&mut *stream, &authority), late).await;
+            opened.map_err(ConnectError::Web)?;
+        }
+        if let Some(outer) = &self.outer {
+            stream = secure(outer, stream, moment).await?;
+        }
+        if let Some(path) = path {
+            let protocol = if self.inner.is_some() { WEBSOCKET } else { WEBSOCKET_PLAIN };
+            let late = || Err(format!("no answer within {STEP:?}"));
+            let opened = within(STEP, Socket::open(stream, &authority, path, protocol), late).await;
+            stream = Box::new(opened.map_err(|why| ConnectError::Web(format!("{}: {why}", self.address)))?);
+        }
+        match &self.inner {
+            None => Ok(stream),
+            Some(inner) => secure(inner, stream, moment).await,
         }
     }
+}
+
+async fn secure(
+    tls: &TlsClient,
+    stream: Box<dyn Stream>,
+    moment: Moment,
+) -> Result<Box<dyn Stream>, ConnectError> {
+    let late = || Err(timeout(tls.name(), STEP));
+    let stream = within(STEP, tls.handshake(stream, moment), late).await.map_err(ConnectError::Tls)?;
+    Ok(Box::new(stream))
 }
 
 #[cfg(test)]
@@ -268,9 +360,13 @@ mod tests {
         let (_, other) = joined(vec!["mqtts://192.0.2.1".to_owned()]);
         let (address, _came) = listener(other.authority(), Duration::ZERO);
         let error = reach(&joined_to(&[address], &identity), moment(true)).expect_err("another hub");
-        assert_eq!(
-            error,
-            "the certificate of 127.0.0.1 is not signed by the hub that this box joined: the address leads to another one, or a proxy that opens TLS stands in between"
+        let told = "the certificate of 127.0.0.1 is not signed by the hub that this box joined, but by \"Rackside hub ";
+        assert!(error.starts_with(told), "{error}");
+        assert!(
+            error.ends_with(
+                "\": a proxy that opens TLS stands in between, or the address leads to another hub"
+            ),
+            "{error}"
         );
     }
 

@@ -1,8 +1,9 @@
-//! The way to the broker as a stream of bytes: TCP now, TLS over it where configured; WebSocket and proxies fit on top of the
-//! same [`Stream`] without anybody above noticing.
+//! The way to the broker as a stream of bytes: TCP, through a proxy if there is one, a WebSocket and TLS over it, as the address says; nobody above
+//! notices.
 
 mod backoff;
 mod connect;
+mod socket;
 mod tls;
 mod traffic;
 

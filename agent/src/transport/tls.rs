@@ -3,6 +3,7 @@
 use super::Stream;
 use crate::clock::Moment;
 use crate::config::Tls;
+use crate::probe::certificate::Certificate;
 use crate::tls::{self, Objection, TlsError, Verifier, roots};
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -13,8 +14,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) fn timeout(name: &str, time: Duration) -> TlsError {
-    TlsError(format!("{name} did not finish the TLS handshake within {time:?}; is it a TLS port?"))
+/// Why there is no TLS.
+#[derive(Debug)]
+pub struct Distrust {
+    /// Of which kind that is.
+    pub objection: Objection,
+    /// In one sentence.
+    pub text: String,
+}
+
+pub(super) fn timeout(name: &str, time: Duration) -> Distrust {
+    let text = format!("{name} did not finish the TLS handshake within {time:?}; is it a TLS port?");
+    Distrust { objection: Objection::Other, text }
 }
 
 /// Makes TLS of a stream.
@@ -23,8 +34,10 @@ pub(super) struct TlsClient {
     verifier: Arc<Verifier>,
     server: ServerName<'static>,
     name: String,
-    /// Who should have signed the server's certificate, and what to do if somebody else has.
+    /// Who should have signed the server's certificate.
     authority: String,
+    /// What it is or what to do if somebody else has.
+    otherwise: &'static str,
 }
 
 impl fmt::Debug for TlsClient {
@@ -41,18 +54,14 @@ impl TlsClient {
         let server =
             server.map_err(|_| TlsError(format!("{name:?} is neither a host's name nor an address")))?;
         let (roots, authority) = match &tls.ca {
-            Some(file) => {
-                (roots::from_file(file)?, format!("an authority in {}; check mqtt.tls.ca", file.display()))
-            }
-            None => (
-                roots::of_system("mqtt.tls.ca")?,
-                "an authority that this system knows; check mqtt.tls.ca".to_owned(),
-            ),
+            Some(file) => (roots::from_file(file)?, format!("an authority in {}", file.display())),
+            None => (roots::of_system("mqtt.tls.ca")?, "an authority that this system knows".to_owned()),
         };
         let verifier = Arc::new(Verifier::strict(Arc::new(roots))?);
         // One broker, one ticket or two; the default keeps room for 256 servers.
         let config = tls::client(Arc::clone(&verifier), Resumption::in_memory_sessions(4))?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), verifier, server, name, authority })
+        let (connector, otherwise) = (TlsConnector::from(Arc::new(config)), "; check mqtt.tls.ca");
+        Ok(Self { connector, verifier, server, name, authority, otherwise })
     }
 
     /// For a joined box: all of its hosts share what is believed, what is shown, and the tickets.
@@ -63,14 +72,21 @@ impl TlsClient {
     ) -> Result<Self, TlsError> {
         let server = ServerName::try_from(host.to_owned())
             .map_err(|_| TlsError(format!("{host:?} is neither a host's name nor an address")))?;
-        let authority = "the hub that this box joined: the address leads to another one, or a proxy that opens TLS stands in between";
         Ok(Self {
             connector: TlsConnector::from(Arc::clone(config)),
             verifier: Arc::clone(verifier),
             server,
             name: host.to_owned(),
-            authority: authority.to_owned(),
+            authority: "the hub that this box joined".to_owned(),
+            otherwise: ": a proxy that opens TLS stands in between, or the address leads to another hub",
         })
+    }
+
+    /// Whoever answers is believed: what counts goes in TLS of its own, inside.
+    pub(super) fn of_anybody(host: &str) -> Result<Self, TlsError> {
+        let verifier = Arc::new(Verifier::credulous());
+        let config = Arc::new(tls::client(Arc::clone(&verifier), Resumption::in_memory_sessions(4))?);
+        Self::of_identity(&verifier, &config, host)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -78,33 +94,44 @@ impl TlsClient {
     }
 
     /// One at a time.
-    pub(super) async fn handshake<S: Stream>(
+    pub(super) async fn handshake(
         &self,
-        stream: S,
+        stream: Box<dyn Stream>,
         moment: Moment,
-    ) -> Result<TlsStream<S>, TlsError> {
+    ) -> Result<TlsStream<Box<dyn Stream>>, Distrust> {
         self.verifier.at(Some(moment));
         self.connector.connect(self.server.clone(), stream).await.map_err(|error| {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-            TlsError(inner.map_or_else(
-                || format!("{} gave up the TLS handshake ({error}); is it a TLS port?", self.name),
-                |inner| self.explain(inner),
-            ))
+            if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+                let objection = Objection::of(inner);
+                return Distrust { objection, text: self.explain(objection, inner) };
+            }
+            let text = format!("{} gave up the TLS handshake ({error}); is it a TLS port?", self.name);
+            Distrust { objection: Objection::Other, text }
         })
     }
 
+    /// Who has signed what was shown, if that can be told.
+    fn issuer(&self) -> Option<String> {
+        let seen = self.verifier.seen()?;
+        let issuer = Certificate::read(seen.chain.first()?)?.issuer;
+        (!issuer.is_empty()).then_some(issuer)
+    }
+
     /// The cases that people meet, in their words.
-    fn explain(&self, error: &Error) -> String {
-        let Self { name, authority, .. } = self;
-        match Objection::of(error) {
+    fn explain(&self, objection: Objection, error: &Error) -> String {
+        let Self { name, authority, otherwise, .. } = self;
+        match objection {
             Objection::Untrusted => {
-                format!("the certificate of {name} is not signed by {authority}")
+                let by = self.issuer().map_or_else(String::new, |issuer| format!(", but by {issuer:?}"));
+                format!("the certificate of {name} is not signed by {authority}{by}{otherwise}")
             }
             Objection::WrongName => {
                 format!("the certificate is not for {name}; check mqtt.tls.server_name")
             }
             Objection::Expired => {
-                format!("the certificate of {name} has expired; renew it on the broker")
+                format!(
+                    "the certificate of {name} has expired by this machine's clock; check that, or renew it on the broker"
+                )
             }
             Objection::NotYetValid => {
                 format!("the certificate of {name} is not yet valid; check this machine's clock")

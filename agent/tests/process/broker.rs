@@ -418,7 +418,7 @@ mod tls {
         let agent = agent(dir.path(), &broker, &ca, "hub.example");
         let line = agent.logs("<4>");
         let expected = format!(
-            "<4>the certificate of hub.example is not signed by an authority in {}; check mqtt.tls.ca; \
+            "<4>the certificate of hub.example is not signed by an authority in {}, but by \"us\"; check mqtt.tls.ca; \
              trying again until it works",
             ca.display()
         );

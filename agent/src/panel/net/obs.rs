@@ -171,7 +171,7 @@ async fn converse(
 ) -> io::Result<std::convert::Infallible> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut stream = dial(address).await?;
-    let (mut socket, request) = WebSocket::begin(&address.to_string(), PROTOCOL);
+    let (mut socket, request) = WebSocket::begin(&address.to_string(), "/", PROTOCOL, websocket::TEXT);
     say(&mut stream, &request).await?;
     let mut chat = Chat::new(password.map(SecretText::expose));
     let mut buffer = [0; 2048];

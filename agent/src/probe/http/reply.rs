@@ -2,9 +2,12 @@
 
 use super::wire::{Whole, Wire};
 use super::{Answer, FetchError, Phases, Request, Step, Url};
+use crate::address::authority;
 use crate::clock::Clock;
 use crate::probe::secure::{self, HandshakeError};
 use crate::probe::{Context, dial};
+use crate::proxy::{AUTHORIZATION, Proxy};
+use crate::transport::Stream;
 use bytes::Bytes;
 use futures_lite::future;
 use hyper::body::{Body as _, Incoming};
@@ -145,15 +148,21 @@ async fn ask(
     step: &Cell<Step>,
 ) -> Result<Reply, FetchError> {
     step.set(Step::Connect);
-    let dialled =
-        dial::connect_within(request.within, url.host(), url.port()).await.map_err(FetchError::Dial)?;
+    let proxy = context.proxy.as_deref();
+    let (host, port) = proxy.map_or((url.host(), url.port()), |proxy| (proxy.host.as_str(), proxy.port));
+    let dialled = dial::connect_within(request.within, host, port).await.map_err(FetchError::Dial)?;
     let mut phases = Phases { resolve: dialled.resolved, connect: dialled.connected, ..Phases::default() };
     // Failing to say so costs milliseconds only.
     let _ = dialled.stream.get_ref().set_nodelay(true);
+    let mut stream: Box<dyn Stream> = Box::new(dialled.stream);
     let (wire, chain) = if url.is_tls() {
+        if let Some(proxy) = proxy {
+            let opened = proxy.tunnel(&mut *stream, &authority(url.host(), url.port())).await;
+            opened.map_err(|why| FetchError::protocol(url, why))?;
+        }
         step.set(Step::Tls);
         let begun = Clock::now();
-        let secured = secure::handshake(context, dialled.stream, url.host(), &request.trust, &["http/1.1"]);
+        let secured = secure::handshake(context, stream, url.host(), &request.trust, &["http/1.1"]);
         let secured = secured.await.map_err(|error| match error {
             HandshakeError::Own(why) => FetchError::Own(why),
             HandshakeError::Theirs(error) => FetchError::Tls(error),
@@ -162,11 +171,11 @@ async fn ask(
         phases.tls = Clock::now().saturating_duration_since(begun);
         (Wire::new(secured.stream), secured.chain)
     } else {
-        (Wire::new(dialled.stream), Vec::new())
+        (Wire::new(stream), Vec::new())
     };
     step.set(Step::FirstByte);
     let asked = Clock::now();
-    let (response, driven) = send(wire, message(request, url)?, url).await?;
+    let (response, driven) = send(wire, message(request, url, proxy.filter(|_| !url.is_tls()))?, url).await?;
     let begun = Clock::now();
     phases.first_byte = begun.saturating_duration_since(asked);
     let (head, body) = response.into_parts();
@@ -174,13 +183,23 @@ async fn ask(
     Ok(Reply { status, headers, url, redirects: 0, phases, chain, body, driven, begun })
 }
 
-/// The request as hyper wants it.
-fn message(request: &Request<'_>, url: &Url) -> Result<hyper::Request<Whole>, FetchError> {
+/// The request as hyper wants it: to a proxy with the whole address (RFC 9112, 3.2.2).
+fn message(
+    request: &Request<'_>,
+    url: &Url,
+    proxy: Option<&Proxy>,
+) -> Result<hyper::Request<Whole>, FetchError> {
     let own = |what: &str| FetchError::Own(format!("{} cannot be asked: {what}", url.origin()));
     let mut message = hyper::Request::new(Whole::from(request.body.clone()));
     *message.method_mut() = request.method.clone();
-    *message.uri_mut() = url.target().parse::<Uri>().map_err(|_| own("its path is none"))?;
+    let target = if proxy.is_some() { url.origin() + url.target() } else { url.target().to_owned() };
+    *message.uri_mut() = target.parse::<Uri>().map_err(|_| own("its path is none"))?;
     let headers = message.headers_mut();
+    if let Some(value) = proxy.map(Proxy::authorization).transpose().map_err(FetchError::Own)?.flatten() {
+        let mut value = HeaderValue::try_from(value).map_err(|_| own("the proxy's user is none"))?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_static(AUTHORIZATION), value);
+    }
     headers.insert(HOST, HeaderValue::try_from(url.authority()).map_err(|_| own("its name is none"))?);
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));

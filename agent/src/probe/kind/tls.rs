@@ -89,15 +89,16 @@ impl Tls {
             Ok(dialled) => dialled,
             Err(error) => return Outcome::down(error.to_string()),
         };
-        let chain = match secure::handshake(context, dialled.stream, name, &Trust::Anybody, &[]).await {
-            Ok(secured) => secured.chain,
-            Err(HandshakeError::Own(why)) => return Outcome::unknown(why),
-            Err(HandshakeError::Theirs(error)) => {
-                let mut outcome = Outcome::down(error.to_string());
-                put_chain(&mut outcome, &error.chain);
-                return outcome;
-            }
-        };
+        let chain =
+            match secure::handshake(context, Box::new(dialled.stream), name, &Trust::Anybody, &[]).await {
+                Ok(secured) => secured.chain,
+                Err(HandshakeError::Own(why)) => return Outcome::unknown(why),
+                Err(HandshakeError::Theirs(error)) => {
+                    let mut outcome = Outcome::down(error.to_string());
+                    put_chain(&mut outcome, &error.chain);
+                    return outcome;
+                }
+            };
         let date = context.surroundings.moment().filter(|moment| moment.known);
         let date = date.map(|moment| moment.utc_ms / 1000);
         match (

@@ -135,7 +135,8 @@ impl Asking {
         let stream = dial::connect(host, port).await.map_err(|error| error.to_string())?.stream;
         // Failing to say so costs milliseconds only.
         let _ = stream.get_ref().set_nodelay(true);
-        let (socket, request) = WebSocket::begin(&format!("{host}:{port}"), obs::PROTOCOL);
+        let (socket, request) =
+            WebSocket::begin(&format!("{host}:{port}"), "/", obs::PROTOCOL, websocket::TEXT);
         let mut line = Line { stream, socket, taken: 0 };
         line.say(&request).await?;
         loop {

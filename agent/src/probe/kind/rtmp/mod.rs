@@ -175,7 +175,7 @@ impl Rtmp {
         }
         let begun = Clock::now();
         let trust = Trust::of(self.ca.as_ref());
-        let secured = secure::handshake(context, dialled.stream, &locator.host, &trust, &[]).await;
+        let secured = secure::handshake(context, Box::new(dialled.stream), &locator.host, &trust, &[]).await;
         let secured = secured.map_err(|error| match error {
             HandshakeError::Own(why) => Fault::Unknown(why),
             HandshakeError::Theirs(why) => Fault::Down(why.to_string()),

@@ -142,7 +142,8 @@ impl Rtsp {
         let asked = if is_tls {
             let begun = Clock::now();
             let trust = Trust::of(self.ca.as_ref());
-            let secured = secure::handshake(context, dialled.stream, &locator.host, &trust, &[]).await;
+            let secured =
+                secure::handshake(context, Box::new(dialled.stream), &locator.host, &trust, &[]).await;
             let secured = secured.map_err(|error| match error {
                 HandshakeError::Own(why) => unknown(why),
                 HandshakeError::Theirs(why) => failed(why.to_string()),
