@@ -49,7 +49,7 @@ pub(crate) fn code(hub: &Hub) -> String {
     code.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))).to_owned()
 }
 
-fn identity(hub: &Hub, verb: &[&str]) -> String {
+pub(crate) fn identity(hub: &Hub, verb: &[&str]) -> String {
     let mut command = Command::new(&programs().hub);
     command.current_dir(hub.directory()).arg("identity").args(verb).args(["--config", "hub.toml"]);
     String::from_utf8_lossy(&command.output().expect("it starts").stdout).into_owned()
@@ -58,20 +58,35 @@ fn identity(hub: &Hub, verb: &[&str]) -> String {
 /// A box with nothing on it.
 pub(crate) struct Box {
     directory: TempDir,
-    environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) program: PathBuf,
 }
 
 impl Box {
     /// `join` is what its file says about that.
     pub(crate) fn new(join: &str) -> Self {
+        Self::with("", join)
+    }
+
+    /// With more keys and more tables in its file.
+    pub(crate) fn with(keys: &str, tables: &str) -> Self {
         let directory = on_disk();
         let state = directory.path().join("state");
         let text = format!(
-            "tick = \"1s\"\nclock = \"trust\"\nprobes.ping = []\n[spool]\ndirectory = \"{}\"\n{join}",
+            "tick = \"1s\"\nclock = \"trust\"\nprobes.ping = []\n{keys}[spool]\ndirectory = \"{}\"\n{tables}",
             state.display()
         );
         fs::write(directory.path().join("rackside.toml"), text).expect("written");
-        Self { directory, environment: Vec::new() }
+        let environment = vec![("RUNTIME_DIRECTORY".to_owned(), directory.path().display().to_string())];
+        Self { directory, environment, program: programs().agent.clone() }
+    }
+
+    /// What it says of itself while it runs.
+    pub(crate) fn status(&self) -> Option<serde_json::Value> {
+        let mut command = Command::new(&programs().agent);
+        command.current_dir(self.directory.path()).envs(self.environment.iter().cloned());
+        let output = command.args(["status", "--json", "--config", "rackside.toml"]).output();
+        serde_json::from_slice(&output.expect("it starts").stdout).ok()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -252,7 +267,7 @@ fn an_identity_is_renewed_by_itself_when_a_third_of_its_life_is_left() {
     assert!(lasting.join(&url(&hub), &code(&hub)).status.success());
     let first = lasting.identity();
     fs::write(&offset_file, format!("+{DUE_SECONDS}")).expect("written");
-    lasting.environment = faketime(DUE_SECONDS);
+    lasting.environment.extend(faketime(DUE_SECONDS));
     let agent = lasting.run();
     expect_log(&agent, "the identity of this box was renewed, until ");
     assert_ne!(lasting.identity(), first);
@@ -263,7 +278,7 @@ fn an_identity_is_renewed_by_itself_when_a_third_of_its_life_is_left() {
 }
 
 /// The date alone: the monotonic clock stays as it is.
-fn faketime(seconds: u64) -> Vec<(String, String)> {
+pub(crate) fn faketime(seconds: u64) -> Vec<(String, String)> {
     let preload: &Path = &programs::faketime();
     [
         ("LD_PRELOAD", preload.display().to_string()),

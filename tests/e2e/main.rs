@@ -29,4 +29,5 @@ mod seen;
 mod sign_on;
 mod stills;
 mod stop;
+mod ways;
 mod who;

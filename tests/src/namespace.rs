@@ -113,6 +113,15 @@ impl Cable {
         ip(&format!("link set venue netns {process}"));
     }
 
+    /// A firewall: from the far end nothing gets in but to this port of TCP; what knocks elsewhere, or is open elsewhere, hears nothing.
+    pub fn let_in_only(&self, port: u16) {
+        // Before the kernel looks whether an address is its own, which it does first unless told otherwise.
+        ip("rule add pref 100 lookup local");
+        ip("rule delete pref 0");
+        ip(&format!("rule add pref 10 iif rack ipproto tcp dport 1-{} blackhole", port - 1));
+        ip(&format!("rule add pref 11 iif rack ipproto tcp dport {}-65535 blackhole", port + 1));
+    }
+
     /// Pulls the near end: no packet passes any more, and nobody is told.
     pub fn pull(&self) {
         ip("link set rack down");
