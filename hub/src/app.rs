@@ -245,6 +245,21 @@ fn commands(
     })
 }
 
+/// Minds who has joined: what the command line changes of them, and boxes that are being set up.
+fn mind(
+    identities: Identities,
+    (shared, queries): (&Shared, &Arc<Fleetwide>),
+    (outlet, prefix): (Arc<dyn Outlet>, rackside_proto::Prefix),
+    asked: &watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + use<> {
+    identities.know_fleet(shared);
+    let attending = identities.clone().attend(shared.clone(), Arc::clone(queries), asked.clone());
+    let keeping = identities.keep(outlet, prefix, asked.clone());
+    async {
+        tokio::join!(attending, keeping);
+    }
+}
+
 impl Hub {
     /// Starts everything, within the tokio runtime that it is called in.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
@@ -282,9 +297,9 @@ impl Hub {
             configurations.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone())
         });
         let writing = files_of_the_broker(config, identities.as_ref(), &asked);
-        let joining = identities
-            .clone()
-            .map(|identities| identities.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone()));
+        let back = (Arc::clone(&outlet), config.prefix.clone());
+        let joining =
+            identities.clone().map(|identities| mind(identities, (&shared, &queries), back, &asked));
         let ends = Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
         let told = notify::Ground {
             shared: shared.clone(),
@@ -292,6 +307,7 @@ impl Hub {
             way: Arc::clone(&way),
             rules: rules.clone(),
             inbox: news,
+            identities: identities.clone(),
             office: office.clone(),
         };
         let (notifications, notify_end) =

@@ -8,6 +8,10 @@ mod rack;
 use client::Client;
 use desk::Desk;
 use rack::{Rack, series};
+use rackside_hub::clock;
+use rackside_identity::asking::Box;
+use rackside_identity::{Authority, Offer, Registrar, Store, Told, make_code};
+use rackside_proto::AgentName;
 use std::collections::BTreeMap;
 
 /// Name to unit, kind, labels and meaning, as `/metrics` has them.
@@ -41,6 +45,19 @@ fn families(desk: &Desk, found: &mut Families) {
     }
 }
 
+/// A box joins beside the hub that runs, which finds it in its file.
+fn join(desk: &Desk, appliance: &str) {
+    let authority = Authority::open(desk.data()).expect("the hub's");
+    let mut registrar = Registrar::new(authority, Store::open(desk.data()).expect("the hub's"));
+    let name = AgentName::new("arena-north", appliance).expect("a name");
+    let now = clock::now().utc_ms as i64;
+    let code = make_code(registrar.authority().fingerprint());
+    registrar.store().make_code(&code, &name, now).expect("made");
+    let offer = Offer::new(vec!["mqtts://hub.example.org:8883".to_owned()], String::new()).expect("an offer");
+    let answered = registrar.answer(&Box::default().ask(&code), &offer, now);
+    assert_eq!(answered.told, Told::Joined(name));
+}
+
 #[test]
 fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
     let mut found = Families::new();
@@ -65,6 +82,10 @@ fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
     });
     desk.eventually("the receiver has its courier", |desk| {
         desk.metric("rackside_hub_notifications_queued{receiver=\"crew\"}")
+    });
+    join(&desk, "rack-2");
+    desk.eventually("another box is being set up", |desk| {
+        desk.metric("rackside_appliance_commissioning_seconds{site=\"arena-north\",appliance=\"rack-2\"}")
     });
     families(&desk, &mut found);
     // What the appliance measures is listed elsewhere.

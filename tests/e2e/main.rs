@@ -26,6 +26,7 @@ mod queries;
 mod rack;
 mod rubbish;
 mod seen;
+mod set_up;
 mod sign_on;
 mod stills;
 mod stop;

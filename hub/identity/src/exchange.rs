@@ -169,16 +169,30 @@ enum Verdict {
 }
 
 /// The authority and its file.
-#[derive(Debug)]
 pub struct Registrar {
     authority: Arc<Authority>,
     store: Store,
+    in_service: Option<InService>,
+}
+
+/// Whether a name is in service though it has not joined: its box came in another way until now.
+pub type InService = Box<dyn Fn(&AgentName) -> bool + Send>;
+
+impl fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registrar").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl Registrar {
     /// Of these two.
     pub fn new(authority: impl Into<Arc<Authority>>, store: Store) -> Self {
-        Self { authority: authority.into(), store }
+        Self { authority: authority.into(), store, in_service: None }
+    }
+
+    /// From now on this says whether a name that has not joined is in service: pages for it are not held when it joins.
+    pub fn set_in_service(&mut self, in_service: InService) {
+        self.in_service = Some(in_service);
     }
 
     /// The authority. It signs without the file, so whoever only wants that need not wait for the registrar.
@@ -271,7 +285,8 @@ impl Registrar {
                 return refused(Refusal::Expired);
             }
             let issued = self.issue(&name, point, now);
-            if self.store.redeem(id, &name, question.key, &issued, now)? {
+            let is_in_service = self.in_service.as_ref().is_some_and(|asked| asked(&name));
+            if self.store.redeem(id, &name, question.key, &issued, (is_in_service, now))? {
                 return Ok(Some((name.clone(), Verdict::Granted(issued.certificate, Told::Joined(name)))));
             }
         }

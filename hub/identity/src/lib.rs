@@ -32,12 +32,12 @@ mod store;
 pub use authority::{Authority, FILE as KEY_FILE, KeyError, ServerCertificate};
 pub use certificate::{Credential, LIFE, Serial};
 pub use error::{Fault, StoreError};
-pub use exchange::{Answered, Offer, OfferError, Registrar, Told, refusal};
+pub use exchange::{Answered, InService, Offer, OfferError, Registrar, Told, refusal};
 pub use limit::Askers;
 pub use outside::{BrokerCertificate, named, revoked};
 pub use proof::make_code;
 pub use roll::{Roll, Standing};
-pub use store::{CodeRow, End, FILE, Identity, Store, Summary, backup};
+pub use store::{CodeRow, Commissioning, End, FILE, Identity, STEPS, Step, Store, Summary, backup};
 
 #[cfg(test)]
 mod tests;

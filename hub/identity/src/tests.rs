@@ -4,7 +4,7 @@ use crate::asking::{self, Box, Draft, Granted, prove};
 use crate::certificate::{DAY, RENEWABLE};
 use crate::proof::CodeKey;
 use crate::{
-    Answered, Authority, Credential, End, LIFE, Offer, Registrar, Roll, Standing, Store, Told, backup,
+    Answered, Authority, Credential, End, LIFE, Offer, Registrar, Roll, STEPS, Standing, Store, Told, backup,
     make_code,
 };
 use proptest::prelude::*;
@@ -96,6 +96,50 @@ fn a_box_with_a_code_gets_a_certificate_of_its_own_name_and_no_other() {
     let credential = Credential::read(&granted.certificate).expect("ours");
     assert_eq!(credential.name, name("arena-north/rack-1"));
     assert_eq!(hub.standing(&granted.certificate), Standing::Good);
+}
+
+#[test]
+fn a_box_is_set_up_from_its_code_on_and_holds_pages_where_nothing_was_in_service() {
+    let mut hub = Hub::new();
+    let held = |hub: &mut Hub, of: &str| {
+        let all = hub.registrar.store().commissionings().expect("read");
+        all.into_iter().find(|one| one.name == name(of)).map(|one| (one.since, one.holds))
+    };
+    hub.registrar.set_in_service(std::boxed::Box::new(|asked| asked.appliance.as_str() == "known"));
+    hub.joined("hall/rack-1");
+    hub.joined("hall/known");
+    assert_eq!(held(&mut hub, "hall/rack-1"), Some((NOW, true)));
+    assert_eq!(held(&mut hub, "hall/known"), Some((NOW, false)), "it came without a certificate before");
+    // One that takes its place before it was in service holds as well, and is looked at from the beginning.
+    let step =
+        |hub: &mut Hub, what: (&str, &str)| hub.registrar.store().step(&name("hall/rack-1"), what, NOW);
+    assert_eq!(step(&mut hub, ("probe", "encoder")), Ok(true));
+    assert_eq!(step(&mut hub, ("probe", "encoder")), Ok(false), "once");
+    hub.now += 1;
+    hub.joined("hall/rack-1");
+    assert_eq!(held(&mut hub, "hall/rack-1"), Some((NOW + 1, true)));
+    assert!(hub.registrar.store().commissionings().expect("read")[1].steps.is_empty());
+    // One that takes the place of a box in service pages from the first moment on.
+    assert_eq!(hub.registrar.store().in_service(&name("hall/rack-1")), Ok(true));
+    assert_eq!(hub.registrar.store().in_service(&name("hall/rack-1")), Ok(false));
+    assert_eq!(step(&mut hub, ("probe", "encoder")), Ok(false), "nobody looks any more");
+    hub.joined("hall/rack-1");
+    assert_eq!(held(&mut hub, "hall/rack-1"), Some((NOW + 1, false)));
+    // Out of service and back is new.
+    hub.registrar.store().end(&name("hall/rack-1"), End::Retired, hub.now).expect("written");
+    assert_eq!(held(&mut hub, "hall/rack-1"), None);
+    hub.joined("hall/rack-1");
+    assert_eq!(held(&mut hub, "hall/rack-1"), Some((NOW + 1, true)));
+}
+
+#[test]
+fn what_is_noted_of_a_box_is_bounded() {
+    let mut hub = Hub::new();
+    hub.joined("hall/rack-1");
+    let of = name("hall/rack-1");
+    let noted = (0..STEPS + 10)
+        .filter(|nth| hub.registrar.store().step(&of, ("probe", &nth.to_string()), NOW).expect("written"));
+    assert_eq!(noted.count(), STEPS);
 }
 
 #[test]

@@ -99,6 +99,8 @@ pub enum Held {
     Outage,
     /// It says that an appliance is gone, and it is the hub itself that is cut off.
     CutOff,
+    /// Its appliance is being set up, and in no service yet.
+    Commissioning,
 }
 
 /// One thing that happened to an alert.

@@ -75,6 +75,9 @@ impl Round<'_> {
         if booked.state == State::Unknown {
             return Some(Held::Unknown);
         }
+        if self.world.is_being_set_up(booked.site(), booked.appliance()) {
+            return Some(Held::Commissioning);
+        }
         if says_gone(&booked.labels, self.world) {
             if self.is_told_with_others(booked.site(), booked.appliance()) {
                 return Some(Held::Outage);

@@ -6,7 +6,7 @@
 //! 4. [`Notifier::step`] gives [`Outgoing`]: messages and their receivers, for an outbox.
 //!
 //! ```text
-//! Observed ─▶ book (flapping) ─▶ route ─▶ group ··· its time ···▶ unknown, outage, cut off, inhibit, mute, maintenance, quiet hours ─▶ dedup ─▶ Outgoing
+//! Observed ─▶ book (flapping) ─▶ route ─▶ group ··· its time ···▶ unknown, being set up, outage, cut off, inhibit, mute, maintenance, quiet hours ─▶ dedup ─▶ Outgoing
 //! ```
 //!
 //! An alert is given to its routes and groups when it begins (again when its site goes on or off air, or the policy changes), and what holds it back is asked only when its group is looked at: that is then true at the

@@ -30,7 +30,13 @@ pub trait World {
         false
     }
 
-    /// Every appliance that is gone and was not switched off by plan; none of them, while nobody can say.
+    /// Whether an appliance is being set up, so that nobody is to be told of it yet.
+    fn is_being_set_up(&self, site: &str, appliance: &str) -> bool {
+        let _ = (site, appliance);
+        false
+    }
+
+    /// Every appliance that is gone, in service and was not switched off by plan; none of them, while nobody can say.
     fn gone(&self) -> Vec<Gone>;
 
     /// How many sites there are.

@@ -168,3 +168,56 @@ fn why_nobody_is_told_is_kept_with_the_alert() {
     assert_eq!(held("s001"), Some(Held::Muted(mute)));
     assert_eq!(held("s002"), Some(Held::NotRouted));
 }
+
+/// As `Well`, with these sites' appliances being set up.
+struct SettingUp(bool);
+
+impl World for SettingUp {
+    fn site(&self, site: &str) -> Option<SiteFacts> {
+        Well.site(site)
+    }
+    fn tags(&self, site: &str) -> Vec<String> {
+        Well.tags(site)
+    }
+    fn zone(&self, site: &str) -> Zone {
+        Well.zone(site)
+    }
+    fn on_air(&self, site: &str) -> bool {
+        Well.on_air(site)
+    }
+    fn is_up(&self, site: &str, appliance: &str) -> Option<bool> {
+        Well.is_up(site, appliance)
+    }
+    fn is_being_set_up(&self, site: &str, _: &str) -> bool {
+        self.0 && site == "s000"
+    }
+    fn gone(&self) -> Vec<Gone> {
+        Vec::new()
+    }
+    fn fleet(&self) -> usize {
+        1_000
+    }
+    fn uplink(&self) -> Uplink {
+        Uplink::Well
+    }
+}
+
+#[test]
+fn nobody_is_told_of_what_is_being_set_up_until_it_is_in_service() {
+    let mut notifier = notifier("group_interval = \"30s\"\n");
+    fire(&mut notifier, 2, 1.0);
+    let out = notifier.step(0, &SettingUp(true));
+    let sites = |message: &Message| -> Vec<String> {
+        message.alerts.iter().map(|entry| entry.labels["site"].clone()).collect()
+    };
+    assert_eq!(sites(only(&out)), ["s001"], "the other site is told of");
+    let held =
+        notifier.alerts().find(|booked| booked.site() == "s000").and_then(|booked| booked.held.clone());
+    assert_eq!(held, Some(Held::Commissioning));
+    assert!(notifier.step(30_000, &SettingUp(true)).is_empty());
+    let mut restored = Notifier::new(Policy::default());
+    restored.restore(&notifier.save()).expect("it is what was saved");
+    assert_eq!(restored.save(), notifier.save());
+    let out = notifier.step(60_000, &SettingUp(false));
+    assert_eq!(sites(only(&out)), ["s000", "s001"]);
+}

@@ -5,6 +5,7 @@
 //! `{"title":"SoC temperature","last":"48.3 °C","summary":"Lowest 44.6 °C, highest 76.7 °C, …","svg":"<svg class=\"chart\" …"}`
 
 use crate::commands::Commands;
+use crate::commissioning::Commissioning;
 use crate::fleet::Air;
 use crate::site::{Alert, Hold};
 use crate::stills::Stills;
@@ -25,6 +26,8 @@ pub struct Appliance {
     pub appliance: String,
     /// How it stands.
     pub head: Head,
+    /// That it is being set up, and what is to be seen of it.
+    pub set_up: Option<Commissioning>,
     /// What is looked for among its series, or nothing.
     pub wanted: String,
     /// This page with all series.
@@ -295,6 +298,7 @@ pub struct Entry {
 mod tests {
     use super::*;
     use crate::chart::{Chart, svg};
+    use crate::commissioning::Item;
     use crate::engine::tests::assert_tame;
     use crate::quantity::Unit;
     use crate::stills::Still;
@@ -317,6 +321,18 @@ mod tests {
             duration: text(),
             error: text(),
             error_at: text(),
+        }
+    }
+
+    fn set_up() -> Commissioning {
+        let text = || HOSTILE.to_owned();
+        Commissioning {
+            csrf: text(),
+            action: text(),
+            may_act: true,
+            says: text(),
+            items: [true, false].map(|is_seen| Item { is_seen, what: text(), says: text() }).into(),
+            led_waits: true,
         }
     }
 
@@ -388,6 +404,7 @@ mod tests {
             parts: vec![choice()],
             log: vec![Line { when: text(), at: text(), text: text() }],
             more_log: true,
+            set_up: Some(set_up()),
             stills: Stills { list: vec![Still::new(HOSTILE, HOSTILE, 0, 0, (1, 1))], ..Stills::new(HOSTILE) },
             commands: Commands { may: true, none: HOSTILE.to_owned(), ..Commands::default() },
             failing: vec![probe()],

@@ -18,6 +18,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("login", include_str!("../templates/login.html")),
     ("settings", include_str!("../templates/settings.html")),
     ("boxes", include_str!("../templates/boxes.html")),
+    ("commissioning", include_str!("../templates/commissioning.html")),
     ("managed", include_str!("../templates/managed.html")),
     ("configuration", include_str!("../templates/configuration.html")),
     ("setup", include_str!("../templates/setup.html")),

@@ -38,6 +38,7 @@ pub mod asset;
 pub mod boxes;
 pub mod chart;
 pub mod commands;
+pub mod commissioning;
 pub mod configuration;
 mod engine;
 pub mod fleet;

@@ -52,6 +52,17 @@ pub struct Site {
     pub log: Vec<Entry>,
     /// What the configuration does not say of it; nothing, if it says all.
     pub unsaid: String,
+    /// Appliances that are out of service, by name.
+    pub retired: Vec<Retired>,
+}
+
+/// An appliance that is out of service.
+#[derive(Debug, Clone, Serialize)]
+pub struct Retired {
+    /// Its name here.
+    pub appliance: String,
+    /// Since when, on the venue's clocks.
+    pub since: String,
 }
 
 /// Putting a site on air by hand.
@@ -213,6 +224,7 @@ mod tests {
                 href: text(),
             }],
             unsaid: text(),
+            retired: vec![Retired { appliance: text(), since: text() }],
         }
     }
 

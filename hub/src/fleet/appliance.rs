@@ -36,6 +36,8 @@ pub struct Appliance {
     pub seen: Now,
     /// When the hub remembered it, as long as it has not been heard since.
     recollected: Option<Instant>,
+    /// Since when it is retired: nobody waits for it. In milliseconds since 1970-01-01 UTC.
+    pub retired_ms: Option<u64>,
     /// It was gone before the hub first heard of it: nobody here knows since when.
     gone_before: bool,
     /// The least lately heard of first.
@@ -85,8 +87,18 @@ pub enum Heard {
 impl Appliance {
     pub(super) fn new(name: AgentName, now: Now) -> Self {
         let (state, since_ms) = (State::Unknown, now.utc_ms);
-        let (recollected, gone_before) = (None, false);
-        Self { name, state, since_ms, seen: now, recollected, gone_before, runs: Vec::new(), shown: None }
+        let (recollected, retired_ms, gone_before) = (None, None, false);
+        Self {
+            name,
+            state,
+            since_ms,
+            seen: now,
+            recollected,
+            retired_ms,
+            gone_before,
+            runs: Vec::new(),
+            shown: None,
+        }
     }
 
     /// It was heard last at `last_ms`, by the hub before this one.

@@ -17,7 +17,7 @@ pub use run::{About, Latest, Reading, ReadingError, RunState};
 use crate::clock::Now;
 use crate::query::{Feed, Rows};
 use rackside_proto::{AgentName, Birth, Catalog, Envelope, Presence, Readings, Run, Sending, Time, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Most appliances.
@@ -71,6 +71,33 @@ impl Fleet {
     /// The appliances, in the order of their slots.
     pub fn appliances(&self) -> &[Appliance] {
         &self.appliances
+    }
+
+    /// Those that somebody waits for: not retired.
+    pub fn in_service(&self) -> impl Iterator<Item = &Appliance> {
+        self.appliances.iter().filter(|appliance| appliance.retired_ms.is_none())
+    }
+
+    /// These are retired, and since when; all others are not. Returns those of which that is news.
+    pub fn set_retired(&mut self, retired: &BTreeMap<AgentName, u64>, now: Now) -> Vec<AgentName> {
+        let mut news = Vec::new();
+        for slot in 0..self.appliances.len() {
+            let appliance = &mut self.appliances[slot];
+            let retired_ms = retired.get(&appliance.name).copied();
+            if retired_ms.is_some() == appliance.retired_ms.is_some() {
+                continue;
+            }
+            appliance.retired_ms = retired_ms;
+            if retired_ms.is_some() {
+                self.feed.retired(slot, &appliance.name, now);
+            } else {
+                self.feed.turned(slot, &appliance.name, appliance.state.is_up(), now);
+            }
+            news.push(appliance.name.clone());
+            self.layout += 1;
+            self.changed.push(slot);
+        }
+        news
     }
 
     /// The appliance of that name.
@@ -149,7 +176,7 @@ impl Fleet {
         let result = what(appliance);
         let to = appliance.state;
         if from.is_up() != to.is_up() {
-            self.feed.turned(slot, &appliance.name, to.is_up(), now);
+            self.feed.turned_unless_retired(slot, appliance, now);
             self.turns.push(Turn { slot, from, to });
         }
         if shape(appliance) != before {
@@ -267,7 +294,7 @@ impl Fleet {
             }
             let to = appliance.state;
             if from.is_up() != to.is_up() {
-                self.feed.turned(slot, &appliance.name, to.is_up(), now);
+                self.feed.turned_unless_retired(slot, appliance, now);
             }
             if from != to {
                 self.turns.push(Turn { slot, from, to });
@@ -277,7 +304,7 @@ impl Fleet {
 
     /// How many appliances are up.
     pub fn up(&self) -> usize {
-        self.appliances.iter().filter(|appliance| appliance.state.is_up()).count()
+        self.in_service().filter(|appliance| appliance.state.is_up()).count()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::clock;
 use crate::rack::{Rack, vitals};
+use rackside_promql::{Answer, Limits, Query};
 use rackside_proto::{Channel, ClockSource, Data, Event, Message, Reason, Time, What};
 use std::time::Duration;
 
@@ -450,4 +451,38 @@ fn what_is_known_from_before_is_shown_and_is_silent_after_a_minute() {
     assert_eq!((desk.rack().state, desk.rack().since_ms), (State::Silent, before));
     desk.take(rack.presence(true));
     assert!(desk.rack().state.is_up());
+}
+
+#[test]
+fn nobody_waits_for_who_is_retired_until_it_is_back() {
+    let mut desk = Desk::new();
+    let (rack, other) = (Rack::new("arena-north", "rack-1"), Rack::new("arena-north", "rack-2"));
+    for rack in [&rack, &other] {
+        desk.take(rack.presence(true));
+    }
+    let up = |desk: &mut Desk| {
+        let feed = desk.fleet.feed();
+        let series =
+            crate::query::Fleetwide::new(Arc::clone(feed.recent()), Arc::clone(feed.derived()), None);
+        let query = Query::parse("rackside_appliance_up{appliance=\"rack-1\"}").expect("a query");
+        let outcome = query.instant(&series, desk.now.utc_ms as i64, &Limits::default()).expect("answered");
+        let Answer::Vector(points) = outcome.answer else { panic!("no vector") };
+        points.first().map(|point| point.sample.value)
+    };
+    assert_eq!(up(&mut desk), Some(1.0));
+    assert_eq!((desk.fleet.up(), desk.fleet.in_service().count()), (2, 2));
+    let layout = desk.fleet.layout();
+    desk.fleet.take_changed();
+    let retired = BTreeMap::from([(rack.name.clone(), 7)]);
+    assert_eq!(desk.fleet.set_retired(&retired, desk.now), std::slice::from_ref(&rack.name));
+    assert!(desk.fleet.set_retired(&retired, desk.now).is_empty(), "it is no news any more");
+    assert!(desk.fleet.layout() != layout && desk.fleet.take_changed() == [0]);
+    assert_eq!((desk.fleet.up(), desk.fleet.in_service().count()), (1, 1));
+    assert_eq!(up(&mut desk), None, "its series ends");
+    desk.take(rack.presence(false));
+    assert_eq!(up(&mut desk), None, "and is not down afterwards");
+    desk.after(1.0);
+    assert_eq!(desk.fleet.set_retired(&BTreeMap::new(), desk.now).len(), 1);
+    assert_eq!(up(&mut desk), Some(0.0), "it is waited for again");
+    assert_eq!(desk.fleet.in_service().count(), 2);
 }

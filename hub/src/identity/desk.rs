@@ -61,6 +61,21 @@ impl Identities {
         working.await.expect("it does not panic, and is not cancelled")
     }
 
+    /// Changes the file, and has memory know it when this returns.
+    pub(super) async fn written<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Registrar, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let identities = self.clone();
+        let working = tokio::task::spawn_blocking(move || {
+            let now = clock::now().utc_ms as i64;
+            let done = what(&mut identities.registrar(), now)?;
+            identities.wrote();
+            Ok(done)
+        });
+        working.await.expect("it does not panic, and is not cancelled")
+    }
+
     /// Whether a box could join now; if not, why.
     pub(crate) fn readiness(&self) -> Result<String, String> {
         self.offer().and(self.0.url.clone())
@@ -104,11 +119,7 @@ impl Identities {
 
     /// Ends a name at once. Says how many certificates and codes it had.
     pub(crate) async fn end(&self, name: AgentName, end: End) -> Result<(usize, usize), StoreError> {
-        let ended = self.at_desk(move |registrar, now| registrar.store().end(&name, end, now)).await?;
-        let identities = self.clone();
-        let reading = tokio::task::spawn_blocking(move || identities.wrote());
-        reading.await.expect("it does not panic, and is not cancelled");
-        Ok(ended)
+        self.written(move |registrar, now| registrar.store().end(&name, end, now)).await
     }
 
     /// Every name that has joined or is to.

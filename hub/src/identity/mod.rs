@@ -6,11 +6,13 @@
 //!
 //! Invariant: what is revoked is revoked for every connection, also one that is open, within [`LOOK_EVERY`].
 
+mod commissioning;
 pub mod config;
 mod desk;
 mod handout;
 mod list;
 
+pub(crate) use commissioning::{Item, Kind, Progress};
 pub use config::JoinConfig;
 pub(crate) use desk::DeskError;
 pub(crate) use handout::Handout;
@@ -21,21 +23,22 @@ pub(crate) use list::{Listed, listed};
 use crate::clock;
 use crate::config::Config;
 use crate::inbound::{Outbound, Outlet};
+use crate::ingest::task::Shared;
 use crate::shutdown;
 use crate::storage;
 use bytes::Bytes;
 use rackside_identity::{
-    Answered, Askers, Authority, Credential, End, Identity, KeyError, Offer, Registrar, Roll,
-    ServerCertificate, Standing, Store, StoreError, Told, refusal,
+    Answered, Askers, Authority, Commissioning, Credential, End, Identity, KeyError, Offer, Registrar, Roll,
+    ServerCertificate, Standing, Store, StoreError, Summary, Told, refusal,
 };
 use rackside_proto::join::Refusal;
 use rackside_proto::{AgentName, Channel, Prefix, Topic};
 use rustls::pki_types::CertificateDer;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -85,6 +88,12 @@ struct Inner {
     authority: Arc<Authority>,
     certificate: CertificateDer<'static>,
     roll: RwLock<Roll>,
+    /// When a box came last whose name another one has now.
+    old_came: RwLock<HashMap<AgentName, i64>>,
+    /// Whose appliances those are, once that is known.
+    fleet: OnceLock<Shared>,
+    /// Boxes that are being set up.
+    commissioning: RwLock<HashMap<AgentName, Commissioning>>,
     noted: Mutex<Noted>,
     askers: Mutex<Askers>,
     turns: tokio::sync::Semaphore,
@@ -133,11 +142,16 @@ impl Identities {
     pub fn open(config: &Config) -> Result<Self, IdentityError> {
         let mut registrar = registrar(config)?;
         let roll = Roll::new(&registrar.store().identities().map_err(IdentityError::Store)?);
+        let old_came = old_came(&registrar.store().summaries().map_err(IdentityError::Store)?);
+        let commissioning = by_name(registrar.store().commissionings().map_err(IdentityError::Store)?);
         Ok(Self(Arc::new(Inner {
             authority: Arc::clone(registrar.authority()),
             certificate: registrar.authority().certificate().clone(),
             registrar: Mutex::new(registrar),
             roll: RwLock::new(roll),
+            fleet: OnceLock::new(),
+            commissioning: RwLock::new(commissioning),
+            old_came: RwLock::new(old_came),
             noted: Mutex::default(),
             askers: Mutex::default(),
             turns: tokio::sync::Semaphore::new(AT_ONCE),
@@ -161,6 +175,23 @@ impl Identities {
     pub(crate) fn listens(&self, config: &Config, tls: Option<SocketAddr>) {
         let offer = config::offer(config, tls).map(Arc::new);
         *self.0.offer.write().unwrap_or_else(PoisonError::into_inner) = offer;
+    }
+
+    /// Who comes without a certificate is known from the fleet: a name that was heard is in service, and pages when it joins.
+    /// Who is retired, the fleet does not wait for.
+    pub(crate) fn know_fleet(&self, shared: &Shared) {
+        // It is told once, when the hub starts.
+        let _ = self.0.fleet.set(shared.clone());
+        let fleet = shared.clone();
+        let is_in_service = move |name: &AgentName| {
+            fleet.read().fleet().find(name).is_some_and(|one| one.retired_ms.is_none())
+        };
+        let mut registrar = self.registrar();
+        registrar.set_in_service(Box::new(is_in_service));
+        match registrar.store().summaries() {
+            Ok(summaries) => shared.set_retired(&retired(summaries), clock::now()),
+            Err(error) => log::error!("identities: {error}"),
+        }
     }
 
     fn offer(&self) -> Result<Arc<Offer>, String> {
@@ -228,8 +259,20 @@ impl Identities {
         noted.seen.push(credential.clone());
     }
 
+    /// When the box came last that had this name before the one that has it now, if it did.
+    pub(crate) fn old_came(&self, name: &AgentName) -> Option<i64> {
+        self.0.old_came.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
     /// A box was turned away for its certificate.
     pub(crate) fn turned_away(&self, credential: &Credential) {
+        let now = clock::now().utc_ms as i64;
+        if self.standing(credential, now) == Standing::Ended(End::Replaced)
+            && self.is_joined(&credential.name)
+        {
+            let mut old_came = self.0.old_came.write().unwrap_or_else(PoisonError::into_inner);
+            old_came.insert(credential.name.clone(), now);
+        }
         let mut noted = self.noted();
         if noted.turned_away.len() < WAITING {
             noted.turned_away.push(credential.clone());
@@ -296,10 +339,16 @@ impl Identities {
 
     /// Copies the file into memory, and tells those who want to know.
     fn read_again(&self) {
-        let read = self.registrar().store().identities();
+        let read = {
+            let mut registrar = self.registrar();
+            let store = registrar.store();
+            store.identities().and_then(|identities| Ok((identities, store.commissionings()?)))
+        };
         match read {
-            Ok(identities) => {
+            Ok((identities, commissioning)) => {
                 *self.0.roll.write().unwrap_or_else(PoisonError::into_inner) = Roll::new(&identities);
+                *self.0.commissioning.write().unwrap_or_else(PoisonError::into_inner) =
+                    by_name(commissioning);
                 self.0.changed.send_modify(|turn| *turn += 1);
             }
             // What stood before stands until the file can be read again.
@@ -309,7 +358,7 @@ impl Identities {
 
     /// Keeps memory and file the same, until the hub stops.
     pub async fn keep(self, outlet: Arc<dyn Outlet>, prefix: Prefix, mut shutdown: watch::Receiver<bool>) {
-        let (mut known, mut cleared) = (None, BTreeSet::new());
+        let (mut known, mut cleared) = (None, BTreeMap::new());
         let mut said = String::new();
         loop {
             let identities = self.clone();
@@ -320,8 +369,11 @@ impl Identities {
                     said.clear();
                     known = Some(version);
                     if let Some(retired) = retired {
-                        for name in retired.difference(&cleared) {
+                        for name in retired.keys().filter(|name| !cleared.contains_key(*name)) {
                             clear(outlet.as_ref(), &prefix, name);
+                        }
+                        if let Some(fleet) = self.0.fleet.get() {
+                            fleet.set_retired(&retired, clock::now());
                         }
                         cleared = retired;
                     }
@@ -362,17 +414,34 @@ impl Identities {
         let summaries = registrar.store().summaries()?;
         drop(registrar);
         self.read_again();
-        let is_retired = |end: Option<(End, i64)>| end.is_some_and(|(end, _)| end == End::Retired);
-        let retired = summaries.into_iter().filter(|one| is_retired(one.end)).map(|one| one.name).collect();
-        Ok(Looked { version, retired: Some(retired) })
+        Ok(Looked { version, retired: Some(retired(summaries)) })
     }
+}
+
+/// Where another box than before has the name, when the one before came last.
+fn old_came(summaries: &[Summary]) -> HashMap<AgentName, i64> {
+    let came = summaries.iter().filter(|one| one.end.is_none());
+    came.filter_map(|one| Some((one.name.clone(), one.turned_away_at?))).collect()
+}
+
+fn by_name(all: Vec<Commissioning>) -> HashMap<AgentName, Commissioning> {
+    all.into_iter().map(|one| (one.name.clone(), one)).collect()
 }
 
 /// What a look at the file came to.
 struct Looked {
     version: i64,
-    /// Every name that was retired, if anything has changed.
-    retired: Option<BTreeSet<AgentName>>,
+    /// Every name that was retired and when, if anything has changed.
+    retired: Option<BTreeMap<AgentName, u64>>,
+}
+
+/// Who is retired, and since when, in milliseconds since 1970.
+fn retired(summaries: Vec<Summary>) -> BTreeMap<AgentName, u64> {
+    let retired = summaries.into_iter().filter_map(|one| match one.end {
+        Some((End::Retired, at)) => Some((one.name, at.max(0).unsigned_abs())),
+        _ => None,
+    });
+    retired.collect()
 }
 
 /// Nobody is to be told any more by the listener or a broker that this appliance was there.

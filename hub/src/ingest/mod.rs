@@ -147,6 +147,14 @@ impl Ingest {
         }
     }
 
+    /// These appliances are retired, and since when; all others are not.
+    pub(crate) fn set_retired(&mut self, retired: &BTreeMap<AgentName, u64>, now: Now) {
+        for name in self.fleet.set_retired(retired, now) {
+            let is_retired = retired.contains_key(&name);
+            self.note_of(&name, "agent/retired", if is_retired { "out of service" } else { "" }, now);
+        }
+    }
+
     /// The fleet.
     pub fn fleet(&self) -> &Fleet {
         &self.fleet

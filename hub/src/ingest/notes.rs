@@ -14,7 +14,7 @@ use super::{ACK_WITHIN, Ingest};
 use crate::clock::Now;
 use crate::fleet::{Listing, State, Turn};
 use rackside_history::Note;
-use rackside_proto::Run;
+use rackside_proto::{AgentName, Run};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -30,6 +30,13 @@ impl Ingest {
     /// Something about the hub itself.
     pub(super) fn note_of_hub(&mut self, subject: &'static str, text: &str, now: Now) {
         self.note(None, subject, text, now);
+    }
+
+    /// Something about an appliance that the hub knows from elsewhere: `agent/service`.
+    pub(super) fn note_of(&mut self, name: &AgentName, subject: &'static str, text: &str, now: Now) {
+        if let Some(slot) = self.fleet.slot(name) {
+            self.note(Some(slot), subject, text, now);
+        }
     }
 
     fn note(&mut self, slot: Option<usize>, subject: &'static str, text: &str, now: Now) {

@@ -11,7 +11,7 @@ use crate::shutdown;
 use crate::storage::{Commits, Outcome};
 use rackside_alerting::Standings;
 use rackside_proto::AgentName;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -49,6 +49,16 @@ impl Shared {
     /// Something happened to the hub itself, for the log: `hub/start`.
     pub fn note(&self, subject: &'static str, text: &str, now: Now) {
         self.write().note_of_hub(subject, text, now);
+    }
+
+    /// Something was said of an appliance that is known, for the log: `agent/service`.
+    pub(crate) fn note_of(&self, name: &AgentName, subject: &'static str, text: &str, now: Now) {
+        self.write().note_of(name, subject, text, now);
+    }
+
+    /// These appliances are retired, and since when; all others are not.
+    pub(crate) fn set_retired(&self, retired: &BTreeMap<AgentName, u64>, now: Now) {
+        self.write().set_retired(retired, now);
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Ingest> {

@@ -28,6 +28,7 @@ pub use key::LinkKey;
 pub(crate) use post::{ByTheHub, Office};
 
 use crate::clock::{self, Now};
+use crate::identity::Identities;
 use crate::ingest::task::Shared;
 use crate::onair::OnAir;
 use crate::rules::Rules;
@@ -69,6 +70,8 @@ pub struct Ground {
     pub rules: Rules,
     /// Where they put their news.
     pub inbox: Inbox,
+    /// Who is being set up, of whom nobody is told yet; nobody, where nobody joins.
+    pub(crate) identities: Option<Identities>,
     /// Where messages wait, and who brings them.
     pub(crate) office: Office,
 }

@@ -26,10 +26,12 @@ pub(super) struct Thread {
 
 impl Thread {
     pub(super) fn new(notifications: Notifications, ground: Ground) -> Self {
-        let Ground { shared, on_air, way, rules, inbox, .. } = ground;
+        let Ground { shared, on_air, way, rules, inbox, identities, .. } = ground;
         let uplink = Check::new(Handle::current(), move || inbox.ring());
         uplink.set(places(notifications.notifier().policy()));
-        let surroundings = Surroundings::new(shared, on_air, way, uplink, rules.expressions(), clock::now());
+        let mut surroundings =
+            Surroundings::new(shared, on_air, way, uplink, rules.expressions(), clock::now());
+        surroundings.identities = identities;
         let held = rules.observed(clock::now().utc_ms as i64);
         let watchman = Watchman::new(clock::now());
         let mut thread = Self { notifications, surroundings, held, kept: None, watchman };

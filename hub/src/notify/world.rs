@@ -9,6 +9,7 @@
 use super::uplink::Check;
 use crate::clock::Now;
 use crate::fleet::{Appliance, State};
+use crate::identity::Identities;
 use crate::ingest::task::Shared;
 use crate::onair::OnAir;
 use crate::rules::Expressions;
@@ -31,6 +32,8 @@ pub(super) struct Surroundings {
     on_air: OnAir,
     way: Arc<dyn WayIn>,
     pub(super) uplink: Check,
+    /// Who is being set up; nobody, where nobody joins.
+    pub(super) identities: Option<Identities>,
     configs: watch::Receiver<Vec<SiteConfig>>,
     expressions: watch::Receiver<Arc<Expressions>>,
     sites: HashMap<Id, SiteConfig>,
@@ -58,7 +61,18 @@ impl Surroundings {
         let mut configs = on_air.configs();
         configs.mark_changed();
         let (sites, open_since, looked) = (HashMap::new(), None, now.instant);
-        Self { shared, on_air, way, uplink, configs, expressions, sites, open_since, looked }
+        Self {
+            shared,
+            on_air,
+            way,
+            uplink,
+            identities: None,
+            configs,
+            expressions,
+            sites,
+            open_since,
+            looked,
+        }
     }
 
     /// As it is now.
@@ -90,6 +104,11 @@ impl Moment<'_> {
         let open_since = self.of.uplink.was_down().map_or(open_since, |down| down.max(open_since));
         let was_heard = appliance.heard_at().is_some_and(|at| at > open_since);
         !was_heard && self.now.since(open_since) < COMES_BACK
+    }
+
+    fn is_set_up(&self, name: &AgentName) -> bool {
+        let identities = self.of.identities.as_ref();
+        identities.is_some_and(|identities| identities.holds_pages(name, self.now.utc_ms as i64))
     }
 
     fn view(&self, site: &Id) -> Option<rackside_onair::View> {
@@ -146,16 +165,21 @@ impl World for Moment<'_> {
         found.is_some_and(|appliance| self.is_in_doubt(appliance))
     }
 
+    fn is_being_set_up(&self, site: &str, appliance: &str) -> bool {
+        AgentName::new(site, appliance).is_ok_and(|name| self.is_set_up(&name))
+    }
+
     fn gone(&self) -> Vec<Gone> {
         let gone: Vec<(AgentName, u64)> = {
             let ingest = self.of.shared.read();
-            let appliances = ingest.fleet().appliances().iter();
+            let appliances = ingest.fleet().in_service();
             let gone =
                 appliances.filter(|appliance| is_gone(appliance.state) && !self.is_in_doubt(appliance));
             gone.map(|appliance| (appliance.name.clone(), appliance.gone_since_ms())).collect()
         };
         let mut has_power: HashMap<&Id, bool> = HashMap::new();
-        let expected = gone.iter().filter(|(name, _)| {
+        let in_service = gone.iter().filter(|(name, _)| !self.is_set_up(name));
+        let expected = in_service.filter(|(name, _)| {
             let view = || self.view(&name.site).is_none_or(|view| view.power_expected);
             *has_power.entry(&name.site).or_insert_with(view)
         });
@@ -170,7 +194,7 @@ impl World for Moment<'_> {
 
     fn fleet(&self) -> usize {
         let ingest = self.of.shared.read();
-        let heard = ingest.fleet().appliances().iter().map(|appliance| &appliance.name.site);
+        let heard = ingest.fleet().in_service().map(|appliance| &appliance.name.site);
         heard.chain(self.of.sites.keys()).collect::<BTreeSet<_>>().len()
     }
 

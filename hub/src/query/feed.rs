@@ -7,9 +7,9 @@
 //! whatever its run. What has no date yet is left to the history, which is asked until the window has passed.
 
 use crate::clock::Now;
-use crate::fleet::Listing;
+use crate::fleet::{Appliance, Listing};
 use rackside_history::dated;
-use rackside_promql::{Labels, METRIC_NAME};
+use rackside_promql::{Labels, METRIC_NAME, STALE};
 use rackside_proto::{AgentName, Time, Value};
 use rackside_series::{Derived, Layout, Listed, Recent};
 use std::sync::Arc;
@@ -106,6 +106,24 @@ impl Feed {
         }
         let labels = up(name);
         self.derived.push(&labels, at, f64::from(u8::from(is_up)));
+        self.touch(labels, at);
+    }
+
+    /// The same, but of one that nobody waits for: it is neither up nor down.
+    pub(crate) fn turned_unless_retired(&mut self, slot: usize, appliance: &Appliance, now: Now) {
+        let is_up = appliance.state.is_up();
+        if appliance.retired_ms.is_none() {
+            self.turned(slot, &appliance.name, is_up, now);
+        } else if !is_up {
+            self.recent.gone(slot, now.utc_ms as i64);
+        }
+    }
+
+    /// Nobody waits for it any more: its series end, and whether it is up is no question.
+    pub(crate) fn retired(&mut self, slot: usize, name: &AgentName, now: Now) {
+        let (labels, at) = (up(name), now.utc_ms as i64);
+        self.recent.gone(slot, at);
+        self.derived.push(&labels, at, STALE);
         self.touch(labels, at);
     }
 

@@ -83,10 +83,11 @@ impl Fleet<'_> {
         let since = |known: &Appliance| known.state.is_up().then_some(known.since_ms as i64);
         if !appliance.is_empty() {
             let known = AgentName::new(site, appliance).ok().and_then(|name| fleet.find(&name));
+            // Nobody waits for one that is retired, and nothing of it goes on.
+            let known = known.filter(|known| known.retired_ms.is_none());
             return known.map_or(Heard::Nobody, |known| since(known).map_or(Heard::No, Heard::Since));
         }
-        let mut of_site =
-            fleet.appliances().iter().filter(|known| known.name.site.as_str() == site).peekable();
+        let mut of_site = fleet.in_service().filter(|known| known.name.site.as_str() == site).peekable();
         if of_site.peek().is_none() {
             return Heard::Nobody;
         }

@@ -118,7 +118,7 @@ impl Incidents {
 
     /// Whether an alert is one; what somebody has muted, or announced as maintenance, is none.
     pub(crate) fn has(&self, alert: &Booked) -> bool {
-        let is_kept = matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_)));
+        let is_kept = matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_) | Held::Commissioning));
         alert.severity >= self.least && self.matchers.matches(&alert.labels) && !is_kept
     }
 }

@@ -53,6 +53,7 @@ fn held(held: Option<&Held>) -> String {
         // Its name may be of other sites as well; `/api/maintenance` has it for who sees them.
         Some(Held::Maintenance(_)) => "maintenance goes on".to_owned(),
         Some(Held::Quiet(until)) => format!("quiet hours until {}", readable(*until)),
+        Some(Held::Commissioning) => "its appliance is being set up: nobody is told yet".to_owned(),
         Some(Held::Outage) => "told as a part of an outage".to_owned(),
         Some(Held::Unknown) => "its appliance is not heard: nobody knows whether it still holds".to_owned(),
         Some(Held::CutOff) => "the hub itself reaches nothing: whoever is gone may be well".to_owned(),

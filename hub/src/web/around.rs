@@ -12,13 +12,14 @@
 use super::Web;
 use super::alerts::told;
 use crate::clock::Now;
+use crate::identity::Identities;
 use crate::onair::OnAir;
 use crate::site::SiteConfig;
 use rackside_notify::{Booked, Held, Severity, State};
 use rackside_onair::{Phase, Reason, Show, Site, View, Zone};
 use rackside_pages::fleet::{Air, AlertLink, Standing};
 use rackside_proto::{AgentName, Id};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A show that begins within this is what comes next, in milliseconds.
 const AHEAD: i64 = 14 * 86_400_000;
@@ -61,7 +62,7 @@ impl Fires {
             self.pending = Some(self.pending.map_or(alert.active_at, |before| before.min(alert.active_at)));
             return;
         }
-        if matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_))) {
+        if matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_) | Held::Commissioning)) {
             self.muted += 1;
             return;
         }
@@ -164,6 +165,8 @@ pub(super) struct Around {
     fires: HashMap<String, HashMap<String, Fires>>,
     /// Of the hub itself: what is of no site.
     hub: Fires,
+    /// Site and appliance of those that are being set up.
+    set_up: BTreeSet<(String, String)>,
 }
 
 impl Around {
@@ -187,7 +190,12 @@ impl Around {
         &self.hub
     }
 
-    /// The appliances of which something else fires than there does.
+    /// Whether an appliance is being set up.
+    pub(super) fn is_set_up(&self, site: &str, appliance: &str) -> bool {
+        !self.set_up.is_empty() && self.set_up.contains(&(site.to_owned(), appliance.to_owned()))
+    }
+
+    /// The appliances of which something else fires than there does, or of which only one has them being set up.
     pub(super) fn differing<'a>(&'a self, before: &'a Self) -> Vec<(&'a str, &'a str)> {
         let all = |of: &'a Self| {
             of.fires.iter().flat_map(|(site, fires)| {
@@ -199,7 +207,10 @@ impl Around {
                 .filter(move |(site, appliance, fires)| than.fires(site, appliance) != Some(fires))
                 .map(|(site, appliance, _)| (site, appliance))
         };
-        let mut differing: Vec<_> = one_way(self, before).chain(one_way(before, self)).collect();
+        let set_up = self.set_up.symmetric_difference(&before.set_up);
+        let set_up = set_up.map(|(site, appliance)| (&**site, &**appliance));
+        let mut differing: Vec<_> =
+            one_way(self, before).chain(one_way(before, self)).chain(set_up).collect();
         differing.sort_unstable();
         differing.dedup();
         differing
@@ -216,6 +227,9 @@ impl Web {
     pub(super) fn around_of(&self, only: Option<&str>, now: Now) -> Around {
         let wants = |site: &str| only.is_none_or(|only| only == site);
         let mut around = Around::default();
+        let set_up = self.identities.as_ref().map(Identities::being_set_up).unwrap_or_default();
+        let set_up = set_up.into_iter().map(|(name, _)| (name.site.to_string(), name.appliance.to_string()));
+        around.set_up = set_up.filter(|(site, _)| wants(site)).collect();
         let told = self.on_air.configs();
         let told = told.borrow();
         let configs: HashMap<&Id, &SiteConfig> = told.iter().map(|config| (&config.id, config)).collect();

@@ -82,7 +82,7 @@ fn details(web: &Web, visitor: &Visitor, now: Now) -> Json {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": now.since(web.started.instant).as_secs(),
         "resident_memory_bytes": own::resident_bytes(),
-        "appliances": { "up": fleet.up(), "down": fleet.appliances().len() - fleet.up() },
+        "appliances": { "up": fleet.up(), "down": fleet.in_service().count() - fleet.up() },
         "records": { "taken": counts.records, "duplicates": counts.duplicates, "lost": counts.lost, "refused": counts.refused, "aside": counts.aside },
         "messages_rejected": rejected,
         "history": web.history.details(now, ingest.waiting()),

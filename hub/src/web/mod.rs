@@ -313,7 +313,7 @@ impl Web {
         }
         let is_unknown = |one: &Appliance| one.state == State::Unknown;
         let is_young = now.since(self.started.instant) < GATHERING;
-        if is_young && self.shared.read().fleet().appliances().iter().any(is_unknown) {
+        if is_young && self.shared.read().fleet().in_service().any(is_unknown) {
             return "Starting: not every appliance is heard again yet";
         }
         ""
@@ -351,7 +351,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/shows", get(rest::on_air::shows))
         .route("/api/sites/{site}/{appliance}", get(appliance::whole))
         .route("/api/sites/{site}/{appliance}/series", get(rest::sites::series))
-        .route("/sites/{site}/{appliance}", get(appliance::page))
+        .route("/sites/{site}/{appliance}", get(appliance::page).post(appliance::set_up::change))
+        .route("/api/sites/{site}/{appliance}/commissioning", get(appliance::set_up::look))
+        .route("/api/sites/{site}/{appliance}/commissioning/led_seen", post(appliance::set_up::led_seen))
+        .route("/api/sites/{site}/{appliance}/commissioning/in_service", post(appliance::set_up::in_service))
         .route("/sites/{site}/{appliance}/chart.svg", get(appliance::picture))
         .route("/sites/{site}/{appliance}/chart.csv", get(appliance::csv))
         .route("/api/sites/{site}/{appliance}/chart", get(appliance::data))

@@ -32,7 +32,7 @@ impl Seen {
             is_up: appliance.state.is_up(),
             live_runs: appliance.live_runs(now),
         };
-        let appliances = ingest.fleet().appliances().iter().map(standing).collect();
+        let appliances = ingest.fleet().in_service().map(standing).collect();
         Self { counts: ingest.counts().clone(), waiting: ingest.waiting(), appliances }
     }
 }
@@ -67,6 +67,17 @@ pub(super) fn write(text: &mut dyn Sink, web: &Web, now: Now) {
         text.gauge("rackside_hub_identities", "", help, identities.joined() as f64);
         let help = "Questions at /join, by what came of them";
         text.counters("rackside_hub_join_total", help, "outcome", identities.told());
+        let help =
+            "For how long an appliance that has joined has been being set up; absent once it is in service";
+        let name = "rackside_appliance_commissioning_seconds";
+        text.family(name, Kind::Gauge, "seconds", help);
+        let mut set_up = identities.being_set_up();
+        set_up.sort();
+        for (agent, since) in set_up {
+            let labels = [("site", agent.site.as_str()), ("appliance", agent.appliance.as_str())];
+            let seconds = (now.utc_ms as i64).saturating_sub(since).max(0) / 1000;
+            text.sample(name, &labels, seconds as f64);
+        }
     }
     let help = "Commands to appliances, by what became of them";
     text.counters("rackside_hub_commands_total", help, "outcome", web.commands.counts(now).by_outcome());

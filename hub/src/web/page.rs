@@ -57,7 +57,7 @@ impl Web {
         let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         {
             let ingest = self.shared.read();
-            for appliance in ingest.fleet().appliances() {
+            for appliance in ingest.fleet().in_service() {
                 let row = row::of(appliance, now, around);
                 rows.entry(row.site.clone()).or_default().push(row);
             }

@@ -73,7 +73,7 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
         alert: fires.link(),
         hand: fires.hand(),
         told: fires.told(),
-        notes: notes(run, up, live_runs),
+        notes: notes(run, up, live_runs, around.is_set_up(site, name)),
         twice: live_runs > 1,
         machine: run.and_then(|run| run.about.as_ref()).map_or_else(String::new, machine),
         spark: String::new(),
@@ -118,13 +118,16 @@ fn standing(
 }
 
 /// What else is worth saying of it.
-fn notes(run: Option<&RunState>, up: bool, live_runs: usize) -> Vec<Note> {
+fn notes(run: Option<&RunState>, up: bool, live_runs: usize, is_set_up: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut say = |text: String, high: bool| {
         if !text.is_empty() {
             notes.push(Note { text, high });
         }
     };
+    if is_set_up {
+        say("being set up".to_owned(), false);
+    }
     if live_runs > 1 {
         say(format!("{live_runs} machines use this name"), true);
     }

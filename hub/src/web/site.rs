@@ -30,7 +30,7 @@ use rackside_notify::{Booked, Held, Notifier, Severity, State as At};
 use rackside_onair::{Local, Phase, Show as Planned, Zone};
 use rackside_pages::Here;
 use rackside_pages::fleet::{Group, Row, Standing};
-use rackside_pages::site::{Alert, Contact, Hand, Hold, Show, Site};
+use rackside_pages::site::{Alert, Contact, Hand, Hold, Retired, Show, Site};
 use rackside_proto::Id;
 use std::sync::Arc;
 
@@ -53,14 +53,15 @@ impl Web {
         let around = self.around(now);
         let venue = around.venue(id.as_str());
         let rows = self.rows_of(id, now, &around);
-        if venue.is_none() && rows.is_empty() {
+        let zone = config.as_ref().map_or(Zone::UTC, SiteConfig::zone);
+        let retired = self.retired_of(id, zone);
+        if venue.is_none() && rows.is_empty() && retired.is_empty() {
             return None;
         }
         let group = group(id.as_str(), venue, rows);
         if !visitor.sees(&group.site, &group.tags) {
             return None;
         }
-        let zone = config.as_ref().map_or(Zone::UTC, SiteConfig::zone);
         let (shows, is_set) = self
             .on_air
             .look(id, |site| (shows(site.shows(), zone, at), site.is_set_by_hand(at)))
@@ -105,6 +106,7 @@ impl Web {
             has_shows,
             alerts,
             held,
+            retired,
             group,
         };
         Some(page.html())
@@ -118,13 +120,27 @@ impl Web {
         let curves = self.sparks.newest(&self.queries, now);
         let ingest = self.shared.read();
         let here = |appliance: &&Appliance| appliance.name.site == *id;
-        let rows = ingest.fleet().appliances().iter().filter(here).map(|appliance| {
+        let rows = ingest.fleet().in_service().filter(here).map(|appliance| {
             let mut row = row::of(appliance, now, around);
             let name = (row.site.clone(), row.appliance.clone());
             row.spark = curves.get(&name).cloned().unwrap_or_default();
             row
         });
         rows.collect()
+    }
+
+    /// Appliances that are out of service, by name.
+    fn retired_of(&self, id: &Id, zone: Zone) -> Vec<Retired> {
+        let ingest = self.shared.read();
+        let here = ingest.fleet().appliances().iter().filter(|one| one.name.site == *id);
+        let retired = here.filter_map(|one| {
+            let since = zone.local(i64::try_from(one.retired_ms?).unwrap_or(i64::MAX));
+            let since = since.format("%a %-d %b %Y").to_string();
+            Some(Retired { appliance: one.name.appliance.to_string(), since })
+        });
+        let mut retired: Vec<Retired> = retired.collect();
+        retired.sort_by(|one, other| one.appliance.cmp(&other.appliance));
+        retired
     }
 
     /// Does what the form asks for.
@@ -242,7 +258,8 @@ pub(super) fn alerts(notifier: &Notifier, site: &str, appliance: Option<&str>, n
         (!alert.fires(), std::cmp::Reverse(alert.severity), std::cmp::Reverse(alert.starts_at))
     });
     let line = |alert: &&Booked| {
-        let is_muted = matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_)));
+        let is_muted =
+            matches!(alert.held, Some(Held::Muted(_) | Held::Maintenance(_) | Held::Commissioning));
         let state = match (alert.state, alert.severity) {
             _ if is_muted => Standing::Muted.as_str(),
             (At::Unknown, _) => Standing::Unknown.as_str(),

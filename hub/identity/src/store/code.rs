@@ -1,6 +1,6 @@
 //! One-time codes, as the hub knows them: by their public keys.
 
-use super::{End, Store, identity};
+use super::{End, Store, commissioning, identity};
 use crate::certificate::DAY;
 use crate::error::StoreError;
 use crate::proof::CodeKey;
@@ -115,6 +115,7 @@ impl Store {
     /// Ends a name: its certificates and the codes that were not used. Says how many of each.
     pub fn end(&mut self, name: &AgentName, end: End, now: i64) -> Result<(usize, usize), StoreError> {
         self.change(|transaction| {
+            commissioning::end(transaction, name)?;
             Ok((identity::end_all(transaction, name, end, now)?, take_back(transaction, name, now)?))
         })
     }

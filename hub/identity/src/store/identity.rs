@@ -1,6 +1,6 @@
 //! Certificates: issued, renewed, seen, ended.
 
-use super::Store;
+use super::{Store, commissioning};
 use crate::certificate::{Credential, DAY, RENEWABLE, Serial};
 use crate::error::StoreError;
 use rackside_proto::AgentName;
@@ -185,14 +185,15 @@ impl Store {
         Ok(summaries)
     }
 
-    /// Uses a code: ends what its name had, and keeps the new certificate. `false` where somebody else was first, or took the code back.
+    /// Uses a code: ends what its name had, keeps the new certificate, and begins to set the box up. Pages are held for a name that was in no service: it has no
+    /// box now, and `is_in_service` says that nobody else speaks for it either. `false` where somebody else was first, or took the code back.
     pub(crate) fn redeem(
         &mut self,
         id: [u8; 8],
         name: &AgentName,
         key: &[u8],
         issued: &Issued,
-        now: i64,
+        (is_in_service, now): (bool, i64),
     ) -> Result<bool, StoreError> {
         self.change(|transaction| {
             let used = transaction.execute(
@@ -202,8 +203,11 @@ impl Store {
             if used == 0 {
                 return Ok(false);
             }
-            end_all(transaction, name, End::Replaced, now)?;
+            let had = end_all(transaction, name, End::Replaced, now)?;
             insert(transaction, name, key, issued, Some(id), None)?;
+            let was_held = commissioning::is_held(transaction, name)?;
+            let holds = if had > 0 { was_held } else { !is_in_service };
+            commissioning::begin(transaction, name, holds, now)?;
             Ok(true)
         })
     }

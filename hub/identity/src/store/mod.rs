@@ -7,14 +7,17 @@
 //!
 //! ```text
 //! code       id, key, name, until when    used by which key, when    ended and why     so many tries by others
+//! commissioning   name, since when    what was seen of it, when
 //! identity   serial, name, key, certificate, of which code, after which other    ended and why    seen when
 //! ```
 
 mod code;
+mod commissioning;
 mod identity;
 mod open;
 
 pub use code::CodeRow;
+pub use commissioning::{Commissioning, STEPS, Step};
 pub(crate) use identity::Issued;
 pub use identity::{End, Identity, Summary};
 pub(crate) use open::VERSION;

@@ -14,7 +14,7 @@ pub const FILE: &str = "identity.db";
 /// `RSID`.
 const APPLICATION: i64 = 0x5253_4944;
 /// What this version writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 /// The hub and the command line write one after the other.
 const BUSY: Duration = Duration::from_secs(5);
 /// For its owner alone.
@@ -32,6 +32,17 @@ CREATE TABLE identity (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX identity_name ON identity (site, appliance);
 CREATE INDEX identity_parent ON identity (parent);
+";
+
+/// What version 2 has more than version 1.
+const SECOND: &str = "
+CREATE TABLE commissioning (
+    site TEXT NOT NULL, appliance TEXT NOT NULL, since INTEGER NOT NULL, holds INTEGER NOT NULL, PRIMARY KEY (site, appliance)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE commissioning_step (
+    site TEXT NOT NULL, appliance TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (site, appliance, kind, name)
+) STRICT, WITHOUT ROWID;
 ";
 
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
@@ -103,7 +114,13 @@ fn make_tables(connection: &Connection) -> rusqlite::Result<Option<Fault>> {
     match (application, version, tables) {
         (0, 0, 0) => {
             connection.execute_batch(SCHEMA)?;
+            connection.execute_batch(SECOND)?;
             connection.pragma_update(None, "application_id", APPLICATION)?;
+            connection.pragma_update(None, "user_version", VERSION)?;
+            Ok(None)
+        }
+        (APPLICATION, 1, _) => {
+            connection.execute_batch(SECOND)?;
             connection.pragma_update(None, "user_version", VERSION)?;
             Ok(None)
         }
@@ -170,6 +187,24 @@ mod tests {
         }
         assert_eq!(Authority::open(to.path()).expect("read").key(), authority.key());
         assert!(Store::open(to.path()).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_taken_on_with_all_that_is_in_it() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        make(data.path(), &data.path().join(FILE)).expect("made");
+        let connection = Connection::open(data.path().join(FILE)).expect("opened");
+        connection.execute_batch(SCHEMA).expect("the tables of version 1");
+        connection.pragma_update(None, "application_id", APPLICATION).expect("written");
+        connection.pragma_update(None, "user_version", 1).expect("written");
+        let row = "INSERT INTO code (id, key, site, appliance, made_at, expires_at) VALUES (x'01', x'02', 'hall', 'rack-1', 1, 2)";
+        connection.execute(row, []).expect("written");
+        drop(connection);
+        for _ in 0..2 {
+            let store = Store::open(data.path()).expect("taken on");
+            assert_eq!(store.codes().expect("read").len(), 1);
+            assert_eq!(store.commissionings(), Ok(Vec::new()));
+        }
     }
 
     #[test]

@@ -26,9 +26,21 @@ pub(in crate::web) fn why(state: State) -> &'static str {
     }
 }
 
+/// A replaced box that has not come for so long is switched off, in milliseconds.
+const OLD_BOX: u64 = 86_400_000;
+
 /// What is worth a look.
-pub(super) fn remarks(subject: &Subject) -> Vec<String> {
+pub(super) fn remarks(subject: &Subject, now: Now) -> Vec<String> {
     let mut remarks = Vec::new();
+    if let Some(at) = subject.retired_ms {
+        remarks.push(format!("retired since {}: nobody waits for it", when(at, subject.zone, now)));
+    }
+    if let Some(at) = subject.old_came_ms.filter(|at| now.utc_ms.saturating_sub(*at) < OLD_BOX) {
+        remarks.push(format!(
+            "replaced: the old box is still switched on, and was turned away last at {}",
+            when(at, subject.zone, now)
+        ));
+    }
     if subject.live_runs > 1 {
         remarks.push(format!("{} machines use this name", subject.live_runs));
     }

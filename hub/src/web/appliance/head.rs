@@ -42,7 +42,7 @@ impl Web {
             air: group.air,
             alerts,
             held: held.into_iter().filter(|one| one.is_now).collect(),
-            notes: super::about::remarks(subject),
+            notes: super::about::remarks(subject, now),
             state,
             word,
         }

@@ -22,6 +22,7 @@ mod picture;
 mod probes;
 mod range;
 mod runs;
+pub(super) mod set_up;
 mod whole;
 
 pub(super) use csv::{FILES, FILES_OF_ONE, csv};
@@ -55,6 +56,10 @@ struct Subject {
     since_ms: u64,
     seen_ms: u64,
     live_runs: usize,
+    /// Since when it is retired.
+    retired_ms: Option<u64>,
+    /// When a box came last that had its name before.
+    old_came_ms: Option<u64>,
     interval: Duration,
     run: Option<String>,
     about: Option<About>,
@@ -71,6 +76,8 @@ impl Web {
         let venues = self.venues();
         let agent = AgentName::new(site, appliance).ok().filter(|_| venues.sees(visitor, site))?;
         let (title, zone) = (venues.title(site), venues.zone(site));
+        let old_came = self.identities.as_ref().and_then(|identities| identities.old_came(&agent));
+        let old_came_ms = old_came.map(|at| at.max(0).unsigned_abs());
         let ingest = self.shared.read();
         let fleet = ingest.fleet();
         let (slot, found) = (fleet.slot(&agent)?, fleet.find(&agent)?);
@@ -82,6 +89,8 @@ impl Web {
             since_ms: found.since_ms,
             seen_ms: found.seen.utc_ms,
             live_runs: found.live_runs(now),
+            retired_ms: found.retired_ms,
+            old_came_ms,
             interval: found.interval(),
             run: run.map(|run| run.run.to_string()),
             about: run.and_then(|run| run.about.clone()),

@@ -86,8 +86,9 @@ pub(in crate::web) async fn page(
         let blank = blank(&subject, &wish, objection, now);
         let stills = web.stills_for(&visitor, &subject.agent, now);
         let head = web.head(&subject, &visitor, now);
+        let set_up = web.set_up(&visitor, &subject.agent, subject.zone);
         let commands = web.commands_of(&subject.agent, &visitor, now);
-        Appliance { frame, stills, commands, head, ..with(blank, &subject, &wish, read, now) }.html()
+        Appliance { frame, stills, commands, head, set_up, ..with(blank, &subject, &wish, read, now) }.html()
     })
     .await;
     if is_refused {
@@ -144,6 +145,7 @@ fn blank(subject: &Subject, wish: &Wish, objection: String, now: Now) -> Applian
         site_title: subject.title.clone(),
         appliance: subject.agent.appliance.to_string(),
         head: shown::Head::default(),
+        set_up: None,
         wanted: asked.text.clone(),
         all: format!("{here}?{}", range.query()),
         is_narrowed: range.usual.is_none() || !asked.text.is_empty() || !objection.is_empty(),

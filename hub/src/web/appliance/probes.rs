@@ -196,6 +196,8 @@ mod tests {
             since_ms: one.since_ms,
             seen_ms: one.seen.utc_ms,
             live_runs: 1,
+            retired_ms: None,
+            old_came_ms: None,
             interval: one.interval(),
             run: run.map(|run| run.run.to_string()),
             about: run.and_then(|run| run.about.clone()),

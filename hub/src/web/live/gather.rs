@@ -363,8 +363,11 @@ fn told_of(group: Group) -> Told {
 fn rows(web: &Web, around: &Around, slots: impl Iterator<Item = usize>, now: Now) -> Vec<Told> {
     let ingest = web.shared.read();
     let appliances = ingest.fleet().appliances();
-    let rows: Vec<_> =
-        slots.filter_map(|slot| appliances.get(slot)).map(|one| row::of(one, now, around)).collect();
+    let rows: Vec<_> = slots
+        .filter_map(|slot| appliances.get(slot))
+        .filter(|one| one.retired_ms.is_none())
+        .map(|one| row::of(one, now, around))
+        .collect();
     drop(ingest);
     rows.into_iter().map(|row| Told { json: json(&row), site: row.site, appliance: row.appliance }).collect()
 }

@@ -114,7 +114,8 @@ fn by_site<'a>(
 ) -> Vec<(&'a str, Vec<(usize, &'a Appliance)>)> {
     let mut sites: BTreeMap<&str, Vec<(usize, &Appliance)>> =
         known.configs.keys().map(|site| (site.as_str(), Vec::new())).collect();
-    for (slot, one) in ingest.fleet().appliances().iter().enumerate() {
+    let all = ingest.fleet().appliances().iter().enumerate();
+    for (slot, one) in all.filter(|(_, one)| one.retired_ms.is_none()) {
         sites.entry(one.name.site.as_str()).or_default().push((slot, one));
     }
     sites.retain(|site, _| visitor.sees(site, &[]));
