@@ -119,7 +119,7 @@ impl Box {
         files
     }
 
-    fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         fs::read_to_string(self.path("state/identity.toml")).unwrap_or_default()
     }
 }

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod api;
+mod brokers;
 mod chaos;
 mod chart;
 mod command;

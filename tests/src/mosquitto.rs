@@ -2,6 +2,7 @@
 
 use crate::process::Process;
 use crate::{clock, port, programs};
+use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -65,6 +66,33 @@ impl Mosquitto {
         broker
     }
 
+    /// A broker with this configuration, which listens at `address`.
+    pub fn of(conf: &str, address: SocketAddr) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        // Started by root it would change to a user that cannot read our directory.
+        let own = "persistence false\nlog_dest stderr\nuser root\n";
+        let text = format!("{own}{conf}\n");
+        std::fs::write(directory.path().join("mosquitto.conf"), text).expect("the directory can be written");
+        let mut broker = Self { directory, address, process: None };
+        broker.come_up();
+        broker
+    }
+
+    /// Has it read its files again: rights, passwords, certificates.
+    pub fn reload(&self) {
+        let process = self.process.as_ref().expect("it runs");
+        let reloads = || process.log().matches("Reloading config").count();
+        let before = reloads();
+        process.signal(Signal::HUP);
+        let told = clock::eventually(Duration::from_secs(30), || (reloads() > before).then_some(()));
+        assert!(told.is_some(), "mosquitto does not reload\n{}", process.last_words());
+    }
+
+    /// What it said so far.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -117,11 +145,16 @@ pub struct Seen {
 impl MosquittoSub {
     /// Subscribes with QoS 1 and returns once the broker has said yes.
     pub fn start(broker: SocketAddr, filters: &[&str]) -> Self {
+        Self::start_with(broker, filters, &[])
+    }
+
+    /// Subscribes with words of the command line besides: `["-u", "desk", "-P", "secret"]`.
+    pub fn start_with(broker: SocketAddr, filters: &[&str], words: &[&str]) -> Self {
         // Line by line: into a pipe it would keep what it says until it has said 4 KiB.
         let mut command = Command::new(programs::installed("stdbuf"));
         command.arg("-oL").arg(programs::installed("mosquitto_sub"));
         command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-q", "1", "-d"]);
-        command.args(["-F", "message %r %t %x"]);
+        command.args(["-F", "message %r %t %x"]).args(words);
         for filter in filters {
             command.args(["-t", filter]);
         }
