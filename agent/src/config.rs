@@ -175,9 +175,9 @@ struct File {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileMqtt {
+pub(crate) struct FileMqtt {
     #[serde(default)]
-    address: Option<String>,
+    pub(crate) address: Option<String>,
     #[serde(default)]
     fallback: Vec<String>,
     #[serde(default)]
@@ -394,7 +394,8 @@ impl FileMqtt {
         Ok(Mqtt { addresses, proxy, prefix, user: None, password: None, tls: None, identity })
     }
 
-    fn proxy(
+    /// The proxy through which everything goes, if there is one.
+    pub(crate) fn proxy(
         self,
         wrong: &dyn Fn(&str, &dyn std::fmt::Display) -> ConfigError,
     ) -> Result<Option<Proxy>, ConfigError> {

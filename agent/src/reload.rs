@@ -3,12 +3,12 @@
 //! What is done with a new configuration is [`app`](crate::app)'s business. Invariant: a file that cannot be read or is wrong
 //! changes nothing.
 
-use crate::config::Config;
+use crate::config::{Config, FileMqtt};
 use crate::configure::Handed;
 use crate::join::IDENTITY;
 use crate::proxy::Proxy;
 use crate::state;
-use rackside_config::{ConfigError, Secret, Watched};
+use rackside_config::{ConfigError, Watched};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -21,17 +21,8 @@ pub const USUAL: [&str; 3] =
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Peek {
-    mqtt: PeekMqtt,
+    mqtt: FileMqtt,
     spool: PeekSpool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct PeekMqtt {
-    address: Option<String>,
-    proxy: Option<String>,
-    proxy_user: Option<String>,
-    proxy_password: Option<Secret>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,11 +74,8 @@ impl ConfigFile {
 
     /// The proxy through which a box that joins asks its hub, if the file has one.
     pub fn proxy(&self) -> Result<Option<Proxy>, ConfigError> {
-        let PeekMqtt { proxy, proxy_user, proxy_password, .. } = self.peek()?.mqtt;
-        let Some(url) = proxy else { return Ok(None) };
-        let wrong =
-            |(key, why)| ConfigError::file(self.path().display().to_string(), format!("mqtt.{key}: {why}"));
-        Proxy::new(&url, proxy_user, proxy_password).map(Some).map_err(wrong)
+        let file = self.path().display().to_string();
+        self.peek()?.mqtt.proxy(&|key, why| ConfigError::file(&file, format_args!("{key}: {why}")))
     }
 
     fn peek(&self) -> Result<Peek, ConfigError> {

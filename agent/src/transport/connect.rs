@@ -22,6 +22,7 @@ use crate::tls::{self, Objection, TlsError};
 use rackside_proto::join::{WEBSOCKET, WEBSOCKET_PLAIN};
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,38 +102,34 @@ pub struct Connector {
 impl Connector {
     /// Reads the certificates that TLS needs, once.
     pub fn new(mqtt: &Mqtt) -> Result<Self, TlsError> {
-        let addresses = mqtt.addresses.iter().cloned();
-        let targets: Result<Vec<_>, _> = match &mqtt.identity {
-            None => {
-                let tls = mqtt.tls.clone().unwrap_or_default();
-                let target = |address: Address| {
-                    let client = address.is_tls.then(|| TlsClient::new(&tls, &address.host)).transpose()?;
-                    let (outer, inner) = if address.path.is_some() { (client, None) } else { (None, client) };
-                    Ok(Target { address, outer, inner })
-                };
-                addresses.map(target).collect()
-            }
+        let own = match &mqtt.identity {
+            None => None,
             Some(identity) => {
                 let (verifier, config) = tls::of_identity(identity)?;
-                let config = Arc::new(config);
-                let target = |address: Address| {
-                    let inner = Some(TlsClient::of_identity(&verifier, &config, &address.host)?);
-                    let is_wrapped = address.path.is_some() && address.is_tls;
-                    let outer = is_wrapped.then(|| TlsClient::of_anybody(&address.host)).transpose()?;
-                    Ok(Target { address, outer, inner })
-                };
-                addresses.map(target).collect()
+                Some((verifier, Arc::new(config)))
             }
         };
+        let tls = mqtt.tls.clone().unwrap_or_default();
+        let mut targets = Vec::new();
+        for address in mqtt.addresses.clone() {
+            let (mut outer, mut inner) = (None, None);
+            match (&own, address.path.is_some()) {
+                (Some((verifier, config)), is_wrapped) => {
+                    inner = Some(TlsClient::of_identity(verifier, config, &address.host)?);
+                    if is_wrapped && address.is_tls {
+                        outer = Some(TlsClient::of_anybody(&address.host)?);
+                    }
+                }
+                (None, true) if address.is_tls => outer = Some(TlsClient::new(&tls, &address.host)?),
+                (None, false) if address.is_tls => inner = Some(TlsClient::new(&tls, &address.host)?),
+                (None, _) => {}
+            }
+            targets.push(Target { address, outer, inner });
+        }
         if let Some(proxy) = &mqtt.proxy {
             proxy.authorization().map_err(TlsError)?;
         }
-        Ok(Self {
-            targets: targets?,
-            proxy: mqtt.proxy.clone(),
-            worked: Cell::default(),
-            passed: RefCell::default(),
-        })
+        Ok(Self { targets, proxy: mqtt.proxy.clone(), worked: Cell::default(), passed: RefCell::default() })
     }
 
     fn target(&self) -> Option<&Target> {
@@ -214,20 +211,25 @@ impl Target {
         let _ = stream.get_ref().set_nodelay(true);
         // In a box, so that what lies over it is the same code however many lie there.
         let mut stream: Box<dyn Stream> = Box::new(Counted::new(stream, traffic));
-        let authority = self.address.authority();
+        let authority = &self.address.authority();
         if let Some(proxy) = proxy {
-            let late = || Err(format!("the proxy {proxy} gives no answer within {STEP:?}"));
-            let opened = within(STEP, proxy.tunnel(&mut *stream, &authority), late).await;
-            opened.map_err(ConnectError::Web)?;
+            let opening = Box::pin(async move {
+                proxy.tunnel(&mut *stream, authority).await.map_err(ConnectError::Web)?;
+                Ok(stream)
+            });
+            stream = step(opening, &|| no_answer(proxy)).await?;
         }
         if let Some(outer) = &self.outer {
             stream = secure(outer, stream, moment).await?;
         }
         if let Some(path) = path {
             let protocol = if self.inner.is_some() { WEBSOCKET } else { WEBSOCKET_PLAIN };
-            let late = || Err(format!("no answer within {STEP:?}"));
-            let opened = within(STEP, Socket::open(stream, &authority, path, protocol), late).await;
-            stream = Box::new(opened.map_err(|why| ConnectError::Web(format!("{}: {why}", self.address)))?);
+            let opening = Box::pin(async move {
+                let opened = Socket::open(stream, authority, path, protocol).await;
+                let opened = opened.map_err(|why| ConnectError::Web(format!("{}: {why}", self.address)))?;
+                Ok(Box::new(opened) as Box<dyn Stream>)
+            });
+            stream = step(opening, &|| no_answer(&self.address)).await?;
         }
         match &self.inner {
             None => Ok(stream),
@@ -236,14 +238,23 @@ impl Target {
     }
 }
 
-async fn secure(
-    tls: &TlsClient,
-    stream: Box<dyn Stream>,
-    moment: Moment,
-) -> Result<Box<dyn Stream>, ConnectError> {
-    let late = || Err(timeout(tls.name(), STEP));
-    let stream = within(STEP, tls.handshake(stream, moment), late).await.map_err(ConnectError::Tls)?;
-    Ok(Box::new(stream))
+type Opened = Result<Box<dyn Stream>, ConnectError>;
+
+/// One step, which has its time. In a box: all of them are one code.
+async fn step(work: Pin<Box<dyn Future<Output = Opened> + '_>>, late: &dyn Fn() -> ConnectError) -> Opened {
+    within(STEP, work, || Err(late())).await
+}
+
+fn no_answer(of: &dyn fmt::Display) -> ConnectError {
+    ConnectError::Web(format!("{of}: no answer within {STEP:?}"))
+}
+
+async fn secure(tls: &TlsClient, stream: Box<dyn Stream>, moment: Moment) -> Opened {
+    let opening = Box::pin(async move {
+        let stream = tls.handshake(stream, moment).await.map_err(ConnectError::Tls)?;
+        Ok(Box::new(stream) as Box<dyn Stream>)
+    });
+    step(opening, &|| ConnectError::Tls(timeout(tls.name(), STEP))).await
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ async fn ask(
         })?;
         secured.verdict.map_err(FetchError::Tls)?;
         phases.tls = Clock::now().saturating_duration_since(begun);
-        (Wire::new(secured.stream), secured.chain)
+        (Wire::new(Box::new(secured.stream)), secured.chain)
     } else {
         (Wire::new(stream), Vec::new())
     };

@@ -58,8 +58,8 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: impl Stream + 'static) -> Self {
-        Self { stream: Box::new(stream), buffer: vec![0; AT_ONCE] }
+    pub(super) fn new(stream: Box<dyn Stream>) -> Self {
+        Self { stream, buffer: vec![0; AT_ONCE] }
     }
 }
 
