@@ -249,12 +249,12 @@ fn commands(
 fn mind(
     identities: Identities,
     (shared, queries): (&Shared, &Arc<Fleetwide>),
-    (outlet, prefix): (Arc<dyn Outlet>, rackside_proto::Prefix),
+    (outlet, config): (&Arc<dyn Outlet>, &Config),
     asked: &watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + use<> {
     identities.know_fleet(shared);
     let attending = identities.clone().attend(shared.clone(), Arc::clone(queries), asked.clone());
-    let keeping = identities.keep(outlet, prefix, asked.clone());
+    let keeping = identities.keep(Arc::clone(outlet), config.prefix.clone(), asked.clone());
     async {
         tokio::join!(attending, keeping);
     }
@@ -297,9 +297,7 @@ impl Hub {
             configurations.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone())
         });
         let writing = files_of_the_broker(config, identities.as_ref(), &asked);
-        let back = (Arc::clone(&outlet), config.prefix.clone());
-        let joining =
-            identities.clone().map(|identities| mind(identities, (&shared, &queries), back, &asked));
+        let joining = identities.clone().map(|of| mind(of, (&shared, &queries), (&outlet, config), &asked));
         let ends = Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
         let told = notify::Ground {
             shared: shared.clone(),
