@@ -331,6 +331,31 @@ pub async fn live_updates(web: Arc<Web>, shutdown: watch::Receiver<bool>) {
     live::run(web, shutdown).await;
 }
 
+/// Where a fleet and those who look after it are managed.
+fn managed() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/settings", get(settings::page))
+        .route("/settings/fleet", get(roll_outs::page::page))
+        .route("/settings/fleet/{what}", post(roll_outs::page::change))
+        .route("/settings/password", post(settings::password))
+        .route("/settings/users", post(settings::add_user))
+        .route("/settings/users/{name}", post(settings::user))
+        .route("/settings/tokens", post(settings::make_token))
+        .route("/settings/tokens/{name}", post(settings::revoke_token))
+        .route("/settings/sessions/{id}", post(settings::end_session))
+        .route("/settings/receivers/{name}", post(settings::try_receiver))
+        .route("/settings/boxes", get(settings::boxes::page).post(settings::boxes::make))
+        .route("/settings/boxes/card", post(settings::boxes::card))
+        .route("/settings/boxes/{site}/{appliance}", post(settings::boxes::change))
+        .route("/api/identities", get(identities::list).post(identities::make))
+        .route("/api/identities/{site}/{appliance}/revoke", post(identities::revoke))
+        .route("/api/identities/{site}/{appliance}/retire", post(identities::retire))
+        .route("/api/users", get(people::users).post(people::add))
+        .route("/api/users/{name}", put(people::change).delete(people::remove))
+        .route("/api/tokens", get(people::tokens).post(people::make_token))
+        .route("/api/tokens/{name}", delete(people::revoke))
+}
+
 /// All endpoints.
 pub fn router(web: Arc<Web>) -> Router {
     let api = api::router(Arc::clone(&web.api));
@@ -400,26 +425,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/login", get(login::form).post(login::enter))
         .route("/login/provider", get(oidc::begin))
         .route("/login/back", get(oidc::end))
-        .route("/settings", get(settings::page))
-        .route("/settings/fleet", get(roll_outs::page::page))
-        .route("/settings/fleet/{what}", post(roll_outs::page::change))
-        .route("/settings/password", post(settings::password))
-        .route("/settings/users", post(settings::add_user))
-        .route("/settings/users/{name}", post(settings::user))
-        .route("/settings/tokens", post(settings::make_token))
-        .route("/settings/tokens/{name}", post(settings::revoke_token))
-        .route("/settings/sessions/{id}", post(settings::end_session))
-        .route("/settings/receivers/{name}", post(settings::try_receiver))
-        .route("/settings/boxes", get(settings::boxes::page).post(settings::boxes::make))
-        .route("/settings/boxes/card", post(settings::boxes::card))
-        .route("/settings/boxes/{site}/{appliance}", post(settings::boxes::change))
-        .route("/api/identities", get(identities::list).post(identities::make))
-        .route("/api/identities/{site}/{appliance}/revoke", post(identities::revoke))
-        .route("/api/identities/{site}/{appliance}/retire", post(identities::retire))
-        .route("/api/users", get(people::users).post(people::add))
-        .route("/api/users/{name}", put(people::change).delete(people::remove))
-        .route("/api/tokens", get(people::tokens).post(people::make_token))
-        .route("/api/tokens/{name}", delete(people::revoke))
+        .merge(managed())
         .route("/api/receivers/{name}/test", post(receivers::test))
         .route("/logout", post(login::leave))
         .route("/join", post(join::join))
