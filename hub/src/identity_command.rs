@@ -174,6 +174,7 @@ fn list(store: &Store, now: i64) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listener::ListenerConfig;
     use rackside_proto::join::Code;
 
     fn hub(data: &Path) -> Config {
@@ -215,7 +216,9 @@ mod tests {
         let said = join(&wanted("hall/rack-1"), &config, false).expect_err("no name");
         assert!(said.contains("[join]") && said.contains("--url"), "{said}");
         let wanted = JoinWanted { url: Some("https://hub.example.org".to_owned()), ..wanted("hall/rack-1") };
-        let said = join(&wanted, &config, false).expect_err("no TLS");
+        let listener = ListenerConfig { websocket: false, ..ListenerConfig::default() };
+        let config = Config { listener: Some(listener), ..config };
+        let said = join(&wanted, &config, false).expect_err("no TLS, and no WebSocket");
         assert!(said.contains("tls = { address"), "{said}");
     }
 

@@ -124,6 +124,27 @@ fn a_removed_segment_that_comes_back_may_have_the_number_of_a_new_one() {
 }
 
 #[test]
+fn what_an_earlier_run_let_go_does_not_come_back_behind_a_later_run() {
+    let fate = Fate { tail: Tail::Kept, entries: Entries::OnlyMade };
+    let made = |records, size| Act::Make(Kind::Readings, records, size);
+    live(
+        6000,
+        &[
+            made(16, 42),
+            made(3, 0),
+            made(7, 107),
+            Act::Spill,
+            Act::Cut(7, fate),
+            Act::LetGo(100),
+            Act::Restart,
+            made(1, 0),
+            Act::Spill,
+            Act::LetGo(41),
+        ],
+    );
+}
+
+#[test]
 fn a_repeated_write_that_is_cut_short_hides_nothing() {
     let fate = Fate { tail: Tail::Kept, entries: Entries::Kept };
     let made = |records| Act::Make(Kind::Readings, records, 127);

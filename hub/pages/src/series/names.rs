@@ -16,6 +16,7 @@ const NAMES: [(&str, &str); 154] = [
     ("rackside_agent_spool_damaged_bytes_total", "Backlog found damaged"),
     ("rackside_agent_spool_durable", "Backlog survives a power cut"),
     ("rackside_alarm_muted", "Rack's alarm muted"),
+    ("rackside_appliance_commissioning_seconds", "Being set up for"),
     ("rackside_appliance_up", "Heard by the hub"),
     ("rackside_clock_synchronized", "Clock synchronised"),
     ("rackside_cpu_frequency_hertz", "CPU clock"),
