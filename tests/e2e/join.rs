@@ -94,7 +94,7 @@ impl Box {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&programs().agent);
+        let mut command = Command::new(&self.program);
         command.current_dir(self.directory.path()).envs(self.environment.iter().cloned());
         command.args(words).args(["--config", "rackside.toml"]);
         command

@@ -16,6 +16,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 /// How long a webhook is watched that nothing must come to.
+/// How long a contact is pressed: longer than it is debounced.
+const PRESS: Duration = Duration::from_millis(300);
 const SILENT: Duration = Duration::from_secs(4);
 
 const RULES: &str = "
@@ -103,6 +105,7 @@ fn nobody_is_paged_for_a_new_box_until_all_of_it_was_seen_to_work() {
     let is_held = || hub.body("/api/alerts").contains("is being set up").then_some(());
     assert!(clock::eventually(RECOVERY, is_held).is_some(), "{}", hub.body("/api/alerts"));
     touch(&panel.join("17"), true);
+    std::thread::sleep(PRESS);
     touch(&panel.join("17"), false);
     expect_seen(&hub, &[("led", false), ("tally", true), ("probe", false)]);
     let _encoder = TcpListener::bind(("127.0.0.1", port)).expect("the same port");

@@ -7,6 +7,7 @@ use rackside_tests::authority::Authority;
 use rackside_tests::clock;
 use rackside_tests::fakes::http::{Fake, Reply};
 use rackside_tests::hub::{Hub, Way};
+use rackside_tests::mosquitto::{Mosquitto, MosquittoOptions};
 use rackside_tests::namespace::{self, Cable};
 use rackside_tests::port;
 use rackside_tests::process::Process;
@@ -290,13 +291,14 @@ fn a_login_page_in_the_way_is_told_and_gone_when_the_box_is_let_through() {
 
 #[test]
 fn a_proxy_that_opens_tls_is_told_by_its_issuers_name() {
-    let (authority, at) = (Authority::new(), port::local(port::free()));
-    let tls = port::local(port::free());
+    let authority = Authority::new();
+    // Whoever opens TLS and speaks for the hub with a certificate of his own.
+    let opener = Mosquitto::with(&MosquittoOptions { lines: authority.mosquitto_lines(), login: None });
+    let (tls, at) = (port::local(port::free()), opener.address());
     let lines = format!(
         "tls = {{ address = \"{tls}\" }}\n[join]\nurl = \"http://127.0.0.1\"\naddresses = [\"mqtts://{at}\"]\n"
     );
     let hub = Hub::with(Way::Listener, &programs().hub, &lines);
-    let _nginx = Nginx::before(hub.web(), at, &authority);
     let rack = Box::new("");
     let joined = rack.join(&url(&hub), &code(&hub));
     assert!(joined.status.success(), "{}", said(&joined));

@@ -5,7 +5,7 @@
 //! `rackside_load15` is "Load over 15 min"
 
 /// By the metric's name, in its order.
-const NAMES: [(&str, &str); 154] = [
+const NAMES: [(&str, &str); 155] = [
     ("rackside_agent_backlog_records", "Backlog"),
     ("rackside_agent_commands_refused_total", "Commands refused"),
     ("rackside_agent_connects_total", "Connections to the broker"),
