@@ -15,9 +15,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
-/// How long a webhook is watched that nothing must come to.
 /// How long a contact is pressed: longer than it is debounced.
 const PRESS: Duration = Duration::from_millis(300);
+/// How long a webhook is watched that nothing must come to.
 const SILENT: Duration = Duration::from_secs(4);
 
 const RULES: &str = "
