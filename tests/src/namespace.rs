@@ -119,7 +119,8 @@ impl Cable {
         ip("rule add pref 100 lookup local");
         ip("rule delete pref 0");
         ip(&format!("rule add pref 10 iif rack ipproto tcp dport 1-{} blackhole", port - 1));
-        ip(&format!("rule add pref 11 iif rack ipproto tcp dport {}-65535 blackhole", port + 1));
+        // The kernel takes no 65535 in a range.
+        ip(&format!("rule add pref 11 iif rack ipproto tcp dport {}-65534 blackhole", port + 1));
     }
 
     /// Pulls the near end: no packet passes any more, and nobody is told.

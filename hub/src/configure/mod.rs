@@ -119,7 +119,7 @@ impl Configurations {
     }
 
     /// Has an appliance run on a text from now on, and says under which revision. What it runs on already, or is on its way to it, keeps its revision; an empty
-    /// text takes back what was wanted before. Waits for the disk; it is sent within [`LOOK_EVERY`].
+    /// text takes back what was wanted before. Waits for the disk; it is sent within a second.
     pub fn publish(&self, name: &AgentName, text: &str) -> Result<u32, PublishError> {
         check(text, "the configuration").map_err(|error| PublishError::Text(error.to_string()))?;
         if !self.0.identities.is_joined(name) {
