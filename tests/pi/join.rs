@@ -29,8 +29,9 @@ fn a_pi_joins_by_the_file_on_its_card_and_its_led_turns_green() {
     let file = fs::read_to_string(hub.directory().join("rackside.toml")).expect("the hub wrote it");
     let card = format!("tick = \"1s\"\nprobes.ping = []\n{file}{WIRED}");
 
+    let card = Card::new(&[(CARD, card.into_bytes())]);
     let start = clock::now();
-    let mut board = Board::boot(Card::new(&[(CARD, card.into_bytes())]));
+    let mut board = Board::boot(card);
     let booted = start.elapsed();
     let agent = board.console.start(format_args!("{AGENT} run"));
     let read = clock::eventually(RECOVERY, || {
