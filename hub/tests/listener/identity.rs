@@ -32,7 +32,6 @@ const SOUTH: &str = "arena-south/rack-1";
 /// A hub's directory, and the command line beside it.
 struct Place {
     data: TempDir,
-    identities: Identities,
 }
 
 /// A box that has joined.
@@ -63,12 +62,12 @@ fn identities(data: &TempDir) -> Identities {
 
 impl Place {
     fn new() -> Self {
-        let data = tempfile::tempdir().expect("a temporary directory");
-        Self { identities: identities(&data), data }
+        Self { data: tempfile::tempdir().expect("a temporary directory") }
     }
 
+    /// A hub that starts now: it knows who has joined until here.
     fn stage(&self, change: impl FnOnce(&mut ListenerConfig)) -> Stage {
-        Stage::of(&self.identities, |config| {
+        Stage::of(&identities(&self.data), |config| {
             let address = Some("127.0.0.1:0".parse().expect("an address"));
             config.tls = Some(TlsConfig { address, certificate: None, key: None });
             change(config);
@@ -389,7 +388,7 @@ fn a_hub_restored_from_a_backup_lets_in_who_joined_after_it() {
     let saved = tempfile::tempdir().expect("a temporary directory");
     rackside_identity::backup(place.data.path(), saved.path()).expect("copied");
     let later = place.rack(NORTH);
-    let restored = Place { identities: identities(&saved), data: saved };
+    let restored = Place { data: saved };
     let stage = restored.stage(|_| ());
     later.connect(&stage).has_nothing();
     eventually("it is known again", || {
