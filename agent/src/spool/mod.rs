@@ -275,10 +275,12 @@ impl Spool {
 
     /// A process that was killed leaves its last write to the kernel. What is offered from now on is on the medium.
     fn sync_found(&mut self) -> io::Result<()> {
+        if self.segments.is_empty() {
+            return Ok(());
+        }
         for segment in &self.segments {
             self.disk.sync(&segment.label.to_string())?;
         }
-        // Also where nothing was found: what was removed must not come back behind what is made now, since that is numbered from 1 again.
         self.disk.sync_directory()
     }
 

@@ -131,6 +131,10 @@ impl Spool {
             });
         }
         self.head = None;
+        if self.next_number == 1 {
+            // What an earlier process removed must not come back behind this one, which would have its number.
+            self.sync_directory()?;
+        }
         let label = Label { number: self.next_number, run };
         let name = label.to_string();
         // Not taken again, whatever becomes of it: a removed file may come back with the next power cut.
@@ -138,6 +142,11 @@ impl Spool {
         self.disk.create(&name).map_err(|error| SpoolError::of("make", &name, error))?;
         let buffer = header(label, seq).to_vec();
         Ok(Staged { label, is_new: true, offset: 0, buffer, first: seq, next: seq, catalogs: Vec::new() })
+    }
+
+    fn sync_directory(&mut self) -> Result<(), SpoolError> {
+        let told = |error| SpoolError::of("sync", "the spool's directory", error);
+        self.disk.sync_directory().map_err(told)
     }
 
     fn write(&mut self, staged: &mut Staged) -> Result<(), SpoolError> {
@@ -155,9 +164,7 @@ impl Spool {
         let name = staged.label.to_string();
         self.disk.sync(&name).map_err(|error| SpoolError::of("sync", &name, error))?;
         if staged.is_new {
-            self.disk
-                .sync_directory()
-                .map_err(|error| SpoolError::of("sync", "the spool's directory", error))?;
+            self.sync_directory()?;
         }
         let Some(staged) = open.take() else { return Ok(()) };
         let records = staged.next - staged.first;
