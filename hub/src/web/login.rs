@@ -182,7 +182,7 @@ pub(super) async fn enter(
 ) -> Response {
     let asked = Asked::of(&web, request.headers().clone(), peer);
     let Ok(form) = Form::read(request).await else {
-        let html = web.login(&visitor, "", "/", "The form did not come whole. Send it again.");
+        let html = web.login(&visitor, "", "/", Form::BROKEN);
         return asked.page(StatusCode::BAD_REQUEST, html);
     };
     let (name, to) = (form.first("name").trim(), of_ours(form.first("to")));
@@ -325,7 +325,7 @@ pub(super) async fn set_up(
         Err(refusal) => return *refusal,
     };
     let Ok(form) = Form::read(request).await else {
-        let html = web.setup(&visitor, "", "The form did not come whole. Send it again.", "");
+        let html = web.setup(&visitor, "", Form::BROKEN, "");
         return asked.page(StatusCode::BAD_REQUEST, html);
     };
     let (name, password) = (form.first("name").trim().to_owned(), form.first("password").to_owned());

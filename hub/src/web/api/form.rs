@@ -30,6 +30,9 @@ pub(in crate::web) struct Form {
 }
 
 impl Form {
+    /// What somebody is told whose form [`read`](Self::read) did not get.
+    pub(in crate::web) const BROKEN: &str = "The form did not come whole. Send it again.";
+
     /// Reads a request to its end.
     pub(in crate::web) async fn read(request: Request<Body>) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();

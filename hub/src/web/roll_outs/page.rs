@@ -185,7 +185,7 @@ pub(in crate::web) async fn change(
 ) -> Response {
     let headers = request.headers().clone();
     let Ok(form) = Form::read(request).await else {
-        let fault = "The form did not come whole. Send it again.".to_owned();
+        let fault = Form::BROKEN.to_owned();
         return show(web, StatusCode::BAD_REQUEST, headers, visitor, Entered { fault, ..Entered::default() })
             .await;
     };

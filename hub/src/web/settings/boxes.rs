@@ -13,7 +13,7 @@ use super::super::identities::Refused;
 use super::super::missing;
 use super::super::venue::Venues;
 use super::super::visitor::Visitor;
-use super::{FOUND, HTML, LONG, day, found};
+use super::{HTML, LONG, WRONG, asked, day, found, login, read, sentence};
 use crate::clock;
 use crate::identity::{DeskError, Handout, Identities, Listed};
 use crate::moment::span;
@@ -21,7 +21,6 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use rackside_access::How;
 use rackside_identity::End;
 use rackside_pages::Here;
 use rackside_pages::boxes::{Boxes, JoinForm, Line, MadeCode};
@@ -30,8 +29,6 @@ use rackside_proto::join::Code;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const BROKEN: &str = "The form did not come whole. Send it again.";
-const WRONG: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 /// Groups of a code in a line.
 const GROUPS: usize = 4;
 /// What was done, by the word that leads back to the page.
@@ -51,14 +48,8 @@ struct Said {
     find: String,
 }
 
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
-}
-
 fn fault(fault: &str) -> Said {
-    Said { fault: sentence(fault.trim_end_matches('.')), ..Said::default() }
+    Said { fault: sentence(&fault.trim_end_matches('.')), ..Said::default() }
 }
 
 fn made(handout: &Handout, venues: &Venues) -> MadeCode {
@@ -221,19 +212,8 @@ pub(in crate::web) async fn page(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    if !matches!(visitor.how, How::Open | How::Session) {
-        return (StatusCode::SEE_OTHER, [(header::LOCATION, "/login?to=/settings/boxes")]).into_response();
-    }
-    let form = Form::of_address(&uri);
-    let done = DONE.iter().find(|(word, _)| *word == form.first("done")).map_or("", |(_, done)| done);
-    let find = form.first("find").trim().chars().take(FOUND).collect();
-    let said = Said { done: done.to_owned(), find, ..Said::default() };
-    web.show_boxes(StatusCode::OK, headers, visitor, said).await
-}
-
-async fn read(request: Request<Body>) -> (HeaderMap, Option<Form>) {
-    let headers = request.headers().clone();
-    (headers, Form::read(request).await.ok())
+    let Some((done, find)) = asked(&visitor, &uri, &DONE) else { return login(&uri) };
+    web.show_boxes(StatusCode::OK, headers, visitor, Said { done, find, ..Said::default() }).await
 }
 
 pub(in crate::web) async fn make(
@@ -242,14 +222,14 @@ pub(in crate::web) async fn make(
     request: Request<Body>,
 ) -> Response {
     let (headers, form) = read(request).await;
-    let Some(form) = form else { return web.show_boxes(WRONG, headers, visitor, fault(BROKEN)).await };
+    let Some(form) = form else { return web.show_boxes(WRONG, headers, visitor, fault(Form::BROKEN)).await };
     let entered = |name: &str| form.first(name).trim().to_lowercase();
     let mut wanted =
         JoinForm { site: entered("site"), appliance: entered("appliance"), ..JoinForm::default() };
     let name = match web.box_name(&visitor, &wanted.site, &wanted.appliance) {
         Ok(name) => name,
         Err(refused) => {
-            wanted.name_fault = sentence(&refused.to_string());
+            wanted.name_fault = sentence(&refused);
             return web.show_boxes(WRONG, headers, visitor, Said { form: wanted, ..Said::default() }).await;
         }
     };
@@ -316,7 +296,7 @@ pub(in crate::web) async fn change(
     request: Request<Body>,
 ) -> Response {
     let (headers, form) = read(request).await;
-    let Some(form) = form else { return web.show_boxes(WRONG, headers, visitor, fault(BROKEN)).await };
+    let Some(form) = form else { return web.show_boxes(WRONG, headers, visitor, fault(Form::BROKEN)).await };
     let (end, done) = match form.first("do") {
         "revoke" => (End::Revoked, "revoked"),
         "retire" => (End::Retired, "retired"),

@@ -7,7 +7,7 @@ use super::super::door::{self, Refused};
 use super::super::login::Asked;
 use super::super::people::reach;
 use super::super::visitor::Visitor;
-use super::{DAY, LASTS, Said, lasts, roles, scopes};
+use super::{DAY, LASTS, Said, WRONG, lasts, read, roles, scopes, sentence};
 use crate::clock;
 use axum::Extension;
 use axum::body::Body;
@@ -19,16 +19,6 @@ use rackside_access::{
 };
 use rackside_pages::settings::{Choice, Made, TokenForm, UserForm};
 use std::sync::Arc;
-
-const BROKEN: &str = "The form did not come whole. Send it again.";
-
-/// A sentence of what an error says in a line.
-fn sentence(error: &impl ToString) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
-}
 
 fn back(done: &str, part: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/settings?done={done}#{part}"))]).into_response()
@@ -42,16 +32,9 @@ fn reach_of(form: &Form) -> Reach {
     reach(words(form.first("sites")), words(form.first("tags")))
 }
 
-async fn read(request: Request<Body>) -> (HeaderMap, Option<Form>) {
-    let headers = request.headers().clone();
-    (headers, Form::read(request).await.ok())
-}
-
 fn fault(fault: impl Into<String>) -> Said {
     Said { fault: fault.into(), ..Said::default() }
 }
-
-const WRONG: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 pub(in crate::web) async fn password(
     State(web): State<Arc<Web>>,
@@ -64,7 +47,7 @@ pub(in crate::web) async fn password(
     // A token has a name as well, and no password.
     let name = visitor.name.clone().filter(|_| visitor.how == How::Session);
     let (Some(form), Some(name)) = (form, name) else {
-        return web.show(WRONG, headers, visitor, fault(BROKEN)).await;
+        return web.show(WRONG, headers, visitor, fault(Form::BROKEN)).await;
     };
     let (current, new) = (form.first("current").to_owned(), form.first("password").to_owned());
     if new != form.first("again") {
@@ -141,7 +124,7 @@ pub(in crate::web) async fn add_user(
     request: Request<Body>,
 ) -> Response {
     let (headers, form) = read(request).await;
-    let Some(form) = form else { return web.show(WRONG, headers, visitor, fault(BROKEN)).await };
+    let Some(form) = form else { return web.show(WRONG, headers, visitor, fault(Form::BROKEN)).await };
     let role = form.first("role").parse().unwrap_or(Role::Viewer);
     let (name, password) = (form.first("name").trim().to_owned(), form.first("password").to_owned());
     let (reach, who, now) = (reach_of(&form), visitor.shown().to_owned(), clock::now().utc_ms as i64);
@@ -164,7 +147,7 @@ pub(in crate::web) async fn user(
     request: Request<Body>,
 ) -> Response {
     let (headers, form) = read(request).await;
-    let Some(form) = form else { return web.show(WRONG, headers, visitor, fault(BROKEN)).await };
+    let Some(form) = form else { return web.show(WRONG, headers, visitor, fault(Form::BROKEN)).await };
     let (who, now) = (visitor.shown().to_owned(), clock::now().utc_ms as i64);
     let of = name.clone();
     let (done, changed) = match form.first("do") {
@@ -200,7 +183,7 @@ pub(in crate::web) async fn make_token(
     request: Request<Body>,
 ) -> Response {
     let (headers, form) = read(request).await;
-    let Some(form) = form else { return web.show(WRONG, headers, visitor, fault(BROKEN)).await };
+    let Some(form) = form else { return web.show(WRONG, headers, visitor, fault(Form::BROKEN)).await };
     let chosen: Vec<&str> = form.all("scope").collect();
     let wanted: Scopes = chosen.iter().filter_map(|word| word.parse::<Right>().ok()).collect();
     let (name, owner) = (form.first("name").trim().to_owned(), form.first("owner").to_owned());

@@ -26,8 +26,9 @@ use super::{Web, missing, receivers};
 use crate::clock;
 use crate::identity::Identities;
 use crate::moment::{rfc3339, span};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rackside_access::{Access, How, Reach, Right, Role, SHORTEST, StoreError, Token, User};
 use rackside_pages::Here;
@@ -61,6 +62,9 @@ const DONE: [(&str, &str); 8] = [
     ("", ""),
 ];
 
+/// What a form's page is answered with that could not be done.
+const WRONG: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
 /// What the page says beside how things are.
 #[derive(Default)]
 struct Said {
@@ -85,6 +89,20 @@ fn fields(reach: &Reach) -> (String, String) {
         Reach::All => (String::new(), String::new()),
         Reach::Some { sites, tags } => (line(sites), line(tags)),
     }
+}
+
+/// A sentence of what an error says in a line.
+fn sentence(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// A form that was sent, if it came whole.
+async fn read(request: Request<Body>) -> (HeaderMap, Option<Form>) {
+    let headers = request.headers().clone();
+    (headers, Form::read(request).await.ok())
 }
 
 fn day(at: i64) -> String {
@@ -357,11 +375,22 @@ pub(super) async fn page(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    if !matches!(visitor.how, How::Open | How::Session) {
-        return (StatusCode::SEE_OTHER, [(header::LOCATION, "/login?to=/settings")]).into_response();
-    }
-    let form = Form::of_address(&uri);
-    let done = DONE.iter().find(|(word, _)| *word == form.first("done")).map_or("", |(_, done)| done);
-    let (done, find) = (done.to_owned(), form.first("find").trim().chars().take(FOUND).collect());
+    let Some((done, find)) = asked(&visitor, &uri, &DONE) else { return login(&uri) };
     web.show(StatusCode::OK, headers, visitor, Said { done, find, ..Said::default() }).await
+}
+
+/// What an address of the settings asks for: the word of `words` that leads back to the page, said out, and what is looked for. Who has no
+/// settings is to [log in](login).
+fn asked(visitor: &Visitor, uri: &Uri, words: &[(&str, &str)]) -> Option<(String, String)> {
+    if !matches!(visitor.how, How::Open | How::Session) {
+        return None;
+    }
+    let form = Form::of_address(uri);
+    let done = words.iter().find(|(word, _)| *word == form.first("done")).map_or("", |(_, done)| done);
+    Some((done.to_owned(), form.first("find").trim().chars().take(FOUND).collect()))
+}
+
+/// To the login, and from there back to this address.
+fn login(uri: &Uri) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/login?to={}", uri.path()))]).into_response()
 }
