@@ -11,6 +11,7 @@
 use super::accept::wants_page;
 use super::api::Form;
 use super::appliance::about::when;
+use super::appliance::nobody;
 use super::page::whole;
 use super::problem::Problem;
 use super::rest::tag;
@@ -44,7 +45,7 @@ const MUTE: u32 = 15 * 60;
 impl Web {
     /// An appliance that there is, and that whoever asks sees.
     fn told_to(&self, visitor: &Visitor, site: &str, appliance: &str) -> Option<AgentName> {
-        let agent = AgentName::new(site, appliance).ok().filter(|_| self.venues().sees(visitor, site))?;
+        let agent = self.name_of(visitor, site, appliance)?;
         self.shared.read().fleet().find(&agent).is_some().then_some(agent)
     }
 
@@ -170,10 +171,6 @@ const fn code(error: &SendError) -> StatusCode {
     }
 }
 
-fn nobody(site: &str, appliance: &str) -> Problem {
-    Problem::not_found(format!("there is no appliance {:?}", format!("{site}/{appliance}")))
-}
-
 /// What a form wants.
 fn wanted(form: &Form) -> Option<Wanted> {
     Some(match form.first("do") {
@@ -199,7 +196,7 @@ pub(super) async fn form(
     };
     let refuse = |code, what: &str| missing::say(&headers, &uri, code, "Not done", what);
     let Some(wanted) = Form::read(request).await.ok().as_ref().and_then(wanted) else {
-        return refuse(StatusCode::BAD_REQUEST, "The form did not come whole. Send it again.");
+        return refuse(StatusCode::BAD_REQUEST, Form::BROKEN);
     };
     let (is_told, patience) = match wanted {
         Wanted::Probe { .. } => (true, PROBES),

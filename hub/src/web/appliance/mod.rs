@@ -71,10 +71,14 @@ struct Subject {
 }
 
 impl Web {
+    /// The name of an appliance at a site that the visitor sees, whether or not there is such an appliance.
+    pub(super) fn name_of(&self, visitor: &Visitor, site: &str, appliance: &str) -> Option<AgentName> {
+        AgentName::new(site, appliance).ok().filter(|_| self.venues().sees(visitor, site))
+    }
+
     /// The appliance of that name, if there is one that the visitor sees.
     fn subject(&self, visitor: &Visitor, site: &str, appliance: &str, now: Now) -> Option<Subject> {
-        let venues = self.venues();
-        let agent = AgentName::new(site, appliance).ok().filter(|_| venues.sees(visitor, site))?;
+        let (agent, venues) = (self.name_of(visitor, site, appliance)?, self.venues());
         let (title, zone) = (venues.title(site), venues.zone(site));
         let old_came = self.identities.as_ref().and_then(|identities| identities.old_came(&agent));
         let old_came_ms = old_came.map(|at| at.max(0).unsigned_abs());
@@ -139,7 +143,7 @@ fn series_of(query: &Parameters, most: usize) -> Result<Vec<SeriesName>, Problem
     texts.into_iter().map(|text| text.parse().map_err(|why: String| Problem::bad_request(why))).collect()
 }
 
-fn nobody(site: &str, appliance: &str) -> Problem {
+pub(super) fn nobody(site: &str, appliance: &str) -> Problem {
     Problem::not_found(format!("there is no appliance {:?}", format!("{site}/{appliance}")))
 }
 

@@ -90,12 +90,6 @@ impl Web {
         })
     }
 
-    /// An appliance that the visitor sees, whether or not it was heard.
-    fn set_up_name(&self, visitor: &Visitor, site: &str, appliance: &str) -> Option<AgentName> {
-        let seen = self.venues().sees(visitor, site);
-        AgentName::new(site, appliance).ok().filter(|_| seen)
-    }
-
     /// Takes somebody's word for a box. Says whether it was news.
     async fn take_word(&self, visitor: &Visitor, name: AgentName, word: Word) -> Result<bool, Refused> {
         let (identities, who) = (self.identities()?, visitor.shown().to_owned());
@@ -122,7 +116,7 @@ pub(in crate::web) async fn change(
     request: Request<Body>,
 ) -> Response {
     let (headers, uri) = (request.headers().clone(), request.uri().clone());
-    let Some(name) = web.set_up_name(&visitor, &site, &appliance) else {
+    let Some(name) = web.name_of(&visitor, &site, &appliance) else {
         return missing::not_found(headers, uri).await;
     };
     let form = Form::read(request).await.unwrap_or_default();
@@ -150,7 +144,7 @@ pub(in crate::web) async fn look(
     visitor: Visitor,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = web.set_up_name(&visitor, &site, &appliance).ok_or_else(|| nobody(&site, &appliance))?;
+    let name = web.name_of(&visitor, &site, &appliance).ok_or_else(|| nobody(&site, &appliance))?;
     let at = |ms: i64| rfc3339(ms.max(0).unsigned_abs());
     let progress = web.identities()?.progress(&name, &web.shared, clock::now().utc_ms as i64);
     let told = progress.map(|progress| {
@@ -173,7 +167,7 @@ async fn say(
     (site, appliance): (String, String),
     word: Word,
 ) -> Result<StatusCode, Problem> {
-    let name = web.set_up_name(&visitor, &site, &appliance).ok_or_else(|| nobody(&site, &appliance))?;
+    let name = web.name_of(&visitor, &site, &appliance).ok_or_else(|| nobody(&site, &appliance))?;
     let is_set_up = web.identities()?.being_set_up().iter().any(|(one, _)| *one == name);
     if !is_set_up {
         return Err(Problem::not_found(format!("{name} is not being set up")));
