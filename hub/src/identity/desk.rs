@@ -49,16 +49,21 @@ impl From<StoreError> for DeskError {
 }
 
 impl Identities {
+    /// Works with the file on a thread that may wait for a disk.
+    async fn working<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let identities = self.clone();
+        let working = tokio::task::spawn_blocking(move || work(&identities, clock::now().utc_ms as i64));
+        working.await.expect("it does not panic, and is not cancelled")
+    }
+
     async fn at_desk<T: Send + 'static>(
         &self,
         what: impl FnOnce(&mut Registrar, i64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let identities = self.clone();
-        let working = tokio::task::spawn_blocking(move || {
-            let now = clock::now().utc_ms as i64;
-            what(&mut identities.registrar(), now)
-        });
-        working.await.expect("it does not panic, and is not cancelled")
+        self.working(|identities, now| what(&mut identities.registrar(), now)).await
     }
 
     /// Changes the file, and has memory know it when this returns.
@@ -66,14 +71,12 @@ impl Identities {
         &self,
         what: impl FnOnce(&mut Registrar, i64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let identities = self.clone();
-        let working = tokio::task::spawn_blocking(move || {
-            let now = clock::now().utc_ms as i64;
+        self.working(|identities, now| {
             let done = what(&mut identities.registrar(), now)?;
             identities.wrote();
             Ok(done)
-        });
-        working.await.expect("it does not panic, and is not cancelled")
+        })
+        .await
     }
 
     /// Whether a box could join now; if not, why.
