@@ -9,7 +9,12 @@ use rackside_notify::{
 use rackside_onair::Zone;
 use rackside_promql::Labels;
 
-struct Well;
+/// A world in which all is well; at s000 an appliance may be being set up.
+struct Well {
+    is_setting_up: bool,
+}
+
+const WELL: Well = Well { is_setting_up: false };
 
 impl World for Well {
     fn site(&self, site: &str) -> Option<SiteFacts> {
@@ -26,6 +31,9 @@ impl World for Well {
     }
     fn is_up(&self, _: &str, _: &str) -> Option<bool> {
         Some(true)
+    }
+    fn is_being_set_up(&self, site: &str, _: &str) -> bool {
+        self.is_setting_up && site == "s000"
     }
     fn gone(&self) -> Vec<Gone> {
         Vec::new()
@@ -58,7 +66,7 @@ fn fire(notifier: &mut Notifier, count: usize, value: f64) {
         let life = Life { state: Stage::Firing, fired_at: Some(0), ..Life::begin(0) };
         let labels = Labels::new(pairs);
         let annotations = [].into();
-        notifier.told(&Observed { at: 0, labels, annotations, value, life, cause: Cause::Result }, &Well);
+        notifier.told(&Observed { at: 0, labels, annotations, value, life, cause: Cause::Result }, &WELL);
     }
 }
 
@@ -71,7 +79,7 @@ fn only(outgoing: &[Outgoing]) -> &Message {
 fn a_message_spells_out_a_hundred_and_counts_the_others() {
     let mut notifier = notifier("");
     fire(&mut notifier, 130, 78.5);
-    let out = notifier.step(0, &Well);
+    let out = notifier.step(0, &WELL);
     let message = only(&out);
     assert_eq!((message.alerts.len(), message.truncated, message.firing), (MOST_ALERTS, 30, 130));
     assert_eq!((message.sites.len(), message.site_count), (MOST_SITES, 130));
@@ -84,8 +92,8 @@ fn a_message_spells_out_a_hundred_and_counts_the_others() {
 fn an_alertmanager_is_told_of_every_alert() {
     let mut notifier = notifier("[[route.escalate]]\nafter = \"1m\"\nto = [\"other\"]\n");
     fire(&mut notifier, 130, 78.5);
-    notifier.step(0, &Well);
-    let out = notifier.step(60_000, &Well);
+    notifier.step(0, &WELL);
+    let out = notifier.step(60_000, &WELL);
     let alerts: Vec<usize> = out.iter().map(|outgoing| outgoing.message.alerts.len()).collect();
     assert_eq!((alerts, out[0].receiver.as_ref(), out[0].message.escalation), (vec![100, 30], "other", 1));
     assert!(out[0].message.id < out[1].message.id);
@@ -96,7 +104,7 @@ fn a_message_is_the_same_after_the_disk_whatever_its_value() {
     for value in [78.5, f64::INFINITY, f64::NEG_INFINITY, 0.1 + 0.2] {
         let mut notifier = notifier("");
         fire(&mut notifier, 3, value);
-        let out = notifier.step(0, &Well);
+        let out = notifier.step(0, &WELL);
         let message = only(&out);
         let json = serde_json::to_string(message).expect("JSON can be written");
         assert_eq!(&serde_json::from_str::<Message>(&json).expect("its own writing"), message);
@@ -110,14 +118,14 @@ fn still_watching_comes_every_so_often_over_restarts_as_well() {
     let heartbeat = "[notify]\nheartbeat = { every = \"1h\", to = [\"crew\"] }\n";
     let mut watching = notifier(heartbeat);
     fire(&mut watching, 2, 1.0);
-    assert_eq!(only(&watching.step(1_000, &Well)).kind, Kind::Alerts);
+    assert_eq!(only(&watching.step(1_000, &WELL)).kind, Kind::Alerts);
     let bytes = watching.save();
     let mut watching = notifier(heartbeat);
     watching.restore(&bytes).expect("what was saved can be restored");
     let mut beats = Vec::new();
     let mut now = 2_000;
     while now < 3 * 3_600_000 {
-        let out = watching.step(now, &Well);
+        let out = watching.step(now, &WELL);
         beats.extend(
             out.into_iter()
                 .filter(|it| it.message.kind == Kind::Heartbeat)
@@ -132,16 +140,16 @@ fn still_watching_comes_every_so_often_over_restarts_as_well() {
 fn a_test_goes_to_whom_an_alert_would() {
     let mut notifier = notifier("");
     for trial in [Trial::Receiver("crew".to_owned()), Trial::Route("all".to_owned())] {
-        let out = notifier.test(&trial, 5, &Well).expect("there is such a one");
+        let out = notifier.test(&trial, 5, &WELL).expect("there is such a one");
         let message = only(&out);
         assert_eq!(
             (message.kind, message.status, out[0].receiver.as_ref()),
             (Kind::Test, Status::Firing, "crew")
         );
     }
-    assert_eq!(notifier.test(&Trial::Route("none".to_owned()), 5, &Well), None);
+    assert_eq!(notifier.test(&Trial::Route("none".to_owned()), 5, &WELL), None);
     assert!(
-        notifier.step(6, &Well).is_empty() && notifier.alerts().next().is_none(),
+        notifier.step(6, &WELL).is_empty() && notifier.alerts().next().is_none(),
         "nothing is left of it"
     );
 }
@@ -159,7 +167,7 @@ fn why_nobody_is_told_is_kept_with_the_alert() {
     };
     let mute = notifier.mute(new, 0).expect("a mute that can be");
     fire(&mut notifier, 3, 1.0);
-    assert!(notifier.step(0, &Well).is_empty());
+    assert!(notifier.step(0, &WELL).is_empty());
     let held = |site: &str| {
         let booked = notifier.alerts().find(|booked| booked.site() == site);
         booked.and_then(|booked| booked.held.clone())
@@ -169,44 +177,11 @@ fn why_nobody_is_told_is_kept_with_the_alert() {
     assert_eq!(held("s002"), Some(Held::NotRouted));
 }
 
-/// As `Well`, with these sites' appliances being set up.
-struct SettingUp(bool);
-
-impl World for SettingUp {
-    fn site(&self, site: &str) -> Option<SiteFacts> {
-        Well.site(site)
-    }
-    fn tags(&self, site: &str) -> Vec<String> {
-        Well.tags(site)
-    }
-    fn zone(&self, site: &str) -> Zone {
-        Well.zone(site)
-    }
-    fn on_air(&self, site: &str) -> bool {
-        Well.on_air(site)
-    }
-    fn is_up(&self, site: &str, appliance: &str) -> Option<bool> {
-        Well.is_up(site, appliance)
-    }
-    fn is_being_set_up(&self, site: &str, _: &str) -> bool {
-        self.0 && site == "s000"
-    }
-    fn gone(&self) -> Vec<Gone> {
-        Vec::new()
-    }
-    fn fleet(&self) -> usize {
-        1_000
-    }
-    fn uplink(&self) -> Uplink {
-        Uplink::Well
-    }
-}
-
 #[test]
 fn nobody_is_told_of_what_is_being_set_up_until_it_is_in_service() {
     let mut notifier = notifier("group_interval = \"30s\"\n");
     fire(&mut notifier, 2, 1.0);
-    let out = notifier.step(0, &SettingUp(true));
+    let out = notifier.step(0, &Well { is_setting_up: true });
     let sites = |message: &Message| -> Vec<String> {
         message.alerts.iter().map(|entry| entry.labels["site"].clone()).collect()
     };
@@ -214,10 +189,10 @@ fn nobody_is_told_of_what_is_being_set_up_until_it_is_in_service() {
     let held =
         notifier.alerts().find(|booked| booked.site() == "s000").and_then(|booked| booked.held.clone());
     assert_eq!(held, Some(Held::Commissioning));
-    assert!(notifier.step(30_000, &SettingUp(true)).is_empty());
+    assert!(notifier.step(30_000, &Well { is_setting_up: true }).is_empty());
     let mut restored = Notifier::new(Policy::default());
     restored.restore(&notifier.save()).expect("it is what was saved");
     assert_eq!(restored.save(), notifier.save());
-    let out = notifier.step(60_000, &SettingUp(false));
+    let out = notifier.step(60_000, &WELL);
     assert_eq!(sites(only(&out)), ["s000", "s001"]);
 }
