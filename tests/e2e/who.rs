@@ -231,8 +231,26 @@ fn settings_are_sound_with_everything_in_them() {
     browser.go(&at(&hub, "/settings"));
     assert_eq!(browser.evaluate(&format!("document.documentElement.innerHTML.includes({secret:?})")), false);
 
-    browser.evaluate("document.querySelector(\"form[action='/settings/receivers/crew'] button\").click()");
-    expect(&mut browser, "it says what came of it", "document.body.innerText.includes('did not arrive')");
+    // On a phone its receiver is far down the page.
+    browser.resize(360, 740);
+    browser.evaluate("document.querySelector(\"form[action^='/settings/receivers/crew'] button\").focus()");
+    browser.press("Enter");
+    let tested = "document.querySelector('#tested-crew[role=status]')";
+    expect(
+        &mut browser,
+        "it says what came of it",
+        &format!("{tested}?.innerText.includes('did not arrive')"),
+    );
+    let beside = format!("{tested}.closest('li').querySelector('b').innerText === 'crew'");
+    expect(&mut browser, "beside the receiver", &beside);
+    expect(&mut browser, "which has the focus", &format!("document.activeElement === {tested}"));
+    let row = format!("{tested}.closest('li').getBoundingClientRect()");
+    expect(
+        &mut browser,
+        "and is in sight",
+        &format!("scrollY > 0 && {row}.top >= 0 && {row}.bottom <= innerHeight"),
+    );
+    browser.assert_sound_here("settings, with what came of a test message");
 }
 
 #[test]

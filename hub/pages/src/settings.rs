@@ -223,6 +223,10 @@ pub struct Receiver {
     pub state: &'static str,
     /// How it fares.
     pub says: String,
+    /// What came of the test message that was just sent; nothing else.
+    pub tested: String,
+    /// Whether that was delivered.
+    pub is_delivered: bool,
 }
 
 /// A change that somebody made.
@@ -307,8 +311,9 @@ mod tests {
         let (address, agent) = (text(), text());
         let session =
             Session { id: 3, is_this: true, user: text(), address, agent, since: text(), seen: text() };
+        let (path, state, is_delivered) = ("x".to_owned(), "critical", true);
         let receiver =
-            Receiver { path: "x".to_owned(), name: text(), kind: text(), state: "critical", says: text() };
+            Receiver { path, name: text(), kind: text(), state, says: text(), tested: text(), is_delivered };
         let change = Change { at: text(), who: text(), what: text() };
         Managed {
             csrf: text(),
@@ -378,6 +383,23 @@ mod tests {
         let html = page().html();
         let asks = html.matches("<details class=\"ask\">").count();
         assert_eq!((asks, html.matches("data-danger=\"true\"").count()), (3, 3), "a user, a token, a login");
+    }
+
+    #[test]
+    fn what_came_of_a_test_message_stands_beside_its_receiver() {
+        let says = "<p class=\"fault tested\" role=\"status\" tabindex=\"-1\" id=\"tested-crew\">no";
+        let of = |tested: &str| {
+            let mut managed = managed();
+            let receiver = &mut managed.receivers[0];
+            (receiver.path, receiver.tested, receiver.is_delivered) =
+                ("crew".to_owned(), tested.to_owned(), false);
+            Settings { managed: Some(managed), ..page() }.html()
+        };
+        let html = of("no");
+        let item =
+            html.split("<li").find(|item| item.contains("#tested-crew")).expect("its form leads there");
+        assert!(item.contains(says), "{item}");
+        assert!(!of("").contains("tested-crew\" tabindex") && !of("").contains("role=\"status\" tabindex"));
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub(super) fn settings(web: &Web, now: i64) -> Vec<rackside_pages::settings::Rec
     let line = |(one, failures): &(ReceiverStatus, Vec<Failure>)| {
         let Line { name, kind, well, says, .. } = Line::of(one, failures, now);
         let state = if well { "well" } else { "critical" };
-        let path = super::admit::escaped(&name);
-        rackside_pages::settings::Receiver { path, name, kind: kind.to_owned(), state, says }
+        let (path, kind, tested) = (super::admit::escaped(&name), kind.to_owned(), String::new());
+        rackside_pages::settings::Receiver { path, name, kind, state, says, tested, is_delivered: false }
     };
     all(web).iter().map(line).collect()
 }

@@ -7,7 +7,7 @@ use super::super::door::{self, Refused};
 use super::super::login::Asked;
 use super::super::people::reach;
 use super::super::visitor::Visitor;
-use super::{DAY, LASTS, Said, WRONG, lasts, read, roles, scopes, sentence};
+use super::{DAY, LASTS, Said, Tested, WRONG, lasts, read, roles, scopes, sentence};
 use crate::clock;
 use axum::Extension;
 use axum::body::Body;
@@ -275,11 +275,8 @@ pub(in crate::web) async fn try_receiver(
         .iter()
         .filter_map(|one| one.why.as_ref().map(|why| format!("{}: {why}", one.receiver)))
         .collect();
-    let said = if failed.is_empty() {
-        Said { done: format!("The test message to {name} was delivered."), ..Said::default() }
-    } else {
-        fault(format!("The test message did not arrive. {}", failed.join("; ")))
-    };
+    let why = (!failed.is_empty()).then(|| failed.join("; "));
+    let said = Said { tested: Some(Tested { name, why }), ..Said::default() };
     web.show(StatusCode::OK, headers, visitor, said).await
 }
 

@@ -1,7 +1,7 @@
 //! `/settings`: one's own password; for admins users, tokens, sessions, receivers. This file gathers what the page shows, `change` does what its forms ask.
 //!
 //! What was done leads back to the page (303), so that loading it again does nothing twice; what could not be done is told on the page itself, beside the field
-//! that is wrong. A token that was made is in the answer that made it and nowhere else.
+//! that is wrong. A token that was made is in the answer that made it and nowhere else, and so is what came of a test message, which stands beside its receiver.
 //!
 //! ```text
 //! POST /settings/password          current, password, again
@@ -33,7 +33,7 @@ use axum::response::{IntoResponse, Response};
 use rackside_access::{Access, How, Reach, Right, Role, SHORTEST, StoreError, Token, User};
 use rackside_pages::Here;
 use rackside_pages::settings::{
-    Change, Choice, Fact, Made, Managed, Own, Session, Settings, Token as TokenLine, TokenForm,
+    Change, Choice, Fact, Made, Managed, Own, Receiver, Session, Settings, Token as TokenLine, TokenForm,
     User as UserLine, UserForm,
 };
 use std::sync::Arc;
@@ -79,6 +79,24 @@ struct Said {
     of_user: Option<(String, String)>,
     user: UserForm,
     token: TokenForm,
+    /// What came of a test message.
+    tested: Option<Tested>,
+}
+
+/// What came of a test message to a receiver.
+struct Tested {
+    name: String,
+    /// Why it did not arrive everywhere; none, if it did.
+    why: Option<String>,
+}
+
+impl Tested {
+    fn says(&self) -> String {
+        self.why.as_ref().map_or_else(
+            || format!("The test message to {} was delivered.", self.name),
+            |why| format!("The test message to {} did not arrive. {why}", self.name),
+        )
+    }
 }
 
 fn fields(reach: &Reach) -> (String, String) {
@@ -275,7 +293,7 @@ impl Web {
                     seen: ago(one.seen_at),
                 })
                 .collect(),
-            receivers: receivers::settings(self, now),
+            receivers: self.receivers(said, now),
             boxes: match self.identities().map(Identities::joined) {
                 Ok(0) => "No box has joined yet.".to_owned(),
                 Ok(1) => "1 box has joined.".to_owned(),
@@ -293,6 +311,18 @@ impl Web {
                 .collect(),
             shortest: SHORTEST,
         })
+    }
+
+    /// Receivers, one of them with what came of a test message. One that is not among them says it above all.
+    fn receivers(&self, said: &mut Said, now: i64) -> Vec<Receiver> {
+        let mut receivers = receivers::settings(self, now);
+        let Some(tested) = said.tested.take() else { return receivers };
+        match receivers.iter_mut().find(|one| one.name == tested.name) {
+            Some(one) => (one.tested, one.is_delivered) = (tested.says(), tested.why.is_none()),
+            None if tested.why.is_none() => said.done = tested.says(),
+            None => said.fault = tested.says(),
+        }
+        receivers
     }
 
     fn facts(&self) -> Vec<Fact> {
