@@ -16,6 +16,8 @@
 mod sources;
 
 pub use sources::FromHub;
+#[cfg(feature = "fuzzing")]
+pub(crate) use sources::fuzz;
 
 use crate::address::{Address, PORT, PORT_TLS};
 use crate::clock::Trust;

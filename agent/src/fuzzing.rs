@@ -8,6 +8,7 @@
 //! ("rtmp", rtmp::wire::fuzz)        tests/fuzz/run rtmp 60 · tests/fuzz/corpus/rtmp/connected
 //! ```
 
+use crate::config;
 use crate::panel::net as panel;
 use crate::probe::kind::{
     dns, exec, ffmpeg, helo, hls, icecast, mediamtx, ntp, obs, process, rtmp, rtsp, srt, stream, vimeo, vmix,
@@ -22,6 +23,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of this crate, by name.
 pub const TARGETS: &[Target] = &[
     ("certificate", certificate::fuzz),
+    ("configuration", config::fuzz),
     ("dns", dns::message::fuzz),
     ("exec", exec::text::fuzz),
     ("ffmpeg-log", stream::watch::fuzz),

@@ -11,6 +11,7 @@
 use super::{Config, File};
 use crate::configure::{Handed, Kept};
 use crate::join::{IDENTITY, Identity, Store};
+use crate::panel::config::FilePanel;
 use crate::state;
 use rackside_config::ConfigError;
 use std::fmt;
@@ -103,6 +104,7 @@ impl Own {
             ("command", hub.command.is_some()),
             ("commands", hub.commands.is_some()),
             ("spool.directory", hub.spool.as_ref().is_some_and(|spool| spool.directory.is_some())),
+            ("panel.simulated", hub.panel.as_ref().is_some_and(FilePanel::is_simulated)),
         ] {
             if is_there {
                 let why = "is for the box's own file to say, not for the hub; take it out";
@@ -172,6 +174,62 @@ impl Config {
         let own = Own { identity: Some(identity.clone()), ..Own::of("", file) };
         own.with(with_joining(identity).as_ref())
     }
+}
+
+/// Two texts, with a zero byte in between: whatever the hub's says, the box's own stands, and what is its own to say is not the hub's.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (text, hub) = text.split_once('\0').unwrap_or((text, ""));
+    let identity = Identity {
+        name: rackside_proto::AgentName::new("arena-north", "rack-1").expect("a name"),
+        url: "https://hub.example.org".to_owned(),
+        code: [1; 8],
+        fingerprint: [2; 16],
+        addresses: vec!["mqtts://hub.example.org".to_owned()],
+        key: Vec::new(),
+        certificate: Vec::new(),
+        authority: Vec::new(),
+        configuration: String::new(),
+        not_before: 0,
+        not_after: u64::MAX,
+    };
+    let own = Own { identity: Some(identity), ..Own::of(text, "agent.toml") };
+    let handed = Handed { revision: 7, text: hub.into() };
+    let Ok(mut alone) = own.with(None) else {
+        // With another text it may be good: a relay that a probe of the hub's names. Its own faults are told all the same.
+        let _ = own.with(Some(&handed));
+        return;
+    };
+    let config = own.with_or_without(Some(handed.clone())).expect("without the hub's text it is good");
+    assert_eq!(config.hub.handed.as_ref(), Some(&handed));
+    assert_eq!((&config.name, &config.mqtt.addresses), (&alone.name, &alone.mqtt.addresses));
+    assert_eq!((&config.mqtt.identity, &config.commands), (&alone.mqtt.identity, &alone.commands));
+    assert_eq!((&config.spool.directory, config.hub.accepts), (&alone.spool.directory, alone.hub.accepts));
+    assert_eq!(config.panel.simulated, alone.panel.simulated);
+    if config.hub.objection.is_some() || !config.hub.accepts {
+        alone.hub.clone_from(&config.hub);
+        assert_eq!(config, alone, "nothing of it counts");
+        return;
+    }
+    let written: std::collections::BTreeMap<String, serde::de::IgnoredAny> =
+        rackside_config::parse(text, "agent.toml").expect("it was read");
+    for key in &config.hub.fills {
+        assert!(!written.contains_key(*key), "{key} is the box's own");
+    }
+    for (key, same) in [
+        ("tick", config.tick == alone.tick),
+        ("clock", config.clock == alone.clock),
+        ("log", config.level == alone.level),
+        ("limits", config.limits == alone.limits),
+    ] {
+        assert!(same || config.hub.fills.contains(&key), "{key} is another without the hub having said so");
+    }
+    let runs = |config: &Config| -> Vec<String> {
+        let programs = config.probes.probes.iter().flat_map(|probe| probe.settings.programs());
+        programs.filter(|program| !KNOWN.contains(program)).map(str::to_owned).collect()
+    };
+    assert_eq!(runs(&config), runs(&alone), "the hub has it run something");
 }
 
 #[cfg(test)]
@@ -265,6 +323,7 @@ mod tests {
             ("[config]\naccept = true\n", "config"),
             ("[[command]]\nname = \"x\"\nrun = [\"/bin/true\"]\n", "command"),
             ("[spool]\ndirectory = \"/tmp\"\n", "spool.directory"),
+            ("[panel]\nsimulated = \"/tmp\"\n", "panel.simulated"),
         ] {
             let said = refused("", hub);
             assert!(said.contains(&format!(" {key}: is for the box's own file to say")), "{said}");

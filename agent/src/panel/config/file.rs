@@ -54,6 +54,13 @@ pub struct FilePanel {
     simulated: Option<PathBuf>,
 }
 
+impl FilePanel {
+    /// Whether files stand in for the pins.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.simulated.is_some()
+    }
+}
+
 /// A level as people call it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
