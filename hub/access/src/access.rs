@@ -3,12 +3,13 @@
 //! Reading goes by one connection and writing by another, so that a request never waits for somebody's write to reach the disk. Nothing here
 //! sleeps or spawns; what is slow says so.
 
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
 use crate::limit::{Logins, Requests};
 use crate::password::PasswordHash;
 use crate::secret::{Secret, csrf};
 use crate::store::{Arrival, Browser, Good, Lasting, Live, Store};
 use crate::visitor::{How, Reach, Visitor};
+use rackside_store::StoreError;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

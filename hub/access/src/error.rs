@@ -1,51 +1,8 @@
 //! Why the hub's users cannot be asked, or changed.
 
 use crate::password::PasswordFault;
+use rackside_store::StoreError;
 use std::fmt;
-use std::path::PathBuf;
-
-/// `access.db` cannot be used. Whoever meets this lets nobody in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreError {
-    /// Which file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub fault: Fault,
-}
-
-/// What is wrong with the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// It is none, or not whole.
-    Damaged(String),
-    /// Another version of the hub wrote it.
-    Version(i64),
-    /// It cannot be opened, read or written now.
-    Sqlite(String),
-    /// The system does not give it.
-    Io(String),
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.fault {
-            Fault::Damaged(what) => write!(
-                f,
-                "is damaged ({what}), and nobody is let in; put a backup of it in its place, or move it away and make users anew, and start the hub again"
-            ),
-            Fault::Version(found) => write!(
-                f,
-                "another version of the hub wrote it (version {found}, this one knows {}); run that version",
-                crate::store::VERSION
-            ),
-            Fault::Sqlite(what) => write!(f, "cannot be used: {what}"),
-            Fault::Io(what) => write!(f, "cannot be opened: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,8 +19,9 @@ mod visitor;
 
 pub use access::{Access, Credential, Knock, KnockError, Pass, Visit};
 pub use begun::Begun;
-pub use error::{ChangeError, Fault, StoreError};
+pub use error::ChangeError;
 pub use password::{LONGEST, PasswordFault, SHORTEST, check as check_password};
+pub use rackside_store::{Fault, StoreError};
 pub use secret::{Secret, TOKEN_PREFIX, is_same};
 pub use store::{
     Arrival, Browser, FILE, Identity, Lasting, NewToken, NewUser, Note, Session, Store, Token, User, backup,

@@ -15,12 +15,11 @@
 //!               └─► not taken: its own file forbids it
 //! ```
 
-mod error;
 mod outcome;
 mod store;
 mod travel;
 
-pub use error::{Fault, StoreError};
 pub use outcome::{Outcome, State};
+pub use rackside_store::{Fault, StoreError};
 pub use store::{FILE, Store, backup};
 pub use travel::check;

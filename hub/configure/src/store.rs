@@ -7,29 +7,17 @@
 //! configuration   site, appliance    revision, text    applied    state, why, since
 //! ```
 
-use crate::error::{Fault, StoreError};
 use crate::outcome::{Outcome, State};
 use rackside_proto::{Adopted, AgentName};
+use rackside_store::{File, Form, StoreError};
 use rusqlite::types::Type;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension as _, Row, Transaction, TransactionBehavior, params,
-};
-use std::fs::{self, OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The file in the data directory.
 pub const FILE: &str = "configuration.db";
 /// `RSCF`.
 const APPLICATION: i64 = 0x5253_4346;
-/// What this version writes.
-pub(crate) const VERSION: i64 = 1;
-/// The hub and the command line write one after the other.
-const BUSY: Duration = Duration::from_secs(5);
-/// For its owner alone.
-const MODE: u32 = 0o600;
 
 const SCHEMA: &str = "
 CREATE TABLE configuration (
@@ -39,76 +27,21 @@ CREATE TABLE configuration (
 ";
 const OUTCOME: &str = "revision, applied, state, why, since_ms";
 
+/// The file.
+static FORM: Form = Form {
+    file: FILE,
+    application: APPLICATION,
+    pragmas: "",
+    tables: &[SCHEMA],
+    upgrades: &[],
+    damaged: "and no appliance is given a configuration; put a backup of it in its place, or move it away, and start the hub again",
+    not_given: "; it belongs to the hub's user",
+};
+
 /// The open file.
 #[derive(Debug)]
 pub struct Store {
-    connection: Connection,
-    path: PathBuf,
-}
-
-fn failed(path: &Path, error: &rusqlite::Error) -> StoreError {
-    let fault = match error.sqlite_error_code() {
-        // What has no code of SQLite's is a column with something else in it than was written.
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) | None => {
-            Fault::Damaged(error.to_string())
-        }
-        Some(_) => Fault::Sqlite(error.to_string()),
-    };
-    StoreError { path: path.to_owned(), fault }
-}
-
-/// Makes an empty file that nobody else can read, if there is none. Made by root, it belongs to whom the directory belongs to: the hub.
-fn make(directory: &Path, path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(MODE).open(path) {
-        Ok(_) => {
-            let (own, of) = (fs::metadata(path)?, fs::metadata(directory)?);
-            if own.uid() != of.uid() {
-                // Not root: then it is the hub's user who has to see to it, and is told when it opens the file.
-                let _ = chown(path, Some(of.uid()), Some(of.gid()));
-            }
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mode = fs::metadata(path)?.permissions().mode() & 0o777;
-            if mode & !MODE != 0 {
-                fs::set_permissions(path, Permissions::from_mode(MODE))?;
-            }
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// What is wrong with it, if it could be asked.
-fn set_up(connection: &Connection) -> rusqlite::Result<Option<Fault>> {
-    connection.busy_timeout(BUSY)?;
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512;")?;
-    // Two who open it first at the same moment: one makes the table, the other finds it.
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = make_table(connection);
-    connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-    done
-}
-
-fn make_table(connection: &Connection) -> rusqlite::Result<Option<Fault>> {
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application, version, tables) {
-        (0, 0, 0) => {
-            connection.execute_batch(SCHEMA)?;
-            connection.pragma_update(None, "application_id", APPLICATION)?;
-            connection.pragma_update(None, "user_version", VERSION)?;
-            Ok(None)
-        }
-        (APPLICATION, VERSION, _) => {
-            let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            Ok((said != "ok").then_some(Fault::Damaged(said)))
-        }
-        (APPLICATION, found, _) => Ok(Some(Fault::Version(found))),
-        _ => Ok(Some(Fault::Damaged("it is another program's".to_owned()))),
-    }
+    file: File,
 }
 
 fn read_name(row: &Row<'_>) -> rusqlite::Result<AgentName> {
@@ -151,40 +84,18 @@ fn put(transaction: &Transaction, name: &AgentName, outcome: &Outcome) -> rusqli
 impl Store {
     /// Opens the file in this directory, or makes it.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join(FILE);
-        let io = |error: io::Error| StoreError { path: path.clone(), fault: Fault::Io(error.to_string()) };
-        make(directory, &path).map_err(io)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|error| failed(&path, &error))?;
-        match set_up(&connection) {
-            Ok(None) => Ok(Self { connection, path }),
-            Ok(Some(fault)) => Err(StoreError { path, fault }),
-            Err(error) => Err(failed(&path, &error)),
-        }
-    }
-
-    fn ask<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        what(&self.connection).map_err(|error| failed(&self.path, &error))
-    }
-
-    fn change<T>(&mut self, what: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let failed = |error: rusqlite::Error| failed(&self.path, &error);
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let done = what(&transaction).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Ok(done)
+        FORM.open(directory).map(|file| Self { file })
     }
 
     /// A number that is another one whenever somebody else has changed the file.
     pub fn version(&self) -> Result<i64, StoreError> {
-        self.ask(|connection| connection.pragma_query_value(None, "data_version", |row| row.get(0)))
+        self.file.version()
     }
 
     /// Has an appliance run on a text, which was [checked](crate::check), and says under which revision. The text that it runs on already, or that is
     /// on its way, keeps the one it has; one that has failed is tried again under another. `None` if there are no more revisions.
     pub fn want(&mut self, name: &AgentName, text: &str, now: i64) -> Result<Option<u32>, StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let mut outcome = outcome(transaction, name)?.unwrap_or_else(|| Outcome::unknown(now));
             let known = written(transaction, name)?;
             if known.is_some_and(|(_, known)| known == text) && !outcome.state.is_failure() {
@@ -203,12 +114,12 @@ impl Store {
 
     /// What is known of an appliance.
     pub fn outcome(&self, name: &AgentName) -> Result<Option<Outcome>, StoreError> {
-        self.ask(|connection| outcome(connection, name))
+        self.file.ask(|connection| outcome(connection, name))
     }
 
     /// The revision and the text that an appliance is to run on.
     pub fn wanted(&self, name: &AgentName) -> Result<Option<(u32, String)>, StoreError> {
-        self.ask(|connection| written(connection, name))
+        self.file.ask(|connection| written(connection, name))
     }
 
     /// An appliance was born: it runs on this revision, and takes others or does not. What is known of it now, unless that is nothing.
@@ -240,21 +151,21 @@ impl Store {
         now: i64,
         change: impl FnOnce(&mut Outcome),
     ) -> Result<Option<Outcome>, StoreError> {
-        let known = self.ask(|connection| outcome(connection, name))?;
+        let known = self.file.ask(|connection| outcome(connection, name))?;
         if known.is_none() && !begins {
             return Ok(None);
         }
         let mut fresh = known.clone().unwrap_or_else(|| Outcome::unknown(now));
         change(&mut fresh);
         if known.as_ref() != Some(&fresh) {
-            self.change(|transaction| put(transaction, name, &fresh))?;
+            self.file.change(|transaction| put(transaction, name, &fresh))?;
         }
         Ok(Some(fresh))
     }
 
     /// Nothing is known of an appliance any more, and nothing is wanted of it. Says whether there was something.
     pub fn forget(&mut self, name: &AgentName) -> Result<bool, StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let gone = transaction.execute(
                 "DELETE FROM configuration WHERE site = ?1 AND appliance = ?2",
                 [name.site.as_str(), name.appliance.as_str()],
@@ -266,7 +177,7 @@ impl Store {
     /// Everybody of whom something is known, by name.
     pub fn all(&self) -> Result<Vec<(AgentName, Outcome)>, StoreError> {
         let sql = format!("SELECT site, appliance, {OUTCOME} FROM configuration ORDER BY site, appliance");
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let mut select = connection.prepare_cached(&sql)?;
             select.query_map([], |row| Ok((read_name(row)?, read_outcome(row, 2)?)))?.collect()
         })
@@ -283,26 +194,15 @@ fn written(of: &Connection, name: &AgentName) -> rusqlite::Result<Option<(u32, S
 
 /// Copies the file of a hub that may be running. Where a copy stands already, it is replaced. Returns what was copied.
 pub fn backup(from: &Path, to: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let (path, copy, unfinished) = (from.join(FILE), to.join(FILE), to.join(format!("{FILE}.new")));
-    let io = |error: io::Error| StoreError { path: unfinished.clone(), fault: Fault::Io(error.to_string()) };
-    if !path.exists() {
-        return Ok(None);
-    }
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
-        _ => {}
-    }
-    // It is filled once nobody else can read it: SQLite fills a file that is there and empty, and its mode stays.
-    OpenOptions::new().write(true).create_new(true).mode(MODE).open(&unfinished).map_err(io)?;
-    let name = unfinished.to_string_lossy();
-    Store::open(from)?.ask(|connection| connection.execute("VACUUM INTO ?1", [&*name]))?;
-    fs::rename(&unfinished, &copy).map_err(io)?;
-    Ok(Some(copy))
+    FORM.backup(from, to)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rackside_store::Fault;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const NOW: i64 = 1_795_219_200_000;
 
@@ -376,11 +276,18 @@ mod tests {
     fn a_file_that_is_not_whole_is_an_error_and_never_an_empty_one() {
         let data = tempfile::tempdir().expect("a temporary directory");
         fs::write(data.path().join(FILE), vec![7; 8192]).expect("written");
-        assert!(matches!(Store::open(data.path()).expect_err("damaged").fault, Fault::Damaged(_)));
+        let error = Store::open(data.path()).expect_err("damaged");
+        assert!(matches!(error.fault, Fault::Damaged(_)), "{error}");
+        let advice = "), and no appliance is given a configuration; put a backup of it in its place, or move it away, and start the hub again";
+        assert!(error.to_string().ends_with(advice), "{error}");
         fs::remove_file(data.path().join(FILE)).expect("removed");
         let store = Store::open(data.path()).expect("made");
-        store.connection.pragma_update(None, "user_version", 9).expect("written");
+        store.file.ask(|file| file.pragma_update(None, "user_version", 9)).expect("written");
         drop(store);
-        assert_eq!(Store::open(data.path()).expect_err("newer").fault, Fault::Version(9));
+        let error = Store::open(data.path()).expect_err("newer");
+        assert_eq!(error.fault, Fault::Version(9));
+        assert!(error.to_string().ends_with("(version 9, this one knows 1); run that version"), "{error}");
+        let error = Store::open(&data.path().join("nowhere")).expect_err("no directory").to_string();
+        assert!(error.ends_with("(os error 2); it belongs to the hub's user"), "{error}");
     }
 }

@@ -15,6 +15,7 @@
 use crate::certificate::{DAY, EARLY, LIFE, SCHEME, Serial};
 use rackside_proto::join::ANSWER_LABEL;
 use rackside_proto::{AgentName, signed_head};
+use rackside_store::private;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, SigningKey as _,
@@ -22,17 +23,14 @@ use rcgen::{
 use ring::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The file in the data directory.
 pub const FILE: &str = "authority.key";
-/// For its owner alone.
-const MODE: u32 = 0o600;
 /// How long the listener's own certificate is good. A new one is made at each start, and long before it ends.
 const SERVER_LIFE: i64 = 90 * DAY;
 
@@ -259,14 +257,10 @@ pub(crate) fn alternative(name: &str) -> Option<SanType> {
 fn make(directory: &Path, path: &Path) -> io::Result<()> {
     let key = KeyPair::generate().expect("ring makes keys");
     let unfinished = directory.join(format!("{FILE}.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&unfinished)?;
+    let mut file = private::anew(&unfinished)?;
     file.write_all(key.serialize_pem().as_bytes())?;
     file.sync_all()?;
-    let (own, of) = (file.metadata()?, fs::metadata(directory)?);
-    if own.uid() != of.uid() {
-        // Not root: then it is the hub's user who has to see to it, and is told when it opens the file.
-        let _ = chown(&unfinished, Some(of.uid()), Some(of.gid()));
-    }
+    private::give(&file, directory)?;
     // A link, and not a rename: a key that somebody else has made meanwhile stays.
     let linked = fs::hard_link(&unfinished, path);
     fs::remove_file(&unfinished)?;

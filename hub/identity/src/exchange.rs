@@ -14,7 +14,6 @@
 
 use crate::authority::Authority;
 use crate::certificate::{Credential, DAY, RENEWABLE, Serial};
-use crate::error::StoreError;
 use crate::proof::{CodeKey, owned};
 use crate::roll::{Roll, Standing};
 use crate::store::{End, Issued, Store};
@@ -22,6 +21,7 @@ use rackside_proto::AgentName;
 use rackside_proto::join::{
     ADDRESS, ADDRESSES, Answer, CONFIGURATION, Claim, Grant, Outcome, PROOF_LABEL, Question, Refusal,
 };
+use rackside_store::StoreError;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::fmt;
 use std::sync::Arc;

@@ -19,7 +19,6 @@
 pub mod asking;
 mod authority;
 mod certificate;
-mod error;
 mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -31,11 +30,11 @@ mod store;
 
 pub use authority::{Authority, FILE as KEY_FILE, KeyError, ServerCertificate};
 pub use certificate::{Credential, LIFE, Serial};
-pub use error::{Fault, StoreError};
 pub use exchange::{Answered, InService, Offer, OfferError, Registrar, Told, refusal};
 pub use limit::Askers;
 pub use outside::{BrokerCertificate, named, revoked};
 pub use proof::make_code;
+pub use rackside_store::{Fault, StoreError};
 pub use roll::{Roll, Standing};
 pub use store::{CodeRow, Commissioning, End, FILE, Identity, STEPS, Step, Store, Summary, backup};
 

@@ -1,7 +1,8 @@
 //! Who changed what: written with each change, so that the command line's are told in the hub's log as well.
 
 use super::Store;
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
+use rackside_store::StoreError;
 use rusqlite::{Connection, params};
 
 /// So many are kept.
@@ -34,7 +35,7 @@ impl Store {
 
     /// What was changed after this note, oldest first.
     pub fn notes_after(&self, id: i64) -> Result<Vec<Note>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let mut statement =
                 connection.prepare_cached("SELECT id, at, who, what FROM note WHERE id > ?1 ORDER BY id")?;
             let note = |row: &rusqlite::Row<'_>| {
@@ -46,7 +47,7 @@ impl Store {
 
     /// The newest note's number; 0 without any.
     pub fn last_note(&self) -> Result<i64, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             connection.query_row("SELECT coalesce(max(id), 0) FROM note", [], |row| row.get(0))
         })
     }

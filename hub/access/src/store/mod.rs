@@ -26,7 +26,6 @@ mod token;
 mod user;
 
 pub use audit::Note;
-pub(crate) use open::VERSION;
 pub use open::{FILE, backup};
 pub use provided::{Arrival, Identity};
 pub(crate) use session::Live;
@@ -36,9 +35,10 @@ pub use token::{NewToken, Token};
 pub(crate) use user::LONGEST as LONGEST_NAME;
 pub use user::{NewUser, User};
 
-use crate::error::{ChangeError, Fault, StoreError};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::path::PathBuf;
+use crate::error::ChangeError;
+use rackside_store::{File, StoreError};
+use rusqlite::Transaction;
+use std::path::Path;
 
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -46,40 +46,20 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// The open file.
 #[derive(Debug)]
 pub struct Store {
-    connection: Connection,
-    path: PathBuf,
+    file: File,
 }
 
 impl Store {
-    fn failed(&self, error: &rusqlite::Error) -> StoreError {
-        open::failed(&self.path, error)
-    }
-
-    /// Asks.
-    fn ask<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        what(&self.connection).map_err(|error| self.failed(&error))
+    /// Opens the file in this directory, or makes it.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        open::FORM.open(directory).map(|file| Self { file })
     }
 
     /// Changes: all of it or nothing.
     fn change<T>(&mut self, what: impl FnOnce(&Transaction) -> Result<T, Refusal>) -> Result<T, ChangeError> {
-        let path = self.path.clone();
-        let of = |error: rusqlite::Error| ChangeError::Store(open::failed(&path, &error));
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(of)?;
-        let of = |error: rusqlite::Error| ChangeError::Store(open::failed(&path, &error));
-        match what(&transaction) {
-            Ok(done) => transaction.commit().map(|()| done).map_err(of),
-            Err(Refusal::Change(error)) => Err(error),
-            Err(Refusal::Sqlite(error)) => Err(of(error)),
-        }
-    }
-
-    /// For a change that nothing can be said against.
-    fn write<T>(&mut self, what: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let path = self.path.clone();
-        self.change(|transaction| Ok(what(transaction)?)).map_err(|error| match error {
-            ChangeError::Store(error) => error,
-            other => StoreError { path, fault: Fault::Sqlite(other.to_string()) },
+        self.file.attempt(what).map_err(|refusal| match refusal {
+            Refusal::Change(error) => error,
+            Refusal::Sqlite(error) => ChangeError::Store(self.file.failed(&error)),
         })
     }
 }

@@ -12,8 +12,9 @@
 
 use super::user::{COLUMNS, LONGEST, check, check_name, check_room, described, find, read};
 use super::{Store, User, audit, reach};
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
 use crate::{Reach, Role};
+use rackside_store::StoreError;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 /// Room behind a name for the number that tells it from another.
@@ -142,7 +143,7 @@ impl Store {
     /// By which provider the owner of a session has come, if by any.
     pub fn issuer_of(&self, session: &str) -> Result<Option<String>, StoreError> {
         let digest = crate::secret::of(session);
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql =
                 "SELECT user.issuer FROM session JOIN user ON user.name = session.user WHERE session.digest = ?1";
             connection.prepare_cached(sql)?.query_row([digest], |row| row.get(0)).optional().map(Option::flatten)
@@ -153,12 +154,12 @@ impl Store {
     pub fn end_sessions_of_others(&mut self, issuer: Option<&str>) -> Result<usize, StoreError> {
         let others = "SELECT name FROM user WHERE issuer IS NOT NULL AND issuer IS NOT ?1";
         let sql = format!("DELETE FROM session WHERE user IN ({others})");
-        self.write(|transaction| transaction.execute(&sql, [issuer]))
+        self.file.change(|transaction| transaction.execute(&sql, [issuer]))
     }
 
     /// Has passwords taken until then, whatever the configuration says.
     pub fn take_passwords(&mut self, until: i64, who: &str, now: i64) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.file.change(|transaction| {
             transaction.execute("INSERT OR REPLACE INTO passwords (id, until) VALUES (1, ?1)", [until])?;
             let minutes = (until - now) / 60_000;
             audit::write(transaction, now, who, &format!("has passwords taken for {minutes} minutes"))
@@ -167,7 +168,7 @@ impl Store {
 
     /// Whether passwords are taken now, whatever the configuration says.
     pub fn takes_passwords(&self, now: i64) -> Result<bool, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             connection.prepare_cached("SELECT 1 FROM passwords WHERE until > ?1")?.exists([now])
         })
     }

@@ -1,9 +1,10 @@
 //! Sessions: what a browser has after a login. Each ends when it was not used for a while, and at the latest after a longer one.
 
 use super::{DAY, Store, audit};
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
 use crate::secret::{self, Secret};
 use crate::{Reach, Role};
+use rackside_store::StoreError;
 use rusqlite::{OptionalExtension as _, ToSql, params};
 use std::net::IpAddr;
 
@@ -76,7 +77,7 @@ impl Store {
         let secret = Secret::new("");
         let (address, digest) = (from.address.to_canonical().to_string(), secret.digest());
         let agent: String = from.agent.replace(char::is_control, " ").chars().take(AGENT).collect();
-        self.write(|transaction| {
+        self.file.change(|transaction| {
             let (idle, longest) = (now - lasting.idle, now - lasting.longest);
             transaction.execute("DELETE FROM session WHERE seen_at < ?1 OR made_at < ?2 OR until <= ?3", [idle, longest, now])?;
             let newest = "SELECT id FROM session WHERE user = ?1 ORDER BY seen_at DESC, id DESC LIMIT -1 OFFSET ?2";
@@ -97,7 +98,7 @@ impl Store {
     /// Whether this user has logged in from there.
     pub(crate) fn knows_place(&self, user: &str, address: IpAddr, now: i64) -> Result<bool, StoreError> {
         let address = address.to_canonical().to_string();
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = "SELECT 1 FROM place WHERE user = ?1 AND address = ?2 AND at >= ?3";
             let mut statement = connection.prepare_cached(sql)?;
             statement.exists(params![user, address, now - REMEMBERED])
@@ -121,7 +122,7 @@ impl Store {
         lasting: Lasting,
         now: i64,
     ) -> Result<Option<Live>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = format!(
                 "SELECT session.id, user.name, user.role, user.sites, user.tags, session.seen_at FROM session JOIN user ON user.name = session.user \
                  WHERE session.{column} = ?1 AND session.seen_at >= ?2 AND session.made_at >= ?3 AND (session.until IS NULL OR session.until > ?4)"
@@ -144,13 +145,14 @@ impl Store {
     /// A session was used.
     pub(crate) fn seen(&mut self, id: i64, now: i64) -> Result<(), StoreError> {
         let sql = "UPDATE session SET seen_at = ?2 WHERE id = ?1 AND seen_at < ?2";
-        self.write(|transaction| transaction.execute(sql, [id, now])).map(drop)
+        self.file.change(|transaction| transaction.execute(sql, [id, now])).map(drop)
     }
 
     /// Ends the session with this secret, if there is one.
     pub fn end_session(&mut self, secret: &str) -> Result<(), StoreError> {
         let digest = secret::of(secret);
-        self.write(|transaction| transaction.execute("DELETE FROM session WHERE digest = ?1", [digest]))
+        self.file
+            .change(|transaction| transaction.execute("DELETE FROM session WHERE digest = ?1", [digest]))
             .map(drop)
     }
 
@@ -166,7 +168,7 @@ impl Store {
 
     /// The sessions that are good now, the one that was used last first.
     pub fn sessions(&self, lasting: Lasting, now: i64) -> Result<Vec<Session>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = "SELECT id, user, made_at, seen_at, address, agent FROM session WHERE seen_at >= ?1 AND made_at >= ?2 \
                        AND (until IS NULL OR until > ?3) ORDER BY seen_at DESC, id DESC";
             let mut statement = connection.prepare_cached(sql)?;

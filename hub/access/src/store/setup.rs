@@ -3,9 +3,10 @@
 use super::user::NewUser;
 use super::{DAY, Store, user};
 use crate::Role;
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
 use crate::password::PasswordHash;
 use crate::secret::{self, Digest, Secret};
+use rackside_store::StoreError;
 use rusqlite::{Connection, params};
 
 /// For so long a link is good.
@@ -22,7 +23,7 @@ impl Store {
     pub fn offer_setup(&mut self, now: i64) -> Result<Option<Secret>, StoreError> {
         let secret = Secret::new("");
         let digest = secret.digest();
-        self.write(|transaction| {
+        self.file.change(|transaction| {
             if user::count(transaction)? > 0 {
                 return Ok(None);
             }
@@ -35,14 +36,14 @@ impl Store {
     /// Whether this link is good now.
     pub fn is_setup(&self, code: &str, now: i64) -> Result<bool, StoreError> {
         let digest = secret::of(code);
-        self.ask(|connection| is_good(connection, &digest, now))
+        self.file.ask(|connection| is_good(connection, &digest, now))
     }
 
     /// Makes the first user, by a link that dies with it. Slow, for the password; not for who has no good link.
     pub fn set_up(&mut self, code: &str, name: &str, password: &str, now: i64) -> Result<(), ChangeError> {
         let new = NewUser { name, password, role: Role::Admin, reach: crate::Reach::All };
         let digest = secret::of(code);
-        if !self.ask(|connection| is_good(connection, &digest, now))? {
+        if !self.file.ask(|connection| is_good(connection, &digest, now))? {
             return Err(ChangeError::Code);
         }
         user::check_new(&new)?;

@@ -1,9 +1,10 @@
 //! API tokens: what programs have instead of a password.
 
 use super::{DAY, Store, audit, reach, user};
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
 use crate::secret::{self, Secret, TOKEN_PREFIX};
 use crate::{Reach, Right, Role, Scopes};
+use rackside_store::StoreError;
 use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 
 /// Most tokens.
@@ -131,7 +132,7 @@ impl Store {
 
     /// All tokens, by name, those among them that have expired.
     pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM token ORDER BY name"))?;
             statement.query_map([], read)?.collect()
@@ -152,7 +153,7 @@ impl Store {
     }
 
     fn good_where(&self, column: &str, is: &dyn ToSql, now: i64) -> Result<Option<Good>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM token WHERE {column} = ?1 AND (expires_at IS NULL OR expires_at > ?2)"
             );
@@ -176,6 +177,6 @@ impl Store {
     /// A token was used today.
     pub(crate) fn used(&mut self, id: i64, now: i64) -> Result<(), StoreError> {
         let sql = "UPDATE token SET used_day = ?2 WHERE id = ?1";
-        self.write(|transaction| transaction.execute(sql, [id, now / DAY])).map(drop)
+        self.file.change(|transaction| transaction.execute(sql, [id, now / DAY])).map(drop)
     }
 }

@@ -2,9 +2,10 @@
 
 use super::provided::Identity;
 use super::{Refusal, Store, audit, reach};
-use crate::error::{ChangeError, StoreError};
+use crate::error::ChangeError;
 use crate::password::{self, PasswordHash};
 use crate::{Reach, Role};
+use rackside_store::StoreError;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 /// Most users.
@@ -150,12 +151,12 @@ pub(super) fn check_new(new: &NewUser<'_>) -> Result<(), ChangeError> {
 impl Store {
     /// Whether there are any users.
     pub fn has_users(&self) -> Result<bool, StoreError> {
-        self.ask(|connection| Ok(count(connection)? > 0))
+        self.file.ask(|connection| Ok(count(connection)? > 0))
     }
 
     /// All users, by name.
     pub fn users(&self) -> Result<Vec<User>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM user ORDER BY name"))?;
             statement.query_map([], read)?.collect()
@@ -164,12 +165,12 @@ impl Store {
 
     /// A user by name, whatever the case.
     pub fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
-        self.ask(|connection| find(connection, name))
+        self.file.ask(|connection| find(connection, name))
     }
 
     /// A user who has a password here, as it is written, with its hash.
     pub(crate) fn login(&self, name: &str) -> Result<Option<(String, PasswordHash)>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let mut statement = connection
                 .prepare_cached("SELECT name, hash FROM user WHERE name = ?1 AND issuer IS NULL")?;
             statement.query_row([name], |row| Ok((row.get(0)?, PasswordHash::kept(row.get(1)?)))).optional()

@@ -2,10 +2,10 @@
 
 use super::{End, Store, commissioning, identity};
 use crate::certificate::DAY;
-use crate::error::StoreError;
 use crate::proof::CodeKey;
 use rackside_proto::AgentName;
 use rackside_proto::join::Code;
+use rackside_store::StoreError;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 /// How long a code is good.
@@ -66,7 +66,7 @@ impl Store {
     /// Remembers a new code for an appliance, good for a day. Codes for it that were not used are good no more.
     pub fn make_code(&mut self, code: &Code, name: &AgentName, now: i64) -> Result<CodeRow, StoreError> {
         let CodeKey { id, key } = CodeKey::of(code);
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             transaction.execute("DELETE FROM code WHERE made_at < ?1", [now - REMEMBERED])?;
             take_back(transaction, name, now)?;
             transaction.execute(
@@ -96,25 +96,25 @@ impl Store {
     /// The code with this id.
     pub(crate) fn code(&self, id: [u8; 8]) -> Result<Option<CodeRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM code WHERE id = ?1");
-        self.ask(|connection| connection.query_row(&sql, [id], CodeRow::read).optional())
+        self.file.ask(|connection| connection.query_row(&sql, [id], CodeRow::read).optional())
     }
 
     /// Codes that were made lately, newest first.
     pub fn codes(&self) -> Result<Vec<CodeRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM code ORDER BY made_at DESC");
-        self.ask(|connection| connection.prepare(&sql)?.query_map([], CodeRow::read)?.collect())
+        self.file.ask(|connection| connection.prepare(&sql)?.query_map([], CodeRow::read)?.collect())
     }
 
     /// Another box came with a code that was used.
     pub(crate) fn tried(&mut self, id: [u8; 8]) -> Result<(), StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             transaction.execute("UPDATE code SET tries = tries + 1 WHERE id = ?1", [id]).map(drop)
         })
     }
 
     /// Ends a name: its certificates and the codes that were not used. Says how many of each.
     pub fn end(&mut self, name: &AgentName, end: End, now: i64) -> Result<(usize, usize), StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             commissioning::end(transaction, name)?;
             Ok((identity::end_all(transaction, name, end, now)?, take_back(transaction, name, now)?))
         })

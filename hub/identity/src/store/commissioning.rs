@@ -10,8 +10,8 @@
 //! ```
 
 use super::{Store, identity};
-use crate::error::StoreError;
 use rackside_proto::AgentName;
+use rackside_store::StoreError;
 use rusqlite::{Row, Transaction, params};
 
 /// Most steps of one box.
@@ -79,7 +79,7 @@ impl Store {
             let name = identity::name(row, 0)?;
             Ok(Commissioning { name, since: row.get(2)?, holds: row.get(3)?, steps: Vec::new() })
         };
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = "SELECT site, appliance, since, holds FROM commissioning ORDER BY site, appliance";
             let mut all: Vec<Commissioning> =
                 connection.prepare(sql)?.query_map([], one)?.collect::<Result<_, _>>()?;
@@ -101,7 +101,7 @@ impl Store {
         (kind, what): (&str, &str),
         now: i64,
     ) -> Result<bool, StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let of = [name.site.as_str(), name.appliance.as_str()];
             let done = transaction.execute(
                 "INSERT OR IGNORE INTO commissioning_step (site, appliance, kind, name, at)
@@ -115,6 +115,6 @@ impl Store {
 
     /// A box is in service. Says whether it was being set up.
     pub fn in_service(&mut self, name: &AgentName) -> Result<bool, StoreError> {
-        self.change(|transaction| end(transaction, name))
+        self.file.change(|transaction| end(transaction, name))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Store, commissioning};
 use crate::certificate::{Credential, DAY, RENEWABLE, Serial};
-use crate::error::StoreError;
 use rackside_proto::AgentName;
+use rackside_store::StoreError;
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -153,7 +153,7 @@ fn insert(
 impl Store {
     /// Every certificate that could still be shown.
     pub fn identities(&self) -> Result<Vec<Identity>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = "SELECT serial, site, appliance, end, ended_at, seen_at, turned_away_at FROM identity ORDER BY site, appliance, serial";
             connection.prepare(sql)?.query_map([], Identity::read)?.collect()
         })
@@ -161,7 +161,7 @@ impl Store {
 
     /// Those of one name.
     pub(crate) fn identities_of(&self, name: &AgentName) -> Result<Vec<Identity>, StoreError> {
-        self.ask(|connection| {
+        self.file.ask(|connection| {
             let sql = "SELECT serial, site, appliance, end, ended_at, seen_at, turned_away_at FROM identity WHERE site = ?1 AND appliance = ?2";
             connection.prepare(sql)?.query_map([name.site.as_str(), name.appliance.as_str()], Identity::read)?.collect()
         })
@@ -195,7 +195,7 @@ impl Store {
         issued: &Issued,
         (is_in_service, now): (bool, i64),
     ) -> Result<bool, StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let used = transaction.execute(
                 "UPDATE code SET used_by = ?2, used_at = ?3 WHERE id = ?1 AND used_at IS NULL AND revoked_at IS NULL",
                 params![id, key, now],
@@ -216,14 +216,15 @@ impl Store {
     pub(crate) fn newest(&self, name: &AgentName, key: &[u8]) -> Result<Option<Kept>, StoreError> {
         let sql = "SELECT certificate, end FROM identity WHERE site = ?1 AND appliance = ?2 AND key = ?3 ORDER BY end IS NOT NULL, serial DESC LIMIT 1";
         let of = params![name.site.as_str(), name.appliance.as_str(), key];
-        self.ask(|connection| connection.query_row(sql, of, certificate).optional())
+        self.file.ask(|connection| connection.query_row(sql, of, certificate).optional())
     }
 
     /// The certificate that this one was renewed by for this key, if it has not ended.
     pub(crate) fn renewed(&self, parent: Serial, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT certificate, end FROM identity WHERE parent = ?1 AND key = ?2 AND end IS NULL";
-        let found =
-            self.ask(|connection| connection.query_row(sql, params![parent.0, key], certificate).optional())?;
+        let found = self
+            .file
+            .ask(|connection| connection.query_row(sql, params![parent.0, key], certificate).optional())?;
         Ok(found.map(|(certificate, _)| certificate))
     }
 
@@ -231,7 +232,7 @@ impl Store {
     pub(crate) fn issued_since(&self, name: &AgentName, since: i64) -> Result<i64, StoreError> {
         let sql = "SELECT count(*) FROM identity WHERE site = ?1 AND appliance = ?2 AND issued_at >= ?3";
         let of = params![name.site.as_str(), name.appliance.as_str(), since];
-        self.ask(|connection| connection.query_row(sql, of, |row| row.get(0)))
+        self.file.ask(|connection| connection.query_row(sql, of, |row| row.get(0)))
     }
 
     /// Keeps a certificate that takes the place of another. That one stays good until the new one is seen; another that was made in its
@@ -243,7 +244,7 @@ impl Store {
         issued: &Issued,
         now: i64,
     ) -> Result<bool, StoreError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let sql = "SELECT end IS NULL FROM identity WHERE serial = ?1";
             let is_good: Option<bool> =
                 transaction.query_row(sql, [old.serial.0], |row| row.get(0)).optional()?;
@@ -268,7 +269,7 @@ impl Store {
         now: i64,
     ) -> Result<(), StoreError> {
         let issued = Issued { serial: credential.serial, certificate: der.to_vec() };
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let sql = "SELECT 1 FROM identity WHERE serial = ?1";
             if transaction.query_row(sql, [credential.serial.0], |_| Ok(())).optional()?.is_some() {
                 return Ok(());
@@ -314,7 +315,7 @@ impl Store {
         write: impl Fn(&Transaction, [u8; 16]) -> rusqlite::Result<usize>,
     ) -> Result<bool, StoreError> {
         let sql = format!("SELECT 1 FROM identity WHERE serial = ?1 AND ({is_news})");
-        let news = self.ask(|connection| {
+        let news = self.file.ask(|connection| {
             let mut asked = connection.prepare(&sql)?;
             let mut news = Vec::new();
             for Credential { serial, .. } in credentials {
@@ -327,7 +328,7 @@ impl Store {
         if news.is_empty() {
             return Ok(false);
         }
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             news.iter().try_fold(false, |changed, serial| Ok(write(transaction, *serial)? > 0 || changed))
         })
     }

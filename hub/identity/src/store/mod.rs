@@ -20,38 +20,25 @@ pub use code::CodeRow;
 pub use commissioning::{Commissioning, STEPS, Step};
 pub(crate) use identity::Issued;
 pub use identity::{End, Identity, Summary};
-pub(crate) use open::VERSION;
 pub use open::{FILE, backup};
 
-use crate::error::StoreError;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::path::PathBuf;
+use rackside_store::{File, StoreError};
+use std::path::Path;
 
 /// The open file.
 #[derive(Debug)]
 pub struct Store {
-    connection: Connection,
-    path: PathBuf,
+    file: File,
 }
 
 impl Store {
-    /// Asks.
-    fn ask<T>(&self, what: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        what(&self.connection).map_err(|error| open::failed(&self.path, &error))
-    }
-
-    /// Changes: all of it or nothing.
-    fn change<T>(&mut self, what: impl FnOnce(&Transaction) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let failed = |error: rusqlite::Error| open::failed(&self.path, &error);
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let done = what(&transaction).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-        Ok(done)
+    /// Opens the file in this directory, or makes it.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        open::FORM.open(directory).map(|file| Self { file })
     }
 
     /// A number that is another one whenever somebody else has changed the file.
     pub fn version(&self) -> Result<i64, StoreError> {
-        self.ask(|connection| connection.pragma_query_value(None, "data_version", |row| row.get(0)))
+        self.file.version()
     }
 }
