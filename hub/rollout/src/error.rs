@@ -2,6 +2,7 @@
 //!
 //! Sample: `tags/city.toml:3: mqtt.address: is the box's own business and is not sent; take it out`
 
+use rackside_store::CopyError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,12 @@ pub enum BookError {
 impl BookError {
     pub(crate) fn of(path: &Path, error: &rusqlite::Error) -> Self {
         Self::Database { path: path.to_owned(), what: error.to_string() }
+    }
+}
+
+impl From<CopyError> for BookError {
+    fn from(error: CopyError) -> Self {
+        Self::Database { path: error.path, what: error.what }
     }
 }
 

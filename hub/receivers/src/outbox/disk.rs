@@ -13,7 +13,8 @@
 
 use super::queue::{Change, End, FAILURES, Failure, Memory, Queue, Queued};
 use rackside_notify::Message;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rackside_store::CopyError;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,25 +177,9 @@ impl std::error::Error for BackupError {}
 /// Copies `data/notify.db` to `target/notify.db`, in place of an older copy there; the hub may run. Nothing, if there is none. What waits is not in
 /// the copy: by the time that it is restored, nobody should be woken by it.
 pub fn backup(data: &Path, target: &Path) -> Result<Option<PathBuf>, BackupError> {
-    let (source, copy) = (data.join(FILE), target.join(FILE));
-    if !source.exists() {
-        return Ok(None);
-    }
-    let partial = target.join(format!("{FILE}.partial"));
-    let failed = |what: String| BackupError { path: source.clone(), what };
-    let copied = || -> Result<(), DiskError> {
-        let reading = Connection::open_with_flags(&source, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        reading.busy_timeout(BUSY)?;
-        reading.execute("VACUUM INTO ?1", [partial.to_string_lossy()])?;
-        Connection::open(&partial)?.execute_batch("DELETE FROM waiting")?;
-        Ok(())
-    };
-    if partial.exists() {
-        std::fs::remove_file(&partial).map_err(|error| failed(error.to_string()))?;
-    }
-    copied().map_err(|error| failed(error.to_string()))?;
-    std::fs::rename(&partial, &copy).map_err(|error| failed(error.to_string()))?;
-    Ok(Some(copy))
+    let forget = |copy: &Path| Connection::open(copy)?.execute_batch("DELETE FROM waiting");
+    let copied = rackside_store::copy(data, target, FILE, forget);
+    copied.map_err(|CopyError { path, what }| BackupError { path, what })
 }
 
 fn keep(transaction: &Transaction<'_>, state: Option<&[u8]>, last_id: u64) -> rusqlite::Result<()> {

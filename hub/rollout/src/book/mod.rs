@@ -343,18 +343,7 @@ impl Book {
 
 /// Copies `fleet.db` of `data` into `target`, while a hub may be using it. None, if there is none.
 pub fn backup(data: &Path, target: &Path) -> Result<Option<PathBuf>, BookError> {
-    let (source, copy) = (data.join(FILE), target.join(FILE));
-    if !source.exists() {
-        return Ok(None);
-    }
-    let partial = target.join(format!("{FILE}.partial"));
-    let failed = |error: rusqlite::Error| BookError::of(&source, &error);
-    let reading = Connection::open(&source).map_err(failed)?;
-    reading.busy_timeout(BUSY).map_err(failed)?;
-    reading.execute("VACUUM INTO ?1", [partial.to_string_lossy()]).map_err(failed)?;
-    let renamed = std::fs::rename(&partial, &copy);
-    renamed.map_err(|error| BookError::Database { path: copy.clone(), what: error.to_string() })?;
-    Ok(Some(copy))
+    Ok(rackside_store::copy(data, target, FILE, |_| Ok(()))?)
 }
 
 #[cfg(test)]

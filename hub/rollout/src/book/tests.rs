@@ -113,6 +113,7 @@ fn a_copy_is_a_book_and_a_newer_one_is_left_alone() {
     let target = tempfile::tempdir().expect("a directory");
     assert!(backup(target.path(), directory.path()).expect("nothing to do").is_none());
     book.begin(&wanted(&[("a", "", "x = 2\n")]), 7).expect("writes");
+    std::fs::write(target.path().join("fleet.db.partial"), "of a copy that was cut short").expect("writes");
     backup(directory.path(), target.path()).expect("copies").expect("there is one");
     let copy = Book::open(target.path()).expect("opens");
     assert_eq!(copy.newest().expect("reads"), book.newest().expect("reads"));
