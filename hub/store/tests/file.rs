@@ -3,7 +3,7 @@
 use rackside_store::{Fault, File, Form, StoreError};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -78,6 +78,17 @@ fn it_is_its_owners_alone_and_with_it_what_sqlite_puts_beside_it() {
     fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("it is ours");
     assert_eq!(count(&NOW.open(data.path()).expect("opened"), "one"), Ok(1));
     assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn made_by_root_it_belongs_to_whom_the_directory_belongs_to() {
+    let data = directory();
+    // Nobody else than root may do this, and nobody else has to.
+    let _ = chown(data.path(), Some(65_534), Some(65_534));
+    drop(NOW.open(data.path()).expect("made"));
+    let owner =
+        |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid())).expect("it is there");
+    assert_eq!(owner(&data.path().join("a.db")), owner(data.path()));
 }
 
 #[test]
