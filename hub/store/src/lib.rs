@@ -4,7 +4,7 @@
 //! open. The hub and the command line work on it side by side. Each change is one transaction, synced before it returns, so what somebody was told
 //! holds after a power cut.
 //!
-//! Files that are no secret have forms of their own in other crates; [`copy`] is for them.
+//! Files that are no secret have forms of their own in other crates; [`copy()`] is for them.
 //!
 //! Not here: what stands in the tables, and what is asked of them. That is of who has the form.
 //!
