@@ -122,12 +122,7 @@ fn parts() -> &'static Parts {
 
 /// Runs a program that has to succeed.
 fn run(command: &mut Command) {
-    // Set for this package; cargo would pass them on to build scripts as if they were its own.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
-            command.env_remove(name);
-        }
-    }
+    programs::without_cargos(command);
     let output = command.output();
     let Output { status, stdout, stderr } = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));

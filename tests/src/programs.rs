@@ -26,18 +26,21 @@ pub fn crossed(name: &str) -> PathBuf {
     let target = target_directory();
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../cross/build"));
     command.arg(name).env("CARGO_TARGET_DIR", &target);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_cargos(name)) {
-        command.env_remove(name);
-    }
+    without_cargos(&mut command);
     let output = command.output().unwrap_or_else(|error| panic!("cannot start cross/build: {error}"));
     assert!(output.status.success(), "cross/build {name}:\n{}", String::from_utf8_lossy(&output.stderr));
     let program = if name.starts_with("hub") { "rackside-hub" } else { "rackside-agent" };
     target.join("cross").join(name).join(program)
 }
 
-/// Whether cargo set it for the package of whoever asks: it would be passed on to build scripts as if it were their own.
-fn is_cargos(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR"
+/// Takes away what cargo has set for the package of whoever asks: it would be passed on to build scripts as if it were their own, which would be run,
+/// and all that hangs on them built, once more.
+pub fn without_cargos(command: &mut Command) {
+    let is_cargos =
+        |name: &OsStr| name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR";
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_cargos(name)) {
+        command.env_remove(name);
+    }
 }
 
 impl Programs {
@@ -51,9 +54,7 @@ impl Programs {
         if let Some(target) = directory.parent() {
             command.arg("--target-dir").arg(target);
         }
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_cargos(name)) {
-            command.env_remove(name);
-        }
+        without_cargos(&mut command);
         if quiet {
             let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
             if !output.status.success() {

@@ -1,7 +1,7 @@
 //! The programs as they are shipped, and how large they are.
 
 use crate::Effort;
-use rackside_tests::measure;
+use rackside_tests::{measure, programs};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -43,6 +43,7 @@ fn build(package: &str, profile: &str, target: Option<&str>) -> Result<PathBuf, 
     if let Some(target) = target {
         command.args(["--target", target]);
     }
+    programs::without_cargos(&mut command);
     let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

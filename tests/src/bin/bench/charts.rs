@@ -13,6 +13,8 @@ use rackside_tests::hub::{Hub, Way};
 use std::time::Duration;
 
 const SERIES: usize = 60;
+/// It moves with each reading.
+const DRAWN: &str = "rackside_soc_temperature_celsius";
 const DAY: Duration = Duration::from_hours(24);
 /// A day of readings comes in within this.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -59,8 +61,9 @@ fn first(hub: &Hub) -> Result<(String, String), String> {
         text(&sites["sites"][0]["appliances"][0]["appliance"])?
     );
     let listed = json(&format!("/api/sites/{place}/series"))?;
-    let gauge = listed["series"].as_array().and_then(|all| all.iter().find(|one| one["kind"] == "gauge"));
-    let id = text(&gauge.ok_or("it has no gauge")?["id"])?;
+    let listed = listed["series"].as_array();
+    let drawn = listed.and_then(|all| all.iter().find(|one| one["name"] == DRAWN));
+    let id = text(&drawn.ok_or_else(|| format!("it has no {DRAWN}"))?["id"])?;
     let encoded = id.bytes().map(|byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),

@@ -135,7 +135,7 @@ fn measure(server: &Server, kind: Kind, fleet: &Joined) -> Result<Measured, Stri
     if kind == Kind::Resumed {
         // Each has a ticket from here on.
         for (number, config) in clients.iter().enumerate() {
-            come(server, number, config.as_ref())?;
+            come(server, &id(kind, number), config.as_ref())?;
         }
     }
     let resumed = AtomicUsize::new(0);
@@ -148,7 +148,7 @@ fn measure(server: &Server, kind: Kind, fleet: &Joined) -> Result<Measured, Stri
                 scope.spawn(move || {
                     for _ in 0..TIMES {
                         for number in (worker..CLIENTS).step_by(THREADS) {
-                            let is_resumed = come(server, number, clients[number].as_ref())?;
+                            let is_resumed = come(server, &id(kind, number), clients[number].as_ref())?;
                             tally.fetch_add(usize::from(is_resumed), Ordering::Relaxed);
                         }
                     }
@@ -180,22 +180,29 @@ fn client(kind: Kind, fleet: &Joined, number: usize) -> Result<Option<Arc<Client
     Ok(Some(Arc::new(config)))
 }
 
+/// Who comes without a certificate cannot have the name of an appliance that joined.
+fn id(kind: Kind, number: usize) -> String {
+    match kind {
+        Kind::Plain | Kind::Tls => format!("visitor-{number:08x}"),
+        Kind::Mutual | Kind::Resumed => format!("{}/{number:08x}", day::name(number)),
+    }
+}
+
 /// From the first packet to the CONNACK, and away again. Whether the session was resumed.
-fn come(server: &Server, number: usize, config: Option<&Arc<ClientConfig>>) -> Result<bool, String> {
+fn come(server: &Server, id: &str, config: Option<&Arc<ClientConfig>>) -> Result<bool, String> {
     let address = if config.is_some() { server.tls } else { server.plain };
     let told = |error: &dyn std::fmt::Display| format!("{} at {address}: {error}", server.name);
     let mut socket = TcpStream::connect(address).map_err(|error| told(&error))?;
     socket.set_nodelay(true).map_err(|error| told(&error))?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(|error| told(&error))?;
-    let client = format!("{}/{number:08x}", day::name(number));
     let Some(config) = config else {
-        greet(&mut socket, &client).map_err(|error| told(&error))?;
+        greet(&mut socket, id).map_err(|error| told(&error))?;
         return Ok(false);
     };
     let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
     let connection = ClientConnection::new(Arc::clone(config), name).map_err(|error| told(&error))?;
     let mut stream = StreamOwned::new(connection, socket);
-    greet(&mut stream, &client).map_err(|error| told(&error))?;
+    greet(&mut stream, id).map_err(|error| told(&error))?;
     Ok(stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
 }
 
