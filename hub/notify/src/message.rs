@@ -218,6 +218,9 @@ pub struct Contact {
     pub phone: String,
     /// When; may be empty.
     pub hours: String,
+    /// Where else, by mail; may be empty. Messages that waited while the hub was brought up to date have none.
+    #[serde(default)]
+    pub email: String,
 }
 
 /// A message and who gets it.

@@ -72,6 +72,7 @@ fn arena() -> SiteFacts {
                 name: "stage office".to_owned(),
                 phone: "+49 30 901820".to_owned(),
                 hours: "Mon-Fri 9-17".to_owned(),
+                email: "office@arena.example".to_owned(),
             },
             Contact { role: "porter".to_owned(), phone: "+49 30 901821".to_owned(), ..Contact::default() },
         ],

@@ -40,7 +40,7 @@ pub const BODY: &str = "\
 … and {more} more alerts.
 {{ endif }}{{ endif }}{{ if sites }}
 {{ endif }}{{ for site in sites }}{site.title} is {{ if site.on_air }}ON AIR{{ else }}off air{{ endif }}.
-{{ if firing }}{{ for contact in site.contacts }}Call {contact.role}{{ if contact.name }} ({contact.name}){{ endif }}: {contact.phone}{{ if contact.hours }}, {contact.hours}{{ endif }}
+{{ if firing }}{{ for contact in site.contacts }}Call {contact.role}{{ if contact.name }} ({contact.name}){{ endif }}: {contact.phone}{{ if contact.hours }}, {contact.hours}{{ endif }}{{ if contact.email }}, {contact.email}{{ endif }}
 {{ endfor }}{{ if site.access }}Access: {site.access}
 {{ endif }}{{ endif }}{{ endfor }}{{ if more_sites }}… and {more_sites} more sites.
 {{ endif }}{{ if outage }}{{ if not acknowledge_url }}

@@ -178,6 +178,8 @@ pub struct ContactView {
     pub phone: String,
     /// When, or nothing.
     pub hours: String,
+    /// Where else, by mail, or nothing.
+    pub email: String,
 }
 
 /// Longer names would push what is wrong out of a phone's first line.
@@ -500,6 +502,7 @@ fn site(site: &SiteFacts) -> SiteView {
                 name: line(&contact.name, WORD),
                 phone: line(&contact.phone, WORD),
                 hours: line(&contact.hours, WORD),
+                email: line(&contact.email, LINE),
             })
             .collect(),
     }

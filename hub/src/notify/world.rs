@@ -220,6 +220,7 @@ fn contacts(config: &SiteConfig) -> Vec<Contact> {
             name: one.name.clone(),
             phone: one.phone.clone(),
             hours: one.hours.clone(),
+            email: one.email.clone(),
         })
         .collect()
 }

@@ -404,6 +404,7 @@ prop_compose! {
             if let Some(contact) = site.contacts.first_mut() {
                 contact.phone.clone_from(&texts[1]);
                 contact.name.clone_from(&texts[2]);
+                contact.email.clone_from(&texts[3]);
             }
         }
         Odd(message)
