@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::moment::{rfc3339, span};
 use crate::rollout;
 use crate::storage;
+use rackside_pages::quantity::counted;
 use rackside_proto::AgentName;
 use rackside_rollout::{Begun, Book, Fault, Member, Plan, RollOut, Selection, Stages, State, Step, Wanted};
 use std::fmt::Write as _;
@@ -118,7 +119,8 @@ fn told(plan: &Plan, all: usize) -> String {
     for remark in &plan.remarks {
         writeln!(said, "note: {remark}").expect("a String takes everything");
     }
-    writeln!(said, "{} of {all} appliances would get something new", plan.entries.len())
+    let all = counted(all, "appliance", "appliances");
+    writeln!(said, "{} of {all} would get something new", plan.entries.len())
         .expect("a String takes everything");
     said
 }
@@ -128,8 +130,7 @@ pub(crate) fn names(all: &[AgentName]) -> String {
     let first: Vec<String> = all.iter().take(NAMES).map(ToString::to_string).collect();
     let more = all.len().saturating_sub(NAMES);
     let and = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let what = if all.len() == 1 { "1 appliance".to_owned() } else { format!("{} appliances", all.len()) };
-    format!("{what}: {}{and}", first.join(", "))
+    format!("{}: {}{and}", counted(all.len(), "appliance", "appliances"), first.join(", "))
 }
 
 fn begun(
@@ -157,7 +158,7 @@ fn status(of: &RollOut, now: i64) -> String {
     let counts = of.counts();
     let count = |word: &str| counts.get(word).copied().unwrap_or_default();
     let mut said = format!(
-        "roll-out {} by {}, {}{back}\n{}\n{} appliances: {} not told yet, {} told, {} have it, {} have proven it, {} failed\n",
+        "roll-out {} by {}, {}{back}\n{}\n{}: {} not told yet, {} told, {}, {}, {} failed\n",
         of.id,
         of.by,
         at(of.begun_at),
@@ -172,11 +173,11 @@ fn status(of: &RollOut, now: i64) -> String {
             State::Done { at: ended } => format!("done {}", at(*ended)),
             State::Stopped { at: ended, why } => format!("stopped {}: {why}", at(*ended)),
         },
-        of.members.len(),
+        counted(of.members.len(), "appliance", "appliances"),
         count("due"),
         count("told"),
-        count("applied"),
-        count("proven"),
+        counted(count("applied"), "has it", "have it"),
+        counted(count("proven"), "has proven it", "have proven it"),
         count("failed"),
     );
     let is_told = |member: &&Member| !matches!(member.step, Step::Due | Step::Proven(_));
@@ -200,5 +201,9 @@ fn status(of: &RollOut, now: i64) -> String {
 pub(crate) fn outlook(config: &Config) -> Result<Option<String>, String> {
     let Some(directory) = config.fleet.configurations.as_deref() else { return Ok(None) };
     let sources = rollout::read(Some(directory)).map_err(|faults| lines(&faults))?;
-    Ok(Some(format!("configurations of appliances: {} files in {}", sources.count(), directory.display())))
+    Ok(Some(format!(
+        "configurations of appliances: {} in {}",
+        counted(sources.count(), "file", "files"),
+        directory.display()
+    )))
 }

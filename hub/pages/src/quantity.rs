@@ -255,9 +255,21 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// So many of something: `1 appliance`, `3 appliances`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    let what = if count == 1 { one } else { many };
+    format!("{count} {what}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_told_as_many() {
+        let said = [0, 1, 2].map(|count| counted(count, "box", "boxes"));
+        assert_eq!(said, ["0 boxes", "1 box", "2 boxes"]);
+    }
 
     #[test]
     fn values_are_short_and_have_their_unit() {

@@ -10,6 +10,7 @@ use crate::notify::Notifications;
 use crate::onair::OnAir;
 use crate::shutdown;
 use crate::web::Known;
+use rackside_pages::quantity::counted;
 use rackside_proto::AgentName;
 use rackside_rollout::{Member, Order, RollOut, State, Step};
 use std::sync::Arc;
@@ -177,10 +178,10 @@ impl Course {
         drop(book);
         if let Some(found) = found.as_ref().filter(|found| found.is_running()) {
             log::info!(
-                "roll-out {} by {}: {} appliances in stages {}",
+                "roll-out {} by {}: {} in stages {}",
                 found.id,
                 found.by,
-                found.members.len(),
+                counted(found.members.len(), "appliance", "appliances"),
                 found.stages
             );
         }

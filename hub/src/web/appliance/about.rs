@@ -10,7 +10,7 @@ use crate::query::SeriesName;
 use rackside_onair::Zone;
 use rackside_pages::appliance::{self as page, Fact};
 use rackside_pages::moment::span;
-use rackside_pages::quantity::{Unit, duration};
+use rackside_pages::quantity::{Unit, counted, duration};
 use rackside_proto::{ClockSource, Reason, Revision, SpoolPlace, Value, metric};
 
 /// Why an appliance is down, in an operator's words; nothing while it is up.
@@ -102,7 +102,8 @@ pub(super) fn facts(subject: &Subject) -> Vec<Fact> {
         SpoolPlace::Memory => "kept in memory only",
         SpoolPlace::Disk => "goes to its disk when the hub does not answer",
     });
-    let records = backlog.map_or_else(|| "not known".to_owned(), |backlog| format!("{backlog} records"));
+    let records = backlog
+        .map_or_else(|| "not known".to_owned(), |backlog| counted(backlog as usize, "record", "records"));
     facts.push(fact("Backlog", records, place.unwrap_or_default()));
     if let Some(bytes) = quantity(subject, metric::AGENT_SPOOL.name).filter(|bytes| *bytes > 0.0) {
         facts.push(fact("Backlog on its disk", Unit::Bytes.show(bytes), ""));

@@ -12,6 +12,7 @@ use crate::moment::{rfc3339, span};
 use crate::query::Fleetwide;
 use rackside_history::RunSpan;
 use rackside_pages::appliance::Run as Shown;
+use rackside_pages::quantity::counted;
 use rackside_promql::SourceError;
 use rackside_proto::Reason;
 use serde::Serialize;
@@ -106,7 +107,11 @@ pub(super) fn shown(runs: Vec<Run>, subject: &Subject, now: Now) -> Vec<Shown> {
             end: if one.live { "now".to_owned() } else { at(one.span.1) },
             span: span(one.span.1.saturating_sub(one.span.0)),
             why: one.ended.unwrap_or_default().to_owned(),
-            lost: if one.lost == 0 { "–".to_owned() } else { format!("{} records", one.lost) },
+            lost: if one.lost == 0 {
+                "–".to_owned()
+            } else {
+                counted(one.lost as usize, "record", "records")
+            },
             id: one.run,
         })
         .collect()

@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rackside_onair::Zone;
 use rackside_pages::configuration::{Configuration, Group, Line, Running};
+use rackside_pages::quantity::counted;
 use rackside_pages::{Here, When};
 use rackside_proto::AgentName;
 use rackside_rollout::{Member, Plan, RollOut, State, Step};
@@ -46,10 +47,7 @@ fn names(all: &[AgentName]) -> String {
 fn groups(plan: &Plan) -> (Vec<Group>, String) {
     let all = plan.groups();
     let shown = all.iter().take(GROUPS).map(|group| Group {
-        count: match group.names.len() {
-            1 => "1 appliance".to_owned(),
-            many => format!("{many} appliances"),
-        },
+        count: counted(group.names.len(), "appliance", "appliances"),
         names: names(&group.names),
         changes: group.changes.iter().take(CHANGES).map(ToString::to_string).collect(),
         more: and_more(CHANGES, group.changes.len()),
@@ -94,11 +92,11 @@ fn running(of: &RollOut) -> Running {
         word,
         why: if let State::Stopped { why, .. } = &of.state { why.clone() } else { String::new() },
         says: format!(
-            "{} appliances in stages {}: {} proven, {} have it, {} told{away}, {} to come, {} failed",
-            of.members.len(),
+            "{} in stages {}: {} proven, {}, {} told{away}, {} to come, {} failed",
+            counted(of.members.len(), "appliance", "appliances"),
             of.stages,
             count("proven"),
-            count("applied"),
+            counted(count("applied"), "has it", "have it"),
             count("told"),
             count("due"),
             count("failed")
