@@ -376,6 +376,65 @@ fn a_mute_is_made_and_ended_from_this_machine_alone_and_keeps_quiet() {
 }
 
 #[test]
+fn maintenance_by_hand_keeps_quiet_over_a_restart_and_ends_by_hand() {
+    let witness = Witness::start();
+    let place = Place::telling(&witness);
+    let hub = Running::start(&place.config);
+    let (mut client, mut rack) = begin(&hub, 1);
+    hub.eventually("its site is known", |hub| (hub.get("/sites/arena-north").0 == 200).then_some(()));
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let post = |path: &str, more: &str, body: &str| hub.post(path, &format!("{form}{more}"), body);
+    let body = "at=site/arena-north&for=2h&who=desk&comment=%3Cscript%3E";
+    assert_eq!(post("/maintenance", "X-Forwarded-For: 192.0.2.7\r\n", body).0, 401);
+    assert_eq!(post("/maintenance", "Origin: https://elsewhere.example\r\n", body).0, 403);
+    for (wrong, code, why) in [
+        ("at=hall&for=2h&comment=x", 400, "say where"),
+        ("at=site/nowhere&for=2h&comment=x", 404, "there is no site"),
+        ("at=appliance/arena-north/rack-9&for=2h&comment=x", 404, "there is no appliance"),
+        ("at=tag/nobody&for=2h&comment=x", 404, "no site has the tag"),
+        ("at=site/arena-north&for=2h", 400, "say why"),
+        ("at=site/arena-north&for=for+ever&comment=x", 400, "how long"),
+        ("at=site/arena-north&until=soon&comment=x", 400, "soon"),
+        ("at=site/arena-north&until=2020-01-01T00:00&comment=x", 400, "past"),
+        ("at=site/arena-north&from=2020-01-01T00:00&until=9999-01-01T00:00&comment=x", 400, "31 days"),
+    ] {
+        let (status, said) = post("/maintenance", "", wrong);
+        assert!(status == code && said.contains(why), "{wrong}: {status} {said}");
+        let (status, page) = post("/maintenance", "Accept: text/html\r\n", wrong);
+        assert!(status == code && page.contains("id=\"fault\""), "{wrong}: {status} {page}");
+    }
+    assert_eq!(post("/maintenance", "", body).0, 204);
+    turn(&mut client, &mut rack, false);
+    alert(&hub, |alert| alert["held"] == "maintenance goes on");
+    for path in ["/alerts", "/sites/arena-north", "/sites/arena-north/rack-1", "/maintenance"] {
+        let page = hub.get(path).1;
+        assert!(page.contains("desk: &lt;script&gt;") && !page.contains("<script>"), "{path}: {page}");
+    }
+    let log = hub.eventually("the log has it", |hub| {
+        Some(hub.get("/api/log?kind=hub").1).filter(|log| log.contains("says desk"))
+    });
+    assert!(log.contains("Maintenance, at arena-north, until"), "{log}");
+    hub.kill();
+    let hub = Running::start(&place.config);
+    let window = |hub: &Running| {
+        let list: Json = serde_json::from_str(&hub.get("/api/maintenance").1).expect("JSON");
+        list["maintenance"][0].clone()
+    };
+    let kept = window(&hub);
+    assert_eq!((&kept["id"], &kept["by"], &kept["now"]), (&json!(1), &json!("desk"), &json!(true)));
+    let (mut client, mut rack) = begin(&hub, 2);
+    turn(&mut client, &mut rack, false);
+    alert(&hub, |alert| alert["held"] == "maintenance goes on");
+    let post = |path: &str, body: &str| hub.post(path, form, body).0;
+    assert_eq!(post("/maintenance/1", "do=something"), 400);
+    assert_eq!(post("/maintenance/2", "do=end"), 404);
+    assert_eq!(post("/maintenance/1", "do=end"), 204);
+    assert_eq!(post("/maintenance/1", "do=end"), 409);
+    assert_eq!(window(&hub), Json::Null);
+    assert_eq!(witness.next()["status"], "firing", "what still fires is told now");
+}
+
+#[test]
 fn routes_and_receivers_take_effect_while_the_hub_runs() {
     let (before, after) = (Witness::start(), Witness::start());
     let place = Place::telling(&before);

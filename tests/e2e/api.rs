@@ -18,7 +18,7 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/schemathesis.toml
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
-/// A hub that has something to tell of everything: a rack, an alert that fires, a mute, a site with contacts, a show, maintenance, a receiver, a team.
+/// A hub that has something to tell of everything: a rack, an alert that fires, a mute, a site with contacts, a show, maintenance of the configuration and by hand, a receiver, a team.
 fn lively(rules: &TempDir) -> (Hub, Agent) {
     let file = rules.path().join("own.yml");
     std::fs::write(&file, RULES).expect("the directory can be written");
@@ -43,6 +43,9 @@ fn lively(rules: &TempDir) -> (Hub, Agent) {
         "{{\"matchers\":[\"site=\\\"hall\\\"\"],\"ends_at\":{tomorrow},\"by\":\"desk\",\"comment\":\"a day off\"}}"
     );
     make(&hub, "/api/silences", &mute);
+    let work =
+        format!("{{\"site\":\"hall\",\"ends_at\":{tomorrow},\"by\":\"desk\",\"comment\":\"a new switch\"}}");
+    make(&hub, "/api/maintenance", &work);
     make(&hub, "/api/incidents", r#"{"site":"hall","title":"No picture","text":"We are at it."}"#);
     (hub, agent)
 }

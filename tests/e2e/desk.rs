@@ -192,3 +192,63 @@ fn what_fires_and_what_happens_arrives_without_a_reload() {
         expect(browser, "it says that it is live", "document.body.dataset.line === 'live'");
     }
 }
+
+#[test]
+fn maintenance_is_announced_and_ended_with_the_keyboard_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let rules = directory.path().join("own.yml");
+    fs::write(&rules, RULES).expect("the directory can be written");
+    let site = "[status]\nenabled = true\n[[site]]\nid = \"hall\"\nname = \"The Hall\"\npublic = true\n";
+    let tables = format!("[rules]\ndefaults = false\nfiles = [\"{}\"]\n{site}", rules.display());
+    let hub = Hub::with(Way::Listener, &programs().hub, &tables);
+    let mut watcher = Browser::open(&format!("http://{}/alerts", hub.web()), 1280, 900);
+    expect(&mut watcher, "it fires", &in_section("firing", "is down"));
+    watcher.evaluate("window.notReloaded = true");
+    let mut browser = Browser::open(&format!("http://{}/sites/hall", hub.web()), 360, 740);
+    tab_to(&mut browser, "Announce maintenance");
+    browser.press("Enter");
+    let here = "location.pathname === '/maintenance' && document.readyState === 'complete'";
+    expect(&mut browser, "it leads to the form", here);
+    let chosen = browser.evaluate("document.querySelector('[name=at]').selectedOptions[0].value");
+    assert_eq!(chosen, "site/hall", "of the site that one comes from");
+    let to = |browser: &mut Browser, name: &str| {
+        let found = (0..40).any(|_| {
+            browser.press("Tab");
+            browser.evaluate("document.activeElement.name") == name
+        });
+        assert!(found, "Tab never comes to {name}");
+    };
+    to(&mut browser, "comment");
+    browser.write("the carrier's man is there");
+    to(&mut browser, "who");
+    browser.write("desk");
+    to(&mut browser, "name");
+    // No line of text as it is called.
+    browser.evaluate("document.activeElement.maxLength = 200; document.activeElement.value = 'x'.repeat(81)");
+    browser.press("Enter");
+    expect(&mut browser, "what is wrong is said", "document.activeElement?.id === 'fault'");
+    let kept = "document.querySelector('[name=comment]').value === \"the carrier's man is there\"";
+    expect(&mut browser, "and what was entered is kept", kept);
+    browser.assert_sound_here("maintenance with a fault");
+    to(&mut browser, "name");
+    browser.evaluate("document.activeElement.value = ''");
+    browser.write("New switch");
+    browser.press("Enter");
+    let held = "document.querySelector('[data-part=held]').textContent";
+    let said = format!(
+        "location.pathname === '/sites/hall' && {held}.includes(\"desk: the carrier's man is there\")"
+    );
+    expect(&mut browser, "its page says so", &said);
+    browser.assert_sound_here("a site under maintenance");
+    expect(&mut watcher, "what fires is kept", &in_section("held", "is down"));
+    let listed = "document.querySelector('[data-live=maintenance]').textContent.includes('New switch')";
+    expect(&mut watcher, "and why", listed);
+    let public = hub.body("/status");
+    assert!(public.contains("New switch") && !public.contains("carrier"), "{public}");
+    tab_to(&mut browser, "End now New switch: all alerts");
+    browser.press("Enter");
+    expect(&mut browser, "it is over", &format!("!{held}.includes('New switch')"));
+    expect(&mut watcher, "what fires needs somebody again", &in_section("firing", "is down"));
+    expect(&mut watcher, "nothing is listed", &format!("!{listed}"));
+    assert_eq!(watcher.evaluate("window.notReloaded"), Json::from(true), "all on one page");
+}

@@ -275,6 +275,8 @@ fn who_may_look_at_one_site_sees_no_other_and_no_button() {
         "/sites/arena-north",
         "/sites/arena-north/rack-1",
         "/alerts",
+        "/maintenance",
+        "/maintenance?at=site/quarry",
         "/log",
         "/status",
         "/settings",

@@ -26,6 +26,7 @@ use crate::maintenance::Plan;
 use crate::message::{AlertId, Entry, Kind, Message, Outgoing, State};
 use crate::route::{Place, Route, Target};
 use crate::world::{Uplink, World};
+use rackside_promql::Labels;
 
 /// How often a group is looked at whose route is no more, in milliseconds.
 pub(crate) const ROUTE_GONE: i64 = 300_000;
@@ -96,9 +97,16 @@ impl Round<'_> {
         if let Some(mute) = self.kept.mutes.mutes(&booked.labels, self.now) {
             return Some(Held::Muted(mute.id));
         }
-        let all = &self.policy.maintenance;
-        let under_way = self.plan.under_way(all, &booked.labels, place, self.now)?;
-        Some(Held::Maintenance(under_way.maintenance.name.to_string()))
+        self.maintenance(&booked.labels, place).map(Held::Maintenance)
+    }
+
+    /// What the maintenance is called that keeps alerts with these labels quiet: one by hand before one of the configuration.
+    pub(crate) fn maintenance(&mut self, labels: &Labels, place: &Place) -> Option<String> {
+        if let Some(work) = self.kept.works.under_way(labels, &place.tags, self.now) {
+            return Some(work.name.clone());
+        }
+        let under_way = self.plan.under_way(&self.policy.maintenance, labels, place, self.now)?;
+        Some(under_way.maintenance.name.to_string())
     }
 
     /// Why it is not to be told that an appliance is gone: nobody can say, or it may be the hub that is cut off.

@@ -1,11 +1,11 @@
-//! What outlasts the program: the book, the groups, what was told to whom, mutes, an outage, as bytes. Not where they are kept.
+//! What outlasts the program: the book, the groups, what was told to whom, mutes, an outage, maintenance by hand, as bytes. Not where they are kept.
 //!
 //! One version byte, then postcard. What cannot be read is said, and all begins anew: what fires is then found by [`Notifier::reconcile`] and told
 //! once more.
 //!
 //! Invariant: a notifier that was saved and restored between any two calls gives the same messages as one that was not.
 //!
-//! Sample: `02`, then the book, the groups, the log, ….
+//! Sample: `03`, then the book, the groups, the log, ….
 //!
 //! [`Notifier::reconcile`]: crate::Notifier::reconcile
 
@@ -19,8 +19,11 @@ use crate::group::Groups;
 use crate::mute::Mutes;
 use crate::outage::Outage;
 use crate::outage_news::OutageLog;
+use crate::work::Works;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The version before, which knew of no maintenance by hand.
+const WITHOUT_WORKS: u8 = 2;
 
 /// All that a notifier knows beside its policy.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub(crate) struct Kept {
     pub(crate) heartbeat_at: Option<i64>,
     /// When the book was last gone through for what is long over.
     pub(crate) forgot_at: i64,
+    /// Last, so that what was kept without them can be read.
+    pub(crate) works: Works,
 }
 
 impl Kept {
@@ -71,10 +76,15 @@ impl Kept {
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, KeepError> {
         let (version, body) = bytes.split_first().ok_or(KeepError::Damaged)?;
-        if *version != VERSION {
-            return Err(KeepError::Version(*version));
+        let read = |body: &[u8]| postcard::from_bytes(body).map_err(|_| KeepError::Damaged);
+        match *version {
+            VERSION => read(body),
+            WITHOUT_WORKS => {
+                let with = postcard::to_extend(&Works::default(), body.to_vec());
+                read(&with.expect("plain data in memory can always be written"))
+            }
+            other => Err(KeepError::Version(other)),
         }
-        postcard::from_bytes(body).map_err(|_| KeepError::Damaged)
     }
 }
 
@@ -114,12 +124,24 @@ mod tests {
             assert_eq!(Kept::read(&bytes[..length]).err(), Some(KeepError::Damaged), "cut at {length}");
         }
         let mut newer = bytes;
-        newer[0] = 3;
+        newer[0] = 4;
         let why = Kept::read(&newer).expect_err("it is of another version");
         assert_eq!(
             why.to_string(),
-            "the kept state of notifications has version 3, and this program knows 2; what fires is told once more, and mutes and acknowledgements are lost"
+            "the kept state of notifications has version 4, and this program knows 3; what fires is told once more, and mutes and acknowledgements are lost"
         );
+    }
+
+    #[test]
+    fn what_was_kept_before_there_was_maintenance_by_hand_is_read() {
+        let kept = Kept { last_id: 7, forgot_at: 9, ..Kept::default() };
+        let mut before = kept.bytes();
+        let works = postcard::to_allocvec(&kept.works).expect("plain data").len();
+        before.truncate(before.len() - works);
+        before[0] = WITHOUT_WORKS;
+        assert_eq!(Kept::read(&before), Ok(kept));
+        before.pop();
+        assert_eq!(Kept::read(&before).err(), Some(KeepError::Damaged));
     }
 
     #[test]

@@ -42,6 +42,7 @@ mod rota;
 mod route;
 mod schedule;
 mod trial;
+mod work;
 mod world;
 
 pub use book::{Booked, Happened, Held, What};
@@ -60,4 +61,5 @@ pub use observed::Observed;
 pub use rota::{Override, Rotation, Shift, Team};
 pub use route::{GroupBy, Place, Route, Step, Taken, Target};
 pub use schedule::Schedule;
+pub use work::{NewWork, Where, Work, WorkError, WorkId, Works};
 pub use world::{Gone, Nowhere, Uplink, World};

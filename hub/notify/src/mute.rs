@@ -1,7 +1,7 @@
 //! Mutes: somebody has said that alerts with such labels are not told for a while, and why.
 //!
 //! A mute ends by itself; it can be changed, and ended early. Those that are over are kept a while, because one wants to know who muted what. Not
-//! here: maintenance, which stands in the configuration (`maintenance.rs`).
+//! here: maintenance, which stands in the configuration (`maintenance.rs`) or is announced by hand (`work.rs`).
 //!
 //! Invariants: each has an end, an author and a comment, and asks for a label that has to be there; there are never more than a bounded number.
 //!
@@ -145,7 +145,7 @@ impl Mutes {
 
     /// Ends one before its time; one that has not begun never does.
     pub fn end(&mut self, id: MuteId, by: &str, now: i64) -> Result<(), MuteError> {
-        line(by).map_err(|()| MuteError::Author)?;
+        line(by, TEXTS[0]).map_err(|()| MuteError::Author)?;
         let mute = self.running(id, now)?;
         mute.ends_at = now;
         mute.starts_at = mute.starts_at.min(now);
@@ -205,7 +205,7 @@ impl NewMute {
         if self.matchers.accept_nothing_there() {
             return Err(MuteError::Everything);
         }
-        line(&self.by).map_err(|()| MuteError::Author)?;
+        line(&self.by, TEXTS[0]).map_err(|()| MuteError::Author)?;
         if self.comment.trim().is_empty() || self.comment.chars().count() > TEXTS[1] {
             return Err(MuteError::Comment);
         }
@@ -217,9 +217,10 @@ impl NewMute {
     }
 }
 
-fn line(text: &str) -> Result<(), ()> {
+/// Whether a text is a line of so many characters at most.
+pub(crate) fn line(text: &str, most: usize) -> Result<(), ()> {
     let is_one =
-        !text.trim().is_empty() && text.chars().count() <= TEXTS[0] && !text.chars().any(char::is_control);
+        !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control);
     is_one.then_some(()).ok_or(())
 }
 

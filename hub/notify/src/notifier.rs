@@ -20,6 +20,7 @@ use crate::mute::{MuteError, MuteId, Mutes, NewMute};
 use crate::observed::Observed;
 use crate::refresh;
 use crate::route::Place;
+use crate::work::{NewWork, WorkError, WorkId, Works};
 use crate::world::World;
 
 /// How long the rules have to find an alert again whose appliance is heard again, in milliseconds, if they have lost it.
@@ -28,6 +29,9 @@ const FOUND_AGAIN: i64 = 2 * 60_000;
 const ORPHANED: i64 = 30 * 86_400_000;
 /// How often the book is gone through for what is long over, in milliseconds.
 const FORGET: i64 = 3_600_000;
+
+/// Which tags a site has.
+type Tags<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 /// Takes alerts, gives messages.
 #[derive(Debug)]
@@ -254,6 +258,7 @@ impl Notifier {
             let groups = &self.kept.groups;
             self.kept.book.forget(now, |id| groups.of(id).next().is_some());
             self.kept.mutes.forget(now);
+            self.kept.works.forget(now);
         }
         out
     }
@@ -351,6 +356,40 @@ impl Notifier {
     /// All mutes.
     pub fn mutes(&self) -> &Mutes {
         &self.kept.mutes
+    }
+
+    /// Announces maintenance. `tags` says which a site has. What fires of it already is seen as kept at once; messages are when their group is looked at next.
+    pub fn begin_work(&mut self, new: NewWork, now: i64, tags: Tags<'_>) -> Result<WorkId, WorkError> {
+        self.revision += 1;
+        let id = self.kept.works.begin(new, now)?;
+        let Some(work) = self.kept.works.one(id).filter(|work| work.holds(now)) else { return Ok(id) };
+        let firing = self.kept.book.alerts_mut().filter(|booked| booked.counts_as_firing());
+        for booked in firing.filter(|booked| booked.held.is_none()) {
+            if work.concerns(&booked.labels, &tags(booked.site())) {
+                booked.held = Some(Held::Maintenance(work.name.clone()));
+            }
+        }
+        Ok(id)
+    }
+
+    /// Ends maintenance that was announced before its time. What still fires is told when its group is looked at next.
+    pub fn end_work(&mut self, id: WorkId, by: &str, now: i64, tags: Tags<'_>) -> Result<(), WorkError> {
+        self.revision += 1;
+        self.kept.works.end(id, by, now)?;
+        let Some(work) = self.kept.works.one(id) else { return Ok(()) };
+        for booked in self.kept.book.alerts_mut() {
+            if booked.held.as_ref().is_some_and(|held| *held == Held::Maintenance(work.name.clone()))
+                && work.concerns(&booked.labels, &tags(booked.site()))
+            {
+                booked.held = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// All maintenance that was announced by hand.
+    pub fn works(&self) -> &Works {
+        &self.kept.works
     }
 
     /// All alerts in the book, in a fixed order.

@@ -257,7 +257,7 @@ impl Round<'_> {
             let place = Place::of(&labels[0], self.world);
             let is_held = labels.iter().any(|labels| {
                 self.kept.mutes.mutes(labels, self.now).is_some()
-                    || self.plan.under_way(&self.policy.maintenance, labels, &place, self.now).is_some()
+                    || self.maintenance(labels, &place).is_some()
             });
             if is_held {
                 continue;

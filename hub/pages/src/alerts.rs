@@ -2,6 +2,7 @@
 //!
 //! Each line has its forms folded below it, so that acknowledging and muting are two taps, without a script. `alerts.js` brings what is new.
 
+use crate::maintenance::Window;
 use crate::{Frame, When, render};
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ pub struct Alerts {
     /// Mutes that run or will.
     pub mutes: Vec<Mute>,
     /// Maintenance that goes on or is to come.
-    pub maintenance: Vec<Maintenance>,
+    pub maintenance: Vec<Window>,
     /// Whether the visitor may change something.
     pub may: bool,
     /// Whether forms have to ask who it is.
@@ -159,19 +160,6 @@ pub struct Mute {
     pub may: bool,
 }
 
-/// Maintenance.
-#[derive(Debug, Serialize)]
-pub struct Maintenance {
-    /// What it is called.
-    pub name: String,
-    /// At which sites, for which alerts.
-    pub place: String,
-    /// `now, until 04:00`, `Sun 02:00 to 04:00`.
-    pub when: String,
-    /// Whether it goes on.
-    pub now: bool,
-}
-
 impl Alerts {
     /// As HTML.
     pub fn html(&self) -> String {
@@ -238,7 +226,14 @@ pub(crate) mod tests {
                 from: hostile(),
                 may: true,
             }],
-            maintenance: vec![Maintenance { name: hostile(), place: hostile(), when: hostile(), now: true }],
+            maintenance: vec![Window {
+                name: hostile(),
+                place: hostile(),
+                when: hostile(),
+                now: true,
+                by: hostile(),
+                ends: "/maintenance/3".to_owned(),
+            }],
             may: true,
             ask: true,
             public: true,

@@ -336,6 +336,11 @@ mod tests {
         }
     }
 
+    fn hold() -> Hold {
+        let text = || HOSTILE.to_owned();
+        Hold { kind: HOSTILE, is_now: true, what: text(), when: text(), by: text(), ends: text() }
+    }
+
     fn page() -> Appliance {
         let text = || HOSTILE.to_owned();
         let choice = || Choice { label: text(), href: text(), here: true };
@@ -380,7 +385,7 @@ mod tests {
                     since_at: text(),
                     who: text(),
                 }],
-                held: vec![Hold { kind: HOSTILE, is_now: true, what: text(), when: text(), by: text() }],
+                held: vec![hold()],
                 notes: vec![text()],
             },
             wanted: text(),

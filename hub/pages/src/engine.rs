@@ -23,6 +23,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("configuration", include_str!("../templates/configuration.html")),
     ("setup", include_str!("../templates/setup.html")),
     ("appliance", include_str!("../templates/appliance.html")),
+    ("maintenance", include_str!("../templates/maintenance.html")),
     ("probe", include_str!("../templates/probe.html")),
     ("missing", include_str!("../templates/missing.html")),
     ("when", include_str!("../templates/when.html")),

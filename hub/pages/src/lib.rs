@@ -45,6 +45,7 @@ pub mod fleet;
 mod frame;
 pub mod log;
 pub mod login;
+pub mod maintenance;
 pub mod missing;
 pub mod moment;
 pub mod quantity;

@@ -153,6 +153,8 @@ pub struct Hold {
     pub when: String,
     /// Who made it, and why.
     pub by: String,
+    /// Where it is ended; nothing, where it is not for whoever looks to end here.
+    pub ends: String,
 }
 
 impl Site {
@@ -208,7 +210,14 @@ mod tests {
                 since_at: text(),
                 who: text(),
             }],
-            held: vec![Hold { kind: "mute", is_now: true, what: text(), when: text(), by: text() }],
+            held: vec![Hold {
+                kind: "mute",
+                is_now: true,
+                what: text(),
+                when: text(),
+                by: text(),
+                ends: text(),
+            }],
             standing: "well",
             has_whom: true,
             on_call: vec![OnCall { team: text(), who: text(), until: text() }],

@@ -79,7 +79,7 @@
     if (!untold) untold = setInterval(look, UNTOLD);
     look();
   };
-  const answered = window.rackside.live({ topics: "alerts" }, { alerts: soon, alert: soon, mutes: soon, begin: soon, refused });
+  const answered = window.rackside.live({ topics: "alerts" }, { alerts: soon, alert: soon, mutes: soon, maintenance: soon, begin: soon, refused });
 
   // Beside the tab key: j and k from alert to alert, a and m open its forms.
   document.addEventListener("keydown", (event) => {

@@ -75,7 +75,7 @@
 
   window.rackside.live(
     { topics: "rows,alerts,log,latest", site, appliance },
-    { latest, rows: news, alert: news, alerts: news, mutes: news, log: news, begin: news },
+    { latest, rows: news, alert: news, alerts: news, mutes: news, maintenance: news, log: news, begin: news },
   );
   // Ages count on while nothing comes, and a site goes on the air.
   setInterval(news, 30000);

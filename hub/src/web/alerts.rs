@@ -18,7 +18,7 @@ mod line;
 mod list;
 mod page;
 
-pub(super) use act::{NOTE, WHO, change, change_mute, line, refused, site_of};
+pub(super) use act::{NOTE, WHO, change, change_mute, has_to_ask, line, refused, site_of};
 pub(super) use api::{around, mute};
 pub(super) use line::{told, what};
 pub(super) use list::list;

@@ -59,6 +59,7 @@ mod stills;
 mod tunnel;
 mod venue;
 mod visitor;
+mod works;
 
 pub use door::Door;
 pub(crate) use health::ready;
@@ -411,7 +412,10 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/api/receivers", get(receivers::list))
         .route("/api/me", get(rest::me::me))
         .route("/api/hub", get(health::api))
-        .route("/api/maintenance", get(rest::maintenance::list))
+        .route("/maintenance", get(works::page).post(works::begin))
+        .route("/maintenance/{id}", post(works::change))
+        .route("/api/maintenance", get(rest::maintenance::list).post(rest::maintenance::begin))
+        .route("/api/maintenance/{id}", delete(rest::maintenance::end))
         .route("/api/on_call", get(rest::on_call::list))
         .route("/api/incidents", get(status::incidents::list).post(status::incidents::begin))
         .route("/api/incidents/{id}", put(status::incidents::change))

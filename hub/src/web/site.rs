@@ -324,19 +324,28 @@ pub(super) fn holds(
                 what: if is_whole { mute.matchers.texts().join(", ") } else { "some alerts".to_owned() },
                 when: format!("until {}", when(mute.ends_at, zone, now)),
                 by,
+                ends: String::new(),
             };
             (mute.starts_at, hold)
         })
         .collect();
     let announced = announced(notifier, (venues, visitor), Some(&group.site), now, AHEAD);
-    holds.extend(announced.into_iter().map(|one| {
-        let what = if one.matchers.is_empty() { "all alerts".to_owned() } else { one.matchers.join(", ") };
+    let here = announced
+        .into_iter()
+        .filter(|one| one.appliance.as_deref().zip(appliance).is_none_or(|(theirs, asked)| theirs == asked));
+    holds.extend(here.map(|one| {
+        let what = match &one.appliance {
+            Some(appliance) => format!("all alerts of {appliance}"),
+            None if one.matchers.is_empty() => "all alerts".to_owned(),
+            None => one.matchers.join(", "),
+        };
         let hold = Hold {
             kind: "maintenance",
             is_now: one.from <= now,
             what: format!("{}: {what}", one.name),
             when: stretch(one.from, one.to, zone),
-            by: String::new(),
+            by: one.said(),
+            ends: one.ends(),
         };
         (one.from, hold)
     }));

@@ -187,6 +187,70 @@ fn what_is_another_sites_is_not_there_for_who_does_not_see_it() {
 }
 
 #[test]
+fn who_is_limited_to_a_site_announces_maintenance_there_alone() {
+    let (place, hub, _clients) = start();
+    let admin = place.token(&["all", "--scope", "read", "--scope", "act"]);
+    let limited = place.token(&["south", "--scope", "read", "--scope", "act", "--tag", "south"]);
+    let looks = place.token(&["looks", "--scope", "read"]);
+    hub.eventually("both are heard", |hub| {
+        let (_, sites) = hub.send("GET", "/api/sites", &admin, "");
+        (sites.matches("\"rack-1\"").count() >= 2).then_some(())
+    });
+    let until = clock::now().utc_ms + 3_600_000;
+    let announce = |who: &str, at: &str| {
+        let body = format!(r#"{{{at},"ends_at":{until},"by":"a","comment":"the quarry's switch"}}"#);
+        let head = format!("Content-Type: application/json\r\n{who}");
+        let (status, said) = hub.send("POST", "/api/maintenance", &head, &body);
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+        (status, said["id"].as_u64().unwrap_or(0))
+    };
+    for (at, code) in [
+        (r#""site":"quarry""#, 404),
+        (r#""site":"quarry","appliance":"rack-1""#, 404),
+        (r#""site":"nowhere""#, 404),
+        (r#""site":"hall","appliance":"rack-9""#, 404),
+        (r#""tag":"south""#, 403),
+        (r#""site":"hall","tag":"south""#, 400),
+        (r#""appliance":"rack-1""#, 400),
+        (r#""site":"hall","days":3"#, 400),
+    ] {
+        assert_eq!(announce(&limited, at).0, code, "{at}");
+    }
+    assert_eq!(announce(&looks, r#""site":"hall""#).0, 403);
+    assert_eq!(announce(&limited, r#""site":"hall","appliance":"rack-1""#), (201, 1));
+    assert_eq!(announce(&admin, r#""site":"quarry""#), (201, 2));
+    assert_eq!(announce(&admin, r#""tag":"south","name":"Quarry works""#), (201, 3));
+    let list = |who: &str| hub.send("GET", "/api/maintenance", who, "").1;
+    assert_eq!(list(&admin).matches("the quarry's switch").count(), 3);
+    // Their own in full; of what is others' as well, when it is.
+    let theirs = list(&limited);
+    assert_eq!(
+        (theirs.matches("\"sites\":[\"hall\"]").count(), theirs.matches("the quarry's").count()),
+        (2, 1)
+    );
+    assert!(!theirs.contains("Quarry works") && !theirs.contains("\"id\":3"), "{theirs}");
+    let end = |who: &str, id: u64| hub.send("DELETE", &format!("/api/maintenance/{id}"), who, "").0;
+    assert_eq!((end(&looks, 1), end(&limited, 2), end(&limited, 3), end(&limited, 9)), (403, 404, 404, 404));
+    assert_eq!((end(&limited, 1), end(&admin, 2), end(&admin, 3), end(&admin, 3)), (204, 204, 204, 409));
+    assert_eq!(list(&admin).matches("the quarry's switch").count(), 0);
+    // One that is far off is on the page, where it can be called off.
+    let (from, to) = (until + 60 * 86_400_000, until + 61 * 86_400_000);
+    let body =
+        format!(r#"{{"site":"quarry","starts_at":{from},"ends_at":{to},"by":"a","comment":"far off"}}"#);
+    let head = format!("Content-Type: application/json\r\n{admin}");
+    assert_eq!(hub.send("POST", "/api/maintenance", &head, &body).0, 201);
+    let page = hub.send("GET", "/maintenance", &admin, "").1;
+    assert!(page.contains("far off") && page.contains("Call off"), "{page}");
+    // A page, with a session: what is not theirs is not offered.
+    let desk = format!("{FAR}{}", inside(&hub, "desk"));
+    let page = hub.send("GET", "/maintenance?at=site/quarry", &desk, "").1;
+    assert!(page.contains("value=\"site/hall\"") && !page.contains(SECRET), "{page}");
+    let form = format!("{desk}Content-Type: application/x-www-form-urlencoded\r\n");
+    let sent = hub.send("POST", "/maintenance", &form, "at=site/hall&for=1h&comment=x");
+    assert_eq!(sent.0, 403, "without what its session wants: {}", sent.1);
+}
+
+#[test]
 fn live_updates_are_of_ones_own_sites() {
     let (place, hub, _clients) = start();
     let limited = place.token(&["south", "--tag", "south"]);

@@ -185,6 +185,11 @@ fn no_answer_to_who_sees_one_site_has_a_byte_of_another() {
         let head = format!("{admin}Content-Type: application/json\r\n");
         assert_eq!(hub.send("POST", "/api/silences", &head, &body).0, 201);
     }
+    for at in [r#""site":"quarry","name":"Quarry works""#, r#""tag":"south","name":"as at the quarry""#] {
+        let body = format!(r#"{{{at},"ends_at":{until},"by":"quarry desk","comment":"quarry switch"}}"#);
+        let head = format!("{admin}Content-Type: application/json\r\n");
+        assert_eq!(hub.send("POST", "/api/maintenance", &head, &body).0, 201);
+    }
     let incident = r#"{"site":"quarry","title":"Quarry is dark","text":"no light"}"#;
     let head = format!("{admin}Content-Type: application/json\r\n");
     assert_eq!(hub.send("POST", "/api/incidents", &head, incident).0, 201);

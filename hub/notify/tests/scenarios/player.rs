@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use rackside_alerting::{Cause, Life, State as Stage};
 use rackside_notify::config::Tables;
 use rackside_notify::{
-    AlertId, Kind, Matchers, NewMute, Notifier, Observed, Outgoing, Policy, Status, Uplink,
+    AlertId, Kind, Matchers, NewMute, NewWork, Notifier, Observed, Outgoing, Policy, Status, Uplink, Where,
+    World as _,
 };
 use rackside_promql::Labels;
 
@@ -230,12 +231,40 @@ fn happens(what: &str, now: i64, notifier: &mut Notifier, world: &mut Told) {
             };
             notifier.mute(new, now).expect("a mute that can be");
         }
+        "work" => {
+            let (length, at) = rest.split_once(' ').expect("how long, and where");
+            let new = NewWork {
+                name: String::new(),
+                at: place(at),
+                starts_at: None,
+                ends_at: now + span(length).expect("a time"),
+                by: "desk".to_owned(),
+                comment: "work".to_owned(),
+            };
+            notifier.begin_work(new, now, &|site| world.tags(site)).expect("maintenance that can be");
+        }
+        "unwork" => {
+            notifier
+                .end_work(rest.parse().expect("a number"), "desk", now, &|site| world.tags(site))
+                .expect("it goes on");
+        }
         "reconcile" => {
             let held = rest.split(';').filter(|text| !text.trim().is_empty());
             let all: Vec<Observed> = held.map(|text| observed(labels(text), Stage::Firing, now)).collect();
             notifier.reconcile(now, &all, world);
         }
         other => panic!("nobody knows what {other:?} is"),
+    }
+}
+
+/// `hall`, `hall/rack-1`, `#north`.
+fn place(text: &str) -> Where {
+    match (text.strip_prefix('#'), text.split_once('/')) {
+        (Some(tag), _) => Where::Tag(tag.to_owned()),
+        (None, Some((site, appliance))) => {
+            Where::Appliance { site: site.to_owned(), appliance: appliance.to_owned() }
+        }
+        (None, None) => Where::Site(text.to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stories that nobody wrote: hours in which alerts fire and end, sites go on air, appliances are gone, somebody mutes and acknowledges, all by chance.
+//! Stories that nobody wrote: hours in which alerts fire and end, sites go on air, appliances are gone, somebody mutes, works and acknowledges, all by chance.
 //!
 //! Whatever happens: what fires, is caught by a route and held back by nothing is known to each receiver of the route after `group_wait` and
 //! `group_interval` at most; what is over is known to be over as soon; and a notifier that was saved and restored in between says the same, and what there is to save is another only if
@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use rackside_alerting::State as Stage;
 use rackside_notify::{
-    AlertId, Booked, Kind, Matchers, NewMute, Notifier, Outgoing, Place, Policy, State, World as _,
+    AlertId, Booked, Kind, Matchers, NewMute, NewWork, Notifier, Outgoing, Place, Policy, State, Where,
+    World as _,
 };
 
 use crate::player::{NOON, labels, line, observed, policy};
@@ -118,10 +119,15 @@ struct Since {
     over: BTreeMap<AlertId, i64>,
 }
 
-fn is_held(booked: &Booked, muted: &[(Matchers, i64)], world: &Told, now: i64) -> bool {
+fn is_held(booked: &Booked, story: &Random, now: i64) -> bool {
+    let is_worked_at = |(at, until): &(Where, i64)| {
+        let is_here = at.site() == Some(booked.site());
+        now < *until && is_here && at.appliance().is_none_or(|one| one == booked.appliance())
+    };
     booked.state == State::Unknown
-        || muted.iter().any(|(matchers, until)| now < *until && matchers.matches(&booked.labels))
-        || world.is_up(booked.site(), booked.appliance()) == Some(false)
+        || story.worked.iter().any(is_worked_at)
+        || story.muted.iter().any(|(matchers, until)| now < *until && matchers.matches(&booked.labels))
+        || story.world.is_up(booked.site(), booked.appliance()) == Some(false)
 }
 
 impl Since {
@@ -129,7 +135,7 @@ impl Since {
         for booked in notifier.alerts() {
             let place = Place::of(&booked.labels, &story.world);
             let mut who = BTreeSet::new();
-            if booked.fires() && !is_held(booked, &story.muted, &story.world, now) {
+            if booked.fires() && !is_held(booked, story, now) {
                 for taken in story.policy.routed(&booked.labels, &place, now) {
                     let told = story.policy.told(&taken.route.to, now);
                     who.extend(told.iter().map(ToString::to_string));
@@ -169,6 +175,8 @@ struct Random {
     policy: Policy,
     world: Told,
     muted: Vec<(Matchers, i64)>,
+    /// By their numbers, from 1 on.
+    worked: Vec<(Where, i64)>,
 }
 
 const ALERTS: [&str; 6] = [
@@ -218,12 +226,36 @@ impl Random {
                     notifier.mute(new, now).expect("a mute that can be");
                 }
             }
+            18 => self.works(notifiers, site, now),
             _ => {
                 let id = AlertId::of(&labels(ALERTS[self.rng.usize(0..ALERTS.len())]));
                 for notifier in notifiers {
                     notifier.acknowledge(id, "desk", "", now);
                 }
             }
+        }
+    }
+
+    /// Somebody begins to work there, or stops.
+    fn works(&mut self, notifiers: &mut [&mut Notifier; 2], site: &str, now: i64) {
+        let tags = |site: &str| self.world.tags(site);
+        let going = self.worked.iter().position(|(_, until)| now < *until);
+        if let Some(nth) = going.filter(|_| self.rng.bool()) {
+            self.worked[nth].1 = now;
+            for notifier in notifiers {
+                notifier.end_work(nth as u64 + 1, "crew", now, &tags).expect("it goes on");
+            }
+            return;
+        }
+        let ends_at = now + self.rng.i64(1..600) * SECOND;
+        let (site, appliance) = (site.to_owned(), "rack".to_owned());
+        let at = if self.rng.bool() { Where::Site(site) } else { Where::Appliance { site, appliance } };
+        self.worked.push((at.clone(), ends_at));
+        for notifier in notifiers {
+            let (name, at) = (String::new(), at.clone());
+            let (by, comment) = ("desk".to_owned(), "by chance".to_owned());
+            let new = NewWork { name, at, starts_at: None, ends_at, by, comment };
+            notifier.begin_work(new, now, &tags).expect("maintenance that can be");
         }
     }
 }
@@ -235,6 +267,7 @@ fn play(seed: u64) {
         policy: policy.clone(),
         world: Told::default(),
         muted: Vec::new(),
+        worked: Vec::new(),
     };
     for site in ["hall", "north"] {
         story.world.appliances.insert((site.to_owned(), "rack".to_owned()), None);

@@ -39,7 +39,7 @@ pub(super) fn may_act(visitor: &Visitor, venues: &Venues, site: &str) -> bool {
 }
 
 /// Whether its forms have to ask who it is.
-pub(super) fn has_to_ask(visitor: &Visitor) -> bool {
+pub(in crate::web) fn has_to_ask(visitor: &Visitor) -> bool {
     visitor.name.is_none()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Sample: `StreamDown` at 21:04:10; at 21:03:52 the way out became wwan0, at 21:04:01 camera-1 went on program; at 21:04:40 the agent restarted the encoder.
 
-use super::line::{Pen, what};
+use super::line::{Kept, Pen, what};
 use crate::web::Web;
 use crate::web::log::words;
 use rackside_history::{Happened, LogQuery};
@@ -145,13 +145,13 @@ pub(super) fn beside(web: &Web, alert: &Booked, pen: &mut Pen<'_>) -> Vec<Line> 
     if alert.site().is_empty() {
         return Vec::new();
     }
-    let (mut others, mutes) = web.notifications.look(|notifier, _| {
+    let (mut others, kept) = web.notifications.look(|notifier, _| {
         let others = notifier.alerts().filter(|one| one.id != alert.id && one.site() == alert.site());
         let firing: Vec<Booked> = others.filter(|one| one.fires()).cloned().collect();
-        (firing, notifier.mutes().clone())
+        (firing, Kept::of(notifier))
     });
     others.sort_by_key(|one| (Reverse(one.severity), one.starts_at, one.id));
-    others.iter().take(MOST).map(|one| pen.line(one, &mutes)).collect()
+    others.iter().take(MOST).map(|one| pen.line(one, &kept)).collect()
 }
 
 /// The expression of the rule that made it, if that is known.

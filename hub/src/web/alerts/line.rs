@@ -7,7 +7,7 @@ use crate::clock::Now;
 use crate::moment::span;
 use crate::onair::OnAir;
 use crate::web::venue::Venues;
-use rackside_notify::{Booked, Held, Mutes, Severity, State as At, What};
+use rackside_notify::{Booked, Held, Mutes, Notifier, Severity, State as At, What, Where, Work, Works};
 use rackside_onair::{Show, Zone};
 use rackside_pages::When;
 use rackside_pages::alerts::{Line, Span};
@@ -15,6 +15,26 @@ use std::collections::BTreeMap;
 
 /// The hour of the morning until which somebody sleeps.
 const MORNING: u32 = 8;
+
+/// What people keep alerts quiet by. It counts from the moment at which it is made, whenever their groups are looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) mutes: Mutes,
+    works: Works,
+}
+
+impl Kept {
+    /// All that there are.
+    pub(super) fn of(notifier: &Notifier) -> Self {
+        Self { mutes: notifier.mutes().clone(), works: notifier.works().clone() }
+    }
+
+    /// The maintenance by hand that keeps an alert quiet.
+    fn work(&self, alert: &Booked, venues: &Venues, now: i64) -> Option<&Work> {
+        let tags = venues.config(alert.site()).map_or(&[][..], |config| &config.tags);
+        self.works.under_way(&alert.labels, tags, now)
+    }
+}
 
 /// What lines are made with: looked up once for many of them.
 pub(super) struct Pen<'a> {
@@ -55,8 +75,8 @@ impl<'a> Pen<'a> {
         found
     }
 
-    /// The line of an alert; `mutes` are all that there are.
-    pub(super) fn line(&mut self, alert: &Booked, mutes: &Mutes) -> Line {
+    /// The line of an alert.
+    pub(super) fn line(&mut self, alert: &Booked, kept: &Kept) -> Line {
         let now = self.at();
         let Site { zone, on_air, show } = self.site(alert.site());
         let counts = alert.counts_as_firing();
@@ -82,7 +102,7 @@ impl<'a> Pen<'a> {
             on_air: on_air == Some(true),
             who: who(alert, zone, now),
             told: told(alert),
-            held: why_held(alert, mutes, zone, now),
+            held: why_held(alert, kept, self.venues, now),
             can_acknowledge: self.may && counts && alert.acknowledged.is_none(),
             can_release: self.may && alert.acknowledged.is_some(),
             can_mute: self.may && (counts || alert.state == At::Pending),
@@ -148,14 +168,24 @@ pub(in crate::web) fn told(alert: &Booked) -> String {
     names.join(", ")
 }
 
-/// Why nobody is told of it, if that is so: a mute counts from the moment at which it is made.
-fn why_held(alert: &Booked, mutes: &Mutes, zone: Zone, now: i64) -> String {
+/// Why nobody is told of it, if that is so.
+fn why_held(alert: &Booked, kept: &Kept, venues: &Venues, now: i64) -> String {
+    let zone = venues.zone(alert.site());
     if !alert.counts_as_firing() && alert.state != At::Pending {
         return String::new();
     }
-    if let Some(mute) = mutes.mutes(&alert.labels, now) {
+    if let Some(mute) = kept.mutes.mutes(&alert.labels, now) {
         let until = When::short(mute.ends_at, zone, now);
         return format!("muted until {until} by {}: {}", mute.by, mute.comment);
+    }
+    if let Some(work) = kept.work(alert, venues, now) {
+        let until = When::short(work.ends_at, zone, now);
+        // What is of other sites as well may name them.
+        let said = match work.at {
+            Where::Tag(_) => String::new(),
+            _ => format!(", says {}: {}", work.by, work.comment),
+        };
+        return format!("maintenance until {until}{said}");
     }
     match &alert.held {
         // It has ended since, and its group has not been looked at.
@@ -166,8 +196,9 @@ fn why_held(alert: &Booked, mutes: &Mutes, zone: Zone, now: i64) -> String {
 }
 
 /// Whether it is kept from people now. What no route takes is not: it waits for somebody to look.
-pub(super) fn is_held(alert: &Booked, mutes: &Mutes, now: i64) -> bool {
-    mutes.mutes(&alert.labels, now).is_some()
+pub(super) fn is_held(alert: &Booked, kept: &Kept, venues: &Venues, now: i64) -> bool {
+    kept.mutes.mutes(&alert.labels, now).is_some()
+        || kept.work(alert, venues, now).is_some()
         || alert.held.as_ref().is_some_and(|held| !matches!(held, Held::Muted(_) | Held::NotRouted))
 }
 

@@ -1,18 +1,19 @@
 //! `/alerts`: all alerts that the visitor sees, what needs somebody first; mutes, maintenance, and how receivers fare.
 
 use super::act::{has_to_ask, may_act, may_change, site_of};
-use super::line::{Pen, is_held};
+use super::line::{Kept, Pen, is_held};
 use super::{Venues, Visitor};
 use crate::clock;
 use crate::web::address;
 use crate::web::api::Form;
-use crate::web::maintenance::announced;
+use crate::web::maintenance::{announced, next_of_each};
 use crate::web::{Web, page as pages, receivers};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use rackside_notify::{Booked, Notifier, Severity, State as At};
-use rackside_pages::alerts::{Alerts, Choice, Filter, Maintenance, Mute, Past, Section};
+use rackside_pages::alerts::{Alerts, Choice, Filter, Mute, Past, Section};
+use rackside_pages::maintenance::Window;
 use rackside_pages::{Here, When};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -108,7 +109,7 @@ impl Asked {
 
 fn shown(web: &Web, visitor: &Visitor, asked: &Asked) -> Alerts {
     let (now, venues) = (clock::now(), web.venues());
-    let Looked { open, past, past_count, sites, mutes, maintenance, told } =
+    let Looked { open, past, past_count, sites, kept, maintenance, told } =
         web.notifications.look(|notifier, at| look(notifier, at, asked, (&venues, visitor)));
     let at = now.utc_ms as i64;
     let mut pen = Pen::new(&venues, &web.on_air, now, true);
@@ -120,18 +121,18 @@ fn shown(web: &Web, visitor: &Visitor, asked: &Asked) -> Alerts {
             At::Pending => 1,
             At::Acknowledged => 2,
             _ if alert.acknowledged.is_some() => 2,
-            _ if is_held(alert, &mutes, at) => 3,
+            _ if is_held(alert, &kept, &venues, at) => 3,
             _ => 0,
         };
         let section = &mut sections[which];
         section.count += 1;
         if section.lines.len() < LINES {
             pen.may = may_act(visitor, &venues, alert.site());
-            section.lines.push(pen.line(alert, &mutes));
+            section.lines.push(pen.line(alert, &kept));
         }
     }
     pen.may = false;
-    let lines = past.iter().map(|alert| pen.line(alert, &mutes)).collect::<Vec<_>>();
+    let lines = past.iter().map(|alert| pen.line(alert, &kept)).collect::<Vec<_>>();
     let older =
         past.last().filter(|_| past_count.1).map(|last| (last.ends_at.unwrap_or_default(), last.id.0));
     let past = Past {
@@ -154,7 +155,7 @@ fn shown(web: &Web, visitor: &Visitor, asked: &Asked) -> Alerts {
         },
         may: may_change(visitor, &venues, mute),
     };
-    let running = mutes.iter().filter(|mute| mute.ends_at > at && venues.sees(visitor, &site_of(mute)));
+    let running = kept.mutes.iter().filter(|mute| mute.ends_at > at && venues.sees(visitor, &site_of(mute)));
     Alerts {
         frame: web.live_frame("Alerts", Here::Alerts, visitor),
         filter: asked.filter(&venues, visitor, &sites),
@@ -186,8 +187,8 @@ struct Looked {
     /// How many there are in all, and whether some are older than these.
     past_count: (usize, bool),
     sites: BTreeSet<String>,
-    mutes: rackside_notify::Mutes,
-    maintenance: Vec<Maintenance>,
+    kept: Kept,
+    maintenance: Vec<Window>,
     told: bool,
 }
 
@@ -212,36 +213,14 @@ fn look(notifier: &Notifier, at: i64, asked: &Asked, (venues, visitor): (&Venues
         past_count: (count, count > from + page.len()),
         past: page,
         sites,
-        mutes: notifier.mutes().clone(),
+        kept: Kept::of(notifier),
         maintenance: maintenance(notifier, at, (venues, visitor)),
         told: !notifier.policy().receivers.is_empty(),
     }
 }
 
-/// Maintenance that goes on, and what comes within a week: of each the next time.
-fn maintenance(notifier: &Notifier, at: i64, (venues, visitor): (&Venues, &Visitor)) -> Vec<Maintenance> {
-    let mut told = BTreeSet::new();
-    let all = announced(notifier, (venues, visitor), None, at, AHEAD).into_iter();
-    let next = all.filter(|one| told.insert((one.name.clone(), one.sites.clone(), one.matchers.clone())));
-    next.map(|one| {
-        let end = When::short(one.to, one.zone, at);
-        let is_now = one.from <= at;
-        let when = if is_now {
-            format!("until {end}")
-        } else {
-            format!("{} to {end}", When::short(one.from, one.zone, at))
-        };
-        let titles = one.sites.iter().map(|site| venues.title(site));
-        let tags = one.tags.iter().map(|tag| format!("tag {tag}"));
-        let mut place: Vec<String> = titles.chain(tags).collect();
-        if !one.matchers.is_empty() {
-            place.push(one.matchers.join(", "));
-        }
-        if place.is_empty() {
-            place.push("everywhere".to_owned());
-        }
-        let when = format!("{when} ({})", one.zone.name());
-        Maintenance { name: one.name, place: place.join(", "), when, now: is_now }
-    })
-    .collect()
+/// Maintenance that goes on, and what comes within a week.
+fn maintenance(notifier: &Notifier, at: i64, (venues, visitor): (&Venues, &Visitor)) -> Vec<Window> {
+    let next = next_of_each(announced(notifier, (venues, visitor), None, at, AHEAD));
+    next.iter().map(|one| one.line(venues, at)).collect()
 }

@@ -3,7 +3,7 @@
 use super::act::{has_to_ask, may_act};
 use super::around::{before, beside, expression, tried};
 use super::cause::cause;
-use super::line::{Pen, who};
+use super::line::{Kept, Pen, who};
 use super::{Visitor, booked, happened, sent_to};
 use crate::clock;
 use crate::web::accept::answer;
@@ -94,9 +94,9 @@ fn shown(
     let may_act = may_act(visitor, &venues, alert.site());
     let may = may_act || sent_to(web, alert, form).is_some();
     let text = |name: &str| alert.annotations.get(name).cloned().unwrap_or_default();
-    let mutes = web.notifications.look(|notifier, _| notifier.mutes().clone());
+    let kept = web.notifications.look(|notifier, _| Kept::of(notifier));
     let mut pen = Pen::new(&venues, &web.on_air, now, may);
-    let line = pen.line(alert, &mutes);
+    let line = pen.line(alert, &kept);
     let query = expression(web, alert);
     let config = venues.config(alert.site());
     let contacts = config.map(|config| config.contact.iter().map(contact).collect()).unwrap_or_default();

@@ -53,6 +53,8 @@ pub(super) struct News {
     pub(super) alerts: Vec<Told>,
     /// Mutes that changed.
     pub(super) mutes: Vec<Told>,
+    /// Maintenance by hand that changed.
+    pub(super) works: Vec<Told>,
     /// Of whom there is something new in the log.
     pub(super) log: Vec<Told>,
     /// The newest values of appliances that views are about.
@@ -309,6 +311,7 @@ impl Board {
                 (Topic::Rows, "rows", &news.rows),
                 (Topic::Alerts, "alert", &news.alerts),
                 (Topic::Alerts, "mutes", &news.mutes),
+                (Topic::Alerts, "maintenance", &news.works),
                 (Topic::Log, "log", &news.log),
                 (Topic::Latest, "latest", &news.latest),
             ] {

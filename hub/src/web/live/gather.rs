@@ -12,7 +12,7 @@ use crate::moment::rfc3339;
 use crate::shutdown;
 use crate::web::around::{Around, Fires, Venue};
 use crate::web::{Troubles, Web, alerts, appliance, health, page, row, silences};
-use rackside_notify::{AlertId, Booked, Mute, MuteId};
+use rackside_notify::{AlertId, Booked, Mute, MuteId, Work, WorkId};
 use rackside_pages::fleet::Group;
 use rackside_proto::AgentName;
 use serde::Serialize;
@@ -76,6 +76,8 @@ struct Alerts {
     told: HashMap<AlertId, u64>,
     /// When each mute was changed last.
     mutes: HashMap<MuteId, i64>,
+    /// When each maintenance by hand ends.
+    works: HashMap<WorkId, i64>,
 }
 
 impl Desk {
@@ -133,7 +135,7 @@ impl Desk {
         }
         let mut log = web.live.take_log();
         if self.board.wants(Topic::Alerts) || self.board.wants(Topic::Log) {
-            (news.alerts, news.mutes) = self.alerts(web);
+            (news.alerts, news.mutes, news.works) = self.alerts(web);
             log.extend(news.alerts.iter().map(|alert| (alert.site.clone(), alert.appliance.clone())));
         }
         if self.board.wants(Topic::Log) {
@@ -142,6 +144,7 @@ impl Desk {
         let is_due = self.looks.is_multiple_of(GATHERED);
         let is_urgent = !news.alerts.is_empty()
             || !news.mutes.is_empty()
+            || !news.works.is_empty()
             || !news.log.is_empty()
             || !news.hub.is_empty()
             || news.state.is_some();
@@ -241,13 +244,13 @@ impl Desk {
         if is_new { vec![fresh] } else { Vec::new() }
     }
 
-    /// Alerts and mutes that changed since they were told.
-    fn alerts(&mut self, web: &Web) -> (Vec<Told>, Vec<Told>) {
+    /// Alerts, mutes and maintenance by hand that changed since they were told.
+    fn alerts(&mut self, web: &Web) -> (Vec<Told>, Vec<Told>, Vec<Told>) {
         let before = self.alerts.take();
-        let (fresh, changed, mutes) = web.notifications.look(|notifier, now| {
+        let (fresh, changed, mutes, works) = web.notifications.look(|notifier, now| {
             let revision = notifier.revision();
             if before.as_ref().is_some_and(|before| before.revision == revision) {
-                return (None, Vec::new(), Vec::new());
+                return (None, Vec::new(), Vec::new(), Vec::new());
             }
             let is_new = |mute: &&Mute| {
                 before.as_ref().is_some_and(|before| before.mutes.get(&mute.id) != Some(&mute.changed_at))
@@ -255,6 +258,12 @@ impl Desk {
             let changed_mutes =
                 notifier.mutes().iter().filter(is_new).map(|mute| mute_told(mute, now)).collect();
             let mutes = notifier.mutes().iter().map(|mute| (mute.id, mute.changed_at)).collect();
+            let is_new = |work: &&Work| {
+                before.as_ref().is_some_and(|before| before.works.get(&work.id) != Some(&work.ends_at))
+            };
+            let changed_works =
+                notifier.works().iter().filter(is_new).map(|work| work_told(work, now)).collect();
+            let works = notifier.works().iter().map(|work| (work.id, work.ends_at)).collect();
             let mut changed = Vec::new();
             let mut told = HashMap::new();
             for alert in notifier.alerts() {
@@ -264,10 +273,10 @@ impl Desk {
                 }
                 told.insert(alert.id, number);
             }
-            (Some(Alerts { revision, told, mutes }), changed, changed_mutes)
+            (Some(Alerts { revision, told, mutes, works }), changed, changed_mutes, changed_works)
         });
         self.alerts = fresh.or(before);
-        (changed.iter().map(told).collect(), mutes)
+        (changed.iter().map(told).collect(), mutes, works)
     }
 }
 
@@ -291,6 +300,12 @@ fn told(alert: &Booked) -> Told {
 fn mute_told(mute: &Mute, now: i64) -> Told {
     let json = silences::json(mute, now).to_string();
     Told { site: alerts::site_of(mute), appliance: String::new(), json }
+}
+
+/// That maintenance was announced or ended by hand, for who sees its site; of a tag, for who sees all. What there is now is asked for.
+fn work_told(work: &Work, now: i64) -> Told {
+    let json = serde_json::json!({ "id": work.id, "over": work.ends_at <= now }).to_string();
+    Told { site: work.at.site().unwrap_or_default().to_owned(), appliance: String::new(), json }
 }
 
 /// That there is something new in the log of an appliance, or of a site.

@@ -110,7 +110,7 @@ fn fields(reach: &Reach) -> (String, String) {
 }
 
 /// A sentence of what an error says in a line.
-fn sentence(error: &impl ToString) -> String {
+pub(super) fn sentence(error: &impl ToString) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();

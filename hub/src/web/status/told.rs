@@ -6,7 +6,7 @@ use crate::moment::{rfc3339, span};
 use crate::site::SiteConfig;
 use crate::status::{Set, day};
 use crate::web::Web;
-use rackside_notify::{Booked, What};
+use rackside_notify::{Booked, What, Where};
 use rackside_onair::{Window, Zone};
 use rackside_pages::When;
 use rackside_pages::status::{Day, Desk, Incident, Maintenance, Site, Status};
@@ -185,6 +185,19 @@ fn maintenance(web: &Web, configs: &[SiteConfig], now: i64) -> Vec<OneMaintenanc
                 zone,
                 from,
                 until,
+            }));
+        }
+        for work in notifier.works().iter().filter(|work| now < work.ends_at && work.starts_at < now + AHEAD)
+        {
+            // What is done at one box says little of its site, and what a tag covers names none.
+            let Where::Site(id) = &work.at else { continue };
+            let site = configs.iter().find(|site| site.id.as_str() == id);
+            found.extend(site.map(|site| OneMaintenance {
+                name: work.name.clone(),
+                place: site.public_title().to_owned(),
+                zone: site.zone(),
+                from: work.starts_at,
+                until: work.ends_at,
             }));
         }
         found
