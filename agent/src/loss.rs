@@ -2,8 +2,10 @@
 
 use crate::panel::led::Link;
 use crate::panel::reach;
+use crate::tls::alert;
 use crate::transport::ConnectError;
 use rackside_link::LinkError;
+use rustls::AlertDescription;
 use std::fmt;
 use std::io;
 
@@ -32,10 +34,19 @@ impl fmt::Display for Loss {
 }
 
 impl Loss {
+    /// What the other side said against this box once it had proven who it is itself.
+    pub(crate) fn alert(&self) -> Option<AlertDescription> {
+        match self {
+            Self::Io(error) => alert::of(error),
+            Self::Connect(_) | Self::Link(_) | Self::Closed => None,
+        }
+    }
+
     /// What it says about the way to the hub.
     pub(crate) fn link(&self) -> Link {
         match self {
             Self::Connect(error) => reach::loss(error),
+            Self::Io(_) if self.alert() == Some(AlertDescription::CertificateRevoked) => Link::Refused,
             Self::Link(_) | Self::Io(_) | Self::Closed => Link::HubUnreachable,
         }
     }

@@ -317,6 +317,7 @@ fn what_has_ended_opens_nothing_once_mosquitto_is_reloaded() {
     south_agent.kill();
     drop(south_agent);
     let south_agent = south.rack.run();
+    expect_log(&south_agent, "says that this box's certificate was revoked");
     expect_log(&south_agent, "it was revoked on the hub");
 
     // Another box takes the place of the first one, and is heard before anything is reloaded.

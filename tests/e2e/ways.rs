@@ -312,6 +312,26 @@ fn a_proxy_that_opens_tls_is_told_by_its_issuers_name() {
 }
 
 #[test]
+fn a_web_server_in_the_hubs_place_is_told_as_one() {
+    let (authority, at) = (Authority::new(), port::local(port::free()));
+    let tls = port::local(port::free());
+    let lines = format!(
+        "tls = {{ address = \"{tls}\" }}\n[join]\nurl = \"http://127.0.0.1\"\naddresses = [\"mqtts://{at}\"]\n"
+    );
+    let hub = Hub::with(Way::Listener, &programs().hub, &lines);
+    let _nginx = Nginx::before(hub.web(), at, &authority);
+    let rack = Box::new("");
+    let joined = rack.join(&url(&hub), &code(&hub));
+    assert!(joined.status.success(), "{}", said(&joined));
+    let agent = rack.run();
+    let status = expect_status(&rack, &agent, RECOVERY, |status| {
+        (text(status, "site", "way") == "TLS is opened on the way").then(|| status.clone())
+    });
+    let hindrance = text(&status, "link", "hindrance");
+    assert!(hindrance.contains("speaks TLS, but with no box of a hub"), "{hindrance}");
+}
+
+#[test]
 fn a_clock_that_is_years_off_is_told_as_one() {
     let tls = port::local(port::free());
     let lines = format!(

@@ -33,7 +33,7 @@ use crate::session::Session;
 use crate::state::State;
 use crate::status::Door;
 use crate::ticker::Ticker;
-use crate::tls::Objection;
+use crate::tls::{Objection, alert};
 use crate::transport::Backoff;
 use adopt::Adoption;
 use async_io::Timer;
@@ -444,10 +444,19 @@ impl App {
         if let Some(known) = known {
             return known.to_owned();
         }
+        if let Some(said) = loss.alert().and_then(|alert| alert::words(alert, &self.broker())) {
+            return said;
+        }
         match loss {
             // Nothing of it is in its own configuration.
             Loss::Link(LinkError::Refused(Refusal::NotAuthorized)) if self.config.mqtt.identity.is_some() => {
                 "the hub does not let this box in; it is asked why".to_owned()
+            }
+            Loss::Io(_) | Loss::Closed if greeted && self.config.mqtt.identity.is_some() => {
+                format!(
+                    "{loss} before {} answered the MQTT greeting; does it let this box in? Its log says",
+                    self.broker()
+                )
             }
             Loss::Io(_) | Loss::Closed if greeted => format!(
                 "{loss} before the broker answered the MQTT greeting; is it an MQTT port, and plain or TLS as configured?"

@@ -96,11 +96,11 @@ pub enum Link {
     NoInternet,
     /// No interface carries a route.
     NoCable,
-    /// The hub itself has said that this box is not wanted any more.
+    /// The hub itself has said that this box is not wanted any more, or its broker has.
     Refused,
     /// A page of this network's own answers in the hub's place (captive portal).
     Portal,
-    /// Somebody shows a certificate that is not to be believed (a proxy that opens TLS).
+    /// Somebody shows a certificate that is not to be believed, or speaks TLS with no box of a hub (a proxy that opens TLS).
     Intercepted,
 }
 

@@ -9,7 +9,9 @@
 //! refused, silent, not to be believed       hub not reachable
 //! connected, and no ack for what waits      hub not reachable
 //! turned away, and told why by the hub      refused by the hub
+//! its certificate revoked, by a broker      refused by the hub
 //! a certificate of nobody that is known     TLS is opened on the way
+//! TLS that is none for boxes of a hub       TLS is opened on the way
 //! a page in the hub's place                 a login page in the way
 //! ```
 
@@ -17,6 +19,7 @@ use super::led::Link;
 use crate::dial::{DialError, is_no_network};
 use crate::tls::Objection;
 use crate::transport::ConnectError;
+use rustls::AlertDescription;
 use std::time::{Duration, Instant};
 
 /// The connection is made anew within this, mostly.
@@ -102,8 +105,13 @@ pub fn loss(error: &ConnectError) -> Link {
                 Link::HubUnreachable
             }
         }
-        ConnectError::Tls(distrust) if distrust.objection == Objection::Untrusted => Link::Intercepted,
-        ConnectError::Tls(_) | ConnectError::Web(_) => Link::HubUnreachable,
+        ConnectError::Tls(distrust) => match distrust.objection {
+            Objection::Untrusted | Objection::Alert(AlertDescription::NoApplicationProtocol) => {
+                Link::Intercepted
+            }
+            _ => Link::HubUnreachable,
+        },
+        ConnectError::Web(_) => Link::HubUnreachable,
     }
 }
 

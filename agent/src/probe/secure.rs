@@ -126,7 +126,7 @@ impl fmt::Display for SecureError {
                 )
             }
             Objection::NoTls => write!(f, "{host} does not answer in TLS; is it a TLS port?"),
-            Objection::Other => write!(f, "TLS with {host} failed: {detail}"),
+            Objection::Alert(_) | Objection::Other => write!(f, "TLS with {host} failed: {detail}"),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! TLS by rustls with ring, for whoever connects to something: whom to believe, at which date, and what to make of an objection.
 //!
 //! `roots` reads authorities, `verify` judges a chain with the allowance for a Pi without a clock, [`Objection`] says in one word
-//! what rustls has against it. Not here: the stream below, and the words for people, which differ by who asks.
+//! what rustls has against it, `alert` what the other side has against us. Not here: the stream below, and the words for people, which differ by who asks.
 
+pub(crate) mod alert;
 pub(crate) mod roots;
 mod verify;
 
@@ -12,7 +13,7 @@ use crate::join::Identity;
 use rackside_proto::join::ALPN;
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{CertificateError, ClientConfig, ConfigBuilder, Error, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ConfigBuilder, Error, RootCertStore};
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,6 +77,8 @@ pub enum Objection {
     Authority,
     /// The other side does not speak TLS.
     NoTls,
+    /// The other side ended it, and said why.
+    Alert(AlertDescription),
     /// Anything else; rustls's own words tell.
     Other,
 }
@@ -101,6 +104,7 @@ impl Objection {
                 Self::Authority
             }
             Error::InvalidMessage(_) => Self::NoTls,
+            Error::AlertReceived(alert) => Self::Alert(*alert),
             _ => Self::Other,
         }
     }

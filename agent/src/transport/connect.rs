@@ -71,7 +71,7 @@ impl ConnectError {
             Self::Dial(_) => 1,
             Self::Web(_) => 2,
             Self::Tls(distrust) => match distrust.objection {
-                Objection::Untrusted | Objection::Expired | Objection::NotYetValid => 3,
+                Objection::Untrusted | Objection::Expired | Objection::NotYetValid | Objection::Alert(_) => 3,
                 _ => 2,
             },
         }
@@ -298,6 +298,15 @@ mod tests {
 
     /// A listener that lets in whom this authority has signed, with a certificate that begins `ahead` from now, and tells who came.
     fn listener(authority: &Authority, ahead: Duration) -> (SocketAddr, Receiver<Option<Vec<u8>>>) {
+        listener_for(authority, ahead, &[])
+    }
+
+    /// The same for these protocols alone.
+    fn listener_for(
+        authority: &Authority,
+        ahead: Duration,
+        protocols: &[&str],
+    ) -> (SocketAddr, Receiver<Option<Vec<u8>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let mut roots = RootCertStore::empty();
@@ -306,12 +315,13 @@ mod tests {
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let now = (Clock::shown() + ahead).as_millis() as i64;
         let shown = authority.serve(&["127.0.0.1".to_owned()], now);
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_client_cert_verifier(clients.build().expect("a verifier"))
             .with_single_cert(vec![shown.certificate], shown.key)
             .expect("a certificate");
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let (config, (sender, came)) = (Arc::new(config), mpsc::channel());
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
@@ -379,6 +389,19 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_web_server_in_the_hubs_place_is_told_as_one_and_before_a_port_that_nobody_answers() {
+        let (identity, hub) = joined(vec!["mqtts://192.0.2.1".to_owned()]);
+        let (web, _came) = listener_for(hub.authority(), Duration::ZERO, &["http/1.1"]);
+        let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+        let opened =
+            smol::block_on(joined_to(&[closed, web], &identity).connect(Rc::default(), moment(true)));
+        let error = opened.map(drop).expect_err("no hub");
+        let told = "127.0.0.1 speaks TLS, but with no box of a hub: a proxy that opens TLS stands in between, or a web server is there (TLS alert NoApplicationProtocol)";
+        assert_eq!(error.to_string(), told);
+        assert_eq!(crate::panel::reach::loss(&error), crate::panel::led::Link::Intercepted);
     }
 
     #[test]

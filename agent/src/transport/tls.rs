@@ -4,7 +4,7 @@ use super::Stream;
 use crate::clock::Moment;
 use crate::config::Tls;
 use crate::probe::certificate::Certificate;
-use crate::tls::{self, Objection, TlsError, Verifier, roots};
+use crate::tls::{self, Objection, TlsError, Verifier, alert, roots};
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
 use rustls::client::Resumption;
@@ -140,6 +140,9 @@ impl TlsClient {
                 "the certificate of {name} is an authority's own; sign one for {name} with it, and give that to the broker"
             ),
             Objection::NoTls => format!("{name} does not answer in TLS; is it a TLS port?"),
+            Objection::Alert(alert) => {
+                alert::words(alert, name).unwrap_or_else(|| format!("TLS with {name} failed: {error}"))
+            }
             Objection::Other => format!("TLS with {name} failed: {error}"),
         }
     }
