@@ -333,6 +333,7 @@ mod tests {
             says: text(),
             items: [true, false].map(|is_seen| Item { is_seen, what: text(), says: text() }).into(),
             led_waits: true,
+            identify: "/sites/arena-north/rack-1/commands".to_owned(),
         }
     }
 

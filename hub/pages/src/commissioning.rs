@@ -19,6 +19,8 @@ pub struct Commissioning {
     pub items: Vec<Item>,
     /// Whether somebody is to look at the LED.
     pub led_waits: bool,
+    /// Where the form goes that has the LED flash meanwhile; empty where the box does not.
+    pub identify: String,
 }
 
 /// One thing to see.

@@ -62,6 +62,12 @@ impl Web {
         (found.state.is_up(), about.map(|about| about.capabilities).unwrap_or_default())
     }
 
+    /// Where a form goes that has its LEDs flash, if they do now.
+    pub(super) fn identify_of(&self, agent: &AgentName) -> Option<String> {
+        let (is_up, does) = self.does(agent);
+        (is_up && does.has(Capabilities::IDENTIFY)).then(|| path_of(agent))
+    }
+
     /// The part of an appliance's page.
     pub(super) fn commands_of(&self, agent: &AgentName, visitor: &Visitor, now: Now) -> Commands {
         if !visitor.may(Right::Act) {
@@ -85,7 +91,7 @@ impl Web {
         Commands {
             // Nothing is said where nothing was ever possible: a hub whose boxes have not joined.
             may: does_any || !given.is_empty(),
-            path: format!("/sites/{agent}/commands"),
+            path: path_of(agent),
             csrf: visitor.csrf.clone(),
             none: none.to_owned(),
             identify,
@@ -95,6 +101,11 @@ impl Web {
             given,
         }
     }
+}
+
+/// Where its forms go.
+fn path_of(agent: &AgentName) -> String {
+    format!("/sites/{agent}/commands")
 }
 
 /// A command in a line.

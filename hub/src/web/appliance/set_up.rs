@@ -80,13 +80,16 @@ impl Web {
         let now = clock::now().utc_ms as i64;
         let progress = self.identities.as_ref()?.progress(name, &self.shared, now)?;
         let waits = |item: &Item| item.kind == Kind::Led && item.at.is_none();
+        let led_waits = progress.items.iter().any(waits);
+        let identify = led_waits.then(|| self.identify_of(name)).flatten().unwrap_or_default();
         Some(shown::Commissioning {
             csrf: visitor.csrf.clone(),
             action: format!("/sites/{name}"),
             may_act: visitor.may(Right::Act),
             says: says(&progress, zone, now),
             items: progress.items.iter().map(|one| item(one, zone)).collect(),
-            led_waits: progress.items.iter().any(waits),
+            led_waits,
+            identify,
         })
     }
 
