@@ -110,29 +110,47 @@ pub(crate) fn run(what: &IdentityCommand, config: &Config) -> Result<String, Str
     let now = clock::now().utc_ms as i64;
     match what {
         IdentityCommand::List => list(registrar.store(), now),
-        IdentityCommand::Revoke(name) => end(
-            registrar.store(),
-            name,
-            End::Revoked,
-            now,
-            "is revoked; a new code lets a box have the name again",
-        ),
+        IdentityCommand::Revoke(name) => revoke(registrar.store(), name, now),
         IdentityCommand::Retire(name) => {
-            let what = "is retired; its history stays. Take its site out of the configuration if nothing is left of it";
-            end(registrar.store(), name, End::Retired, now, what)
+            let known = rackside_history::appliances(&storage::whole(&config.data));
+            let known = known.map_err(|error| error.to_string())?;
+            retire(registrar.store(), name, known.contains(name), now)
         }
     }
 }
 
-fn end(store: &mut Store, name: &AgentName, end: End, now: i64, what: &str) -> Result<String, String> {
-    let (certificates, codes) = store.end(name, end, now).map_err(|error| error.to_string())?;
-    match (certificates, codes) {
+fn revoke(store: &mut Store, name: &AgentName, now: i64) -> Result<String, String> {
+    let ended = store.end(name, End::Revoked, false, now).map_err(|error| error.to_string())?;
+    match (ended.certificates, ended.codes) {
         (0, 0) => {
             Err(format!("{name} has no certificate and no code; `rackside-hub identity list` shows who has"))
         }
-        (0, _) => Ok(format!("the code of {name} is good no more; it had no certificate\n")),
-        _ => Ok(format!("{name} {what}\n")),
+        (0, _) => Ok(no_code(name)),
+        _ => Ok(format!("{name} is revoked; a new code lets a box have the name again\n")),
     }
+}
+
+fn no_code(name: &AgentName) -> String {
+    format!("the code of {name} is good no more; it had no certificate\n")
+}
+
+fn retire(store: &mut Store, name: &AgentName, is_known: bool, now: i64) -> Result<String, String> {
+    let ended = store.end(name, End::Retired, is_known, now).map_err(|error| error.to_string())?;
+    if ended.is_nothing() {
+        return Err(format!(
+            "{name} is retired already, or this hub has never heard of it; `rackside-hub identity list` shows who is"
+        ));
+    }
+    if !ended.is_retired && ended.certificates == 0 {
+        return Ok(no_code(name));
+    }
+    let mut said = format!(
+        "{name} is retired; its history stays. Take its site out of the configuration if nothing is left of it\n"
+    );
+    if ended.certificates == 0 {
+        said.push_str("It had no certificate that could be taken away: switch it off; started anew, it is in service again\n");
+    }
+    Ok(said)
 }
 
 fn list(store: &Store, now: i64) -> Result<String, String> {
@@ -141,12 +159,17 @@ fn list(store: &Store, now: i64) -> Result<String, String> {
     let rows = names.iter().flat_map(|one| {
         let name = one.name.to_string();
         let joined = one.joined.as_ref().map(|joined| {
-            [name.clone(), joined.state.to_owned(), day(joined.since), day(joined.until), seen(one)]
+            let state = one.state().to_owned();
+            [name.clone(), state, day(joined.since), day(one.retired_at.unwrap_or(joined.until)), seen(one)]
         });
+        let without = one
+            .retired_at
+            .filter(|_| one.joined.is_none())
+            .map(|at| [name.clone(), "retired".to_owned(), day(at), "-".to_owned(), "-".to_owned()]);
         let waiting = one
             .waiting
             .map(|(made_at, until)| [name, "waiting".to_owned(), day(made_at), day(until), "-".to_owned()]);
-        joined.into_iter().chain(waiting)
+        joined.into_iter().chain(without).chain(waiting)
     });
     let mut said = table(["NAME", "STATE", "SINCE", "UNTIL", "SEEN"], rows);
     for one in &names {

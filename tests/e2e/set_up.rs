@@ -4,6 +4,7 @@ use crate::complete::{RACK, RECOVERY, has_reading};
 use crate::join::{Box, lines, said};
 use crate::lamp::touch;
 use rackside_proto::join::Code;
+use rackside_tests::agent::{Agent, AgentOptions};
 use rackside_tests::browser::Browser;
 use rackside_tests::clock;
 use rackside_tests::http::Connection;
@@ -117,6 +118,9 @@ fn nobody_is_paged_for_a_new_box_until_all_of_it_was_seen_to_work() {
     std::thread::sleep(SILENT);
     assert_eq!(witness.count(), 0, "{:?}", witness.all());
     let page = format!("/sites/{}/{}", RACK.0, RACK.1);
+    let list = hub.body(&page);
+    let list = list.split("<h2 id=\"set-up\">").nth(1).and_then(|rest| rest.split("</section>").next());
+    assert!(list.is_some_and(|list| list.contains("Flash its LEDs")), "the list has the button: {list:?}");
     let mut browser = Browser::open(&format!("http://{}{page}", hub.web()), 360, 740);
     browser.assert_sound_here("a box that is being set up");
     browser.evaluate("document.querySelector('.set-up button[value=seen]').click()");
@@ -199,6 +203,52 @@ fn a_retired_box_is_waited_for_by_nobody_and_comes_back_by_a_new_code() {
     let _agent = again.run();
     hub.expect("it is back", RECOVERY, RACK, |said| (said["up"] == true).then_some(()));
     assert!(hub.body("/metrics").contains(&format!("{up} 1")));
+}
+
+#[test]
+fn who_never_joined_is_retired_too_and_back_when_it_is_started_anew() {
+    let (directory, witness) = (tempfile::tempdir().expect("a temporary directory"), Witness::start());
+    let mut hub = hub(&witness, &directory.path().join("own.yml"));
+    let (site, appliance) = RACK;
+    let name = format!("{site}/{appliance}");
+    let mut agent = Agent::start(&AgentOptions::new(site, appliance, hub.mqtt()));
+    hub.expect("a reading", RECOVERY, RACK, has_reading);
+    let told = witness.find(0, RECOVERY, |told| told.names("Always", "firing"));
+    assert!(told.is_some(), "{}", hub.last_words());
+    let page = hub.body("/settings/boxes");
+    assert!(page.contains("no certificate") && page.contains(&format!("Retire {name}")), "{page}");
+    let mut browser = Browser::open(&format!("http://{}/", hub.web()), 360, 740);
+    let racks = |browser: &mut Browser| browser.evaluate("document.querySelectorAll('#sites .rack').length");
+    assert_eq!(racks(&mut browser), 1);
+    let stored = clock::eventually(RECOVERY, || {
+        hub.command(&["identity", "retire", &name], "").contains("is retired").then_some(())
+    });
+    assert!(stored.is_some(), "{}", hub.last_words());
+    let over = witness.find(0, RECOVERY, |told| told.names("Always", "resolved"));
+    assert!(over.is_some(), "its alerts end: {}\n{}", hub.body("/api/alerts"), hub.last_words());
+    let no_row = clock::eventually(RECOVERY, || (racks(&mut browser) == 0).then_some(()));
+    assert!(no_row.is_some(), "a page that is open has no row any more");
+    drop(browser);
+    // It goes on talking: what it says is kept, and nobody waits for it; a new hub knows the run.
+    for _ in 0..2 {
+        std::thread::sleep(SILENT);
+        let list = hub.body("/api/identities");
+        assert!(
+            list.contains("\"state\":\"retired\"") && !hub.body("/api/sites").contains(appliance),
+            "{list}"
+        );
+        assert!(hub.body(&format!("/sites/{name}")).contains("retired since"));
+        hub.restart();
+    }
+    agent.restart();
+    hub.expect("it is back", RECOVERY, RACK, |said| (said["up"] == true).then_some(()));
+    assert_eq!(hub.body("/api/identities"), "{\"identities\":[]}");
+    let logged = || hub.body(&format!("/log?site={site}")).contains("is in service again").then_some(());
+    assert!(clock::eventually(RECOVERY, logged).is_some(), "{}", hub.body(&format!("/log?site={site}")));
+    let (status, _) = ask(&hub, "POST", &format!("/api/identities/{name}/retire"), "");
+    assert_eq!(status, 204, "by the API as well");
+    let (status, why) = ask(&hub, "POST", "/api/identities/nowhere/rack-1/retire", "");
+    assert_eq!(status, 404, "{why}");
 }
 
 #[test]

@@ -273,7 +273,7 @@ fn an_identity_that_ended_is_told_why() {
         let mut world = World::new();
         let code = world.code();
         let identity = world.join(&code).expect("granted").identity;
-        world.registrar.store().end(&name("rack-1"), end, NOW).expect("ended");
+        world.registrar.store().end(&name("rack-1"), end, false, NOW).expect("ended");
         let error = world.renew(&identity).expect_err("refused");
         assert_eq!(error.verdict(), Some(wanted));
         assert!(error.to_string().starts_with(words), "{error}");

@@ -23,6 +23,7 @@ use rackside_proto::join::{
 };
 use rackside_store::StoreError;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -323,7 +324,7 @@ impl Registrar {
         if now >= old.serial.issued_at() + RENEWABLE {
             return refused(Refusal::Expired);
         }
-        match Roll::new(&self.store.identities_of(&name)?).standing(&old, now) {
+        match Roll::new(&self.store.identities_of(&name)?, BTreeSet::new()).standing(&old, now) {
             Standing::Good | Standing::Expired => {}
             Standing::New => self.store.adopt(&old, &[], der, now)?,
             Standing::Ended(end) => {

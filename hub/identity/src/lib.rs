@@ -36,7 +36,7 @@ pub use outside::{BrokerCertificate, named, revoked};
 pub use proof::make_code;
 pub use rackside_store::{Fault, StoreError};
 pub use roll::{Roll, Standing};
-pub use store::{CodeRow, Commissioning, End, FILE, Identity, STEPS, Step, Store, Summary, backup};
+pub use store::{CodeRow, Commissioning, End, Ended, FILE, Identity, STEPS, Step, Store, Summary, backup};
 
 #[cfg(test)]
 mod tests;

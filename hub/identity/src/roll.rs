@@ -7,7 +7,7 @@
 use crate::certificate::{Credential, Serial};
 use crate::store::{End, Identity};
 use rackside_proto::AgentName;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// How a certificate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,12 @@ impl Standing {
 #[derive(Debug, Default)]
 pub struct Roll {
     names: HashMap<AgentName, Vec<(Serial, Option<End>)>>,
+    retired: BTreeSet<AgentName>,
 }
 
 impl Roll {
     /// Of what the file holds.
-    pub fn new(identities: &[Identity]) -> Self {
+    pub fn new(identities: &[Identity], retired: BTreeSet<AgentName>) -> Self {
         let mut names: HashMap<AgentName, Vec<_>> = HashMap::new();
         for identity in identities {
             names
@@ -54,7 +55,7 @@ impl Roll {
                 .or_default()
                 .push((identity.serial, identity.end.map(|(end, _)| end)));
         }
-        Self { names }
+        Self { names, retired }
     }
 
     /// How a certificate stands that our authority has signed.
@@ -77,8 +78,7 @@ impl Roll {
 
     /// Whether this name was taken out of service, and has not joined again.
     pub fn is_retired(&self, name: &AgentName) -> bool {
-        let known = self.names.get(name).map_or(&[][..], Vec::as_slice);
-        known.iter().any(|(_, end)| *end == Some(End::Retired)) && known.iter().all(|(_, end)| end.is_some())
+        self.retired.contains(name)
     }
 
     /// How many names have joined.
@@ -111,25 +111,28 @@ mod tests {
     #[test]
     fn what_the_file_knows_stands_as_it_says() {
         let [old, current, renewed] = [1, 2, 3].map(|n| Serial::new(NOW + n));
-        let roll = Roll::new(&[
-            identity(old, Some(End::Replaced)),
-            identity(current, Some(End::Renewed)),
-            identity(renewed, None),
-        ]);
+        let roll = Roll::new(
+            &[
+                identity(old, Some(End::Replaced)),
+                identity(current, Some(End::Renewed)),
+                identity(renewed, None),
+            ],
+            BTreeSet::new(),
+        );
         let standing = |serial, now| roll.standing(&Credential { name: name("rack-1"), serial }, now);
         assert_eq!(standing(old, NOW), Standing::Ended(End::Replaced));
         assert_eq!(standing(current, NOW), Standing::Ended(End::Renewed));
         assert_eq!(standing(renewed, NOW + LIFE + 2), Standing::Good);
         assert_eq!(standing(renewed, NOW + LIFE + 3), Standing::Expired);
         assert!(roll.is_joined(&name("rack-1")) && !roll.is_joined(&name("rack-2")) && roll.joined() == 1);
-        assert!(!Roll::new(&[identity(old, Some(End::Retired))]).is_joined(&name("rack-1")));
+        assert!(!Roll::new(&[identity(old, Some(End::Retired))], BTreeSet::new()).is_joined(&name("rack-1")));
     }
 
     #[test]
     fn what_was_issued_after_the_backup_is_good_and_what_was_before_is_another_box() {
         let [before, known, after] = [1, 2, 3].map(|n| Serial::new(NOW + n));
         let standing = |end, serial| {
-            let roll = Roll::new(&[identity(known, end)]);
+            let roll = Roll::new(&[identity(known, end)], BTreeSet::new());
             roll.standing(&Credential { name: name("rack-1"), serial }, NOW)
         };
         for end in [None, Some(End::Revoked)] {

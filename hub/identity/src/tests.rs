@@ -4,13 +4,14 @@ use crate::asking::{self, Box, Draft, Granted, prove};
 use crate::certificate::{DAY, RENEWABLE};
 use crate::proof::CodeKey;
 use crate::{
-    Answered, Authority, Credential, End, LIFE, Offer, Registrar, Roll, STEPS, Standing, Store, Told, backup,
-    make_code,
+    Answered, Authority, Credential, End, Ended, LIFE, Offer, Registrar, Roll, STEPS, Standing, Store, Told,
+    backup, make_code,
 };
 use proptest::prelude::*;
 use rackside_proto::AgentName;
 use rackside_proto::join::{ANSWER, Answer, Claim, Code, Outcome, Refusal};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 const NOW: i64 = 1_795_219_200_000;
@@ -71,7 +72,7 @@ impl Hub {
     }
 
     fn standing(&mut self, certificate: &[u8]) -> Standing {
-        let roll = Roll::new(&self.registrar.store().identities().expect("read"));
+        let roll = Roll::new(&self.registrar.store().identities().expect("read"), BTreeSet::new());
         roll.standing(&Credential::read(certificate).expect("ours"), self.now)
     }
 
@@ -126,7 +127,7 @@ fn a_box_is_set_up_from_its_code_on_and_holds_pages_where_nothing_was_in_service
     hub.joined("hall/rack-1");
     assert_eq!(held(&mut hub, "hall/rack-1"), Some((NOW + 1, false)));
     // Out of service and back is new.
-    hub.registrar.store().end(&name("hall/rack-1"), End::Retired, hub.now).expect("written");
+    hub.registrar.store().end(&name("hall/rack-1"), End::Retired, false, hub.now).expect("written");
     assert_eq!(held(&mut hub, "hall/rack-1"), None);
     hub.joined("hall/rack-1");
     assert_eq!(held(&mut hub, "hall/rack-1"), Some((NOW + 1, true)));
@@ -168,8 +169,8 @@ fn a_code_ends_after_a_day_or_when_it_is_taken_back_or_when_there_is_a_newer_one
     hub.now += 1;
     assert_eq!(hub.refused(&Box::default().ask(&new)), Refusal::Expired);
     let taken = hub.code("hall/rack-3");
-    let ended = hub.registrar.store().end(&name("hall/rack-3"), End::Revoked, hub.now);
-    assert_eq!(ended, Ok((0, 1)));
+    let ended = hub.registrar.store().end(&name("hall/rack-3"), End::Revoked, false, hub.now);
+    assert_eq!(ended, Ok(Ended { codes: 1, ..Ended::default() }));
     assert_eq!(hub.refused(&Box::default().ask(&taken)), Refusal::Revoked);
 }
 
@@ -329,7 +330,14 @@ fn what_was_revoked_or_retired_is_told_so_and_joins_again_by_a_new_code_alone() 
         let (code, rack) = (hub.code("hall/rack-1"), Box::default());
         let certificate = hub.said(&rack.ask(&code)).expect("granted").certificate;
         let (_, other) = hub.joined("hall/rack-2");
-        assert_eq!(hub.registrar.store().end(&name("hall/rack-1"), end, hub.now), Ok((1, 0)));
+        let ended = hub.registrar.store().end(&name("hall/rack-1"), end, false, hub.now);
+        let is_retired = end == End::Retired;
+        assert_eq!(ended, Ok(Ended { certificates: 1, codes: 0, is_retired }));
+        let out =
+            |hub: &mut Hub| hub.registrar.store().retired().expect("read").contains_key(&name("hall/rack-1"));
+        assert_eq!(out(&mut hub), is_retired);
+        assert_eq!(hub.registrar.store().returned(&name("hall/rack-1")), Ok(false), "not by being heard");
+        assert_eq!(out(&mut hub), is_retired);
         assert_eq!(hub.standing(&certificate), Standing::Ended(end));
         assert_eq!(hub.standing(&other), Standing::Good, "nobody else's");
         assert_eq!(hub.refused(&rack.renew(&certificate, &rack)), why);
@@ -337,7 +345,40 @@ fn what_was_revoked_or_retired_is_told_so_and_joins_again_by_a_new_code_alone() 
         let code = hub.code("hall/rack-1");
         let again = hub.said(&rack.ask(&code)).expect("granted").certificate;
         assert_eq!(hub.standing(&again), Standing::Good);
+        assert!(!out(&mut hub), "it is back");
     }
+}
+
+#[test]
+fn who_never_joined_is_retired_if_it_is_known_and_back_when_it_is_heard() {
+    let mut hub = Hub::new();
+    let end = |hub: &mut Hub, is_known| {
+        hub.registrar.store().end(&name("hall/rack-9"), End::Retired, is_known, hub.now).expect("written")
+    };
+    assert!(end(&mut hub, false).is_nothing(), "a name that nobody knows");
+    hub.code("hall/rack-9");
+    assert_eq!(end(&mut hub, false), Ended { codes: 1, ..Ended::default() }, "its code alone");
+    assert_eq!(hub.registrar.store().retired().expect("read").len(), 0);
+    assert!(end(&mut hub, true).is_retired);
+    assert!(end(&mut hub, true).is_nothing(), "it was already");
+    assert_eq!(hub.registrar.store().retired().expect("read"), [(name("hall/rack-9"), NOW)].into());
+    assert_eq!(hub.registrar.store().returned(&name("hall/rack-9")), Ok(true));
+    assert_eq!(hub.registrar.store().returned(&name("hall/rack-9")), Ok(false));
+    // Or when it joins.
+    end(&mut hub, true);
+    hub.joined("hall/rack-9");
+    assert_eq!(hub.registrar.store().retired().expect("read").len(), 0);
+}
+
+#[test]
+fn who_is_retired_stays_so_when_its_certificates_are_forgotten() {
+    let mut hub = Hub::new();
+    hub.joined("hall/rack-1");
+    hub.registrar.store().end(&name("hall/rack-1"), End::Retired, false, hub.now).expect("written");
+    hub.now += 2 * 365 * 86_400_000;
+    hub.joined("hall/rack-2");
+    assert_eq!(hub.registrar.store().summaries().expect("read").len(), 1, "too old to be renewed");
+    assert!(hub.registrar.store().retired().expect("read").contains_key(&name("hall/rack-1")));
 }
 
 #[test]

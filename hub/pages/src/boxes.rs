@@ -92,6 +92,8 @@ pub struct Line {
     pub can_end: bool,
     /// Whether it can be retired: it has a box, or its box was revoked.
     pub can_retire: bool,
+    /// What that means.
+    pub retires: &'static str,
 }
 
 impl Boxes {
@@ -123,6 +125,7 @@ mod tests {
             notes: vec![text()],
             can_end: true,
             can_retire: true,
+            retires: HOSTILE,
         };
         let made = MadeCode {
             name: text(),

@@ -127,15 +127,22 @@
 
   const takeRows = (rows, all) => {
     if (!sites) {
-      if (rows.length) location.reload();
+      if (rows.some((row) => !row.gone)) location.reload();
       return;
     }
     const seen = new Set();
     for (const row of rows) {
       if (only && row.site !== only) continue;
       const key = row.site + "/" + row.appliance;
-      seen.add(key);
       let node = racks.get(key);
+      if (row.gone) {
+        node?.remove();
+        racks.delete(key);
+        // Whether a site without appliances has a place here the server knows.
+        if (node && !groups.get(row.site)?.querySelector(".rack")) location.reload();
+        continue;
+      }
+      seen.add(key);
       if (!node) {
         node = blank.content.querySelector(".rack").cloneNode(true);
         racks.set(key, node);

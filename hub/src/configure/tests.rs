@@ -153,7 +153,7 @@ fn the_command_lines_change_is_sent_and_the_retired_are_forgotten() {
     let (_, sent) = configurations.look(Some(version), &Prefix::default()).expect("well");
     assert_eq!(revisions(&sent), [1]);
     drop(configurations);
-    registrar(&config(&data)).expect("opened").store().end(&rack, End::Retired, now).expect("ended");
+    registrar(&config(&data)).expect("opened").store().end(&rack, End::Retired, false, now).expect("ended");
     let configurations = open(&data);
     assert!(look(&configurations).is_empty());
     assert_eq!((configurations.state(&rack), configurations.wanted(&rack)), (None, Ok(None)));

@@ -250,11 +250,13 @@ impl Fleet {
         taken
     }
 
-    /// Whether the values of a record are the appliance's, and whether they are live: a run beside the one that is shown is another machine.
+    /// Whether the values of a record are the appliance's, and whether they are live: a run beside the one that is shown is another machine, and of who is
+    /// retired nobody wants to know any.
     fn counts(&self, slot: usize, envelope: &Envelope) -> Option<bool> {
+        let appliance = &self.appliances[slot];
         let live = envelope.sending == Sending::First;
-        let is_shown = || self.appliances[slot].shown().is_some_and(|shown| shown.run == envelope.run);
-        (!live || is_shown()).then_some(live)
+        let is_shown = || appliance.shown().is_some_and(|shown| shown.run == envelope.run);
+        (appliance.retired_ms.is_none() && (!live || is_shown())).then_some(live)
     }
 
     /// Takes a sample that an event carries: catalog, position, value; and when that was.

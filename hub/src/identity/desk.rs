@@ -6,7 +6,7 @@ use super::Identities;
 use super::handout::Handout;
 use super::list::{Listed, listed};
 use crate::clock;
-use rackside_identity::{End, Registrar, StoreError, make_code};
+use rackside_identity::{End, Ended, Registrar, StoreError, make_code};
 use rackside_proto::AgentName;
 use rackside_proto::join::Code;
 use std::fmt;
@@ -120,9 +120,10 @@ impl Identities {
         Ok(found.await?)
     }
 
-    /// Ends a name at once. Says how many certificates and codes it had.
-    pub(crate) async fn end(&self, name: AgentName, end: End) -> Result<(usize, usize), StoreError> {
-        self.written(move |registrar, now| registrar.store().end(&name, end, now)).await
+    /// Ends a name at once, and says what it had. Whoever the fleet knows can be retired.
+    pub(crate) async fn end(&self, name: AgentName, end: End) -> Result<Ended, StoreError> {
+        let is_known = self.0.fleet.get().is_some_and(|fleet| fleet.read().fleet().find(&name).is_some());
+        self.written(move |registrar, now| registrar.store().end(&name, end, is_known, now)).await
     }
 
     /// Every name that has joined or is to.

@@ -17,6 +17,8 @@ pub(crate) struct Listed {
     pub(crate) joined: Option<Joined>,
     /// A code that was not used yet: since when there is one, and until when it is good.
     pub(crate) waiting: Option<(i64, i64)>,
+    /// Since when it is retired.
+    pub(crate) retired_at: Option<i64>,
     /// When the box was seen last, to the hour.
     pub(crate) seen_at: Option<i64>,
     /// When a box came last that has the name no more, while another one has it; to the hour.
@@ -25,10 +27,35 @@ pub(crate) struct Listed {
     pub(crate) tries: i64,
 }
 
+impl Listed {
+    /// Nothing is known of it but its name.
+    pub(crate) const fn nothing(name: AgentName) -> Self {
+        Self {
+            name,
+            joined: None,
+            waiting: None,
+            retired_at: None,
+            seen_at: None,
+            old_came_at: None,
+            tries: 0,
+        }
+    }
+
+    /// In a word or two.
+    pub(crate) fn state(&self) -> &'static str {
+        match (&self.joined, self.retired_at, self.waiting) {
+            (_, Some(_), _) => "retired",
+            (Some(joined), None, _) => joined.state,
+            (None, None, Some(_)) => "waiting",
+            (None, None, None) => "no certificate",
+        }
+    }
+}
+
 /// How a box stands.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    /// `joined`, `expired`, `revoked`, `retired`.
+    /// `joined`, `expired`, `revoked`, `retired`, `replaced`, `renewed`.
     pub(crate) state: &'static str,
     /// When its certificate was issued.
     pub(crate) since: i64,
@@ -47,12 +74,10 @@ pub(crate) fn listed(store: &Store, now: i64) -> Result<Vec<Listed>, StoreError>
             None => ("joined", until),
         };
         let listed = Listed {
-            name: one.name.clone(),
             joined: Some(Joined { state, since: one.newest.issued_at(), until }),
-            waiting: None,
             seen_at: one.seen_at,
             old_came_at: one.turned_away_at.filter(|_| one.end.is_none()),
-            tries: 0,
+            ..Listed::nothing(one.name.clone())
         };
         names.insert(one.name, listed);
     }
@@ -61,18 +86,14 @@ pub(crate) fn listed(store: &Store, now: i64) -> Result<Vec<Listed>, StoreError>
         if !is_open && code.tries == 0 {
             continue;
         }
-        let listed = names.entry(code.name.clone()).or_insert_with(|| Listed {
-            name: code.name.clone(),
-            joined: None,
-            waiting: None,
-            seen_at: None,
-            old_came_at: None,
-            tries: 0,
-        });
+        let listed = names.entry(code.name.clone()).or_insert_with(|| Listed::nothing(code.name.clone()));
         if is_open {
             listed.waiting = Some((code.made_at, code.expires_at));
         }
         listed.tries += code.tries;
+    }
+    for (name, at) in store.retired()? {
+        names.entry(name.clone()).or_insert_with(|| Listed::nothing(name)).retired_at = Some(at);
     }
     Ok(names.into_values().collect())
 }

@@ -141,7 +141,7 @@ impl Identities {
     /// Of a hub with this configuration.
     pub fn open(config: &Config) -> Result<Self, IdentityError> {
         let mut registrar = registrar(config)?;
-        let roll = Roll::new(&registrar.store().identities().map_err(IdentityError::Store)?);
+        let roll = roll(registrar.store()).map_err(IdentityError::Store)?;
         let old_came = old_came(&registrar.store().summaries().map_err(IdentityError::Store)?);
         let commissioning = by_name(registrar.store().commissionings().map_err(IdentityError::Store)?);
         Ok(Self(Arc::new(Inner {
@@ -188,8 +188,8 @@ impl Identities {
         };
         let mut registrar = self.registrar();
         registrar.set_in_service(Box::new(is_in_service));
-        match registrar.store().summaries() {
-            Ok(summaries) => shared.set_retired(&retired(summaries), clock::now()),
+        match retired(registrar.store()) {
+            Ok(retired) => shared.set_retired(&retired, clock::now()),
             Err(error) => log::error!("identities: {error}"),
         }
     }
@@ -342,11 +342,11 @@ impl Identities {
         let read = {
             let mut registrar = self.registrar();
             let store = registrar.store();
-            store.identities().and_then(|identities| Ok((identities, store.commissionings()?)))
+            roll(store).and_then(|roll| Ok((roll, store.commissionings()?)))
         };
         match read {
-            Ok((identities, commissioning)) => {
-                *self.0.roll.write().unwrap_or_else(PoisonError::into_inner) = Roll::new(&identities);
+            Ok((roll, commissioning)) => {
+                *self.0.roll.write().unwrap_or_else(PoisonError::into_inner) = roll;
                 *self.0.commissioning.write().unwrap_or_else(PoisonError::into_inner) =
                     by_name(commissioning);
                 self.0.changed.send_modify(|turn| *turn += 1);
@@ -404,6 +404,12 @@ impl Identities {
                 credential.name
             );
         }
+        for name in self.0.fleet.get().map(Shared::take_returned).unwrap_or_default() {
+            if registrar.store().returned(&name)? {
+                self.0.wrote.store(true, Relaxed);
+                log::info!("{name} was retired, and is in service again: it was heard in a new run");
+            }
+        }
         let ended = registrar.store().seen(&seen, now)?;
         registrar.store().turned_away(&turned_away, now)?;
         let version = registrar.store().version()?;
@@ -411,10 +417,10 @@ impl Identities {
         if !(ended || wrote || !new.is_empty() || known != Some(version)) {
             return Ok(Looked { version, retired: None });
         }
-        let summaries = registrar.store().summaries()?;
+        let retired = retired(registrar.store())?;
         drop(registrar);
         self.read_again();
-        Ok(Looked { version, retired: Some(retired(summaries)) })
+        Ok(Looked { version, retired: Some(retired) })
     }
 }
 
@@ -436,12 +442,13 @@ struct Looked {
 }
 
 /// Who is retired, and since when, in milliseconds since 1970.
-fn retired(summaries: Vec<Summary>) -> BTreeMap<AgentName, u64> {
-    let retired = summaries.into_iter().filter_map(|one| match one.end {
-        Some((End::Retired, at)) => Some((one.name, at.max(0).unsigned_abs())),
-        _ => None,
-    });
-    retired.collect()
+fn retired(store: &Store) -> Result<BTreeMap<AgentName, u64>, StoreError> {
+    let retired = store.retired()?.into_iter();
+    Ok(retired.map(|(name, at)| (name, at.max(0).unsigned_abs())).collect())
+}
+
+fn roll(store: &Store) -> Result<Roll, StoreError> {
+    Ok(Roll::new(&store.identities()?, store.retired()?.into_keys().collect()))
 }
 
 /// Nobody is to be told any more by the listener or a broker that this appliance was there.

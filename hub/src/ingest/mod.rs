@@ -96,6 +96,8 @@ pub struct Ingest {
     logged: BTreeSet<usize>,
     /// What was said of configurations, since this was last asked.
     adoptions: Vec<(AgentName, Adoption)>,
+    /// Who is retired, and was heard in a new run since this was last asked.
+    returned: BTreeSet<AgentName>,
     /// Whether something of the hub itself is on the disk, since this was last asked.
     has_logged_itself: bool,
     /// What came of commands, since this was last asked.
@@ -124,6 +126,7 @@ impl Ingest {
             out: Vec::new(),
             logged: BTreeSet::new(),
             adoptions: Vec::new(),
+            returned: BTreeSet::new(),
             has_logged_itself: false,
             replies: Vec::new(),
         }
@@ -153,6 +156,11 @@ impl Ingest {
             let is_retired = retired.contains_key(&name);
             self.note_of(&name, "agent/retired", if is_retired { "out of service" } else { "" }, now);
         }
+    }
+
+    /// Who is retired, and was heard in a run that nobody knew, since this was last asked.
+    pub(crate) fn take_returned(&mut self) -> BTreeSet<AgentName> {
+        std::mem::take(&mut self.returned)
     }
 
     /// The fleet.
@@ -482,6 +490,10 @@ impl Ingest {
         match self.past.account(&self.fleet.appliances()[slot].name, run) {
             Ok(stored) => {
                 let is_new = stored.is_none();
+                let appliance = &self.fleet.appliances()[slot];
+                if is_new && appliance.retired_ms.is_some() {
+                    self.returned.insert(appliance.name.clone());
+                }
                 self.custody[slot].open(run, floor, stored);
                 self.note_opened(slot, run, is_new, now);
             }

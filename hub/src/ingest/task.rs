@@ -56,6 +56,11 @@ impl Shared {
         self.write().note_of(name, subject, text, now);
     }
 
+    /// Who is retired, and was heard in a run that nobody knew, since this was last asked.
+    pub(crate) fn take_returned(&self) -> BTreeSet<AgentName> {
+        self.write().take_returned()
+    }
+
     /// These appliances are retired, and since when; all others are not.
     pub(crate) fn set_retired(&self, retired: &BTreeMap<AgentName, u64>, now: Now) {
         self.write().set_retired(retired, now);

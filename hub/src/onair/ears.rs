@@ -101,7 +101,8 @@ impl Watcher for Ears {
 }
 
 fn words(appliance: &Appliance, known: &mut Known) -> Words {
-    let latest = appliance.shown()?.latest.as_ref().filter(|_| appliance.state.is_up())?;
+    let latest = appliance.shown()?.latest.as_ref()?;
+    let latest = Some(latest).filter(|_| appliance.state.is_up() && appliance.retired_ms.is_none())?;
     let listing = &latest.listing;
     if known.places.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, listing)) {
         known.places = Some((Arc::clone(listing), places(listing)));

@@ -46,7 +46,7 @@ pub(super) enum Refused {
     /// No code could be made.
     Desk(DeskError),
     /// The name has nothing that could end.
-    Nothing(AgentName),
+    Nothing(AgentName, End),
     /// `identity.db` cannot be used.
     Unreadable,
 }
@@ -56,7 +56,10 @@ impl std::fmt::Display for Refused {
         match self {
             Self::Name(why) => f.write_str(why),
             Self::Desk(error) => error.fmt(f),
-            Self::Nothing(name) => write!(f, "{name} has no certificate and no code"),
+            Self::Nothing(name, End::Retired) => {
+                write!(f, "{name} is no appliance that this hub knows, or is retired already")
+            }
+            Self::Nothing(name, _) => write!(f, "{name} has no certificate and no code"),
             Self::Unreadable => f.write_str(UNREADABLE),
         }
     }
@@ -79,7 +82,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match &refused {
             Refused::Name(_) => StatusCode::BAD_REQUEST,
-            Refused::Nothing(_) => StatusCode::NOT_FOUND,
+            Refused::Nothing(..) => StatusCode::NOT_FOUND,
             Refused::Desk(DeskError::HasBox | DeskError::Many | DeskError::Unready(_)) => {
                 StatusCode::CONFLICT
             }
@@ -142,8 +145,8 @@ impl Web {
         name: AgentName,
         end: End,
     ) -> Result<(), Refused> {
-        if self.identities()?.end(name.clone(), end).await? == (0, 0) {
-            return Err(Refused::Nothing(name));
+        if self.identities()?.end(name.clone(), end).await?.is_nothing() {
+            return Err(Refused::Nothing(name, end));
         }
         let verb = if end == End::Retired { "retired" } else { "revoked" };
         self.note(visitor, format!("{verb} {name}")).await;
@@ -156,8 +159,7 @@ fn at(ms: i64) -> String {
 }
 
 fn of_listed(one: &Listed) -> Json {
-    let joined = one.joined.as_ref();
-    let state = joined.map_or("waiting", |joined| joined.state);
+    let (joined, state) = (one.joined.as_ref(), one.state());
     json!({
         "name": one.name.to_string(),
         "site": one.name.site.as_str(),
@@ -165,6 +167,7 @@ fn of_listed(one: &Listed) -> Json {
         "state": state,
         "issued_at": joined.map(|joined| at(joined.since)),
         "until": joined.map(|joined| at(joined.until)),
+        "retired_at": one.retired_at.map(at),
         "seen_at": one.seen_at.map(at),
         "code_until": one.waiting.map(|(_, until)| at(until)),
         "old_box_at": one.old_came_at.map(at),

@@ -80,7 +80,7 @@ impl Place {
 
     fn end(&self, of: &str, end: End) {
         let mut store = Store::open(self.data.path()).expect("opened");
-        assert_eq!(store.end(&name(of), end, now()).expect("written").0, 1);
+        assert_eq!(store.end(&name(of), end, false, now()).expect("written").certificates, 1);
     }
 }
 

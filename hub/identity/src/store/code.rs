@@ -1,6 +1,6 @@
 //! One-time codes, as the hub knows them: by their public keys.
 
-use super::{End, Store, commissioning, identity};
+use super::{End, Store, commissioning, identity, retired};
 use crate::certificate::DAY;
 use crate::proof::CodeKey;
 use rackside_proto::AgentName;
@@ -62,6 +62,24 @@ fn take_back(transaction: &Transaction, name: &AgentName, now: i64) -> rusqlite:
     )
 }
 
+/// What ended of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ended {
+    /// Certificates that were good.
+    pub certificates: usize,
+    /// Codes that were not used.
+    pub codes: usize,
+    /// It was in service until now.
+    pub is_retired: bool,
+}
+
+impl Ended {
+    /// Whether there was nothing to end.
+    pub const fn is_nothing(self) -> bool {
+        self.certificates == 0 && self.codes == 0 && !self.is_retired
+    }
+}
+
 impl Store {
     /// Remembers a new code for an appliance, good for a day. Codes for it that were not used are good no more.
     pub fn make_code(&mut self, code: &Code, name: &AgentName, now: i64) -> Result<CodeRow, StoreError> {
@@ -112,11 +130,16 @@ impl Store {
         })
     }
 
-    /// Ends a name: its certificates and the codes that were not used. Says how many of each.
-    pub fn end(&mut self, name: &AgentName, end: End, now: i64) -> Result<(usize, usize), StoreError> {
+    /// Ends what a name has: its certificates and the codes that were not used. Retired, it is out of service if it has joined before, or if it
+    /// `is_known` to be an appliance.
+    pub fn end(&mut self, name: &AgentName, end: End, is_known: bool, now: i64) -> Result<Ended, StoreError> {
         self.file.change(|transaction| {
             commissioning::end(transaction, name)?;
-            Ok((identity::end_all(transaction, name, end, now)?, take_back(transaction, name, now)?))
+            let certificates = identity::end_all(transaction, name, end, now)?;
+            let codes = take_back(transaction, name, now)?;
+            let is_known = is_known || identity::was_there(transaction, name)?;
+            let is_retired = end == End::Retired && is_known && retired::begin(transaction, name, now)?;
+            Ok(Ended { certificates, codes, is_retired })
         })
     }
 }

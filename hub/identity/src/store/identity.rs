@@ -1,6 +1,6 @@
 //! Certificates: issued, renewed, seen, ended.
 
-use super::{Store, commissioning};
+use super::{Store, commissioning, retired};
 use crate::certificate::{Credential, DAY, RENEWABLE, Serial};
 use rackside_proto::AgentName;
 use rackside_store::StoreError;
@@ -123,6 +123,12 @@ pub(super) fn end_all(
     )
 }
 
+/// Whether a name has or had a certificate.
+pub(super) fn was_there(transaction: &Transaction, name: &AgentName) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM identity WHERE site = ?1 AND appliance = ?2";
+    transaction.prepare(sql)?.exists([name.site.as_str(), name.appliance.as_str()])
+}
+
 fn insert(
     transaction: &Transaction,
     name: &AgentName,
@@ -207,6 +213,7 @@ impl Store {
             insert(transaction, name, key, issued, Some(id), None)?;
             let was_held = commissioning::is_held(transaction, name)?;
             let holds = if had > 0 { was_held } else { !is_in_service };
+            retired::end(transaction, name)?;
             commissioning::begin(transaction, name, holds, now)?;
             Ok(true)
         })
@@ -275,6 +282,7 @@ impl Store {
                 return Ok(());
             }
             end_all(transaction, &credential.name, End::Replaced, now)?;
+            retired::end(transaction, &credential.name)?;
             insert(transaction, &credential.name, key, &issued, None, None)
         })
     }

@@ -8,6 +8,7 @@
 //! ```text
 //! code       id, key, name, until when    used by which key, when    ended and why     so many tries by others
 //! commissioning   name, since when    what was seen of it, when
+//! retired    name, since when
 //! identity   serial, name, key, certificate, of which code, after which other    ended and why    seen when
 //! ```
 
@@ -15,8 +16,9 @@ mod code;
 mod commissioning;
 mod identity;
 mod open;
+mod retired;
 
-pub use code::CodeRow;
+pub use code::{CodeRow, Ended};
 pub use commissioning::{Commissioning, STEPS, Step};
 pub(crate) use identity::Issued;
 pub use identity::{End, Identity, Summary};

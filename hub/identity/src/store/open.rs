@@ -36,13 +36,25 @@ CREATE TABLE commissioning_step (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 3 has more than version 2, and who was retired by then: of whom no certificate is good, and the newest was retired.
+const THIRD: &str = "
+CREATE TABLE retired (
+    site TEXT NOT NULL, appliance TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (site, appliance)
+) STRICT, WITHOUT ROWID;
+INSERT INTO retired (site, appliance, at)
+    SELECT site, appliance, ended_at FROM identity AS newest
+    WHERE end = 'retired' AND NOT EXISTS (
+        SELECT 1 FROM identity AS other WHERE other.site = newest.site AND other.appliance = newest.appliance
+            AND (other.end IS NULL OR other.serial > newest.serial));
+";
+
 /// The file.
 pub(super) static FORM: Form = Form {
     file: FILE,
     application: APPLICATION,
     pragmas: "PRAGMA secure_delete = ON;",
-    tables: &[SCHEMA, SECOND],
-    upgrades: &[SECOND],
+    tables: &[SCHEMA, SECOND, THIRD],
+    upgrades: &[SECOND, THIRD],
     damaged: "and no appliance with a certificate is let in; put a backup of it in its place and start the hub again",
     not_given: "; it belongs to the hub's user",
 };
@@ -98,11 +110,22 @@ mod tests {
         connection.pragma_update(None, "user_version", 1).expect("written");
         let row = "INSERT INTO code (id, key, site, appliance, made_at, expires_at) VALUES (x'01', x'02', 'hall', 'rack-1', 1, 2)";
         connection.execute(row, []).expect("written");
+        for (serial, appliance, end) in
+            [(1, 1, "'retired'"), (2, 2, "'retired'"), (3, 2, "NULL"), (4, 3, "'revoked'")]
+        {
+            let row = format!(
+                "INSERT INTO identity (serial, site, appliance, key, certificate, issued_at, end, ended_at) VALUES (x'{serial:032x}', 'hall', 'rack-{appliance}', x'', x'', 1, {end}, 7)"
+            );
+            connection.execute(&row, []).expect("written");
+        }
         drop(connection);
         for _ in 0..2 {
             let store = Store::open(data.path()).expect("taken on");
             assert_eq!(store.codes().expect("read").len(), 1);
             assert_eq!(store.commissionings(), Ok(Vec::new()));
+            let retired: Vec<_> =
+                store.retired().expect("read").into_iter().map(|(name, at)| (name.to_string(), at)).collect();
+            assert_eq!(retired, [("hall/rack-1".to_owned(), 7)], "who joined again is in service");
         }
     }
 
@@ -120,7 +143,7 @@ mod tests {
         drop(store);
         let error = Store::open(data.path()).expect_err("newer");
         assert_eq!(error.fault, Fault::Version(9));
-        assert!(error.to_string().ends_with("(version 9, this one knows 2); run that version"), "{error}");
+        assert!(error.to_string().ends_with("(version 9, this one knows 3); run that version"), "{error}");
         let error = Store::open(&data.path().join("nowhere")).expect_err("no directory").to_string();
         assert!(error.ends_with("(os error 2); it belongs to the hub's user"), "{error}");
     }

@@ -67,7 +67,7 @@ impl Desk {
     }
 
     fn end(&mut self, of: &str, end: End) {
-        assert_eq!(self.registrar.store().end(&name(of), end, NOW).expect("written").0, 1);
+        assert_eq!(self.registrar.store().end(&name(of), end, false, NOW).expect("written").certificates, 1);
     }
 
     /// The certificates of this name that have ended.

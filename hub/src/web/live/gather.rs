@@ -159,7 +159,7 @@ impl Desk {
             news.series = series(web, &picked, &slots);
             news.latest = latest(web, self.board.read(), |slot| slots.contains(&slot));
             if self.board.wants(Topic::Rows) {
-                news.rows = rows(web, self.around(web, now), slots.into_iter(), now);
+                news.rows = rows(web, self.around(web, now), slots.into_iter(), (true, now));
             }
         } else {
             web.live.put_back(slots);
@@ -374,17 +374,30 @@ fn told_of(group: Group) -> Told {
     Told { json: json(&group), site: group.site, appliance: String::new() }
 }
 
-/// The rows of these.
-fn rows(web: &Web, around: &Around, slots: impl Iterator<Item = usize>, now: Now) -> Vec<Told> {
+/// The rows of these; who is retired has none, and where `is_news`, that is said.
+fn rows(
+    web: &Web,
+    around: &Around,
+    slots: impl Iterator<Item = usize>,
+    (is_news, now): (bool, Now),
+) -> Vec<Told> {
     let ingest = web.shared.read();
     let appliances = ingest.fleet().appliances();
-    let rows: Vec<_> = slots
-        .filter_map(|slot| appliances.get(slot))
-        .filter(|one| one.retired_ms.is_none())
-        .map(|one| row::of(one, now, around))
-        .collect();
+    let (gone, here): (Vec<_>, Vec<_>) =
+        slots.filter_map(|slot| appliances.get(slot)).partition(|one| one.retired_ms.is_some());
+    let rows: Vec<_> = here.into_iter().map(|one| row::of(one, now, around)).collect();
+    let gone: Vec<AgentName> = gone.into_iter().filter(|_| is_news).map(|one| one.name.clone()).collect();
     drop(ingest);
-    rows.into_iter().map(|row| Told { json: json(&row), site: row.site, appliance: row.appliance }).collect()
+    let rows =
+        rows.into_iter().map(|row| Told { json: json(&row), site: row.site, appliance: row.appliance });
+    rows.chain(gone.iter().map(no_row)).collect()
+}
+
+/// That an appliance has no row any more.
+fn no_row(name: &AgentName) -> Told {
+    let (site, appliance) = (name.site.to_string(), name.appliance.to_string());
+    let json = serde_json::json!({ "site": site, "appliance": appliance, "gone": true }).to_string();
+    Told { site, appliance, json }
 }
 
 fn json(of: &impl Serialize) -> String {
@@ -407,7 +420,7 @@ fn all(web: &Web, around: &Around, channel: &Channel, now: Now) -> Vec<Event> {
     let mut events = Vec::new();
     if channel.view.wants(Topic::Rows) {
         let count = web.shared.read().fleet().appliances().len();
-        events.push(whole("all", &rows(web, around, 0..count, now), &channel.view));
+        events.push(whole("all", &rows(web, around, 0..count, (false, now)), &channel.view));
         let heads: Vec<Told> = around.venues().iter().map(head).collect();
         events.push(whole("sites", &heads, &channel.view));
         events.push(whole("own", &[own(around.hub(), &web.troubles())], &channel.view));

@@ -125,7 +125,7 @@ fn of_agent(what: &str, text: &str) -> String {
         ("configuration", "0") => "the agent runs on its own configuration file".to_owned(),
         ("configuration", revision) => format!("the agent runs on configuration {revision}"),
         ("service", said) => format!("is in service: {said}"),
-        ("retired", "") => "is back: it has joined again".to_owned(),
+        ("retired", "") => "is in service again".to_owned(),
         ("retired", _) => "is retired: out of service, and nobody waits for it".to_owned(),
         ("led", said) => said.to_owned(),
         ("series", said) => format!("other series: {said}"),

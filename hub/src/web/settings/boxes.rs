@@ -38,6 +38,10 @@ const DONE: [(&str, &str); 3] = [
     ("", ""),
 ];
 
+/// What it means to retire a box with a certificate, and one without.
+const RETIRES: &str = "Out of service: it is let in no more, the fleet does not wait for it, and its alerts end. History stays. A new code brings it back.";
+const RETIRES_NOBODY: &str = "Out of service: the fleet does not wait for it, and its alerts end. History stays. It has no certificate that could be taken away: switch it off; started anew, it is in service again.";
+
 /// What is said on the page beside what is so.
 #[derive(Default)]
 struct Said {
@@ -70,13 +74,13 @@ fn made(handout: &Handout, venues: &Venues) -> MadeCode {
     }
 }
 
-fn line(one: &Listed, has_page: bool, now: i64) -> Line {
-    let state = one.joined.as_ref().map_or("waiting", |joined| joined.state);
+fn line(one: &Listed, is_heard: bool, now: i64) -> Line {
+    let state = one.state();
     let ago = |at: i64| span(now.saturating_sub(at).max(0).unsigned_abs());
     let mut says: Vec<String> = match &one.joined {
         Some(joined) if state == "joined" => vec![format!("until {}", day(joined.until))],
-        Some(joined) => vec![format!("since {}", day(joined.until))],
-        None => Vec::new(),
+        Some(joined) => vec![format!("since {}", day(one.retired_at.unwrap_or(joined.until)))],
+        None => one.retired_at.map(|at| format!("since {}", day(at))).into_iter().collect(),
     };
     if let (Some(_), Some(at)) = (&one.joined, one.seen_at) {
         // It is written down to the hour.
@@ -97,21 +101,26 @@ fn line(one: &Listed, has_page: bool, now: i64) -> Line {
     if one.tries > 0 {
         notes.push(format!("Another box came with a code that was used, {} times.", one.tries));
     }
+    if one.joined.is_none() && state == "retired" {
+        notes.push("It had no certificate: switched on again, it is in service again.".to_owned());
+    }
     let can_end = one.waiting.is_some() || matches!(state, "joined" | "expired");
     Line {
         name: one.name.to_string(),
-        has_page,
+        has_page: is_heard,
         mark: match state {
             "joined" => "well",
             "waiting" => "look",
             "expired" => "warning",
+            "no certificate" => "unknown",
             _ => "muted",
         },
         state,
         says: says.join(", "),
         notes,
         can_end,
-        can_retire: can_end && one.joined.is_some(),
+        retires: if one.joined.is_some() { RETIRES } else { RETIRES_NOBODY },
+        can_retire: state != "retired" && (one.joined.is_some() || is_heard),
     }
 }
 
@@ -137,13 +146,19 @@ impl Web {
     fn boxes(&self, visitor: &Visitor, mut listed: Vec<Listed>, said: Said) -> String {
         let (venues, now) = (self.venues(), clock::now().utc_ms as i64);
         listed.retain(|one| venues.sees(visitor, one.name.site.as_str()));
-        let is_long = listed.len() >= LONG || !said.find.is_empty();
         let mut names: BTreeSet<AgentName> = listed.iter().map(|one| one.name.clone()).collect();
         let heard: BTreeSet<AgentName> = {
             let ingest = self.shared.read();
             ingest.fleet().appliances().iter().map(|one| one.name.clone()).collect()
         };
-        names.extend(heard.iter().filter(|name| venues.sees(visitor, name.site.as_str())).cloned());
+        // Who came without a certificate stands there as well: it can be retired.
+        for name in heard.iter().filter(|name| venues.sees(visitor, name.site.as_str())) {
+            if names.insert(name.clone()) {
+                listed.push(Listed::nothing(name.clone()));
+            }
+        }
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        let is_long = listed.len() >= LONG || !said.find.is_empty();
         let mut sites: BTreeSet<String> = names.iter().map(|name| name.site.to_string()).collect();
         let configured = venues.all().map(|(site, _)| site).filter(|site| venues.sees(visitor, site));
         sites.extend(configured.map(str::to_owned));
@@ -324,12 +339,9 @@ mod tests {
 
     fn listed(state: Option<&'static str>) -> Listed {
         Listed {
-            name: AgentName::new("hall", "rack-1").expect("a name"),
             joined: state.map(|state| Joined { state, since: NOW - 1, until: NOW + 1 }),
-            waiting: None,
-            seen_at: None,
-            old_came_at: None,
-            tries: 0,
+            retired_at: Some(NOW).filter(|_| state == Some("retired")),
+            ..Listed::nothing(AgentName::new("hall", "rack-1").expect("a name"))
         }
     }
 
@@ -342,8 +354,14 @@ mod tests {
         };
         assert_eq!(of(None, true), ("waiting", true, false));
         assert_eq!(of(Some("joined"), false), ("joined", true, true));
-        assert_eq!(of(Some("revoked"), false), ("revoked", false, false));
-        assert_eq!(of(Some("retired"), true), ("retired", true, true));
+        assert_eq!(of(Some("revoked"), false), ("revoked", false, true), "the fleet waits for it still");
+        assert_eq!(of(Some("retired"), true), ("retired", true, false));
+        assert_eq!(of(None, false), ("no certificate", false, false));
+        let line_of = |one: &Listed| line(one, true, NOW);
+        assert!(line_of(&listed(None)).can_retire, "one that was heard");
+        let retired = line_of(&Listed { retired_at: Some(NOW), ..listed(None) });
+        assert_eq!((retired.state, retired.can_retire), ("retired", false));
+        assert!(retired.notes[0].contains("in service again"), "{:?}", retired.notes);
         let both = line(&Listed { waiting: Some((NOW, NOW + 60_000)), ..listed(Some("joined")) }, true, NOW);
         assert!(both.says.ends_with(", a code waits to be used, good for 1 min"), "{}", both.says);
     }
