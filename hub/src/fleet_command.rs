@@ -34,7 +34,11 @@ pub(crate) fn run(what: &FleetCommand, config: &Config) -> Result<String, String
         FleetCommand::RollOut(selection, pace) => {
             let mut book = open()?;
             let (plan, all) = plan(config, &book, selection)?;
-            let wanted = wanted(pace, plan.texts(), Stages::default());
+            let wanted = Wanted {
+                texts: plan.texts(),
+                snapshot: Some(plan.snapshot.clone()),
+                ..wanted(pace, Stages::default())
+            };
             Ok(begun(book.begin(&wanted, clock::now().utc_ms as i64), &wanted, &told(&plan, all))?)
         }
         FleetCommand::Status => Ok(match open()?.newest().map_err(|error| error.to_string())? {
@@ -49,7 +53,7 @@ pub(crate) fn run(what: &FleetCommand, config: &Config) -> Result<String, String
         },
         FleetCommand::Back(pace) => {
             let mut book = open()?;
-            let wanted = wanted(pace, Vec::new(), Stages::at_once());
+            let wanted = wanted(pace, Stages::at_once());
             let back = rollout::back(&book, wanted).map_err(|error| error.to_string())?;
             let Some(wanted) = back.filter(|wanted| !wanted.texts.is_empty()) else {
                 return Err("nobody was told anything that could be taken back".to_owned());
@@ -64,14 +68,15 @@ fn by() -> String {
     "the command line".to_owned()
 }
 
-fn wanted(pace: &Pace, texts: Vec<(AgentName, String, String)>, usual: Stages) -> Wanted {
+fn wanted(pace: &Pace, usual: Stages) -> Wanted {
     Wanted {
         back_of: None,
         by: by(),
         stages: pace.stages.clone().unwrap_or(usual),
         wait: i64::try_from(pace.wait.get().as_millis()).unwrap_or(i64::MAX),
         on_air_too: pace.on_air_too,
-        texts,
+        texts: Vec::new(),
+        snapshot: None,
     }
 }
 

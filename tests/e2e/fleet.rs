@@ -30,20 +30,7 @@ impl Fleet {
             lines()
         );
         let hub = Hub::with(Way::Listener, &programs().hub, &more);
-        let join = |name: &str| {
-            let one = Box::new("");
-            let made = said(&run(&hub, &["join", name, "--url", &url(&hub)]));
-            let code = made
-                .lines()
-                .map(str::trim)
-                .find(|line| line.parse::<Code>().is_ok())
-                .unwrap_or_else(|| panic!("{made}"));
-            let joined = one.join(&url(&hub), code);
-            assert!(joined.status.success(), "{}", said(&joined));
-            let agent = one.run();
-            (one, agent)
-        };
-        let agents = RACKS.iter().map(|name| join(name)).collect();
+        let agents = RACKS.iter().map(|name| joined(&hub, name)).collect();
         let fleet = Self { hub, agents };
         fleet.write(
             "base.toml",
@@ -91,6 +78,21 @@ impl Fleet {
         assert_eq!(answer.status, 200);
         serde_json::from_str(&answer.body).expect("it is JSON")
     }
+}
+
+/// A box that has joined by that name, and runs.
+fn joined(hub: &Hub, name: &str) -> (Box, Process) {
+    let one = Box::new("");
+    let made = said(&run(hub, &["join", name, "--url", &url(hub)]));
+    let code = made
+        .lines()
+        .map(str::trim)
+        .find(|line| line.parse::<Code>().is_ok())
+        .unwrap_or_else(|| panic!("{made}"));
+    let joined = one.join(&url(hub), code);
+    assert!(joined.status.success(), "{}", said(&joined));
+    let agent = one.run();
+    (one, agent)
 }
 
 fn run(hub: &Hub, words: &[&str]) -> Output {
@@ -159,6 +161,26 @@ fn a_change_goes_out_in_stages_and_a_mistake_ends_at_the_first_box() {
     let status = fleet.expect("\ndone ");
     assert!(status.contains("takes back roll-out 3\n") && status.contains("1 have proven it"), "{status}");
     assert_eq!([0, 1, 2].map(|rack| fleet.counts(rack)), [&*city, base, base]);
+
+    // Who comes now is given what was proven, by the tags of its site, and not what the files say meanwhile.
+    for name in ["club/rack-3", "arena-north/rack-2"] {
+        fleet.agents.push(joined(&fleet.hub, name));
+    }
+    for (rack, wanted) in [(3, base), (4, &*city)] {
+        let runs_on = clock::eventually(LONG, || (fleet.counts(rack) == wanted).then_some(()));
+        assert!(
+            runs_on.is_some(),
+            "{:?}\n{}\n{}",
+            fleet.counts(rack),
+            fleet.hub.log(),
+            fleet.agents[rack].1.log()
+        );
+    }
+    fleet.write("base.toml", base);
+    let same = clock::eventually(RECOVERY, || {
+        fleet.fleet(&["diff"]).contains("0 of 5 appliances would get something new").then_some(())
+    });
+    assert!(same.is_some(), "{}", fleet.fleet(&["diff"]));
 }
 
 #[test]

@@ -27,7 +27,7 @@ mod stages;
 mod text;
 mod tree;
 
-pub use book::{Begun, Book, Had, MOST_APPLIANCES, Wanted, backup, digest_of};
+pub use book::{Base, Begun, Book, Had, MOST_APPLIANCES, Newcomer, Snapshot, Wanted, backup, digest_of};
 pub use diff::{Change, Group, changes, group};
 pub use error::{BookError, Fault};
 pub use plan::{Entry, Plan};

@@ -1,6 +1,6 @@
 //! Who would get what: the files held against what the appliances were told.
 
-use crate::book::{Had, digest_of};
+use crate::book::{Had, Snapshot, digest_of};
 use crate::diff::{Group, group};
 use crate::error::Fault;
 use crate::selection::Selection;
@@ -30,6 +30,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// Files that are for nobody.
     pub remarks: Vec<String>,
+    /// What it is made of.
+    pub snapshot: Snapshot,
 }
 
 impl Plan {
@@ -40,7 +42,9 @@ impl Plan {
         tags: impl Fn(&Id) -> &'t [String],
         selection: &Selection,
     ) -> Self {
-        let mut plan = Self { remarks: remarks(sources, all, &tags), ..Self::default() };
+        let files = sources.files.iter().cloned().zip(sources.texts.iter().cloned()).collect();
+        let snapshot = Snapshot { selection: selection.clone(), files };
+        let mut plan = Self { remarks: remarks(sources, all, &tags), snapshot, ..Self::default() };
         for had in all {
             let tags = tags(&had.name.site);
             if !selection.has(&had.name, tags) {

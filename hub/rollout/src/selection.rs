@@ -2,6 +2,7 @@
 
 use crate::error::Fault;
 use rackside_proto::{AgentName, Id};
+use std::fmt;
 use std::str::FromStr;
 
 /// Longer is no selection that somebody has written.
@@ -27,6 +28,21 @@ impl Selection {
             Part::Appliance(appliance) => appliance == name,
         };
         self.0.is_empty() || self.0.iter().any(is_meant)
+    }
+}
+
+impl fmt::Display for Selection {
+    /// As it is read; nothing for everybody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, part) in self.0.iter().enumerate() {
+            f.write_str(if at > 0 { "," } else { "" })?;
+            match part {
+                Part::Tag(tag) => write!(f, "tag:{tag}")?,
+                Part::Site(site) => write!(f, "{site}")?,
+                Part::Appliance(name) => write!(f, "{name}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -72,6 +88,10 @@ mod tests {
             assert!(!has(text), "{text}");
         }
         assert!(Selection::default().has(&rack, &[]));
+        let shown = "club, hall/rack-1,tag:city".parse::<Selection>().expect("a selection");
+        assert_eq!(shown.to_string(), "club,hall/rack-1,tag:city");
+        assert_eq!(shown.to_string().parse(), Ok(shown), "and back");
+        assert_eq!(Selection::default().to_string(), "");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(crate) struct Layer {
 pub struct Sources {
     /// Their names below the directory.
     pub(crate) files: Vec<String>,
+    /// What they say, in the same order.
+    pub(crate) texts: Vec<String>,
     pub(crate) base: Layer,
     pub(crate) tags: BTreeMap<String, Layer>,
     pub(crate) sites: BTreeMap<Id, Layer>,
@@ -71,6 +73,7 @@ impl Sources {
         for (name, text) in files {
             let number = sources.files.len();
             sources.files.push(name.clone());
+            sources.texts.push(text.clone());
             let read = place(name).and_then(|place| Ok((place, layer(text, number, name)?)));
             match read {
                 Ok((Place::Base, layer)) => sources.base = layer,

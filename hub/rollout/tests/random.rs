@@ -54,8 +54,15 @@ impl World {
         let stages: Stages = stages.parse().expect("stages");
         let texts =
             (0..count).map(|at| (rack(at), format!("x = {}\n", at % 3), "x = 9\n".to_owned())).collect();
-        let wanted =
-            Wanted { back_of: None, by: "desk".to_owned(), stages, wait: 300_000, on_air_too: false, texts };
+        let wanted = Wanted {
+            back_of: None,
+            by: "desk".to_owned(),
+            stages,
+            wait: 300_000,
+            on_air_too: false,
+            texts,
+            snapshot: None,
+        };
         assert_eq!(book.begin(&wanted, 0).expect("writes"), Begun::Yes(1));
         let roll_out = book.newest().expect("reads").expect("there is one");
         let sights = (0..count).map(|at| (rack(at), Sight { is_up: true, ..Sight::default() })).collect();

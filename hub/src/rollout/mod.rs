@@ -11,6 +11,7 @@
 
 mod config;
 mod hand;
+mod newcomers;
 mod sight;
 mod task;
 
@@ -127,5 +128,5 @@ pub(crate) fn back(book: &Book, wanted: Wanted) -> Result<Option<Wanted>, BookEr
     for member in newest.members.iter().filter(|member| member.step.told().is_some()) {
         texts.push((member.name.clone(), book.text(&member.after)?, book.text(&member.before)?));
     }
-    Ok(Some(Wanted { back_of: Some(newest.id), texts, ..wanted }))
+    Ok(Some(Wanted { back_of: Some(newest.id), texts, snapshot: None, ..wanted }))
 }

@@ -1,5 +1,6 @@
 //! One pass a second: what the command line wants is taken up, whoever is due is told, and what became of it is written down.
 
+use super::newcomers::Newcomers;
 use super::sight::Sights;
 use super::{Hand, RollOuts};
 use crate::clock::{self, Now};
@@ -58,6 +59,7 @@ struct Course {
     newest: Option<Arc<RollOut>>,
     known: Vec<AgentName>,
     passes: u32,
+    newcomers: Newcomers,
     said: String,
 }
 
@@ -87,8 +89,11 @@ pub(crate) async fn run(roll_outs: RollOuts, ground: Ground, mut shutdown: watch
 
 impl Course {
     fn pass(&mut self, all: &RollOuts, ground: &Ground, now: Now) -> Result<(), String> {
-        self.know(all, ground)?;
+        let is_due = self.know(all, ground)?;
         self.take_up(all)?;
+        if is_due {
+            self.newcomers.attend(all, ground, self.newest.as_deref(), now)?;
+        }
         let Some(before) = self.newest.clone().filter(|roll_out| is_watched(roll_out)) else { return Ok(()) };
         let at = now.utc_ms as i64;
         let mut after = RollOut::clone(&before);
@@ -191,11 +196,12 @@ impl Course {
     }
 
     /// Writes down which appliances there are that can be told something, for the command line.
-    fn know(&mut self, all: &RollOuts, ground: &Ground) -> Result<(), String> {
+    /// Says whether it was time for it.
+    fn know(&mut self, all: &RollOuts, ground: &Ground) -> Result<bool, String> {
         let is_due = self.passes.is_multiple_of(KNOW_EVERY);
         self.passes = self.passes.wrapping_add(1);
         if !is_due {
-            return Ok(());
+            return Ok(false);
         }
         let known: Vec<AgentName> = {
             let ingest = ground.shared.read();
@@ -207,7 +213,7 @@ impl Course {
             all.book()?.know(&known).map_err(|error| error.to_string())?;
             self.known = known;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! texts       digest → text
-//! appliances  site, appliance → sent (digest), revision, counts (digest)
+//! appliances  site, appliance → sent (digest), revision, counts (digest), base
 //! roll_outs   id, back_of, by, begun_at, stages, wait, on_air_too, stage, state, ended_at, why, stop_by
 //! members     roll_out, site, appliance → before, after, stage, step, at, revision, up_since, gone_since, well_since, alerts, why, has_it
 //! ```
@@ -10,7 +10,10 @@
 //! The command line writes a new roll-out or the wish to stop one while the hub runs; everything else the hub alone writes. Every change is
 //! one transaction, so whatever kills the hub leaves a roll-out that goes on where it was: at worst somebody is told the same twice.
 
+mod base;
 mod rows;
+
+pub use base::{Base, Newcomer, Snapshot};
 
 use crate::error::BookError;
 use crate::roll_out::{Digest, Member, RollOut, State};
@@ -25,7 +28,7 @@ use std::time::Duration;
 const FILE: &str = "fleet.db";
 /// "RSFL": what tells it from any other SQLite database.
 const APPLICATION: i32 = 0x5253_464c;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Roll-outs that are kept; the oldest go first.
 const MOST: i64 = 50;
 /// Most appliances that are kept.
@@ -115,6 +118,8 @@ pub struct Wanted {
     pub on_air_too: bool,
     /// Whom it is about: what they have, and what they are to have.
     pub texts: Vec<(AgentName, String, String)>,
+    /// The files that it is made of; none of one that takes another one back.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// What came of wanting one.
@@ -157,6 +162,12 @@ impl Book {
                 .and_then(|()| transaction.pragma_update(None, "user_version", VERSION));
             made.map_err(failed)?;
         }
+        if found < VERSION {
+            let made = transaction
+                .execute_batch(base::TABLES)
+                .and_then(|()| transaction.pragma_update(None, "user_version", VERSION));
+            made.map_err(failed)?;
+        }
         transaction.commit().map_err(failed)?;
         Ok(Self { path, db })
     }
@@ -192,7 +203,7 @@ impl Book {
             for name in names.iter().take(MOST_APPLIANCES) {
                 let key = (name.site.to_string(), name.appliance.to_string());
                 if !known.remove(&key) {
-                    db.prepare_cached("INSERT INTO appliances (site, appliance, sent, revision, counts) VALUES (?1, ?2, ?3, 0, ?3)")?
+                    db.prepare_cached("INSERT INTO appliances (site, appliance, sent, revision, counts, base) VALUES (?1, ?2, ?3, 0, ?3, 0)")?
                         .execute(params![key.0, key.1, none])?;
                 }
             }
@@ -243,7 +254,7 @@ impl Book {
             if let Some(id) = db.query_row(running, [], |row| row.get(0)).optional()? {
                 return Ok(Begun::Running(id));
             }
-            let Wanted { back_of, by, stages, wait, on_air_too, texts } = wanted;
+            let Wanted { back_of, by, stages, wait, on_air_too, texts, snapshot } = wanted;
             db.execute(
                 "INSERT INTO roll_outs (back_of, by, begun_at, stages, wait, on_air_too, stage, state, why)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 'running', '')",
@@ -257,6 +268,13 @@ impl Book {
                 }
                 rows::put(db, id, &Member::new(name.clone(), digest_of(before), digest_of(after)))?;
             }
+            if let Some(snapshot) = snapshot {
+                base::begin(db, id, snapshot)?;
+            }
+            if let Some(back_of) = back_of {
+                base::take_back(db, *back_of)?;
+            }
+            base::forget(db, id - MOST)?;
             rows::forget(db, id - MOST)?;
             Ok(Begun::Yes(id))
         })
@@ -329,6 +347,9 @@ impl Book {
                 "UPDATE roll_outs SET stage = ?2, state = ?3, ended_at = ?4, why = ?5 WHERE id = ?1",
             )?
             .execute(params![after.id, after.stage as i64, state, ended_at, why])?;
+            if before.is_running() {
+                base::end(db, after)?;
+            }
             for (was, is) in before.members.iter().zip(&after.members) {
                 if (was.stage, &was.step) == (is.stage, &is.step) {
                     continue;

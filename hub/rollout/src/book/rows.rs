@@ -85,7 +85,7 @@ pub(super) fn forget(db: &Connection, up_to: i64) -> rusqlite::Result<()> {
     db.execute("DELETE FROM roll_outs WHERE id <= ?1", [up_to])?;
     db.execute(
         "DELETE FROM texts WHERE digest NOT IN (SELECT before FROM members UNION SELECT after FROM members
-           UNION SELECT sent FROM appliances UNION SELECT counts FROM appliances)",
+           UNION SELECT sent FROM appliances UNION SELECT counts FROM appliances UNION SELECT digest FROM base_files)",
         [],
     )
     .map(drop)

@@ -134,5 +134,6 @@ fn wanted(visitor: &Visitor, pace: &Pace, usual: Stages, plan: &Plan) -> Result<
         wait: wait.get().as_millis() as i64,
         on_air_too: *on_air_too,
         texts: plan.texts(),
+        snapshot: Some(plan.snapshot.clone()),
     })
 }
