@@ -172,12 +172,13 @@ fn configurations(config: &Config, identities: Identities) -> Option<Configurati
 fn files_of_the_broker(
     config: &Config,
     identities: Option<&Identities>,
+    broker: Option<&Broker>,
     asked: &watch::Receiver<bool>,
 ) -> Option<impl Future<Output = ()> + use<>> {
     config.mqtt.as_ref()?.files.as_ref()?;
     let identities = identities?.clone();
     let plan = Plan::of(config, None, &[]).expect("it was checked when it was read");
-    Some(files::keep(plan, identities, asked.clone()))
+    Some(files::keep(plan, identities, broker?.files(), asked.clone()))
 }
 
 /// How messages come in and go out.
@@ -296,7 +297,7 @@ impl Hub {
         let configuring = configurations.clone().map(|configurations| {
             configurations.keep(Arc::clone(&outlet), config.prefix.clone(), asked.clone())
         });
-        let writing = files_of_the_broker(config, identities.as_ref(), &asked);
+        let writing = files_of_the_broker(config, identities.as_ref(), broker.as_ref(), &asked);
         let joining = identities.clone().map(|of| mind(of, (&shared, &queries), (&outlet, config), &asked));
         let ends = Ends { inbound: batches, outlet, watcher, mirror, commits, standings: rules.standings() };
         let told = notify::Ground {

@@ -11,6 +11,7 @@ pub(crate) mod files;
 
 pub use address::BrokerAddress;
 pub use dial::{DialError, TlsError};
+use files::FilesStand;
 pub use files::{FilesConfig, ReaderConfig};
 
 use crate::clock;
@@ -161,9 +162,15 @@ pub struct Broker {
 struct Counters {
     connects: AtomicU64,
     dropped: AtomicU64,
+    files: FilesStand,
 }
 
 impl Broker {
+    /// Where it is noted whether the broker's files are as they should be.
+    pub(crate) fn files(&self) -> FilesStand {
+        self.counters.files.clone()
+    }
+
     /// Starts trying. Fails only for what trying again cannot mend.
     pub fn start(
         config: &MqttConfig,
@@ -249,6 +256,10 @@ impl WayIn for Broker {
         let name = "rackside_hub_broker_dropped_total";
         text.family(name, Kind::Counter, "", "Messages to agents that the link to the broker did not take");
         text.sample(name, &[], self.counters.dropped.load(Ordering::Relaxed) as f64);
+        if let Some(are_well) = self.counters.files.get() {
+            let help = "1 while the files for the broker (`[mqtt.files]`) are as they should be, 0 while they cannot be written; only where there are some";
+            text.gauge("rackside_hub_broker_files_up", "", help, f64::from(u8::from(are_well)));
+        }
     }
 
     fn address(&self) -> String {

@@ -31,6 +31,8 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -188,8 +190,31 @@ fn replace(directory: &Path, path: &Path, name: &str, text: &str) -> io::Result<
     fs::rename(&unfinished, path)
 }
 
+/// Whether the files are as they should be, for `/metrics`. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FilesStand(Arc<AtomicU8>);
+
+impl FilesStand {
+    const WELL: u8 = 1;
+    const FAILING: u8 = 2;
+
+    fn note(&self, are_well: bool) {
+        self.0.store(if are_well { Self::WELL } else { Self::FAILING }, Relaxed);
+    }
+
+    /// Nothing before they were looked at: where there are none.
+    pub(super) fn get(&self) -> Option<bool> {
+        Some(self.0.load(Relaxed)).filter(|stand| *stand > 0).map(|stand| stand == Self::WELL)
+    }
+}
+
 /// Keeps the files as they should be, until the hub stops.
-pub(crate) async fn keep(plan: Plan, identities: Identities, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn keep(
+    plan: Plan,
+    identities: Identities,
+    stand: FilesStand,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let mut changes = identities.changes();
     let mut said = String::new();
     loop {
@@ -205,10 +230,12 @@ pub(crate) async fn keep(plan: Plan, identities: Identities, mut shutdown: watch
             Err(_) => return,
             Ok(Ok(files)) => {
                 said.clear();
+                stand.note(true);
                 tell(&plan, &files);
                 LOOK_EVERY
             }
             Ok(Err(error)) => {
+                stand.note(false);
                 if error != said {
                     log::error!(
                         "files of the broker: {error}; the broker goes on with what it has, and who is revoked comes in there, until they can be written"
