@@ -13,6 +13,8 @@ use rackside_identity::asking::Box;
 use rackside_identity::{Authority, Offer, Registrar, Store, Told, make_code};
 use rackside_proto::AgentName;
 use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 /// Name to unit, kind, labels and meaning, as `/metrics` has them.
 type Families = BTreeMap<String, [String; 4]>;
@@ -90,7 +92,16 @@ fn the_page_lists_every_metric_of_the_hub_as_it_is_served() {
     families(&desk, &mut found);
     // What the appliance measures is listed elsewhere.
     found.remove("rackside_tally_active");
-    families(&Desk::with("[mqtt]\naddress = \"127.0.0.1:9\"\n"), &mut found);
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let (secret, files) = (place.path().join("secret"), place.path().display());
+    fs::write(&secret, "secret").expect("written");
+    fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("our own");
+    let desk = Desk::with(&format!(
+        "[mqtt]\naddress = \"127.0.0.1:9\"\nuser = \"rackside-hub\"\npassword = {{ file = \"{}\" }}\n[mqtt.files]\ndirectory = \"{files}\"\n",
+        secret.display()
+    ));
+    desk.eventually("the broker's files are written", |desk| desk.metric("rackside_hub_broker_files_up"));
+    families(&desk, &mut found);
     let page = include_str!("../../docs/metrics.md");
     let (_, of_hub) = page.split_once("\n## From the hub\n").expect("the page has that part");
     let lines: Vec<String> = found

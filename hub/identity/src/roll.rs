@@ -43,19 +43,26 @@ impl Standing {
 pub struct Roll {
     names: HashMap<AgentName, Vec<(Serial, Option<End>)>>,
     retired: BTreeSet<AgentName>,
+    /// When another box took a name's place last.
+    replaced: HashMap<AgentName, i64>,
 }
 
 impl Roll {
     /// Of what the file holds.
     pub fn new(identities: &[Identity], retired: BTreeSet<AgentName>) -> Self {
         let mut names: HashMap<AgentName, Vec<_>> = HashMap::new();
+        let mut replaced: HashMap<AgentName, i64> = HashMap::new();
         for identity in identities {
+            if let Some((End::Replaced, at)) = identity.end {
+                let last = replaced.entry(identity.name.clone()).or_insert(at);
+                *last = at.max(*last);
+            }
             names
                 .entry(identity.name.clone())
                 .or_default()
                 .push((identity.serial, identity.end.map(|(end, _)| end)));
         }
-        Self { names, retired }
+        Self { names, retired, replaced }
     }
 
     /// How a certificate stands that our authority has signed.
@@ -79,6 +86,11 @@ impl Roll {
     /// Whether this name was taken out of service, and has not joined again.
     pub fn is_retired(&self, name: &AgentName) -> bool {
         self.retired.contains(name)
+    }
+
+    /// When the box that has this name now took the place of another one, if it did.
+    pub fn replaced_at(&self, name: &AgentName) -> Option<i64> {
+        self.replaced.get(name).copied().filter(|_| self.is_joined(name))
     }
 
     /// How many names have joined.
@@ -124,6 +136,7 @@ mod tests {
         assert_eq!(standing(current, NOW), Standing::Ended(End::Renewed));
         assert_eq!(standing(renewed, NOW + LIFE + 2), Standing::Good);
         assert_eq!(standing(renewed, NOW + LIFE + 3), Standing::Expired);
+        assert_eq!(roll.replaced_at(&name("rack-1")), Some(NOW));
         assert!(roll.is_joined(&name("rack-1")) && !roll.is_joined(&name("rack-2")) && roll.joined() == 1);
         assert!(!Roll::new(&[identity(old, Some(End::Retired))], BTreeSet::new()).is_joined(&name("rack-1")));
     }

@@ -168,6 +168,21 @@ impl Appliance {
         rivals.count() + usize::from(self.state.is_up())
     }
 
+    /// Whether the box that was replaced at that moment, in milliseconds since 1970-01-01 UTC, goes on talking: one run alone began to be heard after it, and
+    /// one that was heard before it was heard of late. They need not be there at once: a broker may throw out the one when the other comes. What was
+    /// heard before this hub began nobody here can tell.
+    pub fn lives_on(&self, replaced_ms: u64, now: Now) -> bool {
+        let ago =
+            |state: &RunState| state.heard.map(|at| now.since(at)).filter(|ago| *ago < self.rival_for());
+        let (before, after): (Vec<_>, Vec<_>) = (self.runs.iter().filter(|state| ago(state).is_some()))
+            .partition(|state| state.first_ms.is_some_and(|first| first < replaced_ms));
+        let talks_on = |state: &&RunState| {
+            let heard_ms = ago(state).map(|ago| now.utc_ms.saturating_sub(ago.as_millis() as u64));
+            heard_ms.is_some_and(|at| at > replaced_ms + GRACE.as_millis() as u64)
+        };
+        after.len() == 1 && before.iter().any(talks_on)
+    }
+
     /// The run's state, made if it is not known; the most lately heard of is last.
     pub(super) fn run_mut(&mut self, run: Run) -> &mut RunState {
         let state = match self.runs.iter().position(|state| state.run == run) {
@@ -223,6 +238,7 @@ impl Appliance {
         let rival_for = self.rival_for();
         let state = self.run_mut(run);
         state.heard = Some(now.instant);
+        state.first_ms.get_or_insert(now.utc_ms);
         if takes_over {
             (state.superseded, state.rival, state.offline, state.ended) = (None, None, None, None);
             self.show(run, now.instant);

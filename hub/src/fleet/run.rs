@@ -32,6 +32,8 @@ pub struct RunState {
     pub ended: Option<Reason>,
     /// When it was last heard to live.
     pub(super) heard: Option<Instant>,
+    /// When it was first heard to live by this hub, in milliseconds since 1970-01-01 UTC.
+    pub(super) first_ms: Option<u64>,
     /// Whether the latest live readings had no time that could be right, so that the hub's own dated them.
     dated_here: bool,
     /// When a newer run took its place.
@@ -115,6 +117,7 @@ impl RunState {
             offline: None,
             ended: None,
             heard: None,
+            first_ms: None,
             dated_here: false,
             superseded: None,
             rival: None,

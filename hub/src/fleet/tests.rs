@@ -426,6 +426,29 @@ fn a_second_machine_that_leaves_is_no_second_machine_any_more() {
 }
 
 #[test]
+fn a_machine_that_was_replaced_and_goes_on_talking_is_told_from_a_second_one() {
+    let (mut desk, mut rack) = running();
+    desk.after(1.0);
+    let replaced = desk.now.utc_ms;
+    desk.after(1.0);
+    let next = rack.started_again(2);
+    desk.take(next.presence(true));
+    assert!(!desk.rack().lives_on(replaced, desk.now), "nobody else is heard");
+    desk.after(5.0);
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    assert_eq!(desk.rack().live_runs(desk.now), 2);
+    assert!(desk.rack().lives_on(replaced, desk.now));
+    assert!(!desk.rack().lives_on(replaced - 60_000, desk.now), "both began after that");
+    assert!(!desk.rack().lives_on(desk.now.utc_ms + 1, desk.now), "both began before that");
+    // A broker that lets in one of them at a time has them take turns.
+    desk.take(rack.presence(false));
+    assert!(desk.rack().live_runs(desk.now) == 1 && desk.rack().lives_on(replaced, desk.now));
+    desk.after(61.0);
+    desk.take(next.presence(true));
+    assert!(!desk.rack().lives_on(replaced, desk.now), "it was switched off a minute ago");
+}
+
+#[test]
 fn a_clock_that_nobody_has_set_is_the_hubs() {
     let (mut desk, mut rack) = running();
     let source = |desk: &Desk| desk.rack().shown().and_then(RunState::clock_source);
@@ -451,6 +474,32 @@ fn what_is_known_from_before_is_shown_and_is_silent_after_a_minute() {
     assert_eq!((desk.rack().state, desk.rack().since_ms), (State::Silent, before));
     desk.take(rack.presence(true));
     assert!(desk.rack().state.is_up());
+}
+
+#[test]
+fn what_a_retired_box_goes_on_saying_is_no_series() {
+    let (mut desk, mut rack) = running();
+    let series = |desk: &mut Desk| {
+        let feed = desk.fleet.feed();
+        let series =
+            crate::query::Fleetwide::new(Arc::clone(feed.recent()), Arc::clone(feed.derived()), None);
+        let query = Query::parse("count({appliance=\"rack-1\"})").expect("a query");
+        let outcome = query.instant(&series, desk.now.utc_ms as i64, &Limits::default()).expect("answered");
+        let Answer::Vector(points) = outcome.answer else { panic!("no vector") };
+        points.first().map_or(0, |point| point.sample.value as usize)
+    };
+    desk.take(rack.numbers(&[401, 0, 0, 0, 0]));
+    assert!(series(&mut desk) > 1);
+    let retired = BTreeMap::from([(rack.name.clone(), 7)]);
+    desk.fleet.set_retired(&retired, desk.now);
+    desk.after(1.0);
+    desk.take(rack.numbers(&[402, 0, 0, 0, 0]));
+    assert_eq!(series(&mut desk), 0);
+    assert!(desk.rack().state.is_up(), "it is heard all the same");
+    desk.after(1.0);
+    desk.fleet.set_retired(&BTreeMap::new(), desk.now);
+    desk.take(rack.numbers(&[403, 0, 0, 0, 0]));
+    assert!(series(&mut desk) > 1, "in service again");
 }
 
 #[test]

@@ -232,6 +232,12 @@ impl Identities {
         self.0.roll.read().unwrap_or_else(PoisonError::into_inner).is_joined(name)
     }
 
+    /// When the box that has this name now took the place of another one, if it did, in milliseconds since 1970.
+    pub(crate) fn replaced_at(&self, name: &AgentName) -> Option<u64> {
+        let at = self.0.roll.read().unwrap_or_else(PoisonError::into_inner).replaced_at(name);
+        at.map(|at| at.max(0).unsigned_abs())
+    }
+
     /// Whether this name was taken out of service.
     pub(crate) fn is_retired(&self, name: &AgentName) -> bool {
         self.0.roll.read().unwrap_or_else(PoisonError::into_inner).is_retired(name)

@@ -167,6 +167,8 @@ pub(super) struct Around {
     hub: Fires,
     /// Site and appliance of those that are being set up.
     set_up: BTreeSet<(String, String)>,
+    /// Who has joined.
+    identities: Option<Identities>,
 }
 
 impl Around {
@@ -188,6 +190,11 @@ impl Around {
     /// What fires of the hub itself.
     pub(super) fn hub(&self) -> &Fires {
         &self.hub
+    }
+
+    /// Who has joined.
+    pub(super) fn identities(&self) -> Option<&Identities> {
+        self.identities.as_ref()
     }
 
     /// Whether an appliance is being set up.
@@ -226,7 +233,7 @@ impl Web {
     /// The same of one site alone, for less work.
     pub(super) fn around_of(&self, only: Option<&str>, now: Now) -> Around {
         let wants = |site: &str| only.is_none_or(|only| only == site);
-        let mut around = Around::default();
+        let mut around = Around { identities: self.identities.clone(), ..Around::default() };
         let set_up = self.identities.as_ref().map(Identities::being_set_up).unwrap_or_default();
         let set_up = set_up.into_iter().map(|(name, _)| (name.site.to_string(), name.appliance.to_string()));
         around.set_up = set_up.filter(|(site, _)| wants(site)).collect();

@@ -9,6 +9,7 @@ use super::appliance::about;
 use super::around::{Around, Fires};
 use crate::clock::Now;
 use crate::fleet::{About, Appliance, Latest, RunState, State};
+use crate::identity::Identities;
 use crate::moment::{rfc3339, span};
 use rackside_pages::fleet::{Cell, Note, Row, Standing};
 use rackside_proto::{ClockSource, Revision, SpoolPlace, Value, metric};
@@ -33,7 +34,8 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
     let up = appliance.state.is_up();
     let on_air = around.venue(site).is_some_and(|venue| venue.air.on);
     let (temperature, probes, streams) = cells(latest, up, on_air);
-    let is_odd = temperature.high || probes.high || streams.high || live_runs > 1;
+    let machines = machines(appliance, around.identities(), now);
+    let is_odd = temperature.high || probes.high || streams.high || !machines.is_empty();
     let (standing, look, word) = standing(appliance.state, fires, has_power, is_odd);
     let is_pending = standing == Standing::Look && fires.pending().is_some();
     // Of an alert, since when it fires or is about to; of what has none, nobody can tell; else since when it is up or not.
@@ -73,7 +75,7 @@ pub(super) fn of(appliance: &Appliance, now: Now, around: &Around) -> Row {
         alert: fires.link(),
         hand: fires.hand(),
         told: fires.told(),
-        notes: notes(run, up, live_runs, around.is_set_up(site, name)),
+        notes: notes(run, up, &machines, around.is_set_up(site, name)),
         twice: live_runs > 1,
         machine: run.and_then(|run| run.about.as_ref()).map_or_else(String::new, machine),
         spark: String::new(),
@@ -117,8 +119,24 @@ fn standing(
     }
 }
 
+/// That more than one machine has its name; nothing, where there is one. Where another box took its place, and the one from before goes on talking, through a
+/// broker that was not reloaded, it is no second one.
+pub(super) fn machines(appliance: &Appliance, identities: Option<&Identities>, now: Now) -> String {
+    let live_runs = appliance.live_runs(now);
+    let replaced = identities.and_then(|all| all.replaced_at(&appliance.name));
+    match replaced {
+        Some(at) if appliance.lives_on(at, now) => OLD_BOX.to_owned(),
+        _ if live_runs < 2 => String::new(),
+        _ => format!("{live_runs} machines use this name"),
+    }
+}
+
+/// The box from before goes on talking.
+const OLD_BOX: &str =
+    "replaced: the old box is still switched on and goes on talking, until the broker is reloaded";
+
 /// What else is worth saying of it.
-fn notes(run: Option<&RunState>, up: bool, live_runs: usize, is_set_up: bool) -> Vec<Note> {
+fn notes(run: Option<&RunState>, up: bool, machines: &str, is_set_up: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut say = |text: String, high: bool| {
         if !text.is_empty() {
@@ -128,9 +146,7 @@ fn notes(run: Option<&RunState>, up: bool, live_runs: usize, is_set_up: bool) ->
     if is_set_up {
         say("being set up".to_owned(), false);
     }
-    if live_runs > 1 {
-        say(format!("{live_runs} machines use this name"), true);
-    }
+    say(machines.to_owned(), true);
     let Some(run) = run.filter(|_| up) else { return notes };
     let latest = run.latest.as_ref();
     let about = run.about.as_ref();

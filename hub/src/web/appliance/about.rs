@@ -41,9 +41,7 @@ pub(super) fn remarks(subject: &Subject, now: Now) -> Vec<String> {
             when(at, subject.zone, now)
         ));
     }
-    if subject.live_runs > 1 {
-        remarks.push(format!("{} machines use this name", subject.live_runs));
-    }
+    remarks.extend(Some(subject.machines.clone()).filter(|machines| !machines.is_empty()));
     match subject.clock {
         Some(ClockSource::Hub) => remarks.push("has no clock: its time is the hub's".to_owned()),
         Some(ClockSource::None) => remarks.push("has no clock".to_owned()),

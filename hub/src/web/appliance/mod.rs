@@ -55,7 +55,8 @@ struct Subject {
     state: State,
     since_ms: u64,
     seen_ms: u64,
-    live_runs: usize,
+    /// That more than one machine has its name, in words.
+    machines: String,
     /// Since when it is retired.
     retired_ms: Option<u64>,
     /// When a box came last that had its name before.
@@ -92,7 +93,7 @@ impl Web {
             state: found.state,
             since_ms: found.since_ms,
             seen_ms: found.seen.utc_ms,
-            live_runs: found.live_runs(now),
+            machines: crate::web::row::machines(found, self.identities.as_ref(), now),
             retired_ms: found.retired_ms,
             old_came_ms,
             interval: found.interval(),

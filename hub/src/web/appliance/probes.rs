@@ -195,7 +195,7 @@ mod tests {
             state: State::Up,
             since_ms: one.since_ms,
             seen_ms: one.seen.utc_ms,
-            live_runs: 1,
+            machines: String::new(),
             retired_ms: None,
             old_came_ms: None,
             interval: one.interval(),
