@@ -8,6 +8,7 @@ use rackside_tests::hub::{Hub, Way};
 use rackside_tests::mosquitto::{Mosquitto, MosquittoSub, Seen};
 use rackside_tests::process::Process;
 use rackside_tests::programs::{self, programs};
+use rackside_tests::websocket::Bridge;
 use rackside_tests::{clock, port};
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
@@ -81,19 +82,7 @@ impl Venue {
 
     /// A box that has joined.
     fn rack(&self, name: &'static str) -> Rack {
-        let url = format!("http://{}", self.hub.web());
-        let told = self.hub.command(&["join", name, "--url", &url], "");
-        let code = told.lines().map(str::trim).find(|line| line.parse::<Code>().is_ok()).expect("a code");
-        let rack = Box::new("");
-        let output = rack.join(&url, code);
-        assert!(output.status.success(), "{}", said(&output));
-        let identity = rack.identity();
-        for field in ["key", "certificate", "authority"] {
-            let text =
-                identity.split(&format!("{field} = '''")).nth(1).and_then(|rest| rest.split("'''").next());
-            fs::write(rack.path(field), text.unwrap_or_else(|| panic!("no {field}"))).expect("written");
-        }
-        Rack { name, rack }
+        Rack::of(&self.hub, name)
     }
 
     /// Somebody who comes with a password.
@@ -128,6 +117,23 @@ struct Rack {
 }
 
 impl Rack {
+    /// One that has joined this hub.
+    fn of(hub: &Hub, name: &'static str) -> Self {
+        let url = format!("http://{}", hub.web());
+        let told = hub.command(&["join", name, "--url", &url], "");
+        let code = told.lines().map(str::trim).find(|line| line.parse::<Code>().is_ok()).expect("a code");
+        let rack = Box::new("");
+        let output = rack.join(&url, code);
+        assert!(output.status.success(), "{}", said(&output));
+        let identity = rack.identity();
+        for field in ["key", "certificate", "authority"] {
+            let text =
+                identity.split(&format!("{field} = '''")).nth(1).and_then(|rest| rest.split("'''").next());
+            fs::write(rack.path(field), text.unwrap_or_else(|| panic!("no {field}"))).expect("written");
+        }
+        Self { name, rack }
+    }
+
     fn topic(&self, channel: &str) -> String {
         format!("rackside/1/{}/{channel}", self.name)
     }
@@ -270,6 +276,88 @@ fn nobody_comes_without_a_certificate(venue: &Venue, rack: &Rack) {
     assert!(rack.publish(venue, &[], &topic, "its own"));
 }
 
+/// What somebody says who has got hold of a box's card, through the pages' port. Whether it was taken.
+fn say(bridge: &Bridge, rack: &Rack, words: &[&str], topic: &str) -> bool {
+    let (port, [ca, cert, key]) =
+        (bridge.at().port().to_string(), ["authority", "certificate", "key"].map(|field| rack.path(field)));
+    let own = ["-p", &port, "--cafile", &ca, "--cert", &cert, "--key", &key];
+    publish(&[&own[..], words].concat(), topic, FORGED)
+}
+
+#[test]
+fn each_of_two_sites_fails_at_everything_against_the_other_through_the_pages_port() {
+    let tls = port::local(port::free());
+    let lines = format!("tls = {{ address = \"{tls}\" }}\n[join]\nurl = \"http://127.0.0.1\"\n");
+    let hub = Hub::with(Way::Listener, &programs().hub, &lines);
+    let bridge = Bridge::to(hub.web());
+    let racks = [NORTH, SOUTH].map(|name| Rack::of(&hub, name));
+    let witness = MosquittoSub::start(hub.mqtt(), &["#"]);
+    let refused = |reason: &str| {
+        let name = format!("rackside_hub_listener_refused_total{{reason=\"{reason}\"}} ");
+        let page = hub.body("/metrics");
+        page.lines().find_map(|line| line.strip_prefix(&name)?.parse::<f64>().ok()).unwrap_or_default()
+    };
+    let [mut forbidden, mut ids, mut wills, mut filters] = [0.0; 4];
+    for (own, other) in [(&racks[0], &racks[1]), (&racks[1], &racks[0])] {
+        let id = format!("{}/0a1b2c3d", own.name);
+        assert!(say(&bridge, own, &["-i", &id], &own.topic("event")), "its own goes through: {}", hub.log());
+        for channel in
+            ["presence", "birth", "data", "event", "still", "reply", "ack", "verdict", "command", "config"]
+        {
+            for retain in [&[][..], &["-r"]] {
+                let words = [&["-i", &*id], retain].concat();
+                assert!(say(&bridge, own, &words, &other.topic(channel)), "it is acknowledged, and dropped");
+                forbidden += 1.0;
+            }
+        }
+        for topic in [&own.topic("ack"), &own.topic("config"), "rackside", "home/lamp"] {
+            assert!(say(&bridge, own, &["-i", &id, "-r"], topic));
+            forbidden += 1.0;
+        }
+        for taken in [format!("{}/0a1b2c3d", other.name), "watcher".to_owned()] {
+            assert!(!say(&bridge, own, &["-i", &taken], &own.topic("event")), "{taken}");
+            ids += 1.0;
+        }
+        for topic in [other.topic("presence"), other.topic("ack"), own.topic("ack")] {
+            let will = ["-i", &id, "--will-topic", &topic, "--will-payload", FORGED, "--will-retain"];
+            assert!(!say(&bridge, own, &will, &own.topic("event")), "{topic}");
+            wills += 1.0;
+        }
+        for filter in ["#", "rackside/#", "+/1/+/+/#", "rackside/1/+/+/ack", &other.topic("ack")] {
+            assert!(!hears(&bridge, own, &id, filter), "{filter}");
+            filters += 1.0;
+        }
+        assert!(hears(&bridge, own, &id, &own.topic("ack")), "its own");
+    }
+    let counted = ["forbidden", "client_id", "not_authorized", "forbidden_subscription"].map(refused);
+    assert_eq!(counted, [forbidden, ids, wills, filters], "{}", hub.last_words());
+    let own = [NORTH, SOUTH].map(|name| format!("rackside/1/{name}/event"));
+    let heard = witness.seen();
+    assert!(heard.iter().filter(|one| one.payload == FORGED.as_bytes()).all(|one| own.contains(&one.topic)));
+    assert_eq!(
+        heard.iter().filter(|one| one.payload == FORGED.as_bytes()).count(),
+        2,
+        "once by each, of its own"
+    );
+    let kept = MosquittoSub::start(hub.mqtt(), &["rackside/1/#"]);
+    thread::sleep(Duration::from_secs(1));
+    assert!(kept.seen().iter().all(|one| !one.retained), "nothing is kept");
+    // Without a certificate, or with somebody else's authority, nobody comes in there.
+    let (port, ca) = (bridge.at().port().to_string(), racks[0].path("authority"));
+    assert!(!publish(&["-p", &port, "--cafile", &ca, "-u", "x", "-P", "y"], "home/lamp", FORGED));
+}
+
+/// Whether a box may subscribe to this: mosquitto's client gives up where all of its filters are refused.
+fn hears(bridge: &Bridge, rack: &Rack, id: &str, filter: &str) -> bool {
+    let (port, [ca, cert, key]) =
+        (bridge.at().port().to_string(), ["authority", "certificate", "key"].map(|field| rack.path(field)));
+    let mut command = Command::new(programs::installed("mosquitto_sub"));
+    command.args(["-h", "127.0.0.1", "-p", &port, "--cafile", &ca, "--cert", &cert, "--key", &key]);
+    command.args(["-i", id, "-E", "-W", "20", "-t", filter]);
+    let output = command.output().expect("it starts");
+    output.status.success() && !said(&output).contains("denied")
+}
+
 #[test]
 fn a_reader_of_mosquitto_hears_its_part_and_says_nothing() {
     let venue = Venue::new();
@@ -391,4 +479,19 @@ fn the_command_writes_the_same_and_says_what_comes_next() {
     let again =
         venue.hub.command(&["broker-files", &to.display().to_string(), "--name", "broker.example.org"], "");
     assert!(again.contains("everything is there as it should be"), "{again}");
+    told_when_they_cannot_be_written(&venue);
+}
+
+fn told_when_they_cannot_be_written(venue: &Venue) {
+    let expect = |line: &str| {
+        let told = clock::eventually(RECOVERY, || venue.hub.body("/metrics").contains(line).then_some(()));
+        assert!(told.is_some(), "{line}\n{}", venue.hub.last_words());
+    };
+    expect("\nrackside_hub_broker_files_up 1\n");
+    let (there, away) = (venue.place.path().join("files"), venue.place.path().join("away"));
+    fs::rename(&there, &away).expect("moved");
+    venue.rack(SOUTH);
+    expect("\nrackside_hub_broker_files_up 0\n");
+    fs::rename(&away, &there).expect("moved back");
+    expect("\nrackside_hub_broker_files_up 1\n");
 }

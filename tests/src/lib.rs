@@ -44,4 +44,5 @@ pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod simulation;
+pub mod websocket;
 pub mod witness;
