@@ -164,6 +164,7 @@ fn the_venue_has_the_last_word() {
     world.gate.configure(HubKey::of(&world.identity), Capabilities::LOG.with(Capabilities::PROBE));
     let identify = world.signed(&command(NOW));
     assert_eq!(world.hear(&identify), Err(Some(Refused::Forbidden)));
+    assert_eq!(world.hear(&identify), Err(None), "nobody is answered twice");
     let log = world.signed(&Command { action: Action::Log, ..command(NOW + 1) });
     assert_eq!(world.hear(&log), Ok(NOW + 1));
     assert!(!world.gate.accepts().has(Capabilities::IDENTIFY) && world.gate.accepts().has(Capabilities::LOG));
