@@ -260,13 +260,13 @@ fn a_certificate_that_is_taken_away_ends_its_session_at_once_and_comes_in_no_mor
         other.has_nothing();
         let (_, resumed) = north.told(&stage, &Connect::new(north.id()));
         assert!(matches!(resumed, None | Some(Code::NotAuthorized)), "{resumed:?}");
-        let fresh = Rack { name: NORTH, config: without_tickets(&north.config) };
-        assert_eq!(fresh.told(&stage, &Connect::new(north.id())).1, None, "TLS itself says no");
         eventually("it is written down", || {
             let store = Store::open(place.data.path()).expect("opened");
             let one = store.summaries().expect("read").into_iter().find(|one| one.name == name(NORTH))?;
             one.turned_away_at
         });
+        let fresh = Rack { name: NORTH, config: without_tickets(&north.config) };
+        assert_eq!(fresh.told(&stage, &Connect::new(north.id())).1, None, "TLS itself says no");
     }
 }
 
