@@ -16,6 +16,7 @@ use crate::identity::{Handout, Listed, config, listed, registrar};
 use crate::moment::rfc3339;
 use crate::{clock, storage};
 use rackside_identity::{End, Registrar, Store, make_code};
+use rackside_pages::quantity::counted;
 use rackside_proto::AgentName;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -176,8 +177,9 @@ fn list(store: &Store, now: i64) -> Result<String, String> {
         if one.tries > 0 {
             writeln!(
                 said,
-                "note: another box came {} times with the code of {}, which was used",
-                one.tries, one.name
+                "note: another box came {} with the code of {}, which was used",
+                counted(usize::try_from(one.tries).unwrap_or(usize::MAX), "time", "times"),
+                one.name
             )
             .expect("a String takes everything");
         }

@@ -77,7 +77,7 @@ fn carry(near: &TcpStream, web: SocketAddr) -> io::Result<()> {
 /// One binary message, whose mask is nothing: clients have to have one.
 fn message(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("no part is longer");
-    let mut message = vec![0x82, 0x80 | 126];
+    let mut message = vec![0x82, 0x80 | 0x7e];
     message.extend(length.to_be_bytes());
     message.extend([0; 4]);
     message.extend(bytes);

@@ -76,7 +76,7 @@ fn a_box_joins_by_a_code_once_and_a_stranger_learns_nothing() {
         );
     }
     let list = place.done(&["identity", "list"], "");
-    assert!(list.contains("hall/rack-1  joined") && list.contains("another box came 1 times"), "{list}");
+    assert!(list.contains("hall/rack-1  joined") && list.contains("another box came 1 time with"), "{list}");
     for line in ["rackside_hub_identities", "rackside_hub_join_total{outcome=\"joined\"}"] {
         assert_eq!(running.metric(line), Some(1.0), "{line}");
     }

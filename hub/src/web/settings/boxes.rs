@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use rackside_identity::End;
 use rackside_pages::Here;
 use rackside_pages::boxes::{Boxes, JoinForm, Line, MadeCode};
+use rackside_pages::quantity::counted;
 use rackside_proto::AgentName;
 use rackside_proto::join::Code;
 use std::collections::BTreeSet;
@@ -77,15 +78,18 @@ fn made(handout: &Handout, venues: &Venues) -> MadeCode {
 fn line(one: &Listed, is_heard: bool, now: i64) -> Line {
     let state = one.state();
     let ago = |at: i64| span(now.saturating_sub(at).max(0).unsigned_abs());
+    // It is written down to the hour.
+    let late = |at: i64| match now.saturating_sub(at) {
+        ms if ms < 2 * 3_600_000 => "of late".to_owned(),
+        _ => format!("{} ago", ago(at)),
+    };
     let mut says: Vec<String> = match &one.joined {
         Some(joined) if state == "joined" => vec![format!("until {}", day(joined.until))],
         Some(joined) => vec![format!("since {}", day(one.retired_at.unwrap_or(joined.until)))],
         None => one.retired_at.map(|at| format!("since {}", day(at))).into_iter().collect(),
     };
     if let (Some(_), Some(at)) = (&one.joined, one.seen_at) {
-        // It is written down to the hour.
-        let is_late = now.saturating_sub(at) >= 2 * 3_600_000;
-        says.push(if is_late { format!("seen {} ago", ago(at)) } else { "seen of late".to_owned() });
+        says.push(format!("seen {}", late(at)));
     }
     if let Some((_, until)) = one.waiting {
         let left = span(until.saturating_sub(now).max(0).unsigned_abs());
@@ -94,12 +98,13 @@ fn line(one: &Listed, is_heard: bool, now: i64) -> Line {
     let mut notes = Vec::new();
     if let Some(at) = one.old_came_at {
         notes.push(format!(
-            "Replaced: the old box is still switched on somewhere; it came {} ago and was turned away.",
-            ago(at)
+            "Replaced: the old box is still switched on somewhere; it came {} and was turned away.",
+            late(at)
         ));
     }
     if one.tries > 0 {
-        notes.push(format!("Another box came with a code that was used, {} times.", one.tries));
+        let tries = counted(usize::try_from(one.tries).unwrap_or(usize::MAX), "time", "times");
+        notes.push(format!("Another box came with a code that was used, {tries}."));
     }
     if one.joined.is_none() && state == "retired" {
         notes.push("It had no certificate: switched on again, it is in service again.".to_owned());
