@@ -408,11 +408,15 @@ fn what_has_ended_opens_nothing_once_mosquitto_is_reloaded() {
     expect_log(&south_agent, "says that this box's certificate was revoked");
     expect_log(&south_agent, "it was revoked on the hub");
 
-    // Another box takes the place of the first one, and is heard before anything is reloaded.
-    drop(north_agent);
+    // Another box takes the place of the first one, and is heard before anything is reloaded; that one goes on meanwhile.
     let before = venue.changed();
     let next = venue.rack(NORTH);
     let next_agent = next.run(&venue);
+    let page = || venue.hub.body(&format!("/sites/{NORTH}"));
+    let told =
+        clock::eventually(RECOVERY, || page().contains("replaced: the old box is still").then_some(()));
+    assert!(told.is_some() && !page().contains("machines use this name"), "{}", page());
+    drop(north_agent);
     venue.reload_after(&before);
     assert!(!north.publish(&venue, &[], &north.topic("data"), "x"), "the old one does not come in any more");
     let old_agent = north.rack.run();
