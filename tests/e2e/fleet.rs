@@ -159,7 +159,7 @@ fn a_change_goes_out_in_stages_and_a_mistake_ends_at_the_first_box() {
     let back = fleet.fleet(&["back", "--wait", "1s"]);
     assert!(back.contains("roll-out 4 begins, in stages 100%"), "{back}");
     let status = fleet.expect("\ndone ");
-    assert!(status.contains("takes back roll-out 3\n") && status.contains("1 have proven it"), "{status}");
+    assert!(status.contains("takes back roll-out 3\n") && status.contains("1 has proven it"), "{status}");
     assert_eq!([0, 1, 2].map(|rack| fleet.counts(rack)), [&*city, base, base]);
 
     // Who comes now is given what was proven, by the tags of its site, and not what the files say meanwhile.
