@@ -83,6 +83,10 @@ fn made(which: u8, rest: &[u8], code: &Code, rack: &Box, certificate: &[u8]) -> 
         1 => {
             let mut id = [0; 8];
             id.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            // libFuzzer sees what it is compared with, and would find it.
+            if id == CodeKey::of(code).id {
+                id[0] ^= 1;
+            }
             rack.sign(&Draft { claim: Claim::Code(id), ..by_code }, |message| prove(code, message))
         }
         2 => rack.sign(&Draft { key: filled(short(128)), ..by_code }, |message| prove(code, message)),
