@@ -29,6 +29,7 @@ mod flush;
 mod group;
 mod inhibit;
 mod keep;
+mod lapse;
 mod maintenance;
 mod matcher;
 mod message;

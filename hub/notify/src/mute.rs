@@ -9,6 +9,7 @@
 //! mute 3: {site="arena-north", component="network"} until 2026-11-20 18:00, stage office: "switch is being replaced"
 //! ```
 
+use crate::lapse::{self, Gone, Lapsing};
 use crate::matcher::Matchers;
 use rackside_promql::Labels;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,6 @@ use std::fmt;
 const MOST: usize = 1000;
 /// Most of those that are.
 const MOST_OVER: usize = 1000;
-/// How long those that are over are kept, in milliseconds: five days, as Alertmanager does.
-const KEPT: i64 = 5 * DAY;
 /// The longest, in milliseconds: a year. What is to last is a route or a rule.
 const LONGEST: i64 = 366 * DAY;
 /// Most characters of an author, and of a comment.
@@ -105,6 +104,16 @@ impl Mute {
     }
 }
 
+impl Lapsing for Mute {
+    fn id(&self) -> MuteId {
+        self.id
+    }
+
+    fn ends_at(&self) -> i64 {
+        self.ends_at
+    }
+}
+
 impl Mutes {
     /// Makes one.
     pub fn make(&mut self, new: NewMute, now: i64) -> Result<MuteId, MuteError> {
@@ -179,24 +188,14 @@ impl Mutes {
 
     /// Forgets those that have been over for long, and the oldest of too many. Says whether there were any.
     pub fn forget(&mut self, now: i64) -> bool {
-        let before = self.all.len();
-        self.all.retain(|mute| now < mute.ends_at.saturating_add(KEPT));
-        let over = self.all.iter().filter(|mute| mute.ends_at <= now).count();
-        let mut too_many = over.saturating_sub(MOST_OVER);
-        self.all.retain(|mute| {
-            let goes = too_many > 0 && mute.ends_at <= now;
-            too_many -= usize::from(goes);
-            !goes
-        });
-        self.all.len() < before
+        lapse::forget(&mut self.all, MOST_OVER, now)
     }
 
     fn running(&mut self, id: MuteId, now: i64) -> Result<&mut Mute, MuteError> {
-        match self.all.iter_mut().find(|mute| mute.id == id) {
-            None => Err(MuteError::Unknown(id)),
-            Some(mute) if mute.ends_at <= now => Err(MuteError::Over(id)),
-            Some(mute) => Ok(mute),
-        }
+        lapse::running(&mut self.all, id, now).map_err(|gone| match gone {
+            Gone::Unknown => MuteError::Unknown(id),
+            Gone::Over => MuteError::Over(id),
+        })
     }
 }
 
@@ -246,6 +245,7 @@ impl std::error::Error for MuteError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lapse::KEPT;
 
     const NOW: i64 = 1_795_176_000_000;
     const HOUR: i64 = 3_600_000;

@@ -9,6 +9,7 @@
 //! work 3: "new switch" at arena-north until 2026-11-20 18:00, desk: "the carrier's man is there"
 //! ```
 
+use crate::lapse::{self, Gone, Lapsing};
 use crate::mute::line;
 use rackside_promql::Labels;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,6 @@ use std::fmt;
 const MOST: usize = 200;
 /// Most of those that are.
 const MOST_OVER: usize = 200;
-/// How long those that are over are kept, in milliseconds: as mutes are.
-const KEPT: i64 = 5 * DAY;
 /// The longest, in milliseconds: as a window of the configuration.
 const LONGEST: i64 = 31 * DAY;
 /// How far ahead one can begin, in milliseconds. What is planned for longer, or comes again, stands in the configuration.
@@ -179,6 +178,16 @@ impl Work {
     }
 }
 
+impl Lapsing for Work {
+    fn id(&self) -> WorkId {
+        self.id
+    }
+
+    fn ends_at(&self) -> i64 {
+        self.ends_at
+    }
+}
+
 impl Works {
     /// Begins one.
     pub fn begin(&mut self, new: NewWork, now: i64) -> Result<WorkId, WorkError> {
@@ -209,11 +218,10 @@ impl Works {
     /// Ends one before its time; one that has not begun never does.
     pub fn end(&mut self, id: WorkId, by: &str, now: i64) -> Result<(), WorkError> {
         line(by, TEXTS[0]).map_err(|()| WorkError::Author)?;
-        let work = match self.all.iter_mut().find(|work| work.id == id) {
-            None => return Err(WorkError::Unknown(id)),
-            Some(work) if work.ends_at <= now => return Err(WorkError::Over(id)),
-            Some(work) => work,
-        };
+        let work = lapse::running(&mut self.all, id, now).map_err(|gone| match gone {
+            Gone::Unknown => WorkError::Unknown(id),
+            Gone::Over => WorkError::Over(id),
+        })?;
         work.ends_at = now;
         work.starts_at = work.starts_at.min(now);
         work.ended_by = Some(by.to_owned());
@@ -238,14 +246,7 @@ impl Works {
 
     /// Forgets those that have been over for long, and the oldest of too many.
     pub fn forget(&mut self, now: i64) {
-        self.all.retain(|work| now < work.ends_at.saturating_add(KEPT));
-        let over = self.all.iter().filter(|work| work.ends_at <= now).count();
-        let mut too_many = over.saturating_sub(MOST_OVER);
-        self.all.retain(|work| {
-            let goes = too_many > 0 && work.ends_at <= now;
-            too_many -= usize::from(goes);
-            !goes
-        });
+        lapse::forget(&mut self.all, MOST_OVER, now);
     }
 }
 
@@ -304,6 +305,7 @@ impl std::error::Error for WorkError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lapse::KEPT;
 
     const NOW: i64 = 1_795_176_000_000;
     const HOUR: i64 = 3_600_000;
